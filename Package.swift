@@ -1,0 +1,51 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// What every Swift module of the project is compiled with. The Makefile passes the same set.
+let strict: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableExperimentalFeature("Lifetimes"),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// Tests may use what the simulated machine gives them without marking it.
+let forTests: [SwiftSetting] = [.enableExperimentalFeature("Lifetimes")]
+
+// The host build: the library and its tests. The freestanding build, which makes the kernel and the
+// archive from the same sources, is the Makefile.
+let package = Package(
+  name: "tessera",
+  products: [
+    .library(name: "Tessera", targets: ["Tessera"]),
+    .library(name: "TesseraMultiboot", targets: ["TesseraMultiboot"]),
+  ],
+  targets: [
+    .target(name: "CTessera"),
+    .target(name: "TesseraHardware", dependencies: ["CTessera"], swiftSettings: strict),
+    .target(name: "TesseraFrames", dependencies: ["TesseraHardware"], swiftSettings: strict),
+    .target(
+      name: "TesseraMultiboot", dependencies: ["TesseraFrames", "TesseraHardware"],
+      swiftSettings: strict),
+    .target(
+      name: "Tessera", dependencies: ["TesseraFrames", "TesseraHardware"], swiftSettings: strict),
+
+    .target(
+      name: "SimulatedMachine", dependencies: ["CTessera", "Tessera", "TesseraFrames"],
+      path: "Tests/SimulatedMachine", swiftSettings: forTests),
+    .target(
+      name: "Scenarios", dependencies: ["TesseraFrames", "TesseraHardware"],
+      path: "Tests/Scenarios", swiftSettings: strict),
+    .testTarget(
+      name: "TesseraFramesTests",
+      dependencies: ["Tessera", "TesseraFrames", "SimulatedMachine", "Scenarios"],
+      swiftSettings: forTests),
+    .testTarget(
+      name: "TesseraMultibootTests", dependencies: ["TesseraMultiboot", "TesseraFrames"],
+      swiftSettings: forTests),
+    .testTarget(name: "TidyTests"),
+  ],
+  swiftLanguageModes: [.v6]
+)

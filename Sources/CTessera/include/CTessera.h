@@ -1,0 +1,193 @@
+// The seam between Tessera and the machine: instructions, and what the kernel around Tessera supplies.
+//
+// This is the only place where a host build and a freestanding build differ. Freestanding, each
+// instruction is one `asm` statement that inlines into its Swift caller. Hosted, the privileged ones
+// act on the simulated processor of the calling thread (simulated.c).
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#pragma clang assume_nonnull begin
+
+#define TESSERA_INLINE static inline __attribute__((always_inline))
+
+// What the kernel around Tessera supplies ---------------------------------------------------------
+
+/// Stops the kernel, because its own code broke a rule of Tessera. Must not return.
+///
+/// `message` is `length` bytes of text without a terminator. Called with interrupts in any state and
+/// possibly with Tessera's locks held: do not call back into Tessera.
+_Noreturn void tessera_host_panic(const char *message, size_t length);
+
+/// The number of the calling processor: 0 up to the processor count given at start-up, less one.
+///
+/// Called with interrupts off, very often.
+uint32_t tessera_host_processor_id(void);
+
+// Instructions that need no privilege: the same on a host -----------------------------------------
+
+/// Stores `value` in each of `count` words from `destination` on (REP STOSQ).
+TESSERA_INLINE void hw_fill_words(void *destination, uint64_t value, size_t count) {
+  __asm__ volatile("rep stosq" : "+D"(destination), "+c"(count) : "a"(value) : "memory");
+}
+
+/// Tells the processor that the caller spins (PAUSE).
+TESSERA_INLINE void hw_pause(void) { __asm__ volatile("pause"); }
+
+/// The time-stamp counter, read after everything before it is done (LFENCE; RDTSC).
+TESSERA_INLINE uint64_t hw_read_timestamp(void) {
+  uint32_t low, high;
+  __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
+  return (uint64_t)high << 32 | low;
+}
+
+/// The four registers that CPUID leaves.
+typedef struct {
+  uint32_t eax, ebx, ecx, edx;
+} hw_cpuid_result;
+
+// Everything below exists twice -------------------------------------------------------------------
+
+#if __STDC_HOSTED__
+
+/// One processor of the simulated machine. Each thread is one, and has its own.
+typedef struct {
+  uint32_t number;
+  bool interrupts_enabled;
+  uint64_t cr0, cr2, cr3, cr4;
+  /// How many instructions of each kind this processor has executed.
+  uint64_t interrupt_disables, page_invalidations, root_loads;
+} simulated_processor;
+
+/// The processor that the calling thread is.
+extern _Thread_local simulated_processor simulated_this_processor;
+
+/// Counts down with each allocation; the one that brings it to zero fails. Zero: none fails.
+extern _Atomic uint64_t simulated_allocations_until_failure;
+/// How many allocations were made to fail.
+extern _Atomic uint64_t simulated_allocation_failures;
+/// Whether freed frames are filled with a pattern that is checked when they are allocated again.
+extern _Atomic bool simulated_frame_poisoning;
+
+simulated_processor *simulated_current_processor(void);
+void simulated_fail_allocation(uint64_t ordinal);
+uint64_t simulated_failed_allocations(void);
+void simulated_set_frame_poisoning(bool on);
+bool simulated_allocation_is_refused(void);
+hw_cpuid_result simulated_cpuid(uint32_t leaf, uint32_t subleaf);
+void simulated_write_port(uint16_t port, uint32_t value);
+uint64_t simulated_read_msr(uint32_t number);
+void simulated_write_msr(uint32_t number, uint64_t value);
+_Noreturn void simulated_halt(void);
+
+TESSERA_INLINE uint32_t hw_processor_id(void) { return simulated_this_processor.number; }
+TESSERA_INLINE bool hw_disable_interrupts(void) {
+  bool enabled = simulated_this_processor.interrupts_enabled;
+  simulated_this_processor.interrupts_enabled = false;
+  simulated_this_processor.interrupt_disables += 1;
+  return enabled;
+}
+TESSERA_INLINE void hw_restore_interrupts(bool enabled) {
+  simulated_this_processor.interrupts_enabled = enabled;
+}
+TESSERA_INLINE void hw_invalidate_page(uint64_t address) {
+  (void)address;
+  simulated_this_processor.page_invalidations += 1;
+}
+TESSERA_INLINE uint64_t hw_read_cr0(void) { return simulated_this_processor.cr0; }
+TESSERA_INLINE uint64_t hw_read_cr2(void) { return simulated_this_processor.cr2; }
+TESSERA_INLINE uint64_t hw_read_cr3(void) { return simulated_this_processor.cr3; }
+TESSERA_INLINE uint64_t hw_read_cr4(void) { return simulated_this_processor.cr4; }
+TESSERA_INLINE void hw_write_cr0(uint64_t value) { simulated_this_processor.cr0 = value; }
+TESSERA_INLINE void hw_write_cr3(uint64_t value) {
+  simulated_this_processor.cr3 = value;
+  simulated_this_processor.root_loads += 1;
+}
+TESSERA_INLINE void hw_write_cr4(uint64_t value) { simulated_this_processor.cr4 = value; }
+TESSERA_INLINE uint64_t hw_read_msr(uint32_t number) { return simulated_read_msr(number); }
+TESSERA_INLINE void hw_write_msr(uint32_t number, uint64_t value) {
+  simulated_write_msr(number, value);
+}
+TESSERA_INLINE hw_cpuid_result hw_cpuid(uint32_t leaf, uint32_t subleaf) {
+  return simulated_cpuid(leaf, subleaf);
+}
+TESSERA_INLINE void hw_write_port8(uint16_t port, uint8_t value) {
+  simulated_write_port(port, value);
+}
+TESSERA_INLINE void hw_write_port32(uint16_t port, uint32_t value) {
+  simulated_write_port(port, value);
+}
+TESSERA_INLINE uint8_t hw_read_port8(uint16_t port) { (void)port; return 0xff; }
+TESSERA_INLINE _Noreturn void hw_halt_forever(void) { simulated_halt(); }
+TESSERA_INLINE bool hw_allocation_is_refused(void) {
+  return __builtin_expect(simulated_allocations_until_failure != 0, 0)
+      && simulated_allocation_is_refused();
+}
+TESSERA_INLINE bool hw_frames_are_poisoned(void) { return simulated_frame_poisoning; }
+
+#else
+
+#ifndef TESSERA_CHECK
+#define TESSERA_CHECK 0
+#endif
+
+TESSERA_INLINE uint32_t hw_processor_id(void) { return tessera_host_processor_id(); }
+TESSERA_INLINE bool hw_disable_interrupts(void) {
+  uint64_t flags;
+  __asm__ volatile("pushfq; popq %0; cli" : "=r"(flags) : : "memory");
+  return flags & 0x200;
+}
+TESSERA_INLINE void hw_restore_interrupts(bool enabled) {
+  if (enabled) __asm__ volatile("sti" : : : "memory");
+}
+TESSERA_INLINE void hw_invalidate_page(uint64_t address) {
+  __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+#define TESSERA_CONTROL_REGISTER(n)                                                      \
+  TESSERA_INLINE uint64_t hw_read_cr##n(void) {                                          \
+    uint64_t value;                                                                      \
+    __asm__ volatile("mov %%cr" #n ", %0" : "=r"(value) : : "memory");                   \
+    return value;                                                                        \
+  }                                                                                      \
+  TESSERA_INLINE void hw_write_cr##n(uint64_t value) {                                   \
+    __asm__ volatile("mov %0, %%cr" #n : : "r"(value) : "memory");                       \
+  }
+TESSERA_CONTROL_REGISTER(0)
+TESSERA_CONTROL_REGISTER(2)
+TESSERA_CONTROL_REGISTER(3)
+TESSERA_CONTROL_REGISTER(4)
+#undef TESSERA_CONTROL_REGISTER
+TESSERA_INLINE uint64_t hw_read_msr(uint32_t number) {
+  uint32_t low, high;
+  __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(number));
+  return (uint64_t)high << 32 | low;
+}
+TESSERA_INLINE void hw_write_msr(uint32_t number, uint64_t value) {
+  __asm__ volatile("wrmsr" : : "c"(number), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+                   : "memory");
+}
+TESSERA_INLINE hw_cpuid_result hw_cpuid(uint32_t leaf, uint32_t subleaf) {
+  hw_cpuid_result r;
+  __asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+                   : "a"(leaf), "c"(subleaf));
+  return r;
+}
+TESSERA_INLINE void hw_write_port8(uint16_t port, uint8_t value) {
+  __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+TESSERA_INLINE void hw_write_port32(uint16_t port, uint32_t value) {
+  __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
+}
+TESSERA_INLINE uint8_t hw_read_port8(uint16_t port) {
+  uint8_t value;
+  __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+  return value;
+}
+TESSERA_INLINE _Noreturn void hw_halt_forever(void) {
+  for (;;) __asm__ volatile("cli; hlt");
+}
+TESSERA_INLINE bool hw_allocation_is_refused(void) { return false; }
+TESSERA_INLINE bool hw_frames_are_poisoned(void) { return TESSERA_CHECK; }
+
+#endif
+#pragma clang assume_nonnull end

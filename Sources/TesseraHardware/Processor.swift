@@ -1,0 +1,100 @@
+internal import CTessera
+
+/// Instructions of the processor that runs the caller.
+public enum Processor {
+  /// The number of the calling processor, from zero; what the kernel's
+  /// `tessera_host_processor_id` answers.
+  @inline(__always)
+  public static var current: Int { Int(truncatingIfNeeded: hw_processor_id()) }
+
+  /// Turns interrupts off (CLI) and says whether they were on.
+  @inline(__always)
+  package static func disableInterrupts() -> Bool { hw_disable_interrupts() }
+
+  /// Turns interrupts on (STI) if `enabled`.
+  @inline(__always)
+  package static func restoreInterrupts(_ enabled: Bool) { hw_restore_interrupts(enabled) }
+
+  /// Says that the caller spins (PAUSE).
+  @inline(__always)
+  public static func pause() { hw_pause() }
+
+  /// Stops this processor for good, with interrupts off.
+  public static func halt() -> Never { hw_halt_forever() }
+
+  /// The time-stamp counter, read once everything before it is done.
+  public static var timestamp: UInt64 { hw_read_timestamp() }
+
+  /// Stores `value` in each of `count` words from `destination` on (REP STOSQ).
+  ///
+  /// The caller owns those `8 * count` bytes.
+  @inline(__always)
+  @unsafe package static func fill(
+    _ destination: UnsafeMutableRawPointer, with value: UInt64, count: Int
+  ) {
+    unsafe hw_fill_words(destination, value, count)
+  }
+}
+
+extension Processor {
+  /// The four registers that CPUID leaves (Intel SDM Vol. 2A, "CPUID").
+  public struct Identification {
+    public let eax, ebx, ecx, edx: UInt32
+  }
+
+  public static func identification(leaf: UInt32, subleaf: UInt32 = 0) -> Identification {
+    let result = hw_cpuid(leaf, subleaf)
+    return Identification(eax: result.eax, ebx: result.ebx, ecx: result.ecx, edx: result.edx)
+  }
+}
+
+extension Processor {
+  /// CR0: protected mode, write protection, paging.
+  public static var controlRegister0: UInt64 { hw_read_cr0() }
+
+  /// CR2: the address of the last page fault.
+  public static var faultAddress: UInt64 { hw_read_cr2() }
+
+  /// CR3: the root of the page tables, with its flags.
+  public static var rootRegister: UInt64 { hw_read_cr3() }
+
+  /// CR4: which features of the processor are on.
+  public static var controlRegister4: UInt64 { hw_read_cr4() }
+
+  /// Loads CR3, which also removes this processor's cached translations that are not global.
+  ///
+  /// The caller promises that the tables at `value` map the code that runs, its stack and its data.
+  @unsafe public static func loadRootRegister(_ value: UInt64) { hw_write_cr3(value) }
+
+  /// Loads CR4. The caller promises that no bit takes away what the running kernel stands on.
+  @unsafe public static func loadControlRegister4(_ value: UInt64) { hw_write_cr4(value) }
+
+  public static func modelSpecificRegister(_ number: UInt32) -> UInt64 { hw_read_msr(number) }
+}
+
+extension Processor {
+  /// Writes a byte to an I/O port (OUT).
+  ///
+  /// The caller knows what the device behind the port does with it.
+  @unsafe public static func write(_ byte: UInt8, toPort port: UInt16) {
+    hw_write_port8(port, byte)
+  }
+
+  /// Writes four bytes to an I/O port (OUT). As for a byte.
+  @unsafe public static func write(_ word: UInt32, toPort port: UInt16) {
+    hw_write_port32(port, word)
+  }
+
+  /// Reads a byte from an I/O port (IN). As for writing.
+  @unsafe public static func readByte(fromPort port: UInt16) -> UInt8 { hw_read_port8(port) }
+}
+
+extension Processor {
+  /// Whether the next allocation is to fail. Never so outside a simulated machine.
+  @inline(__always)
+  package static var refusesAllocation: Bool { hw_allocation_is_refused() }
+
+  /// Whether freed frames are filled with a pattern that is checked when they are allocated.
+  @inline(__always)
+  package static var poisonsFrames: Bool { hw_frames_are_poisoned() }
+}

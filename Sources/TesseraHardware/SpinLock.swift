@@ -1,0 +1,42 @@
+internal import Synchronization
+
+/// A lock that is waited for by spinning, taken with interrupts off.
+///
+/// For sections of a few hundred instructions that also run in interrupt handlers. Not recursive.
+package struct SpinLock: ~Copyable {
+  /// Access: atomic. 1 while the lock is held.
+  private let word = Atomic<UInt32>(0)
+
+  package init() {}
+
+  /// Takes the lock and turns interrupts off; says whether they were on, for `unlock(_:)`.
+  @inline(__always)
+  package borrowing func lock() -> Bool {
+    let interrupts = Processor.disableInterrupts()
+    // Ordering: acquiring, pairs with the releasing store in `unlock`, so that what the last holder
+    // wrote is seen.
+    while word.exchange(1, ordering: .acquiring) != 0 { waitUntilFree() }
+    return interrupts
+  }
+
+  /// Lets the lock go, then turns interrupts on if they were.
+  @inline(__always)
+  package borrowing func unlock(_ interrupts: Bool) {
+    // Ordering: releasing, pairs with the exchange in `lock`.
+    word.store(0, ordering: .releasing)
+    Processor.restoreInterrupts(interrupts)
+  }
+
+  /// Whether somebody holds the lock now.
+  package var isLocked: Bool {
+    // Ordering: relaxed; only for checks made when nothing else runs.
+    word.load(ordering: .relaxed) != 0
+  }
+
+  /// Reads until the lock looks free, so that waiters do not fight over its cache line.
+  @inline(never)
+  private borrowing func waitUntilFree() {
+    // Ordering: relaxed; the exchange that follows does the ordering.
+    while word.load(ordering: .relaxed) != 0 { Processor.pause() }
+  }
+}
