@@ -41,8 +41,8 @@ extension TextSink where Self: ~Copyable {
   /// Writes `value` in hexadecimal after "0x", with leading zeros up to `digitCount` digits.
   public mutating func write(hexadecimal value: UInt64, digitCount: Int = 1) {
     write("0x")
-    let needed = (67 - value.leadingZeroBitCount) / 4
-    var shift = UInt64(truncatingIfNeeded: max(digitCount, needed, 1) * 4)
+    let needed = max(1, (67 - value.leadingZeroBitCount) / 4)
+    var shift = UInt64(truncatingIfNeeded: max(digitCount, needed) * 4)
     while shift > 0 {
       shift -= 4
       let digit = UInt8(truncatingIfNeeded: value >> shift & 15)
