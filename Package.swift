@@ -45,7 +45,10 @@ let package = Package(
     .testTarget(
       name: "TesseraMultibootTests", dependencies: ["TesseraMultiboot", "TesseraFrames"],
       swiftSettings: forTests),
-    .testTarget(name: "TidyTests"),
+    .testTarget(
+      name: "MustNotCompileTests", dependencies: ["Tessera", "TesseraFrames"],
+      path: "Tests/MustNotCompile", exclude: ["Snippets"]),
+    .testTarget(name: "TidyTests", exclude: ["unsafe-words.txt"]),
   ],
   swiftLanguageModes: [.v6]
 )
