@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// The window of virtual addresses through which the kernel reaches physical memory.
 ///
 /// A physical address and the virtual address that shows it differ by one number, which the kernel
@@ -25,5 +27,34 @@ public enum PhysicalMemory {
   @unsafe public static func pointer(to address: PhysicalAddress) -> UnsafeMutableRawPointer {
     let visible = unsafe windowBase &+ UInt(truncatingIfNeeded: address.rawValue)
     return unsafe UnsafeMutableRawPointer(bitPattern: visible).unsafelyUnwrapped
+  }
+}
+
+extension PhysicalMemory {
+  /// The word at `pointer`, read once and whole, whatever else touches the memory.
+  ///
+  /// The caller promises that eight bytes of memory are there, aligned.
+  @inline(__always)
+  @unsafe package static func loadWord(from pointer: UnsafeMutableRawPointer) -> UInt64 {
+    // Ordering: relaxed; the memory may be a device's or a program's, and promises nothing.
+    unsafe pointer.assumingMemoryBound(to: Atomic<UInt64>.self).pointee.load(ordering: .relaxed)
+  }
+
+  /// Stores `value` at `pointer`, once and whole. As for `loadWord`.
+  @inline(__always)
+  @unsafe package static func storeWord(_ value: UInt64, to pointer: UnsafeMutableRawPointer) {
+    // Ordering: relaxed; see `loadWord`.
+    unsafe pointer.assumingMemoryBound(to: Atomic<UInt64>.self).pointee.store(
+      value, ordering: .relaxed)
+  }
+
+  /// Stores `word` everywhere in the `byteCount` bytes from `address` on, multiples of eight.
+  ///
+  /// The caller promises that they are memory, mapped by the window, and its own.
+  @inline(__always)
+  @unsafe package static func fill(
+    from address: PhysicalAddress, with word: UInt64, byteCount: UInt64
+  ) {
+    unsafe Processor.fill(pointer(to: address), with: word, count: Int(byteCount / 8))
   }
 }

@@ -1,0 +1,122 @@
+internal import TesseraHardware
+
+extension FrameAllocator {
+  /// Takes one frame as `request` says. Throws `outOfFrames`.
+  ///
+  /// The frame's count is still `free`; the caller alone has it and goes on with `initialize`.
+  @inline(__always)
+  package static func take(_ request: FrameRequest) throws(FrameError) -> FrameSlotReference {
+    guard request.isForAnyFrame else { return try take(run: 1, request) }
+    let slot = try takeAny()
+    if request.isZeroed { zero(slot, frameCount: 1) }
+    return slot
+  }
+
+  /// Takes any one frame, from this processor's cache if it can.
+  @inline(__always)
+  static func takeAny() throws(FrameError) -> FrameSlotReference {
+    if Processor.refusesAllocation { throw .outOfFrames }
+    let interrupts = Processor.disableInterrupts()
+    // SAFETY: this processor's cache, with interrupts off.
+    let cached = unsafe currentCache.pointee.pop()
+    Processor.restoreInterrupts(interrupts)
+    guard let slot = cached ?? takeByRefilling() else { throw .outOfFrames }
+    require(slot.kind == .cached, "a frame in a processor's cache was changed", slot.address)
+    if Processor.poisonsFrames { FramePoison.check(slot) }
+    return slot
+  }
+
+  /// Takes `frameCount` frames that follow each other, as `request` says.
+  ///
+  /// Their counts are still `free`. Throws `empty` for no frames, and `outOfFrames`.
+  package static func take(
+    run frameCount: Int, _ request: FrameRequest
+  ) throws(FrameError) -> FrameSlotReference {
+    guard frameCount > 0 else { throw .empty }
+    require(
+      request.alignment.nonzeroBitCount == 1, "an alignment must be a power of two")
+    if Processor.refusesAllocation { throw .outOfFrames }
+    guard let number = takeRun(frameCount, request) ?? takeRunAfterDraining(frameCount, request)
+    else { throw .outOfFrames }
+    let first = FrameTable.slot(number: number)
+    if Processor.poisonsFrames {
+      for index in 0..<frameCount { FramePoison.check(first.advanced(by: index)) }
+    }
+    if request.isZeroed { zero(first, frameCount: frameCount) }
+    return first
+  }
+
+  /// This processor's cache. Interrupts are off, so that the caller stays on it.
+  @inline(__always)
+  @unsafe static var currentCache: UnsafeMutablePointer<FrameCache> {
+    let processor = Processor.current
+    require(
+      unsafe processor < state.pointee.processorCount,
+      "a processor has a higher number than the allocator was started with")
+    return unsafe state.pointee.caches + processor
+  }
+}
+
+extension FrameAllocator {
+  @inline(__always)
+  private static func zero(_ first: FrameSlotReference, frameCount: Int) {
+    let byteCount = UInt64(frameCount) &* PageSize.fourKiB.byteCount
+    // SAFETY: the caller has just been given these frames, which are memory.
+    unsafe PhysicalMemory.fill(from: first.address, with: 0, byteCount: byteCount)
+  }
+
+  /// Fills this processor's cache from the shared lists, and takes the last frame. Nil if there is
+  /// none.
+  @inline(never)
+  private static func takeByRefilling() -> FrameSlotReference? {
+    // SAFETY: the lock is held and interrupts are off; the cache is this processor's.
+    let interrupts = unsafe state.pointee.lock.lock()
+    let slot = unsafe currentCache.pointee.refill(from: &state.pointee)
+    unsafe state.pointee.lock.unlock(interrupts)
+    return slot
+  }
+
+  /// The number of the first of `frameCount` frames taken from the shared lists, or nil.
+  private static func takeRun(_ frameCount: Int, _ request: FrameRequest) -> UInt64? {
+    let count = UInt64(frameCount)
+    let alignment = max(1, request.alignment >> 12)
+    let order = max(64 - (count - 1).leadingZeroBitCount, alignment.trailingZeroBitCount)
+    // SAFETY: the lock is held while the state changes.
+    let interrupts = unsafe state.pointee.lock.lock()
+    let number = unsafe state.pointee.takeBlock(order: order, limit: request.limit.frameNumber)
+    if let number, order < FrameZone.orderCount {
+      let excess = (1 << UInt64(order)) - count
+      if excess > 0 { unsafe state.pointee.freeRun(number + count, frameCount: excess) }
+    }
+    unsafe state.pointee.lock.unlock(interrupts)
+    return number
+  }
+
+  /// As `takeRun`, once this processor's cache has gone back to the shared lists.
+  @inline(never)
+  private static func takeRunAfterDraining(_ frameCount: Int, _ request: FrameRequest) -> UInt64? {
+    drainCache()
+    return takeRun(frameCount, request)
+  }
+}
+
+extension FrameCache {
+  /// Fills an empty cache up to a batch, and takes the last frame again. Under the state's lock.
+  ///
+  /// Frames go in from the highest address down, so that they come out ascending.
+  mutating func refill(from state: inout FrameAllocatorState) -> FrameSlotReference? {
+    var order = Self.batch.trailingZeroBitCount
+    while order >= 0 && count == 0 {
+      let limit = PhysicalAddress.limit.frameNumber
+      if let number = state.takeBlock(order: order, limit: limit) {
+        for offset in (0..<UInt64(1) << UInt64(order)).reversed() {
+          let slot = FrameTable.slot(number: number + offset)
+          slot.setKind(.cached)
+          push(slot)
+        }
+      }
+      order -= 1
+    }
+    return pop()
+  }
+}

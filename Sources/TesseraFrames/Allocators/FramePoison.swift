@@ -1,0 +1,25 @@
+internal import TesseraHardware
+
+/// The pattern that free frames hold in a configuration that checks for writes to freed memory.
+enum FramePoison {
+  /// Not canonical as an address, and easy to recognise in a dump.
+  private static var pattern: UInt64 { 0x5afe_f4ee_5afe_f4ee }
+
+  /// Fills the frame of `slot`, which the caller alone has.
+  static func apply(to slot: FrameSlotReference) {
+    let byteCount = PageSize.fourKiB.byteCount
+    // SAFETY: the caller has the frame to itself, and it is memory.
+    unsafe PhysicalMemory.fill(from: slot.address, with: pattern, byteCount: byteCount)
+  }
+
+  /// Traps if the frame of `slot`, which was filled when it became free, holds anything else.
+  static func check(_ slot: FrameSlotReference) {
+    // SAFETY: the caller has the frame to itself, and it is memory.
+    let start = unsafe PhysicalMemory.pointer(to: slot.address)
+    for offset in stride(from: 0, to: Int(PageSize.fourKiB.byteCount), by: 8) {
+      let word = unsafe PhysicalMemory.loadWord(from: start + offset)
+      require(
+        word == pattern, "memory was written after it was freed", slot.address + UInt64(offset))
+    }
+  }
+}

@@ -1,0 +1,31 @@
+public import TesseraHardware
+
+/// What an allocation asks for beside a number of frames.
+@frozen
+public struct FrameRequest: Sendable {
+  /// Whether the memory must hold zeros. If not, it holds whatever its last owner left there.
+  public var isZeroed: Bool
+
+  /// Where the memory must end: for devices that cannot reach all of it.
+  public var limit: PhysicalAddress
+
+  /// What the first address must be a multiple of: a power of two, in bytes, at least 4096.
+  public var alignment: UInt64
+
+  @inline(__always)
+  public init(
+    isZeroed: Bool = true, below limit: PhysicalAddress = .limit, alignment: UInt64 = 4096
+  ) {
+    self.isZeroed = isZeroed
+    self.limit = limit
+    self.alignment = alignment
+  }
+
+  /// Memory as it comes, for who writes all of it anyway.
+  @inline(__always)
+  public static var uninitialized: FrameRequest { FrameRequest(isZeroed: false) }
+
+  /// Whether any frame will do, so that the processor's cache can serve the request.
+  @inline(__always)
+  var isForAnyFrame: Bool { limit == .limit && alignment <= PageSize.fourKiB.byteCount }
+}

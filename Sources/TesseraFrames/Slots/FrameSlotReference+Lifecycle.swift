@@ -1,0 +1,60 @@
+internal import TesseraHardware
+
+extension FrameSlotReference {
+  /// Stores `metadata` and its kind in a slot that the caller alone has.
+  ///
+  /// `allocated` says that the frame goes back to the allocator when it is retired.
+  @inline(__always)
+  package func initialize<Metadata: FrameMetadata & ~Copyable>(
+    _ metadata: consuming Metadata, allocated: Bool
+  ) {
+    require(
+      MemoryLayout<Metadata>.size <= FrameSlot.storageByteCount,
+      "frame metadata must fit in the 40 bytes of its slot")
+    require(MemoryLayout<Metadata>.alignment <= 16, "frame metadata is aligned to at most 16 bytes")
+    // SAFETY: the caller alone has the frame, its storage is uninitialised, and the metadata fits.
+    unsafe storage(as: Metadata.self).initialize(to: metadata)
+    let kind = FrameKind.of(Metadata.self)
+    setKind(allocated ? kind.allocated : kind)
+  }
+
+  /// Destroys the metadata of a frame that the caller alone has.
+  @inline(__always)
+  package func destroyMetadata() {
+    let kind = self.kind
+    guard kind.hasDestructor else { return }
+    // SAFETY: the kind was set together with the metadata that its destructor destroys.
+    unsafe kind.destructor(storage(as: UInt8.self))
+  }
+
+  /// Unmakes a frame whose last owner just let go, and gives it back to where it came from.
+  ///
+  /// The count is `busy` or `unique`, and the caller alone has the frame.
+  package func retire() {
+    destroyMetadata()
+    if kind.isAllocated {
+      FrameAllocator.giveBack(self)
+    } else {
+      abandon()
+    }
+  }
+
+  /// Makes the frame nobody's. The caller alone has it, and its metadata is destroyed.
+  package func abandon() {
+    setKind(kind.isAllocated ? .plain : .none)
+    setCount(ReferenceCount.unused)
+  }
+
+  /// Puts the frame to a use that never ends. The caller runs alone.
+  func makePermanent(_ usage: FrameUsage) {
+    initialize(PermanentUse(), allocated: false)
+    setKind(kind.used(for: usage))
+    setCount(ReferenceCount.maximum)
+  }
+}
+
+/// The metadata of frames that are in use from the start and for good.
+public struct PermanentUse: FrameMetadata {
+  public static var destructor: FrameMetadataDestructor { { unsafe PermanentUse.destroy(at: $0) } }
+  public static var hasDestructor: Bool { false }
+}
