@@ -38,7 +38,7 @@ public enum Processor {
 
 extension Processor {
   /// The four registers that CPUID leaves (Intel SDM Vol. 2A, "CPUID").
-  public struct Identification {
+  public struct Identification: Sendable {
     public let eax, ebx, ecx, edx: UInt32
   }
 

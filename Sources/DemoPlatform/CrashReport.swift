@@ -1,0 +1,143 @@
+internal import CBoot
+internal import Synchronization
+internal import TesseraHardware
+
+/// What a crash leaves on the serial port. Takes no lock, allocates nothing, and never returns.
+struct CrashReport {
+  /// Access: atomic. How many reports have begun.
+  private static let begun = Atomic<UInt32>(0)
+
+  private var console = Console()
+  private let frame: boot_interrupt_frame
+  private let faultAddress: UInt64
+
+  /// Reports the exception that interrupted `frame` and leaves; `faultAddress` is CR2 as it was.
+  static func leave(_ frame: boot_interrupt_frame, faultAddress: UInt64) -> Never {
+    begin()
+    var report = CrashReport(frame: frame, faultAddress: faultAddress)
+    report.writeCause()
+    report.writeProcessorState()
+    report.writeRegisters()
+    report.writeControlRegisters()
+    if report.concernsAddress { TableWalk(of: faultAddress).write(to: &report.console) }
+    Backtrace(instruction: frame.rip, framePointer: frame.rbp).write(to: &report.console)
+    ExitStatus.crashed.exit()
+  }
+
+  /// Reports that the kernel stopped itself with `message`, `length` bytes, and leaves.
+  ///
+  /// The bytes stay as they are, since the caller does not go on.
+  @unsafe static func leave(message: UnsafePointer<CChar>, length: Int, framePointer: UInt64)
+    -> Never
+  {
+    begin()
+    var console = Console()
+    console.write("\ntessera: panic: ")
+    for index in 0..<length {
+      // SAFETY: `index` is below the length the caller gave.
+      console.write(byte: UInt8(bitPattern: unsafe message[index]))
+    }
+    console.writeLine()
+    Backtrace(instruction: nil, framePointer: framePointer).write(to: &console)
+    ExitStatus.crashed.exit()
+  }
+
+  private init(frame: boot_interrupt_frame, faultAddress: UInt64) {
+    self.frame = frame
+    self.faultAddress = faultAddress
+  }
+
+  /// Ends a crash inside a crash, which would otherwise go on for ever.
+  private static func begin() {
+    // Ordering: relaxed; only the count matters, and it orders nothing else.
+    let (before, _) = begun.wrappingAdd(1, ordering: .relaxed)
+    guard before > 0 else { return }
+    var console = Console()
+    console.write("\ntessera: crashed again while reporting the crash above; giving up\n")
+    ExitStatus.crashed.exit()
+  }
+
+  /// Whether CR2 has to do with it: a double fault is often a page fault that could not be pushed.
+  private var concernsAddress: Bool {
+    frame.vector == ExceptionVector.pageFault || frame.vector == ExceptionVector.doubleFault
+  }
+
+  private mutating func writeCause() {
+    console.write("\ntessera: crashed: ")
+    console.write(ExceptionVector.name(of: frame.vector))
+    console.write(", vector ")
+    console.write(decimal: frame.vector)
+    console.write(", at ")
+    console.write(hexadecimal: frame.rip)
+    console.writeLine()
+
+    if concernsAddress, let stack = KernelImage.stackOverflowed(at: faultAddress) {
+      console.write("  ")
+      console.write(stack)
+      console.write(" is used up: the address is in the guard page below it\n")
+    }
+    writeExplanation()
+  }
+
+  private mutating func writeExplanation() {
+    switch frame.vector {
+    case ExceptionVector.pageFault:
+      PageFaultCode(rawValue: frame.error_code).write(address: faultAddress, to: &console)
+    case ExceptionVector.invalidOpcode where MemoryProbe.read(frame.rip).map { $0 & 0xffff } == 0x0b0f:
+      console.write("  a check failed that the compiler put there: a trap (UD2) in place of an answer\n")
+    case ExceptionVector.invalidOpcode:
+      console.write("  an instruction that does not exist, or that this kernel has not turned on\n")
+    case ExceptionVector.deviceNotAvailable:
+      console.write("  an x87 instruction, which kernel code must not have\n")
+    case let vector where ExceptionVector.namesSelector(vector):
+      SelectorErrorCode(rawValue: frame.error_code).write(to: &console)
+    case ExceptionVector.controlProtection:
+      console.write("  error code ")
+      console.write(hexadecimal: frame.error_code)
+      console.writeLine()
+    default:
+      break
+    }
+  }
+
+  private mutating func writeProcessorState() {
+    console.write("  processor ")
+    console.write(decimal: UInt64(Processor.current))
+    console.write(frame.rflags & 0x200 != 0 ? ", interrupts on" : ", interrupts off")
+    console.write(frame.cs & 3 == 0 ? ", in the kernel\n" : ", in a user program\n")
+  }
+}
+
+extension CrashReport {
+  private mutating func writeRegisters() {
+    console.write("registers\n")
+    write("rax", frame.rax, "rbx", frame.rbx, "rcx", frame.rcx)
+    write("rdx", frame.rdx, "rsi", frame.rsi, "rdi", frame.rdi)
+    write("rbp", frame.rbp, "rsp", frame.rsp, "r8 ", frame.r8)
+    write("r9 ", frame.r9, "r10", frame.r10, "r11", frame.r11)
+    write("r12", frame.r12, "r13", frame.r13, "r14", frame.r14)
+    write("r15", frame.r15, "rip", frame.rip, "flg", frame.rflags)
+  }
+
+  private mutating func writeControlRegisters() {
+    let featureEnables = Processor.modelSpecificRegister(0xc000_0080)
+    write("cr0", Processor.controlRegister0, "cr2", faultAddress, "cr3", Processor.rootRegister)
+    write("cr4", Processor.controlRegister4, "efer", featureEnables, "cs", frame.cs)
+  }
+
+  private mutating func write(
+    _ firstName: StaticString, _ first: UInt64, _ secondName: StaticString, _ second: UInt64,
+    _ thirdName: StaticString, _ third: UInt64
+  ) {
+    write(firstName, first)
+    write(secondName, second)
+    write(thirdName, third)
+    console.writeLine()
+  }
+
+  private mutating func write(_ name: StaticString, _ value: UInt64) {
+    console.write("  ")
+    console.write(name, paddedTo: 5)
+    console.write(hexadecimal: value, digitCount: 16)
+  }
+}

@@ -1,0 +1,39 @@
+internal import CBoot
+public import TesseraHardware
+
+/// Where the linker and the boot code have put the running kernel.
+public enum KernelImage {
+  /// What a virtual address of the image exceeds its physical address by.
+  private static let base: UInt64 = 0xffff_ffff_8000_0000
+
+  /// Everything from the first byte the loader wrote to the last page of the last stack.
+  public static var physicalRange: Range<PhysicalAddress> {
+    PhysicalAddress(kernel_image_start_address() - base)
+      ..< PhysicalAddress(kernel_end_address() - base)
+  }
+
+  /// The virtual addresses of the code: readable and executable.
+  public static var text: Range<UInt64> { kernel_text_start_address()..<kernel_text_end_address() }
+
+  /// The virtual addresses of the constants: readable.
+  public static var constants: Range<UInt64> {
+    kernel_rodata_start_address()..<kernel_rodata_end_address()
+  }
+
+  /// The virtual addresses of the variables and the stacks: readable and writable, but for the guard
+  /// pages.
+  public static var variables: Range<UInt64> { kernel_data_start_address()..<kernel_end_address() }
+
+  /// The stack the kernel starts on.
+  public static var stack: Range<UInt64> { kernel_stack_address()..<kernel_stack_top_address() }
+
+  /// The name of the stack whose guard page holds `address`, if there is one.
+  static func stackOverflowed(at address: UInt64) -> StaticString? {
+    func isGuard(_ start: UInt64) -> Bool { address >= start && address - start < 4096 }
+    if isGuard(kernel_stack_guard_address()) { return "kernel_stack" }
+    if isGuard(double_fault_stack_guard_address()) { return "double_fault_stack" }
+    if isGuard(nmi_stack_guard_address()) { return "nmi_stack" }
+    if isGuard(machine_check_stack_guard_address()) { return "machine_check_stack" }
+    return nil
+  }
+}

@@ -1,0 +1,86 @@
+internal import CBoot
+
+/// Accesses that may fault, and say so instead of crashing the kernel.
+///
+/// For a crash report, which must not crash in turn, and for tests that expect a fault.
+public enum MemoryProbe {
+  /// A fault that a probe ran into.
+  public struct Fault {
+    /// 13 for a general protection fault, 14 for a page fault.
+    public let vector: UInt64
+    public let errorCode: UInt64
+    /// CR2: the address, if the vector is 14.
+    public let address: UInt64
+  }
+
+  /// Access: written by the fault handler of the one processor that runs, which is also the reader.
+  nonisolated(unsafe) private static var recovered = Fault(vector: 0, errorCode: 0, address: 0)
+
+  /// The fault that made the last probe fail.
+  public static var lastFault: Fault {
+    // SAFETY: the handler has returned before anyone can read; see `recovered`.
+    unsafe recovered
+  }
+
+  /// The 8 bytes at the virtual `address`, or nil if reading them faults.
+  public static func read(_ address: UInt64) -> UInt64? {
+    var value: UInt64 = 0
+    // SAFETY: `value` is 8 bytes; a fault on the other side is recovered.
+    return unsafe boot_probe_read(address, &value) ? value : nil
+  }
+
+  /// Writes 8 bytes to the virtual `address`; false if that faults.
+  ///
+  /// The caller owns the bytes, should they turn out to be writable.
+  @unsafe public static func write(_ value: UInt64, to address: UInt64) -> Bool {
+    boot_probe_write(address, value)
+  }
+
+  /// Calls the virtual `address`; false if executing there faults.
+  ///
+  /// The caller promises that a return instruction (byte 0xc3) is there.
+  @unsafe public static func execute(_ address: UInt64) -> Bool { boot_probe_execute(address) }
+
+  /// Sends the interrupted code on to where a probe reports failure. False if it was no probe.
+  static func recover(_ frame: inout boot_interrupt_frame, faultAddress: UInt64) -> Bool {
+    let isFault =
+      frame.vector == ExceptionVector.generalProtection || frame.vector == ExceptionVector.pageFault
+    guard isFault else { return false }
+    let fault = Fault(vector: frame.vector, errorCode: frame.error_code, address: faultAddress)
+    guard resumeAccess(&frame) || resumeExecution(&frame, faultAddress) else { return false }
+
+    // SAFETY: interrupts are off in the handler; see `recovered`.
+    unsafe recovered = fault
+    return true
+  }
+
+  /// A read or a write faults at an instruction that the exception table lists.
+  private static func resumeAccess(_ frame: inout boot_interrupt_frame) -> Bool {
+    var entry = kernel_extable_start_address()
+    while entry < kernel_extable_end_address() {
+      if word(at: entry) == frame.rip {
+        frame.rip = word(at: entry + 8)
+        return true
+      }
+      entry += 16
+    }
+    return false
+  }
+
+  /// A call faults at the address called, with the probe's return address on top of the stack.
+  private static func resumeExecution(
+    _ frame: inout boot_interrupt_frame, _ faultAddress: UInt64
+  ) -> Bool {
+    guard frame.vector == ExceptionVector.pageFault, frame.rip == faultAddress,
+      !KernelImage.text.contains(frame.rip), read(frame.rsp) == boot_probe_executed_address()
+    else { return false }
+    frame.rip = boot_probe_not_executed_address()
+    frame.rsp += 8
+    return true
+  }
+
+  private static func word(at address: UInt64) -> UInt64 {
+    // SAFETY: callers stay inside the exception table, whose entries are two aligned words.
+    unsafe UnsafePointer<UInt64>(bitPattern: UInt(address)).unsafelyUnwrapped.pointee
+  }
+}

@@ -1,0 +1,22 @@
+internal import TesseraHardware
+
+/// The error code of a fault that a descriptor caused (Intel SDM Vol. 3A, "Error Code").
+struct SelectorErrorCode {
+  let rawValue: UInt64
+
+  /// Writes which descriptor it was.
+  func write(to sink: inout some TextSink) {
+    sink.write("  error code ")
+    sink.write(hexadecimal: rawValue)
+    guard rawValue != 0 else {
+      sink.write(": no descriptor; often an address that is not canonical\n")
+      return
+    }
+
+    sink.write(": entry ")
+    sink.write(decimal: rawValue >> 3 & 0x1fff)
+    sink.write(rawValue & 2 != 0 ? " of the IDT" : rawValue & 4 != 0 ? " of the LDT" : " of the GDT")
+    if rawValue & 1 != 0 { sink.write(", while delivering an event from outside the program") }
+    sink.writeLine()
+  }
+}

@@ -1,0 +1,78 @@
+// What the assembly and the linker script give to Swift.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "layout.h"
+#pragma clang assume_nonnull begin
+
+/// The registers of interrupted code, as boot_interrupt pushes them and the processor before it.
+///
+/// What the handler changes is loaded when it returns.
+typedef struct {
+  uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
+  uint64_t rbp, rdi, rsi, rdx, rcx, rbx, rax;
+  uint64_t vector, error_code;
+  uint64_t rip, cs, rflags, rsp, ss;
+} boot_interrupt_frame;
+
+/// Loads the GDT of `limit` + 1 bytes at `table`, its code and data selectors, and the task register.
+void boot_load_segments(const void *table, uint16_t limit, uint16_t task);
+
+/// Loads the IDT of `limit` + 1 bytes at `table`.
+void boot_load_interrupt_table(const void *table, uint16_t limit);
+
+/// Reads 8 bytes at `address` into `value`. False, and nothing read, if that faults.
+bool boot_probe_read(uint64_t address, uint64_t *value);
+
+/// Writes 8 bytes at `address`. False, and nothing written, if that faults.
+bool boot_probe_write(uint64_t address, uint64_t value);
+
+/// Calls `address`, where a return instruction is. False if executing it faults.
+bool boot_probe_execute(uint64_t address);
+
+// An array at an address that the linker knows. Functions, because Swift refuses a C variable that
+// could be written to by anyone.
+#define BOOT_SYMBOL(name)                                                                \
+  static inline __attribute__((always_inline)) uint64_t name##_address(void) {           \
+    extern char name[] __attribute__((visibility("hidden")));                            \
+    return (uint64_t)name;                                                               \
+  }
+
+BOOT_SYMBOL(boot_interrupt_stubs)
+BOOT_SYMBOL(boot_interrupt_table)
+BOOT_SYMBOL(boot_segment_table)
+BOOT_SYMBOL(boot_task_state)
+BOOT_SYMBOL(boot_probe_executed)
+BOOT_SYMBOL(boot_probe_not_executed)
+BOOT_SYMBOL(kernel_image_start)
+BOOT_SYMBOL(kernel_text_start)
+BOOT_SYMBOL(kernel_text_end)
+BOOT_SYMBOL(kernel_rodata_start)
+BOOT_SYMBOL(kernel_rodata_end)
+BOOT_SYMBOL(kernel_data_start)
+BOOT_SYMBOL(kernel_data_end)
+BOOT_SYMBOL(kernel_extable_start)
+BOOT_SYMBOL(kernel_extable_end)
+BOOT_SYMBOL(kernel_end)
+BOOT_SYMBOL(kernel_stack)
+BOOT_SYMBOL(kernel_stack_top)
+BOOT_SYMBOL(kernel_stack_guard)
+BOOT_SYMBOL(double_fault_stack_guard)
+BOOT_SYMBOL(double_fault_stack_top)
+BOOT_SYMBOL(nmi_stack_guard)
+BOOT_SYMBOL(nmi_stack_top)
+BOOT_SYMBOL(machine_check_stack_guard)
+BOOT_SYMBOL(machine_check_stack_top)
+#undef BOOT_SYMBOL
+
+/// The frame pointer of the calling function: the start of its chain of frames.
+static inline __attribute__((always_inline)) uint64_t boot_frame_pointer(void) {
+  uint64_t value;
+  __asm__ volatile("mov %%rbp, %0" : "=r"(value));
+  return value;
+}
+
+/// The first address of the upper half, where the early tables show the first 4 GiB.
+static inline __attribute__((always_inline)) uint64_t boot_window_base(void) { return WINDOW_BASE; }
+
+#pragma clang assume_nonnull end
