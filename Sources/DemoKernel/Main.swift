@@ -19,7 +19,7 @@ public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
   console.write(", its information at ")
   console.write(hexadecimal: UInt64(information))
   console.writeLine()
-  DeliberateCrash.perform(magic: magic, information: information)
+  DeliberateCrash.perform(CommandLine(magic: magic, information: information))
   console.write("tessera: verdict: pass\n")
   ExitStatus.success.exit()
 }

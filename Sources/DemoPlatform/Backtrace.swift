@@ -6,56 +6,95 @@ internal import TesseraHardware
 /// A frame is two words: the caller's frame pointer, and the return address. Everything is compiled
 /// to keep the pointer in RBP. Never faults, and ends where the chain stops making sense.
 struct Backtrace {
-  private static let maximumDepth = 32
+  /// A runaway recursion in the smallest of frames is followed to the far end of a stack.
+  private static let maximumDepth = 8192
+  private static let maximumLines = 32
 
   /// Where the code was, unless the chain starts with a call from there.
   private let instruction: UInt64?
+  /// Who called an address that is not code, and so has set up no frame.
+  private let caller: UInt64?
   private let framePointer: UInt64
 
-  /// The calls that led to `instruction`, when RBP was `framePointer`.
-  init(instruction: UInt64?, framePointer: UInt64) {
-    self.instruction = instruction
+  /// The calls that led to the place where `frame` was interrupted.
+  init(of frame: borrowing boot_interrupt_frame) {
+    instruction = frame.rip
+    caller = KernelImage.text.contains(frame.rip) ? nil : Self.call(returningTo: frame.rsp)
+    framePointer = frame.rbp
+  }
+
+  /// The calls that led to the function whose frame is at `framePointer`.
+  init(from framePointer: UInt64) {
+    instruction = nil
+    caller = nil
     self.framePointer = framePointer
+  }
+
+  /// The address of a call whose return address lies at `location`, if that is what it looks like.
+  private static func call(returningTo location: UInt64) -> UInt64? {
+    guard let address = MemoryProbe.read(location), KernelImage.text.contains(address &- 1) else {
+      return nil
+    }
+    return address &- 1
   }
 
   /// Writes a line per call, innermost first, and the command that names the lines.
   ///
   /// The addresses are those of the calls, not of the instructions after them: a call of a function
-  /// that never returns may be the last instruction of its function.
+  /// that never returns may be the last instruction of its function. Repeated calls share a line.
   func write(to sink: inout some TextSink) {
     sink.write("backtrace, innermost first\n")
-    var number: UInt64 = 0
-    forEach { address in
-      sink.write("  #")
-      sink.write(decimal: number)
-      sink.write(number < 10 ? "  " : " ")
+    forEachRun { address, count in
+      sink.write("  ")
       sink.write(hexadecimal: address, digitCount: 16)
+      if count > 1 {
+        sink.write("  ")
+        sink.write(decimal: count)
+        sink.write(" times")
+      }
       sink.writeLine()
-      number += 1
     }
 
     sink.write("to turn these into functions and lines:\n  llvm-symbolizer --demangle --obj=")
     sink.write(Platform.imagePath)
-    forEach { address in
+    forEachRun { address, _ in
       sink.write(" ")
       sink.write(hexadecimal: address)
     }
     sink.writeLine()
   }
 
+  /// Calls `body` with each address of a call and how often it follows itself.
+  private func forEachRun(_ body: (UInt64, UInt64) -> Void) {
+    var current: UInt64 = 0
+    var count: UInt64 = 0
+    var lines = 0
+    forEach { address in
+      if address == current {
+        count += 1
+        return
+      }
+      if count > 0 && lines < Self.maximumLines { body(current, count) }
+      lines += count > 0 ? 1 : 0
+      current = address
+      count = 1
+    }
+    if count > 0 && lines < Self.maximumLines { body(current, count) }
+  }
+
   private func forEach(_ body: (UInt64) -> Void) {
     if let instruction { body(instruction) }
+    if let caller { body(caller) }
     var frame = framePointer
     for _ in 0..<Self.maximumDepth {
       // A stack lies in the kernel's half, and its frames are aligned.
-      guard frame >> 47 == 0x1ffff, frame & 7 == 0, let caller = MemoryProbe.read(frame),
-        let returnAddress = MemoryProbe.read(frame &+ 8),
-        KernelImage.text.contains(returnAddress &- 1)
+      guard frame >> 47 == 0x1ffff, frame & 7 == 0, let outerFrame = MemoryProbe.read(frame),
+        let call = Self.call(returningTo: frame &+ 8)
       else { return }
-      body(returnAddress &- 1)
+      body(call)
       // Stacks grow down, so a caller's frame lies above. That also breaks a loop.
-      guard caller > frame else { return }
-      frame = caller
+      guard outerFrame > frame else { return }
+      frame = outerFrame
     }
   }
 }

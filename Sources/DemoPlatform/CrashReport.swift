@@ -20,7 +20,7 @@ struct CrashReport {
     report.writeRegisters()
     report.writeControlRegisters()
     if report.concernsAddress { TableWalk(of: faultAddress).write(to: &report.console) }
-    Backtrace(instruction: frame.rip, framePointer: frame.rbp).write(to: &report.console)
+    Backtrace(of: frame).write(to: &report.console)
     ExitStatus.crashed.exit()
   }
 
@@ -38,7 +38,7 @@ struct CrashReport {
       console.write(byte: UInt8(bitPattern: unsafe message[index]))
     }
     console.writeLine()
-    Backtrace(instruction: nil, framePointer: framePointer).write(to: &console)
+    Backtrace(from: framePointer).write(to: &console)
     ExitStatus.crashed.exit()
   }
 
