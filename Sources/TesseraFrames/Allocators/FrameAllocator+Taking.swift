@@ -109,8 +109,9 @@ extension FrameCache {
     while order >= 0 && count == 0 {
       let limit = PhysicalAddress.limit.frameNumber
       if let number = state.takeBlock(order: order, limit: limit) {
-        for offset in (0..<UInt64(1) << UInt64(order)).reversed() {
-          let slot = FrameTable.slot(number: number + offset)
+        let size: UInt64 = 1 << UInt64(order)
+        for offset in 1...size {
+          let slot = FrameTable.slot(number: number + size - offset)
           slot.setKind(.cached)
           push(slot)
         }

@@ -30,10 +30,12 @@ struct FrameCache: ~Copyable {
 
   /// Removes the frame of `slot` from wherever it is. Says whether it was there.
   mutating func remove(_ slot: FrameSlotReference) -> Bool {
-    guard let index = (0..<count).first(where: { slots[$0] == slot }) else { return false }
-    count -= 1
-    for later in index..<count { slots[later] = slots[later + 1] }
-    return true
+    for index in 0..<count where slots[index] == slot {
+      count -= 1
+      for later in index..<count { slots[later] = slots[later + 1] }
+      return true
+    }
+    return false
   }
 
   /// Removes the `wanted` frames that came first and calls `body` with each.

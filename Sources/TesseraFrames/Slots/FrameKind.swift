@@ -102,6 +102,9 @@ extension FrameKind {
     return Int(truncatingIfNeeded: rawValue >> Self.orderShift & 31)
   }
 
+  /// Whether a free frame is in a processor's cache.
+  package var isCached: Bool { rawValue & Self.cachedBit != 0 }
+
   /// Whether this says that metadata is initialised.
   package var hasMetadata: Bool { rawValue & Self.destructorMask != 0 }
 

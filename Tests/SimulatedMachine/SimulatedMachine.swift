@@ -1,0 +1,102 @@
+import CTessera
+import Foundation
+public import Tessera
+public import TesseraFrames
+public import TesseraHardware
+
+/// A machine in this process: memory in an arena, processors as threads.
+///
+/// Tessera has one frame table and one allocator, so there is one machine at a time; suites that use
+/// it sit under `OnSimulatedMachine`, which runs them one after the other. Physical addresses start at
+/// zero, so that the arena is all the memory there is.
+public final class SimulatedMachine {
+  public let frameCount: Int
+  public let processorCount: Int
+  private let arena: UnsafeMutableRawPointer
+  private let records: UnsafeMutableRawPointer
+  private let arenaByteCount: Int
+
+  /// A machine with `frameCount` frames, of which the first `keptBack` are nobody's and the allocator
+  /// has the rest.
+  ///
+  /// The arena holds a pattern, so that memory that should be zeroed shows if it is not. Slots and the
+  /// allocator's state lie outside it, to leave every frame to the test.
+  public init(frameCount: Int, keptBack: Int = 0, processorCount: Int = 1) {
+    self.frameCount = frameCount
+    self.processorCount = processorCount
+    arenaByteCount = frameCount * 4096
+    arena = .allocate(byteCount: arenaByteCount, alignment: 1 << 21)
+    memset(arena, 0xa5, arenaByteCount)
+    let slotByteCount = frameCount * Int(FrameSlot.byteCount)
+    let stateByteCount = Int(FrameAllocator.stateByteCount(processorCount: processorCount))
+    records = .allocate(byteCount: slotByteCount + stateByteCount, alignment: 4096)
+    simulated_fail_allocation(0)
+    simulated_set_frame_poisoning(false)
+    becomeProcessor(0)
+    unsafe PhysicalMemory.setWindow(at: UInt(bitPattern: arena))
+    unsafe FrameTable.install(records, frameCount: UInt64(frameCount))
+    unsafe FrameAllocator.start(in: records + slotByteCount, processorCount: processorCount)
+    FrameAllocator.donate(
+      from: PhysicalAddress(UInt64(keptBack) << 12), to: PhysicalAddress(UInt64(frameCount) << 12))
+  }
+
+  deinit {
+    simulated_fail_allocation(0)
+    simulated_set_frame_poisoning(false)
+    arena.deallocate()
+    records.deallocate()
+  }
+}
+
+extension SimulatedMachine {
+  /// The address of frame `number`.
+  public func address(_ number: Int) -> PhysicalAddress { PhysicalAddress(UInt64(number) << 12) }
+
+  /// Makes the calling thread processor `number` of the machine, from its next operation on.
+  public func becomeProcessor(_ number: Int) {
+    simulated_current_processor().pointee.number = UInt32(number)
+    simulated_current_processor().pointee.interrupts_enabled = true
+  }
+
+  /// Runs `body` on every processor at once and waits until all are done.
+  public func onEveryProcessor(_ body: @escaping @Sendable (_ processor: Int) -> Void) {
+    let group = DispatchGroup()
+    for number in 0..<processorCount {
+      group.enter()
+      let thread = Thread {
+        simulated_current_processor().pointee.number = UInt32(number)
+        body(number)
+        group.leave()
+      }
+      thread.stackSize = 1 << 20
+      thread.start()
+    }
+    group.wait()
+  }
+
+  /// Makes the `ordinal`-th allocation from now on fail; 0 makes none fail.
+  public func failAllocation(_ ordinal: Int) { simulated_fail_allocation(UInt64(ordinal)) }
+
+  /// Whether an allocation was made to fail since `failAllocation`.
+  public var hasFailedAllocation: Bool { simulated_failed_allocations() != 0 }
+
+  /// Turns the poisoning of freed frames on. For frames that are free already the pattern is put there.
+  public func poisonFreedFrames() {
+    simulated_set_frame_poisoning(true)
+    for index in 0..<frameCount {
+      let slot = FrameTable.slot(number: UInt64(index))
+      if slot.count == ReferenceCount.free { FramePoison.apply(to: slot) }
+    }
+  }
+
+  /// What breaks a rule at the moment: of a slot, or of the allocator. Empty when all is well.
+  public var violations: [String] {
+    var found: [String] = []
+    FrameTable.checkInvariants { found.append("\($0) (frame \($1.rawValue >> 12))") }
+    FrameAllocator.checkInvariants { found.append("\($0)") }
+    if !simulated_current_processor().pointee.interrupts_enabled {
+      found.append("interrupts are on while nothing happens")
+    }
+    return found
+  }
+}

@@ -1,0 +1,30 @@
+import SimulatedMachine
+import Testing
+import TesseraFrames
+import TesseraHardware
+
+extension OnSimulatedMachine {
+  @Suite("Frame") struct FrameTests {
+    let machine = SimulatedMachine(frameCount: 16, keptBack: 4)
+
+    @Test func `a frame with two handles is freed by the second`() throws {
+      let before = FrameAllocator.statistics.usedFrameCount
+      let first = try Frame(allocating: PlainMemory())
+      let second = first.share()
+      #expect(second.referenceCount == 2)
+      _ = consume first
+      #expect(second.referenceCount == 1)
+      #expect(FrameAllocator.statistics.usedFrameCount == before + 1)
+      _ = consume second
+      #expect(FrameAllocator.statistics.usedFrameCount == before)
+      #expect(machine.violations == [])
+    }
+
+    @Test func `a handle is one word, and so is an optional one`() {
+      #expect(MemoryLayout<Frame<PlainMemory>>.size == 8)
+      #expect(MemoryLayout<Frame<PlainMemory>?>.size == 8)
+      #expect(MemoryLayout<AnyFrame>.size == 8)
+      #expect(MemoryLayout<UniqueFrame<PlainMemory>?>.size == 8)
+    }
+  }
+}
