@@ -1,0 +1,223 @@
+# Finds memory accesses below the stack pointer.
+#
+# An interrupt pushes its frame right below the stack pointer, so what a function keeps there is lost.
+# For each function the distance of the stack pointer from its value at the entry is followed along
+# every path, and so are registers that hold an address on the stack. An access whose place is known
+# must not lie below the stack pointer. Addresses with an index register are left out: their base may
+# lie below an array that they never leave.
+
+function start_function(name, bytes) {
+  examine()
+  current = name
+  word = bytes
+  count = 0
+  split("", at)
+  split("", line_of)
+}
+
+{ gsub(/\t/, " "); gsub(/  +/, " ") }
+$1 == "function" { start_function($2, $3); next }
+{
+  address = $1
+  sub(/:$/, "", address)
+  count++
+  at[count] = address
+  line_of[address] = count
+  text = $0
+  sub(/^[^ ]* /, "", text)
+  while (text ~ /^(lock|rep|repe|repne|repz|repnz|data16|notrack|cs|ds|es|ss) /)
+    sub(/^[^ ]* /, "", text)
+  # 32-bit names of registers on a 32-bit stack become those the rest of this program knows.
+  if (word == 4) gsub(/%e/, "%r", text)
+  instruction[count] = text
+}
+END {
+  examine()
+  if (functions == 0) print "no function was found"
+  print "summary", functions, accesses
+  exit found || functions == 0
+}
+
+# The number that `text` stands for: decimal or hexadecimal, perhaps negative.
+function number(text,   sign, value, i) {
+  sign = 1
+  if (sub(/^-/, "", text)) sign = -1
+  if (text == "") return 0
+  if (text !~ /^0x/) return sign * text
+  value = 0
+  text = tolower(text)
+  for (i = 3; i <= length(text); i++)
+    value = value * 16 + index("0123456789abcdef", substr(text, i, 1)) - 1
+  return sign * value
+}
+
+# Gives instruction `i` the state (depth, copies); puts it on the list if that says something new.
+function arrive(i, depth, copies,   parts, n, k, kept, old) {
+  if (i > count) return
+  if (!(i in depth_at)) {
+    depth_at[i] = depth
+    copies_at[i] = copies
+    waiting[++last] = i
+    return
+  }
+  old = depth_at[i] SUBSEP copies_at[i]
+  if (depth_at[i] != depth) depth_at[i] = "?"
+  n = split(copies_at[i], parts, " ")
+  kept = ""
+  for (k = 1; k <= n; k++)
+    if (index(" " copies " ", " " parts[k] " ")) kept = kept " " parts[k]
+  copies_at[i] = substr(kept, 2)
+  if (depth_at[i] SUBSEP copies_at[i] != old) waiting[++last] = i
+}
+
+# What register `name` holds: a distance from the stack pointer at the entry, or "?".
+function held(name, depth, copies,   parts, n, k, pair) {
+  if (name == "rsp") return depth
+  n = split(copies, parts, " ")
+  for (k = 1; k <= n; k++) {
+    split(parts[k], pair, "=")
+    if (pair[1] == name) return pair[2]
+  }
+  return "?"
+}
+
+function without(name, copies,   parts, n, k, kept) {
+  n = split(copies, parts, " ")
+  kept = ""
+  for (k = 1; k <= n; k++)
+    if (index(parts[k], name "=") != 1) kept = kept " " parts[k]
+  return substr(kept, 2)
+}
+
+function with_copy(name, value, copies) {
+  copies = without(name, copies)
+  if (value == "?") return copies
+  return copies (copies == "" ? "" : " ") name "=" value
+}
+
+# Splits a place such as -8(%rbp) into `base` and `offset`; says whether it is one without an index.
+function is_place(operand) {
+  if (operand !~ /^(-?(0x)?[0-9a-f]+)?\(%r[a-z0-9]+\)$/) return 0
+  base = operand
+  sub(/^.*\(%/, "", base)
+  sub(/\)$/, "", base)
+  offset = operand
+  sub(/\(.*$/, "", offset)
+  offset = number(offset)
+  return 1
+}
+
+# Splits the operands of instruction `i`.
+function parse(i,   text, n, k, parts, depth) {
+  text = instruction[i]
+  operation = text
+  sub(/ .*$/, "", operation)
+  operands = 0
+  if (text !~ / /) return
+  sub(/^[^ ]* /, "", text)
+  n = split(text, parts, /, */)
+  depth = 0
+  for (k = 1; k <= n; k++) {
+    if (depth == 0) operand[++operands] = parts[k]
+    else operand[operands] = operand[operands] "," parts[k]
+    depth += gsub(/\(/, "(", parts[k]) - gsub(/\)/, ")", parts[k])
+  }
+}
+
+# Follows instruction `i` and tells its successors.
+function follow(i,   depth, copies, destination, source, target, value) {
+  depth = depth_at[i]
+  copies = copies_at[i]
+  parse(i)
+  destination = operands > 0 ? operand[operands] : ""
+  source = operands > 1 ? operand[1] : ""
+  sub(/^%/, "", destination)
+
+  if (operation ~ /^(ret|iret|sysret|sysexit|ud2|hlt)/) return
+  if (operation ~ /^l?j/) {
+    target = operand[1]
+    sub(/ .*$/, "", target)
+    sub(/^0x/, "", target)
+    if (target in line_of) arrive(line_of[target], depth, copies)
+    if (operation ~ /^jmp/ && operand[1] ~ /^\*/ && table == "") table = depth SUBSEP copies
+    if (operation ~ /^l?jmp/) return
+  } else if (operation ~ /^call/) {
+    for (value = 1; value <= 9; value++) copies = without(lost_in_call[value], copies)
+  } else if (operation ~ /^push/) {
+    if (depth != "?") depth -= operation ~ /w$/ ? 2 : word
+  } else if (operation ~ /^pop/) {
+    if (depth != "?") depth += operation ~ /w$/ ? 2 : word
+    copies = without(destination, copies)
+    if (destination == "rsp") depth = "?"
+  } else if (operation ~ /^leave/) {
+    depth = held("rbp", depth, copies)
+    if (depth != "?") depth += word
+    copies = without("rbp", copies)
+  } else if (destination == "rsp") {
+    depth = moved_stack(source, depth, copies)
+  } else if (destination ~ /^r/ && operation !~ /^(cmp|test|bt[lq]?$)/) {
+    value = "?"
+    if (operation ~ /^mov[lq]?$/ && source ~ /^%r/) value = held(substr(source, 2), depth, copies)
+    if (operation ~ /^lea/ && is_place(source)) {
+      value = held(base, depth, copies)
+      if (value != "?") value += offset
+    }
+    copies = with_copy(destination, value, copies)
+  }
+  arrive(i + 1, depth, copies)
+}
+
+# The depth after an instruction that writes the stack pointer.
+function moved_stack(source, depth, copies,   amount) {
+  amount = source
+  if (operation ~ /^(cmp|test)/) return depth
+  if (operation ~ /^(add|sub)/ && sub(/^\$/, "", amount) && depth != "?")
+    return operation ~ /^add/ ? depth + number(amount) : depth - number(amount)
+  # Rounding down only adds room.
+  if (operation ~ /^and/) return depth
+  if (operation ~ /^mov/ && source ~ /^%r/) return held(substr(source, 2), depth, copies)
+  if (operation ~ /^lea/ && is_place(source)) {
+    amount = held(base, depth, copies)
+    return amount == "?" ? "?" : amount + offset
+  }
+  return "?"
+}
+
+# Reports instruction `i` if it reaches below the stack pointer.
+function inspect(i,   k, place, from) {
+  parse(i)
+  for (k = 1; k <= operands; k++) {
+    place = operand[k]
+    sub(/^\*/, "", place)
+    if (!is_place(place)) continue
+    from = held(base, depth_at[i], copies_at[i])
+    if (base != "rsp" && (from == "?" || depth_at[i] == "?")) continue
+    accesses++
+    if (operation ~ /^lea/ && operand[operands] == "%rsp") continue
+    if (base == "rsp" ? offset < 0 : from + offset < depth_at[i]) {
+      print "below the stack pointer: " current ": " at[i] ": " instruction[i]
+      found = 1
+    }
+  }
+}
+
+function examine(   i, first) {
+  if (count == 0) return
+  functions++
+  split("rax rcx rdx rsi rdi r8 r9 r10 r11", lost_in_call, " ")
+  split("", depth_at)
+  split("", copies_at)
+  table = ""
+  last = 0
+  arrive(1, 0, "")
+  for (first = 1; first <= last; first++) follow(waiting[first])
+  # What is left is reached through a jump table, from a state like that of the jump, or not at all.
+  for (i = 1; i <= count; i++) {
+    if (i in depth_at) continue
+    last = 0
+    if (table == "") arrive(i, "?", "")
+    else arrive(i, substr(table, 1, index(table, SUBSEP) - 1), substr(table, index(table, SUBSEP) + 1))
+    for (first = 1; first <= last; first++) follow(waiting[first])
+  }
+  for (i = 1; i <= count; i++) inspect(i)
+}
