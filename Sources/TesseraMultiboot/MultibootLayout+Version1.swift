@@ -1,0 +1,92 @@
+extension MultibootLayout {
+  /// Checks the information of version 1 at `address`.
+  ///
+  /// Multiboot Specification version 0.6.96, "Boot information format": a word of flags says which of
+  /// the fields after it mean something.
+  init<Memory: BootMemory>(version1At address: UInt64, in memory: Memory) throws(MultibootError) {
+    let flags = try memory.word(at: address)
+    information = address..<address + Version1.byteCount
+    if flags & Version1.hasCommandLine != 0 {
+      commandLine = try memory.pointedText(at: address + 16)
+    }
+    if flags & Version1.hasModules != 0 {
+      try findModules(
+        at: UInt64(memory.word(at: address + 24)), count: UInt64(memory.word(at: address + 20)),
+        in: memory)
+    }
+    if flags & Version1.hasLoaderName != 0 {
+      loaderName = try memory.pointedText(at: address + 64)
+    }
+    let mapByteCount =
+      flags & Version1.hasMemoryMap == 0 ? 0 : UInt64(try memory.word(at: address + 44))
+    if mapByteCount > 0 {
+      try findEntries(
+        at: UInt64(memory.word(at: address + 48)), byteCount: mapByteCount, in: memory)
+    } else if flags & Version1.hasMemorySizes != 0 {
+      memoryMap = .sizes(
+        lower: try memory.word(at: address + 4), upper: try memory.word(at: address + 8))
+      entryCount = 2
+    } else {
+      throw .noMemoryMap
+    }
+  }
+
+  private mutating func findModules<Memory: BootMemory>(
+    at start: UInt64, count: UInt64, in memory: Memory
+  ) throws(MultibootError) {
+    if count == 0 { return }
+    if count > Version1.greatestModuleCount { throw .tooManyModules(count: count) }
+    for index in 0..<count {
+      try memory.listedModule(at: start + 16 * index).check(index: index)
+    }
+    modules = .list(start: start, count: count)
+  }
+
+  private mutating func findEntries<Memory: BootMemory>(
+    at start: UInt64, byteCount: UInt64, in memory: Memory
+  ) throws(MultibootError) {
+    let end = start + byteCount
+    var entry = start
+    var index: UInt64 = 0
+    while entry < end {
+      if end - entry < 4 { throw .entryPastEnd(index: index) }
+      let size = UInt64(try memory.word(at: entry))
+      if size < 20 { throw .entryTooSmall(index: index) }
+      if size > end - entry - 4 { throw .entryPastEnd(index: index) }
+      _ = try memory.region(at: entry + 4, index: index)
+      entry += 4 + size
+      index += 1
+    }
+    memoryMap = .sizedEntries(start..<end)
+    entryCount = Int(index)
+  }
+}
+
+/// Numbers of version 1.
+private enum Version1 {
+  /// All fields that the standard defines, up to those of the frame buffer.
+  static let byteCount: UInt64 = 116
+  static let greatestModuleCount: UInt64 = 65536
+
+  static let hasMemorySizes: UInt32 = 1 << 0
+  static let hasCommandLine: UInt32 = 1 << 2
+  static let hasModules: UInt32 = 1 << 3
+  static let hasMemoryMap: UInt32 = 1 << 6
+  static let hasLoaderName: UInt32 = 1 << 9
+}
+
+extension BootMemory {
+  /// The text to which the word at `address` points; none if that is zero.
+  fileprivate func pointedText(at address: UInt64) throws(MultibootError) -> BootTextPlace {
+    let start = UInt64(try word(at: address))
+    if start == 0 { return .none }
+    return try text(at: start, before: start + BootTextPlace.greatestByteCount)
+  }
+
+  /// The module that the 16 bytes at `address` describe.
+  func listedModule(at address: UInt64) throws(MultibootError) -> MultibootModulePlace {
+    MultibootModulePlace(
+      start: try word(at: address), end: try word(at: address + 4),
+      commandLine: try pointedText(at: address + 8))
+  }
+}

@@ -1,0 +1,107 @@
+extension MultibootLayout {
+  /// Checks the information of version 2 at `address`.
+  ///
+  /// Multiboot2 Specification version 2.0, "Boot information format": a size, then tags, each with a
+  /// type and a size of its own and each at a multiple of 8.
+  init<Memory: BootMemory>(version2At address: UInt64, in memory: Memory) throws(MultibootError) {
+    if address % 8 != 0 { throw .misaligned(address: address) }
+    let byteCount = UInt64(try memory.word(at: address))
+    if byteCount < 16 { throw .informationTooSmall(byteCount: byteCount) }
+    var offset: UInt64 = 8
+    var moduleCount: UInt64 = 0
+    var sizes = MemoryMapPlace.none
+    while true {
+      if byteCount < offset + 8 { throw .noEndTag(byteCount: byteCount) }
+      let tag = MultibootTag(
+        address: address + offset, type: try memory.word(at: address + offset),
+        byteCount: UInt64(try memory.word(at: address + offset + 4)))
+      if tag.byteCount < tag.leastByteCount { throw .tagTooSmall(offset: offset) }
+      if tag.byteCount > byteCount - offset { throw .tagPastEnd(offset: offset) }
+      switch tag.type {
+      case MultibootTag.end:
+        information = address..<tag.end
+        try settle(orUse: sizes)
+        return
+      case MultibootTag.commandLine:
+        commandLine = try memory.text(at: tag.address + 8, before: tag.end)
+      case MultibootTag.loaderName:
+        loaderName = try memory.text(at: tag.address + 8, before: tag.end)
+      case MultibootTag.module:
+        try memory.taggedModule(tag).check(index: moduleCount)
+        moduleCount += 1
+        modules = .tags
+      case MultibootTag.memorySizes:
+        sizes = .sizes(
+          lower: try memory.word(at: tag.address + 8), upper: try memory.word(at: tag.address + 12))
+      case MultibootTag.memoryMap:
+        try findEntries(tag, offset: offset, in: memory)
+      default: break
+      }
+      offset += tag.stride
+    }
+  }
+
+  private mutating func findEntries<Memory: BootMemory>(
+    _ tag: MultibootTag, offset: UInt64, in memory: Memory
+  ) throws(MultibootError) {
+    guard case .none = memoryMap else { throw .secondMemoryMap(offset: offset) }
+    let stride = UInt64(try memory.word(at: tag.address + 8))
+    if stride < 24 { throw .entryTooSmall(index: 0) }
+    var entry = tag.address + 16
+    var index: UInt64 = 0
+    while entry < tag.end {
+      if stride > tag.end - entry { throw .entryPastEnd(index: index) }
+      _ = try memory.region(at: entry, index: index)
+      entry += stride
+      index += 1
+    }
+    memoryMap = .entries(tag.address + 16..<tag.end, stride: stride)
+    entryCount = Int(index)
+  }
+
+  /// Ends the check: where there is no memory map, `sizes` has to do.
+  private mutating func settle(orUse sizes: MemoryMapPlace) throws(MultibootError) {
+    guard case .none = memoryMap else { return }
+    guard case .sizes = sizes else { throw .noMemoryMap }
+    memoryMap = sizes
+    entryCount = 2
+  }
+}
+
+/// One part of the information of version 2.
+struct MultibootTag {
+  let address: UInt64
+  let type: UInt32
+  /// With the type and the size, without what fills it up to a multiple of 8.
+  let byteCount: UInt64
+
+  static let end: UInt32 = 0
+  static let commandLine: UInt32 = 1
+  static let loaderName: UInt32 = 2
+  static let module: UInt32 = 3
+  static let memorySizes: UInt32 = 4
+  static let memoryMap: UInt32 = 6
+
+  /// The address after the last byte.
+  var end: UInt64 { address + byteCount }
+
+  /// How far on the next tag starts.
+  var stride: UInt64 { (byteCount + 7) & ~7 }
+
+  /// The size of what a tag of this type has before any text or entries.
+  var leastByteCount: UInt64 {
+    switch type {
+    case Self.module, Self.memorySizes, Self.memoryMap: 16
+    default: 8
+    }
+  }
+}
+
+extension BootMemory {
+  /// The module that `tag` describes.
+  func taggedModule(_ tag: MultibootTag) throws(MultibootError) -> MultibootModulePlace {
+    MultibootModulePlace(
+      start: try word(at: tag.address + 8), end: try word(at: tag.address + 12),
+      commandLine: try text(at: tag.address + 16, before: tag.end))
+  }
+}
