@@ -40,6 +40,12 @@ public final class SimulatedMachine {
       from: PhysicalAddress(UInt64(keptBack) << 12), to: PhysicalAddress(UInt64(frameCount) << 12))
   }
 
+  /// A machine that stays until the process ends, for a test that ends it by a trap.
+  public static func forGood(frameCount: Int, keptBack: Int = 0) {
+    let machine = SimulatedMachine(frameCount: frameCount, keptBack: keptBack)
+    _ = Unmanaged.passRetained(machine)
+  }
+
   deinit {
     simulated_fail_allocation(0)
     simulated_set_frame_poisoning(false)

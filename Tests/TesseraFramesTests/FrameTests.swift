@@ -20,11 +20,5 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a handle is one word, and so is an optional one`() {
-      #expect(MemoryLayout<Frame<PlainMemory>>.size == 8)
-      #expect(MemoryLayout<Frame<PlainMemory>?>.size == 8)
-      #expect(MemoryLayout<AnyFrame>.size == 8)
-      #expect(MemoryLayout<UniqueFrame<PlainMemory>?>.size == 8)
-    }
   }
 }

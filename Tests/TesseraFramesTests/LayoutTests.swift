@@ -1,0 +1,83 @@
+import Testing
+import TesseraFrames
+import TesseraHardware
+
+@Suite("Layout") struct LayoutTests {
+  @Test func `a slot has 64 bytes, and a page holds whole slots`() {
+    #expect(MemoryLayout<FrameSlot>.size == 64)
+    #expect(MemoryLayout<FrameSlot>.stride == 64)
+    #expect(FrameSlot.byteCount == 64)
+    #expect(4096 % MemoryLayout<FrameSlot>.stride == 0)
+  }
+
+  @Test func `metadata and links share a slot's storage without touching the count`() {
+    #expect(FrameSlot.storageByteCount == 40)
+    #expect(
+      FrameSlot.listableByteCount + MemoryLayout<FrameLinks>.size == FrameSlot.storageByteCount)
+    #expect(MemoryLayout<FrameLinks>.size == 16)
+  }
+
+  @Test func `handles are one word, also when optional`() {
+    #expect(MemoryLayout<Frame<PlainMemory>>.size == 8)
+    #expect(MemoryLayout<Frame<PlainMemory>?>.size == 8)
+    #expect(MemoryLayout<AnyFrame?>.size == 8)
+    #expect(MemoryLayout<UntypedFrame?>.size == 8)
+    #expect(MemoryLayout<UniqueFrame<PlainMemory>?>.size == 8)
+    #expect(MemoryLayout<BorrowedFrame<PlainMemory>>.size == 8)
+    #expect(MemoryLayout<Segment<PlainMemory>>.size == 16)
+    #expect(MemoryLayout<FrameListCursor>.size == 8)
+  }
+
+  @Test func `metadata that says nothing takes no room`() {
+    #expect(MemoryLayout<PlainMemory>.size == 0)
+    #expect(MemoryLayout<PermanentUse>.size == 0)
+  }
+}
+
+@Suite("Kind of a frame") struct FrameKindTests {
+  private struct First: FrameMetadata {
+    static var destructor: FrameMetadataDestructor { { unsafe First.destroy(at: $0) } }
+  }
+
+  private struct Second: FrameMetadata {
+    static var destructor: FrameMetadataDestructor { { unsafe Second.destroy(at: $0) } }
+  }
+
+  @Test func `types with equal metadata are told apart`() {
+    #expect(FrameKind.of(First.self).hasSameMetadata(as: .of(First.self)))
+    #expect(!FrameKind.of(First.self).hasSameMetadata(as: .of(Second.self)))
+  }
+
+  @Test func `a mark does not change the type of the metadata`() {
+    let kind = FrameKind.of(First.self)
+    #expect(kind.allocated.hasSameMetadata(as: kind))
+    #expect(kind.used(for: .kernel).hasSameMetadata(as: kind))
+    #expect(kind.used(for: .kernel).usage == .kernel)
+    #expect(kind.allocated.usage == .object)
+    #expect(kind.allocated.isAllocated && !kind.isAllocated)
+  }
+
+  @Test func `what the metadata type says is in the kind`() {
+    #expect(FrameKind.of(PlainMemory.self).isUntyped)
+    #expect(!FrameKind.of(First.self).isUntyped)
+    #expect(FrameKind.of(First.self).hasDestructor)
+    #expect(!FrameKind.of(PlainMemory.self).hasDestructor)
+    #expect(FrameKind.of(First.self).size == .fourKiB)
+  }
+
+  @Test func `a destructor comes back out as the function that went in`() {
+    let inside = unsafe unsafeBitCast(FrameKind.of(First.self).destructor, to: UInt.self)
+    let given = unsafe unsafeBitCast(First.destructor, to: UInt.self)
+    #expect(inside == given)
+  }
+
+  @Test func `each order of a free block comes back`() {
+    for order in 0..<31 {
+      let kind = FrameKind.freeBlock(order: order)
+      #expect(kind.freeBlockOrder == order)
+      #expect(!kind.hasMetadata && !kind.isCached && kind.isAllocated)
+    }
+    #expect(FrameKind.plain.freeBlockOrder == nil && FrameKind.cached.freeBlockOrder == nil)
+    #expect(FrameKind.cached.isCached && !FrameKind.plain.isCached)
+  }
+}
