@@ -61,6 +61,7 @@ SWIFTFLAGS := -target $(TRIPLE) -g -wmo -parse-as-library -swift-version 6 -pack
   -strict-memory-safety -warnings-as-errors -no-allocations \
   -Xcc -ffreestanding -Xcc -mno-red-zone -Xcc -mno-sse -Xcc -mno-mmx \
   -Xfrontend -disable-stack-protector -Xfrontend -function-sections \
+  -Xfrontend -no-clang-module-breadcrumbs \
   -module-cache-path $(B)/modules -I Sources/CTessera/include -I boot/include -I $(B) \
   $(SWIFTFLAGS_$(CONFIG))
 LDFLAGS := -T linker/kernel.ld --gc-sections -static -nostdlib -z noexecstack \
@@ -137,6 +138,7 @@ build/%.map: build/%.elf
 	$(Q)cp $(B)/$*.map $@
 
 .SECONDARY:
+.PHONY: FORCE
 FORCE:
 
 # What people type ----------------------------------------------------------------------------------
@@ -170,14 +172,14 @@ build/tessera.iso: build/tessera.elf boot/grub.cfg FORCE
 	@mkdir -p build/iso/boot/grub
 	$(Q)$(OBJCOPY) --strip-debug build/tessera.elf build/iso/boot/tessera.elf
 	$(Q)cp build/tessera.elf32 build/iso/boot/tessera.elf32
-	$(Q)sed 's/@ENTRY@/$(ENTRY)/' boot/grub.cfg > build/iso/boot/grub/grub.cfg
+	$(Q)sed 's/@ENTRY@/$(ENTRY)/;s/@APPEND@/$(APPEND)/' boot/grub.cfg > build/iso/boot/grub/grub.cfg
 	$(call say,iso,$@)
 	$(Q)grub-mkrescue -o $@ build/iso --locales= --fonts= --themes= >build/iso.log 2>&1 \
 	  || { cat build/iso.log >&2; exit 1; }
 
 .PHONY: gdb
 gdb: doctor-run doctor-gdb build/tessera.elf ## debug the demo kernel: QEMU stopped, gdb attached
-	$(Q)$(GDB) -q -nx -x .gdbinit $(GDBFLAGS) build/tessera.elf
+	$(Q)$(GDB) -q -nx -x .gdbinit $(GDBFLAGS)
 
 .PHONY: doctor doctor-run doctor-iso doctor-gdb doctor-test doctor-bench
 doctor: ## name each missing tool, and install it or print the line that does

@@ -55,13 +55,13 @@ struct Backtrace {
       sink.writeLine()
     }
 
-    sink.write("to turn these into functions and lines:\n  llvm-symbolizer --demangle --obj=")
+    sink.write("to turn these into functions and lines:\n  llvm-symbolizer --obj=")
     sink.write(Platform.imagePath)
     forEachRun { address, _ in
       sink.write(" ")
       sink.write(hexadecimal: address)
     }
-    sink.writeLine()
+    sink.write(" | swift demangle\n")
   }
 
   /// Calls `body` with each address of a call and how often it follows itself.
