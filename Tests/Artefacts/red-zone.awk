@@ -34,7 +34,7 @@ $1 == "function" { start_function($2, $3); next }
 END {
   examine()
   if (functions == 0) print "no function was found"
-  print "summary", functions, accesses
+  print "summary", functions, accesses, unknown + 0
   exit found || functions == 0
 }
 
@@ -61,6 +61,8 @@ function arrive(i, depth, copies,   parts, n, k, kept, old) {
     return
   }
   old = depth_at[i] SUBSEP copies_at[i]
+  # What is only guessed says nothing about what is known.
+  if (guessing) return
   if (depth_at[i] != depth) depth_at[i] = "?"
   n = split(copies_at[i], parts, " ")
   kept = ""
@@ -142,6 +144,8 @@ function follow(i,   depth, copies, destination, source, target, value) {
     if (operation ~ /^jmp/ && operand[1] ~ /^\*/ && table == "") table = depth SUBSEP copies
     if (operation ~ /^l?jmp/) return
   } else if (operation ~ /^call/) {
+    # A function that does not return says nothing about the instruction below the call.
+    if (operand[1] ~ /ys5NeverOs|s5NeverOyF|tessera_host_panic/) return
     for (value = 1; value <= 9; value++) copies = without(lost_in_call[value], copies)
   } else if (operation ~ /^push/) {
     if (depth != "?") depth -= operation ~ /w$/ ? 2 : word
@@ -191,7 +195,10 @@ function inspect(i,   k, place, from) {
     sub(/^\*/, "", place)
     if (!is_place(place)) continue
     from = held(base, depth_at[i], copies_at[i])
-    if (base != "rsp" && (from == "?" || depth_at[i] == "?")) continue
+    if (base != "rsp" && (from == "?" || depth_at[i] == "?")) {
+      if (base == "rbp") unknown++
+      continue
+    }
     accesses++
     if (operation ~ /^lea/ && operand[operands] == "%rsp") continue
     if (base == "rsp" ? offset < 0 : from + offset < depth_at[i]) {
@@ -201,7 +208,7 @@ function inspect(i,   k, place, from) {
   }
 }
 
-function examine(   i, first) {
+function examine(   i, first, state) {
   if (count == 0) return
   functions++
   split("rax rcx rdx rsi rdi r8 r9 r10 r11", lost_in_call, " ")
@@ -212,12 +219,17 @@ function examine(   i, first) {
   arrive(1, 0, "")
   for (first = 1; first <= last; first++) follow(waiting[first])
   # What is left is reached through a jump table, from a state like that of the jump, or not at all.
+  guessing = 1
   for (i = 1; i <= count; i++) {
     if (i in depth_at) continue
     last = 0
     if (table == "") arrive(i, "?", "")
-    else arrive(i, substr(table, 1, index(table, SUBSEP) - 1), substr(table, index(table, SUBSEP) + 1))
+    else {
+      split(table, state, SUBSEP)
+      arrive(i, state[1] == "?" ? "?" : state[1] + 0, state[2])
+    }
     for (first = 1; first <= last; first++) follow(waiting[first])
   }
+  guessing = 0
   for (i = 1; i <= count; i++) inspect(i)
 }
