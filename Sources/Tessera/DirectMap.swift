@@ -3,9 +3,9 @@ public import TesseraHardware
 
 /// Page tables that show all memory at one place, for the kernel's use.
 ///
-/// Every byte of working memory of the map, and the whole first mebibyte, is readable and writable at
-/// its physical address plus `base`. Nothing else is: not the holes, not what is reserved. Below the
-/// half of the kernel there is nothing either, so a stray pointer close to zero faults.
+/// Every byte of working memory of the map, and the whole first mebibyte, is readable and writable
+/// at its physical address plus `base`. Nothing else is: not the holes, not what is reserved. Below
+/// the half of the kernel there is nothing either, so a stray pointer close to zero faults.
 public struct DirectMap: Sendable {
   /// The table for CR3, of level 4.
   public internal(set) var root = PhysicalAddress.zero
@@ -35,8 +35,8 @@ extension DirectMap {
     let limit: PhysicalAddress
 
     /// The caller promises that physical memory below `limit` is visible at its address plus
-    /// `window`, and that the level 4 table at `root` is there, with the kernel's image under its last
-    /// entry.
+    /// `window`, and that the level 4 table at `root` is there, with the kernel's image under its
+    /// last entry.
     @unsafe public init(window: UInt, below limit: PhysicalAddress, root: PhysicalAddress) {
       // SAFETY: the caller's promise; only tables below the limit are named, see `Builder`.
       self.window = unsafe PageTableWindow(base: window)
@@ -45,18 +45,18 @@ extension DirectMap {
     }
   }
 
-  /// The virtual addresses that the last entry of a level 4 table covers, where the kernel's image is,
-  /// start here.
+  /// The virtual addresses that the last entry of a level 4 table covers, where the kernel's image
+  /// is, start here.
   public static var highestEnd: UInt64 { 0xffff_ff80_0000_0000 }
 
   /// Builds the tables for the memory of `map`, with pages up to `largestPage`, at `base`.
   ///
-  /// The last entry of the root, with the kernel's image, is that of the surroundings' root; the two
-  /// share what lies below it. Loading CR3 is the caller's, who must be running there.
+  /// The last entry of the root, with the kernel's image, is that of the surroundings' root; the
+  /// two share what lies below it. Loading CR3 is the caller's, who must be running there.
   ///
   /// Throws `outOfFrames` if `allocator` has no room for a table that the surroundings show, and
-  /// `outOfBounds` if the memory does not fit between `base` and `highestEnd`; what has been allocated
-  /// until then stays so. Traps unless `base` is a multiple of 1 GiB in the upper half.
+  /// `outOfBounds` if the memory does not fit between `base` and `highestEnd`; what has been
+  /// allocated until then stays so. Traps unless `base` is a multiple of 1 GiB in the upper half.
   public static func build<Source>(
     showing map: MemoryMap<Source>, at base: UInt64, largestPage: PageSize,
     from allocator: inout EarlyAllocator, in surroundings: Surroundings

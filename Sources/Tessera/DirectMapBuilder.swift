@@ -97,8 +97,8 @@ struct DirectMapBuilder {
 }
 
 extension MemoryMap {
-  /// Calls `body` for each run of working memory at or after `start`, of whatever kinds, as long as it
-  /// gets.
+  /// Calls `body` for each run of working memory at or after `start`, of whatever kinds, as long as
+  /// it gets.
   func forEachExtent(
     from start: PhysicalAddress, _ body: (PhysicalAddress, PhysicalAddress) -> Void
   ) {

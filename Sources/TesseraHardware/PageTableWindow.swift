@@ -15,12 +15,14 @@ package struct PageTableWindow {
 
   /// The entry at `index` of the table at `table`, as the processor would read it now.
   package func entry(at index: Int, of table: PhysicalAddress) -> PageTableEntry {
+    // SAFETY: the maker of the window promised that the table is there.
     // Ordering: relaxed; pairs with nothing. The tables are built before any processor uses them,
     // and the load of CR3 that makes one use them orders everything before it.
     PageTableEntry(rawValue: unsafe word(index, table).pointee.load(ordering: .relaxed))
   }
 
   package func set(_ entry: PageTableEntry, at index: Int, of table: PhysicalAddress) {
+    // SAFETY: the maker of the window owns the table.
     // Ordering: relaxed, as in `entry(at:of:)`.
     unsafe word(index, table).pointee.store(entry.rawValue, ordering: .relaxed)
   }

@@ -2,8 +2,8 @@ public import TesseraHardware
 
 /// The memory that can be read while the loader's information is being looked at.
 ///
-/// On the machine that is what the first page tables show; in a test, an array. Nothing in this module
-/// reads memory in another way, so what a reader refuses is never touched.
+/// On the machine that is what the first page tables show; in a test, an array. Nothing in this
+/// module reads memory in another way, so what a reader refuses is never touched.
 public protocol BootMemory {
   /// The byte at the physical `address`, or nil if it cannot be read.
   ///

@@ -3,9 +3,9 @@ public import TesseraHardware
 
 /// What a multiboot loader tells the kernel that it starts, in version 1 or 2 of the standard.
 ///
-/// Everything is checked when this is made. After that it cannot fail, and reads only what was checked
-/// as often as it is asked. As a source of memory regions it gives the loader's map, and beside it all
-/// that must be kept: the information itself, texts, modules.
+/// Everything is checked when this is made. After that it cannot fail, and reads only what was
+/// checked as often as it is asked. As a source of memory regions it gives the loader's map, and
+/// beside it all that must be kept: the information itself, texts, modules.
 public struct MultibootInformation<Memory: BootMemory>: MemoryRegionSource {
   public let version: MultibootVersion
   let memory: Memory

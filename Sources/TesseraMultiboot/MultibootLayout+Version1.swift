@@ -1,8 +1,8 @@
 extension MultibootLayout {
   /// Checks the information of version 1 at `address`.
   ///
-  /// Multiboot Specification version 0.6.96, "Boot information format": a word of flags says which of
-  /// the fields after it mean something.
+  /// Multiboot Specification version 0.6.96, "Boot information format": a word of flags says which
+  /// of the fields after it mean something.
   init<Memory: BootMemory>(version1At address: UInt64, in memory: Memory) throws(MultibootError) {
     let flags = try memory.word(at: address)
     information = address..<address + Version1.byteCount

@@ -1,8 +1,8 @@
 extension MultibootLayout {
   /// Checks the information of version 2 at `address`.
   ///
-  /// Multiboot2 Specification version 2.0, "Boot information format": a size, then tags, each with a
-  /// type and a size of its own and each at a multiple of 8.
+  /// Multiboot2 Specification version 2.0, "Boot information format": a size, then tags, each with
+  /// a type and a size of its own and each at a multiple of 8.
   init<Memory: BootMemory>(version2At address: UInt64, in memory: Memory) throws(MultibootError) {
     if address % 8 != 0 { throw .misaligned(address: address) }
     let byteCount = UInt64(try memory.word(at: address))

@@ -1,7 +1,7 @@
 internal import TesseraFrames
 
-/// Where the parts of the loader's information lie, all of it checked: whoever walks them again meets
-/// no error.
+/// Where the parts of the loader's information lie, all of it checked: whoever walks them again
+/// meets no error.
 struct MultibootLayout {
   /// The information itself, from its first byte up to the end of what is known of it.
   var information: Range<UInt64> = 0..<0
@@ -50,7 +50,8 @@ struct MultibootModulePlace {
 }
 
 extension BootMemory {
-  /// The range and kind at `address`, where both versions have the same 20 bytes; nil if it is empty.
+  /// The range and kind at `address`, where both versions have the same 20 bytes; nil if it is
+  /// empty.
   ///
   /// Throws if the bytes cannot be read or the range, that of entry `index`, wraps.
   func region(at address: UInt64, index: UInt64) throws(MultibootError) -> MemoryRegion? {
@@ -66,7 +67,8 @@ extension BootMemory {
 }
 
 extension MemoryKind {
-  /// The kind that both versions of the standard mean by `type`; what they do not define is reserved.
+  /// The kind that both versions of the standard mean by `type`; what they do not define is
+  /// reserved.
   ///
   /// Multiboot Specification version 0.6.96, "Boot information format"; Multiboot2 Specification
   /// version 2.0, "Memory map".

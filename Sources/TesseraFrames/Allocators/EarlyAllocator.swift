@@ -2,8 +2,9 @@ public import TesseraHardware
 
 /// Gives out memory before there are frames: for the slots, for the tables of the direct map.
 ///
-/// It takes from at most two ranges, the largest usable region below 4 GiB and the largest above, each
-/// from its start upwards, and takes nothing back. What it gave is marked as metadata once it retires.
+/// It takes from at most two ranges, the largest usable region below 4 GiB and the largest above,
+/// each from its start upwards, and takes nothing back. What it gave is marked as metadata once it
+/// retires.
 public struct EarlyAllocator: ~Copyable {
   private var low: EarlyRange
   private var high: EarlyRange

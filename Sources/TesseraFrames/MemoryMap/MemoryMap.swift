@@ -3,12 +3,13 @@ public import TesseraHardware
 /// The physical memory of the machine as one ascending list of regions that do not overlap.
 ///
 /// The list is not stored anywhere: it is swept together from the source each time, which takes no
-/// memory and has no limit on the number of entries. The price is time that grows with the square of
-/// that number, and the map is swept a few times at start only.
+/// memory and has no limit on the number of entries. The price is time that grows with the square
+/// of that number, and the map is swept a few times at start only.
 ///
-/// What a page becomes is decided by the highest kind that touches it, where usable memory counts only
-/// if it covers the whole page, all its pieces taken together. So usable memory is rounded inwards and
-/// everything else outwards. A page that nothing touches, or that is usable in part, is a hole.
+/// What a page becomes is decided by the highest kind that touches it, where usable memory counts
+/// only if it covers the whole page, all its pieces taken together. So usable memory is rounded
+/// inwards and everything else outwards. A page that nothing touches, or that is usable in part, is
+/// a hole.
 @frozen
 public struct MemoryMap<Source: MemoryRegionSource> {
   public let source: Source
@@ -80,9 +81,9 @@ extension MemoryMap {
     let limit = surroundings.nextKeptStart
     var end = surroundings.usableEnd
     var previous = surroundings.page
-    // Pieces that continue each other may come in any order, so look until nothing is added. Looking
-    // no further than the next region of another kind keeps the number of looks below the number of
-    // pieces, over the whole sweep.
+    // Pieces that continue each other may come in any order, so look until nothing is added.
+    // Looking no further than the next region of another kind keeps the number of looks below the
+    // number of pieces, over the whole sweep.
     while previous < end && end < limit {
       previous = end
       source.forEachRegion { region in
