@@ -1,8 +1,8 @@
 # For `make gdb`: starts QEMU with the demo kernel, stopped, and runs it up to kernel_main.
 #
-# Swift's debug information gives gdb lines and functions, under their mangled names: set breakpoints
-# by `hbreak File.swift:LINE`. `walk ADDRESS` shows the chain of table entries that translates an
-# address, read from physical memory as the machine has it, not through the kernel.
+# Swift's debug information gives gdb lines and functions, under their mangled names: set
+# breakpoints by `hbreak File.swift:LINE`. `walk ADDRESS` shows the chain of table entries that
+# translates an address, read from physical memory as the machine has it, not through the kernel.
 
 # Swift names module files where gdb looks for debug information; it need not say so.
 set complaints 0
@@ -56,7 +56,8 @@ define walk
         end
         if $walk_leaf
           set $walk_size = 1UL << (3 + 9 * $walk_level)
-          printf " -> 0x%lx", ($walk_entry & 0x000ffffffffff000 & ~($walk_size - 1)) | ($walk_address & ($walk_size - 1))
+          set $walk_target = $walk_entry & 0x000ffffffffff000 & ~($walk_size - 1)
+          printf " -> 0x%lx", $walk_target | ($walk_address & ($walk_size - 1))
           set $walk_level = 0
         else
           set $walk_table = $walk_entry & 0x000ffffffffff000

@@ -1,20 +1,20 @@
 # Tessera's freestanding build, and everything a person types. `make` alone prints the targets.
 #
-# The host build and its tests are Package.swift's; this file compiles the same modules for a machine
-# without an operating system, with plain swiftc.
+# The host build and its tests are Package.swift's; this file compiles the same modules for a
+# machine without an operating system, with plain swiftc.
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 SHELL := /bin/sh
 
-# What a person may set -----------------------------------------------------------------------------
+# What a person may set ----------------------------------------------------------------------------
 
 CONFIG ?= release
 SMP ?= 1
 MEM ?= 512M
-# TCG emulates the processor's translation caches. KVM inside a virtual machine looks entries up anew
-# so often that a missing flush goes unnoticed, and it boots more slowly.
+# TCG emulates the processor's translation caches. KVM inside a virtual machine looks entries up
+# anew so often that a missing flush goes unnoticed, and it boots more slowly.
 ACCEL ?= tcg
 QEMUFLAGS ?=
 V ?=
@@ -27,8 +27,8 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
 B := build/$(CONFIG)
 
-# Tools. Those of LLVM come with the Swift toolchain and are found beside swiftc's own files, so that
-# only swiftc need be on PATH. Looked up when first used.
+# Tools. Those of LLVM come with the Swift toolchain and are found beside swiftc's own files, so
+# that only swiftc need be on PATH. Looked up when first used.
 
 SWIFTC ?= swiftc
 TOOLCHAIN = $(eval TOOLCHAIN := $(shell $(SWIFTC) -print-target-info 2>/dev/null | \
@@ -42,7 +42,7 @@ OBJDUMP = $(TOOLCHAIN)/llvm-objdump
 NM = $(TOOLCHAIN)/llvm-nm
 GDB ?= gdb
 
-# Flags ---------------------------------------------------------------------------------------------
+# Flags --------------------------------------------------------------------------------------------
 
 TRIPLE := x86_64-unknown-none-elf
 
@@ -67,7 +67,7 @@ SWIFTFLAGS := -target $(TRIPLE) -g -wmo -parse-as-library -swift-version 6 -pack
 LDFLAGS := -T linker/kernel.ld --gc-sections -static -nostdlib -z noexecstack \
   -z max-page-size=4096 --build-id=none
 
-# Modules, in the order of their layers -------------------------------------------------------------
+# Modules, in the order of their layers ------------------------------------------------------------
 
 LIBRARY := TesseraHardware TesseraFrames TesseraMultiboot Tessera
 SHARED := $(LIBRARY) DemoPlatform
@@ -97,6 +97,7 @@ $(B)/$(1).files: FORCE
 	$$(call remember,'$$(call sources,$(1))' '$$(SWIFTC) $$(SWIFTFLAGS)')
 $(B)/$(1).o $(B)/$(1).swiftmodule &: $(B)/$(1).files $$(call sources,$(1)) $(HEADERS) \
     $(2:%=$(B)/%.swiftmodule)
+	$$(if $$(call sources,$(1)),,$$(error no Swift files are in $$(call folder,$(1)) for $(1)))
 	$$(call say,swiftc,$(1))
 	$(Q)$$(SWIFTC) $$(SWIFTFLAGS) -module-name $(1) -emit-module \
 	  -emit-module-path $(B)/$(1).swiftmodule -c $$(call sources,$(1)) -o $(B)/$(1).o
@@ -113,8 +114,8 @@ $(B)/boot/%.o: boot/%.S $(HEADERS) Makefile
 	$(call say,clang,$<)
 	$(Q)$(CLANG) $(CFLAGS) -c $< -o $@
 
-# kernel NAME: links the image. The elf32 copy is for loaders that know only multiboot1; it loads the
-# same bytes to the same places. .debug_names is left out because gdb 13 trips over Swift's.
+# kernel NAME: links the image. The elf32 copy is for loaders that know only multiboot1; it loads
+# the same bytes to the same places. .debug_names is left out because gdb 13 trips over Swift's.
 define kernel
 $(B)/$(1).elf: $(ASSEMBLY) $(SHARED:%=$(B)/%.o) $(MODULES_$(1):%=$(B)/%.o) linker/kernel.ld
 	$$(call say,link,$$@)
@@ -141,7 +142,9 @@ build/%.map: build/%.elf
 .PHONY: FORCE
 FORCE:
 
-# What people type ----------------------------------------------------------------------------------
+include Tests/Benchmarks/rules.mk
+
+# What people type ---------------------------------------------------------------------------------
 
 # A line that starts with a target's name and has two number signs is its line of help.
 .PHONY: help
@@ -156,8 +159,9 @@ export SMP MEM ACCEL QEMUFLAGS
 run: doctor-run build/tessera.elf ## build the demo kernel and boot it in QEMU
 	$(Q)boot/qemu-run -kernel build/tessera.elf32 $(if $(APPEND),-append "$(APPEND)")
 
+ARTEFACTS := build/tessera.elf build/tessera.asm build/tessera.sym build/tessera.map
 .PHONY: kernel
-kernel: build/tessera.elf build/tessera.asm build/tessera.sym build/tessera.map ## build build/tessera.elf, with disassembly, symbols and map
+kernel: $(ARTEFACTS) ## build build/tessera.elf, with disassembly, symbols and map
 
 .PHONY: iso
 iso: doctor-iso build/tessera.iso ## make an image that GRUB boots, build/tessera.iso

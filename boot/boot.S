@@ -170,9 +170,9 @@ boot_check_processor:
         ret
         .size boot_check_processor, . - boot_check_processor
 
-// The tables the kernel starts on. The first 4 GiB twice, by 2 MiB pages: where they are, and in the
-// window, where nothing is executable. The image once more at -2 GiB, page by page, each part with
-// its own rights, and with a hole below each stack.
+// The tables the kernel starts on. The first 4 GiB twice, by 2 MiB pages: where they are, until the
+// kernel runs in its own half, and in the window, where nothing is executable. The image once more
+// at -2 GiB, page by page, each part with its own rights, and with a hole below each stack.
         .type boot_fill_tables, @function
 boot_fill_tables:
         movl $boot_tables, %edi
@@ -281,11 +281,14 @@ boot_serial_settings:                           // register, value
 boot_text_booting:
         .asciz "tessera: booting\n"
 boot_text_no_cpuid:
-        .asciz "tessera: refused: this processor has no CPUID instruction; it takes a 64-bit x86 processor\n"
+        .ascii "tessera: refused: this processor has no CPUID instruction; "
+        .asciz "it takes a 64-bit x86 processor\n"
 boot_text_no_long_mode:
         .asciz "tessera: refused: this processor has no long mode (64-bit); in QEMU, use -cpu max\n"
 boot_text_no_nx:
-        .asciz "tessera: refused: this processor cannot forbid the execution of data (NX); in QEMU, use -cpu max, and on a real machine look for \"execute disable\" in its firmware settings\n"
+        .ascii "tessera: refused: this processor cannot forbid the execution of data (NX); "
+        .ascii "in QEMU, use -cpu max, and on a real machine look for "
+        .asciz "\"execute disable\" in its firmware settings\n"
 
         .section .boot.bss, "aw", @nobits
         .balign 4096
@@ -306,6 +309,11 @@ boot_high_half:
         xorl %ebp, %ebp                         // the end of every chain of frame pointers
         movl %edi, %r8d
         movl %esi, %r9d
+        // The mapping at zero has served. Without it a null pointer faults.
+        movl $boot_root_table, %eax
+        movq $0, (%rax)
+        movq %cr3, %rax
+        movq %rax, %cr3
         leaq kernel_bss_start(%rip), %rdi       // not every loader clears it
         leaq kernel_bss_end(%rip), %rcx
         subq %rdi, %rcx

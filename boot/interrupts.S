@@ -8,9 +8,10 @@ boot_interrupt_stubs:
 .set vector, 0
 .rept 256
         .balign 16
-  // These push an error code themselves (Intel SDM Vol. 3A, "Exception and Interrupt Reference").
-  // 29 and 30 are AMD's (AMD64 Manual Vol. 2, "Error Codes").
-  .if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30)
+  // These push an error code themselves (Intel SDM Vol. 3A, "Exception and Interrupt Reference"; 29
+  // and 30: AMD64 Architecture Programmer's Manual Vol. 2, "Error Codes").
+.set pushes, vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21
+  .if !(pushes || vector == 29 || vector == 30)
         pushq $0
   .endif
         pushq $vector

@@ -20,7 +20,7 @@ memmove:
         movq %rdi, %rax
         movq %rdx, %rcx
         movq %rdi, %r8
-        subq %rsi, %r8                          // below `count`: the end of the source is overwritten
+        subq %rsi, %r8                          // below `count`: the source would be overwritten
         cmpq %rdx, %r8
         jb 1f
         rep movsb
@@ -98,8 +98,8 @@ boot_probe_write:
 
 // bool boot_probe_execute(uint64_t address)
 //
-// The address holds a return instruction, or cannot be executed: then the fault's own address is the
-// one called, and the handler recognises it by what is on top of the stack.
+// The address holds a return instruction, or cannot be executed: then the fault is at the address
+// called, and the handler recognises it by what is on top of the stack.
         .section .text.boot_probe_execute, "ax", @progbits
         .globl boot_probe_execute, boot_probe_executed, boot_probe_not_executed
         .type boot_probe_execute, @function

@@ -83,8 +83,10 @@ struct CrashReport {
     switch frame.vector {
     case ExceptionVector.pageFault:
       PageFaultCode(rawValue: frame.error_code).write(address: faultAddress, to: &console)
-    case ExceptionVector.invalidOpcode where MemoryProbe.read(frame.rip).map { $0 & 0xffff } == 0x0b0f:
-      console.write("  a check failed that the compiler put there: a trap (UD2) in place of an answer\n")
+    case ExceptionVector.doubleFault where KernelImage.stackOverflowed(at: faultAddress) == nil:
+      console.write("  an exception could not be delivered; often the stack pointer is wrong\n")
+    case ExceptionVector.invalidOpcode where isTrapInstruction:
+      console.write("  a check failed that the compiler put there, a trap instruction (UD2)\n")
     case ExceptionVector.invalidOpcode:
       console.write("  an instruction that does not exist, or that this kernel has not turned on\n")
     case ExceptionVector.deviceNotAvailable:
@@ -98,6 +100,12 @@ struct CrashReport {
     default:
       break
     }
+  }
+
+  /// Whether the code stopped at UD2, which the compiler uses for failed checks.
+  private var isTrapInstruction: Bool {
+    guard let bytes = MemoryProbe.read(frame.rip) else { return false }
+    return bytes & 0xffff == 0x0b0f
   }
 
   private mutating func writeProcessorState() {
@@ -122,7 +130,10 @@ extension CrashReport {
   private mutating func writeControlRegisters() {
     let featureEnables = Processor.modelSpecificRegister(0xc000_0080)
     write("cr0", Processor.controlRegister0, "cr2", faultAddress, "cr3", Processor.rootRegister)
-    write("cr4", Processor.controlRegister4, "efer", featureEnables, "cs", frame.cs)
+    write("cr4", Processor.controlRegister4, "efer", featureEnables, "err", frame.error_code)
+    write("cs", frame.cs)
+    write("ss", frame.ss)
+    console.writeLine()
   }
 
   private mutating func write(

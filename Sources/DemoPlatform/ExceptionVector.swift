@@ -1,5 +1,5 @@
-/// What the exceptions are called (Intel SDM Vol. 3A, "Exception and Interrupt Reference"; for 28 to
-/// 30 AMD64 Architecture Programmer's Manual Vol. 2, "Vectors").
+/// What the exceptions are called (Intel SDM Vol. 3A, "Exception and Interrupt Reference"; for 28
+/// to 30 AMD64 Architecture Programmer's Manual Vol. 2, "Vectors").
 enum ExceptionVector {
   static let nonMaskableInterrupt: UInt64 = 2
   static let invalidOpcode: UInt64 = 6

@@ -8,8 +8,8 @@ public enum KernelImage {
 
   /// Everything from the first byte the loader wrote to the last page of the last stack.
   public static var physicalRange: Range<PhysicalAddress> {
-    PhysicalAddress(kernel_image_start_address() - base)
-      ..< PhysicalAddress(kernel_end_address() - base)
+    let start = PhysicalAddress(kernel_image_start_address() - base)
+    return start..<PhysicalAddress(kernel_end_address() - base)
   }
 
   /// The virtual addresses of the code: readable and executable.
@@ -20,8 +20,8 @@ public enum KernelImage {
     kernel_rodata_start_address()..<kernel_rodata_end_address()
   }
 
-  /// The virtual addresses of the variables and the stacks: readable and writable, but for the guard
-  /// pages.
+  /// The virtual addresses of the variables and the stacks: readable and writable, but for
+  /// the guard pages.
   public static var variables: Range<UInt64> { kernel_data_start_address()..<kernel_end_address() }
 
   /// The stack the kernel starts on.

@@ -4,6 +4,8 @@ internal import TesseraHardware
 struct SelectorErrorCode {
   let rawValue: UInt64
 
+  private var isLocal: Bool { rawValue & 4 != 0 }
+
   /// Writes which descriptor it was.
   func write(to sink: inout some TextSink) {
     sink.write("  error code ")
@@ -15,7 +17,7 @@ struct SelectorErrorCode {
 
     sink.write(": entry ")
     sink.write(decimal: rawValue >> 3 & 0x1fff)
-    sink.write(rawValue & 2 != 0 ? " of the IDT" : rawValue & 4 != 0 ? " of the LDT" : " of the GDT")
+    sink.write(rawValue & 2 != 0 ? " of the IDT" : isLocal ? " of the LDT" : " of the GDT")
     if rawValue & 1 != 0 { sink.write(", while delivering an event from outside the program") }
     sink.writeLine()
   }

@@ -15,7 +15,8 @@ typedef struct {
   uint64_t rip, cs, rflags, rsp, ss;
 } boot_interrupt_frame;
 
-/// Loads the GDT of `limit` + 1 bytes at `table`, its code and data selectors, and the task register.
+/// Loads the GDT of `limit` + 1 bytes at `table`, its code and data selectors, and the task
+/// register.
 void boot_load_segments(const void *table, uint16_t limit, uint16_t task);
 
 /// Loads the IDT of `limit` + 1 bytes at `table`.
