@@ -1,27 +1,29 @@
 internal import CBoot
 internal import DemoPlatform
 internal import TesseraHardware
+internal import TesseraMultiboot
 
 /// Crashes on request, so that a person or a test can see what a crash leaves.
 ///
 /// The request is a word such as `crash=divide` on the kernel's command line.
 enum DeliberateCrash {
   /// Ends the kernel in the way that `commandLine` names; returns if it names none.
-  static func perform(_ commandLine: CommandLine) {
-    if commandLine.has("crash=divide") { crash_divide() }
-    if commandLine.has("crash=page-fault") { crash_read(0xffff_a000_0000_0abc) }
-    if commandLine.has("crash=not-canonical") { crash_read(0x4000_0000_0000_0000) }
-    if commandLine.has("crash=write-text") { crash_write(KernelImage.text.lowerBound) }
-    if commandLine.has("crash=execute-data") { crash_execute(KernelImage.variables.lowerBound) }
-    if commandLine.has("crash=stack-overflow") { _ = descend(1) }
-    if commandLine.has("crash=floating-point") { crash_floating_point() }
-    if commandLine.has("crash=selector") { crash_selector() }
-    if commandLine.has("crash=interrupt") { crash_interrupt() }
-    if commandLine.has("crash=triple-fault") { crash_triple_fault() }
-    if commandLine.has("crash=panic") { panic("a panic was asked for", PhysicalAddress(0x1000)) }
-    if commandLine.has("crash=trap") { trap(Processor.current) }
-    if commandLine.has("crash=failure") { ExitStatus.failure.exit() }
-    if commandLine.has("crash=refusal") { ExitStatus.refused.exit() }
+  static func perform(_ commandLine: BootText<BootMemoryWindow>) {
+    if commandLine.contains(option: "crash=divide") { crash_divide() }
+    if commandLine.contains(option: "crash=page-fault") { crash_read(0xffff_a000_0000_0abc) }
+    if commandLine.contains(option: "crash=null") { crash_read(0) }
+    if commandLine.contains(option: "crash=not-canonical") { crash_read(0x4000_0000_0000_0000) }
+    if commandLine.contains(option: "crash=write-text") { crash_write(KernelImage.text.lowerBound) }
+    if commandLine.contains(option: "crash=execute-data") { crash_execute(KernelImage.variables.lowerBound) }
+    if commandLine.contains(option: "crash=stack-overflow") { _ = descend(1) }
+    if commandLine.contains(option: "crash=floating-point") { crash_floating_point() }
+    if commandLine.contains(option: "crash=selector") { crash_selector() }
+    if commandLine.contains(option: "crash=interrupt") { crash_interrupt() }
+    if commandLine.contains(option: "crash=triple-fault") { crash_triple_fault() }
+    if commandLine.contains(option: "crash=panic") { panic("a panic was asked for", PhysicalAddress(0x1000)) }
+    if commandLine.contains(option: "crash=trap") { trap(Processor.current) }
+    if commandLine.contains(option: "crash=failure") { ExitStatus.failure.exit() }
+    if commandLine.contains(option: "crash=refusal") { ExitStatus.refused.exit() }
   }
 
   /// Calls itself for ever, in a way that the compiler cannot turn into a loop.

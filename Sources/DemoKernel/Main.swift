@@ -1,5 +1,8 @@
 internal import DemoPlatform
+internal import Tessera
+internal import TesseraFrames
 internal import TesseraHardware
+internal import TesseraMultiboot
 
 /// Where the boot code arrives: `magic` says which loader it was, `information` is the physical
 /// address of what the loader knows.
@@ -7,19 +10,47 @@ internal import TesseraHardware
 public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
   let features = Platform.start(imagePath: "build/tessera.elf")
   var console = Console()
-  console.write("tessera 0.1, memory management for x86-64 kernels\n")
+  greet(features, &console)
+
+  let information = StartUp.readInformation(magic: magic, address: information)
+  let totals = StartUp.takeMemory(information, features)
+  DeliberateCrash.perform(information.commandLine)
+
+  var demonstration = FrameDemonstration(console)
+  demonstration.check(totals.total == FrameTable.frameCount, "the totals add up to the map")
+  demonstration.run()
+  finish(demonstration, totals)
+}
+
+private func greet(_ features: ProcessorFeatures, _ console: inout Console) {
+  console.write("tessera ")
+  console.write(Tessera.version)
+  console.write(", memory management for x86-64 kernels\n")
   console.write("tessera: processor: ")
   features.writeName(to: &console)
   console.writeLine()
   console.write("tessera: features: ")
   features.writeFeatures(to: &console)
   console.writeLine()
-  console.write("tessera: loader's magic number ")
-  console.write(hexadecimal: UInt64(magic))
-  console.write(", its information at ")
-  console.write(hexadecimal: UInt64(information))
-  console.writeLine()
-  DeliberateCrash.perform(CommandLine(magic: magic, information: information))
-  console.write("tessera: verdict: pass\n")
-  ExitStatus.success.exit()
+}
+
+/// Prints the verdict and leaves with the status that goes with it.
+private func finish(_ demonstration: consuming FrameDemonstration, _ totals: FrameTotals) -> Never {
+  var console = Console()
+  let failureCount = demonstration.failureCount
+  console.write("tessera: verdict: ")
+  if failureCount == 0 {
+    console.write("pass, ")
+    console.write(decimal: totals.usable, grouped: true)
+    console.write(" frames taken, written, shared and given back; ")
+    console.write(decimal: UInt64(demonstration.checkCount), grouped: true)
+    console.write(" checks held\n")
+    ExitStatus.success.exit()
+  }
+  console.write("FAIL, ")
+  console.write(decimal: UInt64(failureCount), grouped: true)
+  console.write(" of ")
+  console.write(decimal: UInt64(demonstration.checkCount), grouped: true)
+  console.write(" checks did not hold\n")
+  ExitStatus.failure.exit()
 }

@@ -57,4 +57,15 @@ extension PhysicalMemory {
   ) {
     unsafe Processor.fill(pointer(to: address), with: word, count: Int(byteCount / 8))
   }
+
+  /// Whether every word of the `byteCount` bytes from `address` on is `word`. As for `fill`.
+  @unsafe package static func isFilled(
+    from address: PhysicalAddress, with word: UInt64, byteCount: UInt64
+  ) -> Bool {
+    let start = unsafe pointer(to: address)
+    for offset in 0..<Int(byteCount / 8) where unsafe loadWord(from: start + offset * 8) != word {
+      return false
+    }
+    return true
+  }
 }

@@ -141,7 +141,7 @@ extension OnSimulatedMachine {
           of: 1, toByteOffset: 4088, as: UInt64.self)
         _ = try FrameAllocator.allocate()
       }
-      try expectPanic(in: result, "memory was written after it was freed: 0x")
+      try expectPanic(in: result, "memory was written after it was freed, in the frame: 0x")
     }
 
     @Test func `a physical address above 2^52 traps`() async throws {

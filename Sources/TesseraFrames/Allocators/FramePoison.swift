@@ -14,12 +14,10 @@ package enum FramePoison {
 
   /// Traps if the frame of `slot`, which was filled when it became free, holds anything else.
   static func check(_ slot: FrameSlotReference) {
+    let byteCount = PageSize.fourKiB.byteCount
     // SAFETY: the caller has the frame to itself, and it is memory.
-    let start = unsafe PhysicalMemory.pointer(to: slot.address)
-    for offset in stride(from: 0, to: Int(PageSize.fourKiB.byteCount), by: 8) {
-      let word = unsafe PhysicalMemory.loadWord(from: start + offset)
-      require(
-        word == pattern, "memory was written after it was freed", slot.address + UInt64(offset))
-    }
+    let isIntact = unsafe PhysicalMemory.isFilled(
+      from: slot.address, with: pattern, byteCount: byteCount)
+    require(isIntact, "memory was written after it was freed, in the frame", slot.address)
   }
 }

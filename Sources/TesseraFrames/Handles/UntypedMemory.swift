@@ -44,6 +44,12 @@ extension UntypedMemory where Self: ~Copyable {
     unsafe PhysicalMemory.fill(from: address, with: word, byteCount: byteCount)
   }
 
+  /// Whether every word is `word`.
+  public borrowing func isFilled(with word: UInt64) -> Bool {
+    // SAFETY: the handle keeps `byteCount` bytes in use.
+    unsafe PhysicalMemory.isFilled(from: address, with: word, byteCount: byteCount)
+  }
+
   /// Copies `bytes` to `offset` bytes from the start.
   public borrowing func write(_ bytes: borrowing RawSpan, at offset: UInt64 = 0) {
     // SAFETY: `pointer` checks the range, and the handle keeps the memory in use.
