@@ -42,8 +42,12 @@ let package = Package(
       name: "TesseraFramesTests",
       dependencies: ["Tessera", "TesseraFrames", "SimulatedMachine", "Scenarios"],
       swiftSettings: forTests),
+    .target(
+      name: "MultibootFuzz", dependencies: ["TesseraMultiboot", "TesseraFrames"],
+      path: "Tests/Fuzz", exclude: ["run"], swiftSettings: forTests),
     .testTarget(
-      name: "TesseraMultibootTests", dependencies: ["TesseraMultiboot", "TesseraFrames"],
+      name: "TesseraMultibootTests",
+      dependencies: ["TesseraMultiboot", "TesseraFrames", "MultibootFuzz"],
       swiftSettings: forTests),
     .testTarget(
       name: "MustNotCompileTests", dependencies: ["Tessera", "TesseraFrames"],

@@ -1,0 +1,172 @@
+/// What a loader would leave in memory, as bytes from an address on.
+public struct MultibootImage: Sendable {
+  public var bytes: [UInt8] = []
+  public let base: UInt32
+  public let magic: UInt32
+  /// Where in `bytes` the parts start.
+  public private(set) var mapOffset = 0
+  public private(set) var modulesOffset = 0
+  public private(set) var textOffset = 0
+
+  public static let version1Magic: UInt32 = 0x2bad_b002
+  public static let version2Magic: UInt32 = 0x36d7_6289
+
+  /// What the loader is to say.
+  public struct Contents: Sendable {
+    public struct Entry: Sendable {
+      public var start: UInt64
+      public var byteCount: UInt64
+      public var type: UInt32
+
+      public init(_ start: UInt64, _ byteCount: UInt64, _ type: UInt32) {
+        self.start = start
+        self.byteCount = byteCount
+        self.type = type
+      }
+    }
+
+    public struct Module: Sendable {
+      public var start: UInt32
+      public var end: UInt32
+      public var name: String?
+
+      public init(_ start: UInt32, _ end: UInt32, _ name: String?) {
+        self.start = start
+        self.end = end
+        self.name = name
+      }
+    }
+
+    public var entries: [Entry]?
+    /// Bytes of an entry from the address of its range on; the size before it does not count.
+    public var entryByteCount = 20
+    public var sizes: (lower: UInt32, upper: UInt32)?
+    public var modules: [Module] = []
+    public var commandLine: String?
+    public var loaderName: String?
+
+    public init() {}
+  }
+
+  /// Version 1: fields at fixed places, which point to the rest.
+  public init(version1 contents: Contents, at base: UInt32 = 0x1_0000) {
+    self.base = base
+    magic = Self.version1Magic
+    bytes = [UInt8](repeating: 0, count: 120)
+    var flags: UInt32 = 0
+    if let sizes = contents.sizes {
+      flags |= 1 << 0
+      set(sizes.lower, at: 4)
+      set(sizes.upper, at: 8)
+    }
+    if let entries = contents.entries {
+      flags |= 1 << 6
+      mapOffset = bytes.count
+      for entry in entries {
+        add(UInt32(contents.entryByteCount))
+        add(entry, byteCount: contents.entryByteCount)
+      }
+      set(UInt32(bytes.count - mapOffset), at: 44)
+      set(base + UInt32(mapOffset), at: 48)
+    }
+    if !contents.modules.isEmpty {
+      flags |= 1 << 3
+      modulesOffset = bytes.count
+      set(UInt32(contents.modules.count), at: 20)
+      set(base + UInt32(modulesOffset), at: 24)
+      bytes += [UInt8](repeating: 0, count: 16 * contents.modules.count)
+      for (index, module) in contents.modules.enumerated() {
+        set(module.start, at: modulesOffset + 16 * index)
+        set(module.end, at: modulesOffset + 16 * index + 4)
+        if let name = module.name { point(from: modulesOffset + 16 * index + 8, to: name) }
+      }
+    }
+    textOffset = bytes.count
+    if let text = contents.commandLine {
+      flags |= 1 << 2
+      point(from: 16, to: text)
+    }
+    if let text = contents.loaderName {
+      flags |= 1 << 9
+      point(from: 64, to: text)
+    }
+    set(flags, at: 0)
+  }
+
+  /// Version 2: tags one after the other.
+  public init(version2 contents: Contents, at base: UInt32 = 0x1_0000) {
+    self.base = base
+    magic = Self.version2Magic
+    bytes = [UInt8](repeating: 0, count: 8)
+    if let text = contents.commandLine {
+      textOffset = bytes.count
+      addTag(1) { $0.add(text) }
+    }
+    if let text = contents.loaderName { addTag(2) { $0.add(text) } }
+    modulesOffset = bytes.count
+    for module in contents.modules {
+      addTag(3) { image in
+        image.add(module.start)
+        image.add(module.end)
+        image.add(module.name ?? "")
+      }
+    }
+    if let sizes = contents.sizes {
+      addTag(4) { image in
+        image.add(sizes.lower)
+        image.add(sizes.upper)
+      }
+    }
+    if let entries = contents.entries {
+      mapOffset = bytes.count
+      let stride = max(24, contents.entryByteCount)
+      addTag(6) { image in
+        image.add(UInt32(stride))
+        image.add(0)
+        for entry in entries { image.add(entry, byteCount: stride) }
+      }
+    }
+    addTag(0) { _ in }
+    set(UInt32(bytes.count), at: 0)
+  }
+
+  /// Writes `value` at `offset`, lowest byte first.
+  public mutating func set(_ value: UInt32, at offset: Int) {
+    for index in 0..<4 { bytes[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * index)) }
+  }
+
+  public func word(at offset: Int) -> UInt32 {
+    (0..<4).reduce(0) { $0 | UInt32(bytes[offset + $1]) << (8 * $1) }
+  }
+
+  private mutating func add(_ value: UInt32) {
+    bytes += [0, 0, 0, 0]
+    set(value, at: bytes.count - 4)
+  }
+
+  private mutating func add(_ text: String) { bytes += Array(text.utf8) + [0] }
+
+  private mutating func add(_ entry: Contents.Entry, byteCount: Int) {
+    for value in [entry.start, entry.byteCount] {
+      add(UInt32(truncatingIfNeeded: value))
+      add(UInt32(truncatingIfNeeded: value >> 32))
+    }
+    add(entry.type)
+    // Not zero, so that a reader with a stride of its own reads nonsense.
+    bytes += [UInt8](repeating: 0xee, count: max(0, byteCount - 20))
+  }
+
+  private mutating func point(from offset: Int, to text: String) {
+    set(base + UInt32(bytes.count), at: offset)
+    add(text)
+  }
+
+  private mutating func addTag(_ type: UInt32, _ body: (inout MultibootImage) -> Void) {
+    let start = bytes.count
+    add(type)
+    add(0)
+    body(&self)
+    set(UInt32(bytes.count - start), at: start + 4)
+    while bytes.count % 8 != 0 { bytes.append(0) }
+  }
+}

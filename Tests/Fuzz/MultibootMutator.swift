@@ -1,0 +1,91 @@
+/// Random numbers from a seed, the same on every machine (the SplitMix64 generator).
+public struct FuzzGenerator: RandomNumberGenerator {
+  private var state: UInt64
+
+  public init(seed: UInt64) { state = seed }
+
+  public mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+    return mixed ^ (mixed >> 31)
+  }
+
+  /// A number from 0 up to `count`, less one.
+  mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
+
+  mutating func oneIn(_ count: Int) -> Bool { below(count) == 0 }
+}
+
+extension MultibootImage {
+  /// What some loader could leave: a random map, modules, texts, in either version.
+  public init(random generator: inout FuzzGenerator) {
+    var contents = Contents()
+    if !generator.oneIn(8) {
+      contents.entries = (0..<generator.below(12)).map { _ in .init(random: &generator) }
+      contents.entryByteCount = [20, 24, 40][generator.below(3)]
+    }
+    if generator.oneIn(2) {
+      contents.sizes = (UInt32(generator.below(640)), UInt32(truncatingIfNeeded: generator.next()))
+    }
+    contents.modules = (0..<generator.below(4)).map { index in
+      let start = UInt32(generator.below(1 << 20)) << 6
+      return .init(
+        start, start + UInt32(generator.below(1 << 16)), index == 2 ? nil : "file=\(index)")
+    }
+    if generator.oneIn(2) { contents.commandLine = "kernel seed=\(generator.below(100)) quiet" }
+    if generator.oneIn(2) { contents.loaderName = "some loader 1.0" }
+    if generator.oneIn(2) {
+      self.init(version1: contents)
+    } else {
+      self.init(version2: contents)
+    }
+  }
+
+  /// Spoils up to six places.
+  public mutating func mutate(_ generator: inout FuzzGenerator) {
+    for _ in 0..<generator.below(7) where !bytes.isEmpty {
+      let offset = generator.below(bytes.count)
+      switch generator.below(8) {
+      case 0: bytes[offset] ^= 1 << UInt8(generator.below(8))
+      case 1: bytes[offset] = UInt8(truncatingIfNeeded: generator.next())
+      case 2: bytes.removeLast(min(bytes.count, generator.below(32)))
+      case 3: set(Self.delicate[generator.below(Self.delicate.count)], near: offset)
+      case 4: set(UInt32(truncatingIfNeeded: generator.next()), near: offset)
+      case 5: set(base + UInt32(generator.below(bytes.count + 8)), near: offset)
+      case 6: copy(from: generator.below(bytes.count), to: offset, count: generator.below(48))
+      default: set(UInt32(generator.below(64)), near: offset)
+      }
+    }
+  }
+
+  /// Numbers at which sizes, counts and addresses go wrong.
+  private static let delicate: [UInt32] = [
+    0, 1, 3, 4, 7, 8, 15, 16, 19, 20, 23, 24, 0x7fff_ffff, 0x8000_0000, 0xffff_f000, 0xffff_fff8,
+    0xffff_ffff,
+  ]
+
+  private mutating func set(_ value: UInt32, near offset: Int) {
+    if bytes.count >= 4 { set(value, at: min(offset & ~3, bytes.count - 4)) }
+  }
+
+  private mutating func copy(from source: Int, to destination: Int, count: Int) {
+    let length = min(count, bytes.count - max(source, destination))
+    bytes.replaceSubrange(
+      destination..<destination + length, with: Array(bytes[source..<source + length]))
+  }
+}
+
+extension MultibootImage.Contents.Entry {
+  /// A range such as firmware reports, now and then an odd one.
+  init(random generator: inout FuzzGenerator) {
+    var start = UInt64(generator.below(1 << 12)) << UInt64(generator.below(26))
+    var byteCount = UInt64(generator.below(1 << 10)) << UInt64(generator.below(22))
+    if generator.oneIn(16) {
+      start = generator.next() >> UInt64(generator.below(64))
+      byteCount = generator.next() >> UInt64(generator.below(64))
+    }
+    self.init(start, byteCount, generator.oneIn(2) ? 1 : UInt32(generator.below(8)))
+  }
+}
