@@ -198,3 +198,11 @@ format: ## lay out all Swift sources
 .PHONY: clean
 clean: ## remove everything that was built
 	$(Q)rm -rf build .build .build-*
+
+.PHONY: check
+check: doctor-test ## format, rules of the house, what the built images must not contain
+	$(Q)MAKE='$(MAKE)' Tests/check-all $(LIBRARY)
+
+.PHONY: test
+test: doctor-test ## all tests, on this computer and in QEMU; ends with: N passed, N failed
+	$(Q)MAKE='$(MAKE)' Tests/run-all
