@@ -13,12 +13,13 @@ public enum Tessera {
   /// takes from it: 64 bytes for each frame below the end of memory, and about one page for each eight
   /// processors. Low memory is kept back: nobody's, to be claimed by address. The rest of what the map
   /// names is in use for good; holes are reserved. All memory of the map must be visible through the
-  /// window. Runs once, alone. Throws `outOfFrames` if the records do not fit; nothing has been
-  /// changed then, and the map's memory is as it was.
+  /// window. Runs once, alone. Throws `outOfFrames` if there is no memory or the records do not fit;
+  /// nothing has been changed then, and the memory is as it was.
   public static func start<Source: MemoryRegionSource>(
     on map: MemoryMap<Source>, early: consuming EarlyAllocator, processorCount: Int
   ) throws(FrameError) -> FrameTotals {
     let frameCount = map.endOfMemory.frameNumber
+    guard frameCount > 0 else { throw .outOfFrames }
     let slots = try early.allocate(
       byteCount: frameCount * FrameSlot.byteCount, preferring: .mostRoom)
     let state = try early.allocate(

@@ -12,45 +12,48 @@ public import TesseraHardware
 public final class SimulatedMachine {
   public let frameCount: Int
   public let processorCount: Int
-  private let arena: UnsafeMutableRawPointer
-  private let records: UnsafeMutableRawPointer
-  private let arenaByteCount: Int
+  /// What became of the frames, if the machine was booted on a memory map.
+  public private(set) var totals = FrameTotals()
+  private let arena: Arena
 
   /// A machine with `frameCount` frames, of which the first `keptBack` are nobody's and the allocator
   /// has the rest.
   ///
-  /// The arena holds a pattern, so that memory that should be zeroed shows if it is not. Slots and the
-  /// allocator's state lie outside it, to leave every frame to the test.
+  /// Slots and the allocator's state lie outside the memory, to leave every frame to the test.
   public init(frameCount: Int, keptBack: Int = 0, processorCount: Int = 1) {
     self.frameCount = frameCount
     self.processorCount = processorCount
-    arenaByteCount = frameCount * 4096
-    arena = .allocate(byteCount: arenaByteCount, alignment: 1 << 21)
-    memset(arena, 0xa5, arenaByteCount)
     let slotByteCount = frameCount * Int(FrameSlot.byteCount)
     let stateByteCount = Int(FrameAllocator.stateByteCount(processorCount: processorCount))
-    records = .allocate(byteCount: slotByteCount + stateByteCount, alignment: 4096)
-    simulated_fail_allocation(0)
-    simulated_set_frame_poisoning(false)
+    arena = Arena(
+      memoryByteCount: frameCount * 4096, recordByteCount: slotByteCount + stateByteCount)
     becomeProcessor(0)
-    unsafe PhysicalMemory.setWindow(at: UInt(bitPattern: arena))
-    unsafe FrameTable.install(records, frameCount: UInt64(frameCount))
-    unsafe FrameAllocator.start(in: records + slotByteCount, processorCount: processorCount)
+    unsafe FrameTable.install(arena.records, frameCount: UInt64(frameCount))
+    unsafe FrameAllocator.start(
+      in: arena.records + slotByteCount, processorCount: processorCount)
     FrameAllocator.donate(
       from: PhysicalAddress(UInt64(keptBack) << 12), to: PhysicalAddress(UInt64(frameCount) << 12))
+  }
+
+  /// A machine that starts as a kernel does, on a memory map of `regions`, and keeps its records in its
+  /// own memory. Throws what `Tessera.start` throws.
+  public init(booting regions: [MemoryRegion], processorCount: Int = 1) throws(FrameError) {
+    self.processorCount = processorCount
+    let list = UnsafeMutableBufferPointer<MemoryRegion>.allocate(capacity: regions.count)
+    defer { list.deallocate() }
+    _ = list.initialize(from: regions)
+    let map = unsafe MemoryMap(MemoryRegionList(UnsafeBufferPointer(list)))
+    frameCount = Int(map.endOfMemory.frameNumber)
+    arena = Arena(memoryByteCount: frameCount * 4096, recordByteCount: 64)
+    becomeProcessor(0)
+    totals = try Tessera.start(
+      on: map, early: EarlyAllocator(map), processorCount: processorCount)
   }
 
   /// A machine that stays until the process ends, for a test that ends it by a trap.
   public static func forGood(frameCount: Int, keptBack: Int = 0) {
     let machine = SimulatedMachine(frameCount: frameCount, keptBack: keptBack)
     _ = Unmanaged.passRetained(machine)
-  }
-
-  deinit {
-    simulated_fail_allocation(0)
-    simulated_set_frame_poisoning(false)
-    arena.deallocate()
-    records.deallocate()
   }
 }
 
@@ -104,5 +107,32 @@ extension SimulatedMachine {
       found.append("interrupts are on while nothing happens")
     }
     return found
+  }
+}
+
+/// The memory of a simulated machine, filled with a pattern so that memory that should hold zeros shows
+/// if it does not, and the records that lie outside it.
+private final class Arena {
+  let memory: UnsafeMutableRawPointer
+  let records: UnsafeMutableRawPointer
+
+  /// Makes physical byte zero the first byte of the memory.
+  init(memoryByteCount: Int, recordByteCount: Int) {
+    memory = .allocate(byteCount: memoryByteCount, alignment: 1 << 21)
+    memset(memory, 0xa5, memoryByteCount)
+    records = .allocate(byteCount: recordByteCount, alignment: 4096)
+    Self.stopSimulatedFaults()
+    unsafe PhysicalMemory.setWindow(at: UInt(bitPattern: memory))
+  }
+
+  deinit {
+    Self.stopSimulatedFaults()
+    memory.deallocate()
+    records.deallocate()
+  }
+
+  private static func stopSimulatedFaults() {
+    simulated_fail_allocation(0)
+    simulated_set_frame_poisoning(false)
   }
 }
