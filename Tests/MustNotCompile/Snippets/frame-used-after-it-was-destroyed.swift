@@ -1,0 +1,9 @@
+// error: 'frame' used after consume
+import TesseraFrames
+import TesseraHardware
+
+func destroyTwice() throws(FrameError) {
+  let frame = try Frame(allocating: PlainMemory())
+  _ = consume frame
+  _ = frame.address  // wrong
+}

@@ -1,0 +1,8 @@
+// error: 'slot' is inaccessible due to 'package' protection level
+import TesseraFrames
+import TesseraHardware
+
+func reach(_ address: PhysicalAddress) throws(FrameError) -> UInt64 {
+  _ = try FrameTable.slot(at: address)  // wrong
+  return FrameTable.frameCount
+}
