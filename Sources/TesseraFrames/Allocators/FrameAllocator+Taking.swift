@@ -33,8 +33,6 @@ extension FrameAllocator {
     run frameCount: Int, _ request: FrameRequest
   ) throws(FrameError) -> FrameSlotReference {
     guard frameCount > 0 else { throw .empty }
-    require(
-      request.alignment.nonzeroBitCount == 1, "an alignment must be a power of two")
     if Processor.refusesAllocation { throw .outOfFrames }
     guard let number = takeRun(frameCount, request) ?? takeRunAfterDraining(frameCount, request)
     else { throw .outOfFrames }

@@ -1,3 +1,5 @@
+internal import Synchronization
+
 /// The frames that one processor keeps for its next allocations, last freed first.
 ///
 /// Access: by its processor alone, with interrupts off. That is why it needs no lock.
@@ -7,8 +9,18 @@ struct FrameCache: ~Copyable {
   /// How many frames come from, or go to, the shared lists at a time.
   static var batch: Int { 32 }
 
-  private(set) var count = 0
+  /// How many frames there are.
+  ///
+  /// Access: atomic, written by the cache's processor alone; others read it for statistics.
+  private let storedCount = Atomic<Int>(0)
   private var slots = [63 of FrameSlotReference?](repeating: nil)
+
+  private(set) var count: Int {
+    // Ordering: relaxed; the frames themselves are this processor's, and to others it is a number.
+    get { storedCount.load(ordering: .relaxed) }
+    // Ordering: relaxed; see the getter.
+    nonmutating set { storedCount.store(newValue, ordering: .relaxed) }
+  }
 
   var isFull: Bool { count == Self.capacity }
 

@@ -4,18 +4,20 @@ public import TesseraHardware
 @frozen
 public struct FrameRequest: Sendable {
   /// Whether the memory must hold zeros. If not, it holds whatever its last owner left there.
-  public var isZeroed: Bool
+  public let isZeroed: Bool
 
   /// Where the memory must end: for devices that cannot reach all of it.
-  public var limit: PhysicalAddress
+  public let limit: PhysicalAddress
 
   /// What the first address must be a multiple of: a power of two, in bytes, at least 4096.
-  public var alignment: UInt64
+  public let alignment: UInt64
 
+  /// Traps unless `alignment` is a power of two.
   @inline(__always)
   public init(
     isZeroed: Bool = true, below limit: PhysicalAddress = .limit, alignment: UInt64 = 4096
   ) {
+    require(alignment.nonzeroBitCount == 1, "an alignment must be a power of two")
     self.isZeroed = isZeroed
     self.limit = limit
     self.alignment = alignment

@@ -19,11 +19,9 @@ public protocol FrameMetadata: ~Copyable, Sendable {
   /// Its address also tells this type from others: never link so that equal functions are folded.
   static var destructor: FrameMetadataDestructor { get }
 
-  /// What frames with this metadata are used for. Leave the default.
-  static var usage: FrameUsage { get }
-
-  /// Whether the frame's bytes are plain memory. Decided by conforming to `UntypedFrameMetadata`.
-  static var isUntyped: Bool { get }
+  /// What frames with this metadata are to the library. Follows from the protocols that the type
+  /// conforms to, so there is nothing to write.
+  static var role: FrameRole { get }
 
   /// Whether destroying the metadata does anything. A type without an `onDrop` and without parts that
   /// need destruction may say false, which saves a call for each frame.
@@ -39,12 +37,26 @@ public protocol FrameMetadata: ~Copyable, Sendable {
 /// Metadata of frames whose bytes are plain memory, which may be shared with devices and programs.
 public protocol UntypedFrameMetadata: FrameMetadata, UntypedContents, ~Copyable {}
 
+/// What the frames of a metadata type are used for, and whether their bytes are plain memory.
+///
+/// Only the library makes one, so that no client can take its frames for page tables, nor typed ones
+/// for plain memory.
+public struct FrameRole: Sendable {
+  package let usage: FrameUsage
+  package let isUntyped: Bool
+
+  @inline(__always)
+  package init(_ usage: FrameUsage, isUntyped: Bool) {
+    self.usage = usage
+    self.isUntyped = isUntyped
+  }
+}
+
 /// Marks what may be read and written as plain memory.
 public protocol UntypedContents: ~Copyable {}
 
 extension FrameMetadata where Self: ~Copyable {
-  @inline(__always) public static var usage: FrameUsage { .object }
-  @inline(__always) public static var isUntyped: Bool { false }
+  @inline(__always) public static var role: FrameRole { FrameRole(.object, isUntyped: false) }
   @inline(__always) public static var hasDestructor: Bool { true }
   public mutating func onDrop(_ contents: FrameContents) {}
 
@@ -62,7 +74,7 @@ extension FrameMetadata where Self: ~Copyable {
 }
 
 extension UntypedFrameMetadata where Self: ~Copyable {
-  @inline(__always) public static var isUntyped: Bool { true }
+  @inline(__always) public static var role: FrameRole { FrameRole(.object, isUntyped: true) }
 }
 
 /// Metadata of memory about which there is nothing to remember.

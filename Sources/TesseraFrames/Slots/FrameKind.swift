@@ -39,8 +39,8 @@ extension FrameKind {
     // SAFETY: a C function pointer is one word, the address of its function.
     let destructor = unsafe unsafeBitCast(Metadata.destructor, to: UInt64.self)
     var word = destructor & destructorMask
-    word |= UInt64(Metadata.usage.rawValue) << usageShift
-    if Metadata.isUntyped { word |= untypedBit }
+    word |= UInt64(Metadata.role.usage.rawValue) << usageShift
+    if Metadata.role.isUntyped { word |= untypedBit }
     if Metadata.hasDestructor { word |= activeBit }
     return FrameKind(rawValue: word)
   }
