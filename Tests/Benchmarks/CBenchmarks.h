@@ -1,0 +1,43 @@
+// What the benchmarks need from the host, and the loops that they are compared with.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#pragma clang assume_nonnull begin
+
+// host.c ------------------------------------------------------------------------------------------
+
+/// `byte_count` bytes of zeros, aligned to a page, that cost nothing until they are touched.
+void *host_reserve(size_t byte_count);
+
+/// The time that the calling thread has spent on a processor, in nanoseconds.
+uint64_t host_nanoseconds(void);
+
+/// Writes a byte to the standard output.
+void host_write(uint8_t byte);
+
+// limit.c -----------------------------------------------------------------------------------------
+//
+// The same work on a slot array of their own, with only the loads and stores that cannot be left
+// out: no check, no lock, no state but a stack of free slots. `count` is a number of operations.
+// The state is private to limit.c, and one table serves all of them.
+
+/// Makes a table of `frame_count` free slots, which lie at the start of as many frames at `memory`.
+void limit_start(size_t frame_count, void *memory);
+
+/// Gives back in one piece what the loops before took apart.
+void limit_reset(size_t frames_each);
+
+void limit_frame_alloc(size_t count);
+void limit_frame_alloc_zeroed(size_t count);
+void limit_share_drop(size_t count);
+void limit_frame_free(size_t count);
+void limit_unique_free(size_t count);
+void limit_segment16_alloc(size_t count);
+void limit_segment16_free(size_t count);
+void limit_segment512_alloc(size_t count);
+void limit_segment512_free(size_t count);
+
+/// Executes `7 * count` instructions and up to eight more, to show whether they are counted right.
+void limit_known(size_t count);
+
+#pragma clang assume_nonnull end

@@ -1,0 +1,29 @@
+internal import CBenchmarks
+internal import TesseraFrames
+internal import TesseraHardware
+
+/// What the benchmarks allocate from: memory that the host reserved, of which nothing is touched
+/// but what a benchmark touches. There is one in a process.
+struct Machine: ~Copyable {
+  /// A machine with `frameCount` frames, all of them the allocator's, and a table of as many for
+  /// the loops of the limit.
+  init(frameCount: Int) {
+    let memory = unsafe host_reserve(frameCount * 4096)
+    let slots = unsafe host_reserve(frameCount * 64)
+    let state = unsafe host_reserve(Int(FrameAllocator.stateByteCount(processorCount: 1)))
+    Handles.reserve(frameCount)
+    // SAFETY: the host's memory is fresh, aligned to a page, and never given back; one thread runs.
+    unsafe PhysicalMemory.setWindow(at: UInt(bitPattern: memory))
+    unsafe FrameTable.install(slots, frameCount: UInt64(frameCount))
+    unsafe FrameAllocator.start(in: state, processorCount: 1)
+    FrameAllocator.donate(from: .zero, to: FrameTable.end)
+    unsafe limit_start(frameCount, memory)
+  }
+
+  /// Stops if a benchmark lost a frame or broke a rule: what it measured would be something else.
+  borrowing func expectAllFramesBack() {
+    FrameAllocator.drainCache()
+    require(FrameAllocator.statistics.usedFrameCount == 0, "a benchmark lost a frame")
+    FrameAllocator.checkInvariants { panic($0) }
+  }
+}

@@ -1,0 +1,35 @@
+internal import CBenchmarks
+
+/// The sizes of the two patterns: frames whose slots stay in a processor's own caches, and frames
+/// whose slots do not.
+private let hot = 8_192
+private let cold = 262_144
+
+/// How many frames the machine has: some more, because the allocator keeps a few apart.
+private let all = cold + 8_192
+
+/// Measures times, and writes a line for each row and pattern.
+@c(benchmarks_time)
+public func measureTimes() {
+  Clock.calibrate()
+  let machine = Machine(frameCount: all)
+  LoopGroup.visitAll { group in
+    group.time(on: machine, frameCount: hot, rounds: Samples.capacity)
+    if !group.touchesMemory { group.time(on: machine, frameCount: cold, rounds: 11) }
+  }
+}
+
+/// Runs each loop over `frameCount` frames, for a profiler that counts instructions, and writes how
+/// many operations each of them did.
+@c(benchmarks_count)
+public func runForCounting(_ frameCount: Int) {
+  let machine = Machine(frameCount: all)
+  let rounds = frameCount > hot ? 1 : 8
+  LoopGroup.visitAll { group in
+    guard !group.touchesMemory else { return }
+    group.run(on: machine, frameCount: frameCount, rounds: rounds)
+    group.reportOperations(frameCount: frameCount, rounds: rounds)
+  }
+  limit_known(1_000)
+  Report.write("limit_known", operations: 1_000)
+}

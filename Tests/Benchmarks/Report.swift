@@ -1,0 +1,37 @@
+internal import CBenchmarks
+internal import TesseraHardware
+
+/// The lines that the script which runs the benchmarks reads: words and whole numbers.
+struct Report: TextSink {
+  mutating func write(byte: UInt8) { host_write(byte) }
+
+  /// "time NAME FRAMES NANOSECONDS NANOSECONDS OPERATIONS": of the loop, and of its limit.
+  static func write(
+    _ name: StaticString, _ frameCount: Int, _ nanoseconds: UInt64, _ limit: UInt64,
+    _ operations: Int
+  ) {
+    guard name.utf8CodeUnitCount > 0 else { return }
+    var report = Report()
+    report.write("time ")
+    report.write(name)
+    report.write(number: UInt64(frameCount))
+    report.write(number: nanoseconds)
+    report.write(number: limit)
+    report.write(number: UInt64(operations))
+    report.writeLine()
+  }
+
+  /// "operations NAME OPERATIONS".
+  static func write(_ name: StaticString, operations: Int) {
+    var report = Report()
+    report.write("operations ")
+    report.write(name)
+    report.write(number: UInt64(operations))
+    report.writeLine()
+  }
+
+  private mutating func write(number: UInt64) {
+    write(" ")
+    write(decimal: number)
+  }
+}

@@ -1,0 +1,57 @@
+# The table for people, and build/bench.tsv.
+#
+#   awk -v tsv=build/bench.tsv -f table.awk TARGETS MEASURED
+#
+# MEASURED has lines "time ROW FRAMES NANOSECONDS LIMIT OPERATIONS", the two times being those of
+# all operations, and "instructions PATTERN ROW NUMBER".
+
+FILENAME == ARGV[1] {
+  if ($1 ~ /^#/ || NF != 5) next
+  must_time[$1] = $2; must_count[$1] = $3
+  aim_time[$1] = $4; aim_count[$1] = $5
+  next
+}
+$1 == "time" {
+  pattern = $3 == 8192 ? "hot" : "cold"
+  key = $2 " " pattern
+  order[++rows] = key
+  time[key] = $4 / $6
+  ratio[key] = $5 > 0 ? sprintf("%.2f", $4 / $5) : "-"
+}
+$1 == "instructions" { count[$3 " " $2] = $4 }
+
+# Whether time and instructions are within the limits: "yes", "no", or nothing where there are none.
+function reached(time_limit, count_limit, time, count) {
+  if (time_limit == "" && count_limit == "") return ""
+  if (time_limit != "-" && time_limit != "" && time + 0 > time_limit + 0) return "no"
+  if (count_limit != "-" && count_limit != "" && count + 0 > count_limit + 0) return "no"
+  return "yes"
+}
+
+function target(time_limit, count_limit) {
+  if (time_limit == "") return ""
+  return time_limit (count_limit == "-" ? "" : " / " count_limit)
+}
+
+END {
+  print "name\tinstructions\tnanoseconds\tlimit_ratio\tpattern" > tsv
+  line = "%-20s %-7s %12s %11s %9s   %-9s %-4s %-5s %s\n"
+  printf line, "name", "pattern", "instructions", "ns", "x limit", "must", "", "aim", ""
+  for (i = 1; i <= rows; i++) {
+    split(order[i], part, " ")
+    row = part[1]; pattern = part[2]
+    instructions = order[i] in count ? count[order[i]] : "-"
+    nanoseconds = sprintf("%.2f", time[order[i]])
+    printf "%s\t%s\t%s\t%s\t%s\n", row, instructions, nanoseconds, ratio[order[i]], pattern > tsv
+    m = a = mr = ar = ""
+    if (pattern == "hot" && row in must_time) {
+      m = target(must_time[row], must_count[row])
+      mr = reached(must_time[row], must_count[row], nanoseconds, instructions)
+      a = target(aim_time[row], aim_count[row])
+      ar = reached(aim_time[row], aim_count[row], nanoseconds, instructions)
+    }
+    text = sprintf(line, row, pattern, instructions, nanoseconds, ratio[order[i]], m, mr, a, ar)
+    sub(/ +\n$/, "\n", text)
+    printf "%s", text
+  }
+}
