@@ -1,8 +1,8 @@
 internal import TesseraFrames
 internal import TesseraHardware
 
-// Each loop is a C function that is never inlined, so that a profiler can tell its instructions from
-// others. Moving a handle to its place is one store, which the loops of the limit have too.
+// Each loop is a C function that is never inlined, so that a profiler can tell its instructions
+// from others. Moving a handle to its place is one store, which the loops of the limit have too.
 
 /// What the loops over single frames are about.
 private typealias FrameLoops = Frame<PlainMemory>
