@@ -5,7 +5,7 @@ import Testing
 @Suite("Multiboot information, spoiled") struct MultibootFuzzTests {
   /// How many runs the environment asks for. A million take seconds if the build is optimised.
   private static let runCount =
-    ProcessInfo.processInfo.environment["TESSERA_FUZZ_RUNS"].flatMap { Int($0) } ?? 50_000
+    ProcessInfo.processInfo.environment["TESSERA_FUZZ_RUNS"].flatMap { Int($0) } ?? 100_000
   private static let seed =
     ProcessInfo.processInfo.environment["TESSERA_SEED"].flatMap { UInt64($0) } ?? 1
 

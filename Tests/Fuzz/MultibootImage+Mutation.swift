@@ -1,23 +1,3 @@
-/// Random numbers from a seed, the same on every machine (the SplitMix64 generator).
-public struct FuzzGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  public init(seed: UInt64) { state = seed }
-
-  public mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
-  }
-
-  /// A number from 0 up to `count`, less one.
-  mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
-
-  mutating func oneIn(_ count: Int) -> Bool { below(count) == 0 }
-}
-
 extension MultibootImage {
   /// What some loader could leave: a random map, modules, texts, in either version.
   public init(random generator: inout FuzzGenerator) {
