@@ -14,13 +14,17 @@ enum DeliberateCrash {
     if commandLine.contains(option: "crash=null") { crash_read(0) }
     if commandLine.contains(option: "crash=not-canonical") { crash_read(0x4000_0000_0000_0000) }
     if commandLine.contains(option: "crash=write-text") { crash_write(KernelImage.text.lowerBound) }
-    if commandLine.contains(option: "crash=execute-data") { crash_execute(KernelImage.variables.lowerBound) }
+    if commandLine.contains(option: "crash=execute-data") {
+      crash_execute(KernelImage.variables.lowerBound)
+    }
     if commandLine.contains(option: "crash=stack-overflow") { _ = descend(1) }
     if commandLine.contains(option: "crash=floating-point") { crash_floating_point() }
     if commandLine.contains(option: "crash=selector") { crash_selector() }
     if commandLine.contains(option: "crash=interrupt") { crash_interrupt() }
     if commandLine.contains(option: "crash=triple-fault") { crash_triple_fault() }
-    if commandLine.contains(option: "crash=panic") { panic("a panic was asked for", PhysicalAddress(0x1000)) }
+    if commandLine.contains(option: "crash=panic") {
+      panic("a panic was asked for", PhysicalAddress(0x1000))
+    }
     if commandLine.contains(option: "crash=trap") { trap(Processor.current) }
     if commandLine.contains(option: "crash=failure") { ExitStatus.failure.exit() }
     if commandLine.contains(option: "crash=refusal") { ExitStatus.refused.exit() }

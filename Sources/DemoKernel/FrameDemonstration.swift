@@ -2,8 +2,8 @@ internal import DemoPlatform
 internal import TesseraFrames
 internal import TesseraHardware
 
-/// What the demo does with frames: takes every one there is, writes and verifies each, shares and drops
-/// handles, gives all back in shuffled order, and looks whether everything is as it was.
+/// What the demo does with frames: takes every one there is, writes and verifies each, shares and
+/// drops handles, gives all back in shuffled order, and looks whether everything is as it was.
 struct FrameDemonstration: ~Copyable {
   private var console: Console
   private(set) var checkCount = 0
@@ -44,7 +44,8 @@ struct FrameDemonstration: ~Copyable {
 }
 
 extension FrameDemonstration {
-  /// Takes frames until there are none, writes to each what only it holds, and returns their number.
+  /// Takes frames until there are none, writes to each what only it holds, and returns their
+  /// number.
   private mutating func takeEveryFrame(into table: borrowing Segment<PlainMemory>) -> UInt64 {
     let start = begin("take every frame and write to it")
     var count: UInt64 = 0

@@ -6,17 +6,18 @@ public import TesseraMultiboot
 
 /// A kernel's way from what the loader left to frames that can be allocated.
 public enum StartUp {
-  /// Where the kernel wants to see physical memory, once its own tables are in use. Another place than
-  /// where the boot code shows it, so that nothing comes to rely on either.
+  /// Where the kernel wants to see physical memory, once its own tables are in use. Another place
+  /// than where the boot code shows it, so that nothing comes to rely on either.
   private static var windowBase: UInt64 { 0xffff_9000_0000_0000 }
 
-  /// What the loader says, once it has been found sound. Ends the kernel with a sentence if it is not.
+  /// What the loader says, once it has been found sound. Ends the kernel with a sentence if it is
+  /// not.
   public static func readInformation(
     magic: UInt32, address: UInt32
   ) -> MultibootInformation<BootMemoryWindow> {
     do throws(MultibootError) {
-      // SAFETY: the boot code has mapped everything below 4 GiB, and reading the loader's information
-      // does no harm.
+      // SAFETY: the boot code has mapped everything below 4 GiB, and reading the loader's
+      // information does no harm.
       let memory = unsafe BootMemoryWindow(below: PhysicalAddress(1 << 32))
       return try MultibootInformation(magic: magic, address: address, memory: memory)
     } catch {
@@ -30,8 +31,8 @@ public enum StartUp {
 
   /// Takes over all memory that `information` tells of, and says on the console what that is.
   ///
-  /// Afterwards the kernel runs on tables of its own. Ends the kernel with a sentence if there is not
-  /// enough memory even for the records.
+  /// Afterwards the kernel runs on tables of its own. Ends the kernel with a sentence if there is
+  /// not enough memory even for the records.
   public static func takeMemory(
     _ information: MultibootInformation<BootMemoryWindow>, _ features: ProcessorFeatures
   ) -> FrameTotals {
@@ -65,7 +66,8 @@ public enum StartUp {
     let directMap = try DirectMap.build(
       showing: map, at: windowBase,
       largestPage: features.hasOneGiBPages ? .oneGiB : .twoMiB, from: &early, in: surroundings)
-    // SAFETY: the new tables have the kernel's image where it runs, and all memory at the new window.
+    // SAFETY: the new tables have the kernel's image where it runs, and all memory at the new
+    // window.
     unsafe Processor.loadRootRegister(directMap.root.rawValue)
     unsafe PhysicalMemory.setWindow(at: UInt(windowBase))
     return directMap

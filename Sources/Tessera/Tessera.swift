@@ -6,15 +6,15 @@ public enum Tessera {
   /// The version, as "major.minor.patch".
   public static var version: StaticString { "0.1.0" }
 
-  /// Takes over all memory of `map`: makes a slot for every frame, marks what is in use already, and
-  /// gives the rest to the allocator.
+  /// Takes over all memory of `map`: makes a slot for every frame, marks what is in use already,
+  /// and gives the rest to the allocator.
   ///
   /// `early` may have been used before; what it gave out is marked as metadata, and so is what this
-  /// takes from it: 64 bytes for each frame below the end of memory, and about one page for each eight
-  /// processors. Low memory is kept back: nobody's, to be claimed by address. The rest of what the map
-  /// names is in use for good; holes are reserved. All memory of the map must be visible through the
-  /// window. Runs once, alone. Throws `outOfFrames` if there is no memory or the records do not fit;
-  /// nothing has been changed then, and the memory is as it was.
+  /// takes from it: 64 bytes for each frame below the end of memory, and about one page for each
+  /// eight processors. Low memory is kept back: nobody's, to be claimed by address. The rest of
+  /// what the map names is in use for good; holes are reserved. All memory of the map must be
+  /// visible through the window. Runs once, alone. Throws `outOfFrames` if there is no memory or
+  /// the records do not fit; nothing has been changed then, and the memory is as it was.
   public static func start<Source: MemoryRegionSource>(
     on map: MemoryMap<Source>, early: consuming EarlyAllocator, processorCount: Int
   ) throws(FrameError) -> FrameTotals {

@@ -6,8 +6,8 @@ internal import CTessera
 /// of a `precondition`, and goes to the kernel's `tessera_host_panic`.
 @inline(never)
 public func panic(_ message: StaticString) -> Never {
-  // SAFETY: a literal's bytes live for ever, and `utf8CodeUnitCount` of them are there; a byte and a
-  // C character have the same layout.
+  // SAFETY: a literal's bytes live for ever, and `utf8CodeUnitCount` of them are there; a byte and
+  // a C character have the same layout.
   let text = unsafe UnsafeRawPointer(message.utf8Start).assumingMemoryBound(to: CChar.self)
   unsafe tessera_host_panic(text, message.utf8CodeUnitCount)
 }
@@ -48,12 +48,15 @@ private struct PanicText: TextSink {
 
   func stop() -> Never {
     // SAFETY: the span lends its bytes for the length of a call that never returns.
-    unsafe bytes.span.withUnsafeBufferPointer { unsafe hand(over: $0.baseAddress.unsafelyUnwrapped) }
+    unsafe bytes.span.withUnsafeBufferPointer {
+      unsafe hand(over: $0.baseAddress.unsafelyUnwrapped)
+    }
     Processor.halt()
   }
 
   /// Gives the sentence at `text` to the kernel.
   private func hand(over text: UnsafePointer<CChar>) {
+    // SAFETY: the caller lends `count` bytes for as long as this lasts, which is for ever.
     unsafe tessera_host_panic(text, count)
   }
 }

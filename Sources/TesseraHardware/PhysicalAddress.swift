@@ -1,7 +1,8 @@
 /// The address of a byte in physical memory, or of the byte after the last one.
 ///
 /// At most 2^52: an x86-64 processor has at most 52 physical address bits (Intel SDM Vol. 3A,
-/// "Enumeration of Paging Features by CPUID"). The limit itself is a value so that it can end a range.
+/// "Enumeration of Paging Features by CPUID"). The limit itself is a value so that it can end a
+/// range.
 @frozen
 public struct PhysicalAddress: Comparable, Sendable {
   public let rawValue: UInt64

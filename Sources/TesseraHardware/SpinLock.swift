@@ -27,12 +27,6 @@ package struct SpinLock: ~Copyable {
     Processor.restoreInterrupts(interrupts)
   }
 
-  /// Whether somebody holds the lock now.
-  package var isLocked: Bool {
-    // Ordering: relaxed; only for checks made when nothing else runs.
-    word.load(ordering: .relaxed) != 0
-  }
-
   /// Reads until the lock looks free, so that waiters do not fight over its cache line.
   @inline(never)
   private borrowing func waitUntilFree() {

@@ -10,5 +10,6 @@ public func expectPanic(
   let bytes = try #require(result, sourceLocation: sourceLocation).standardErrorContent
   let said = String(decoding: bytes, as: UTF8.self)
   #expect(
-    said.contains("tessera: panic: " + sentence), "it said: \(said)", sourceLocation: sourceLocation)
+    said.contains("tessera: panic: " + sentence), "it said: \(said)", sourceLocation: sourceLocation
+  )
 }

@@ -6,9 +6,9 @@ public import TesseraHardware
 
 /// A machine in this process: memory in an arena, processors as threads.
 ///
-/// Tessera has one frame table and one allocator, so there is one machine at a time; suites that use
-/// it sit under `OnSimulatedMachine`, which runs them one after the other. Physical addresses start at
-/// zero, so that the arena is all the memory there is.
+/// Tessera has one frame table and one allocator, so there is one machine at a time; suites that
+/// use it sit under `OnSimulatedMachine`, which runs them one after the other. Physical addresses
+/// start at zero, so that the arena is all the memory there is.
 public final class SimulatedMachine {
   public let frameCount: Int
   public let processorCount: Int
@@ -16,8 +16,8 @@ public final class SimulatedMachine {
   public private(set) var totals = FrameTotals()
   private let arena: Arena
 
-  /// A machine with `frameCount` frames, of which the first `keptBack` are nobody's and the allocator
-  /// has the rest.
+  /// A machine with `frameCount` frames, of which the first `keptBack` are nobody's and the
+  /// allocator has the rest.
   ///
   /// Slots and the allocator's state lie outside the memory, to leave every frame to the test.
   public init(frameCount: Int, keptBack: Int = 0, processorCount: Int = 1) {
@@ -35,8 +35,8 @@ public final class SimulatedMachine {
       from: PhysicalAddress(UInt64(keptBack) << 12), to: PhysicalAddress(UInt64(frameCount) << 12))
   }
 
-  /// A machine that starts as a kernel does, on a memory map of `regions`, and keeps its records in its
-  /// own memory. Throws what `Tessera.start` throws.
+  /// A machine that starts as a kernel does, on a memory map of `regions`, and keeps its records in
+  /// its own memory. Throws what `Tessera.start` throws.
   public init(booting regions: [MemoryRegion], processorCount: Int = 1) throws(FrameError) {
     self.processorCount = processorCount
     let list = UnsafeMutableBufferPointer<MemoryRegion>.allocate(capacity: regions.count)
@@ -89,7 +89,8 @@ extension SimulatedMachine {
   /// Whether an allocation was made to fail since `failAllocation`.
   public var hasFailedAllocation: Bool { simulated_failed_allocations() != 0 }
 
-  /// Turns the poisoning of freed frames on. For frames that are free already the pattern is put there.
+  /// Turns the poisoning of freed frames on. For frames that are free already the pattern is put
+  /// there.
   public func poisonFreedFrames() {
     simulated_set_frame_poisoning(true)
     for index in 0..<frameCount {
@@ -110,8 +111,8 @@ extension SimulatedMachine {
   }
 }
 
-/// The memory of a simulated machine, filled with a pattern so that memory that should hold zeros shows
-/// if it does not, and the records that lie outside it.
+/// The memory of a simulated machine, filled with a pattern so that memory that should hold zeros
+/// shows if it does not, and the records that lie outside it.
 private final class Arena {
   let memory: UnsafeMutableRawPointer
   let records: UnsafeMutableRawPointer

@@ -1,7 +1,7 @@
 import SimulatedMachine
-import Testing
 import TesseraFrames
 import TesseraHardware
+import Testing
 
 extension OnSimulatedMachine {
   /// What only a wrong program does stops it with a sentence. Each test matches its own.
@@ -107,7 +107,8 @@ extension OnSimulatedMachine {
         machine.becomeProcessor(2)
         _ = try FrameAllocator.allocate()
       }
-      try expectPanic(in: result, "a processor has a higher number than the allocator was started with")
+      try expectPanic(
+        in: result, "a processor has a higher number than the allocator was started with")
     }
 
     @Test func `giving the allocator a frame twice traps`() async throws {

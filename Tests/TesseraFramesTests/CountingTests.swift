@@ -1,7 +1,7 @@
 import SimulatedMachine
-import Testing
 import TesseraFrames
 import TesseraHardware
+import Testing
 
 extension OnSimulatedMachine {
   @Suite("Reference counts") struct CountingTests {

@@ -1,7 +1,7 @@
 import SimulatedMachine
-import Testing
 import TesseraFrames
 import TesseraHardware
+import Testing
 
 extension OnSimulatedMachine {
   /// What only a wrong program does stops it with a sentence. Each test matches its own.

@@ -1,6 +1,6 @@
-import Testing
 import TesseraFrames
 import TesseraHardware
+import Testing
 
 @Suite("Layout") struct LayoutTests {
   @Test func `a slot has 64 bytes, and a page holds whole slots`() {

@@ -4,8 +4,8 @@ import Testing
 
 extension OnSimulatedMachine {
   @Suite("Start on a memory map") struct StartUpTests {
-    /// A small PC: low memory with a part that the firmware keeps, a kernel, a module, ACPI tables, a
-    /// hole, and far above it all a range of devices.
+    /// A small PC: low memory with a part that the firmware keeps, a kernel, a module, ACPI tables,
+    /// a hole, and far above it all a range of devices.
     private static let regions = [
       region(0x0000_0000, 0x0009_fc00, .usable),
       region(0x0009_fc00, 0x0010_0000, .reserved),

@@ -26,7 +26,8 @@ CRASH_INLINE void crash_execute(uint64_t address) {
 
 /// Loads a floating-point constant: x87 is off.
 ///
-/// Not inlined: it is the only function that may hold such an instruction, and is known by its name.
+/// Not inlined: it is the only function that may hold such an instruction, and is known by its
+/// name.
 static __attribute__((noinline, used)) void crash_floating_point(void) {
   __asm__ volatile("fld1");
 }

@@ -1,8 +1,9 @@
-// The seam between Tessera and the machine: instructions, and what the kernel around Tessera supplies.
+// The seam between Tessera and the machine: instructions, and what the kernel around Tessera
+// supplies.
 //
 // This is the only place where a host build and a freestanding build differ. Freestanding, each
-// instruction is one `asm` statement that inlines into its Swift caller. Hosted, the privileged ones
-// act on the simulated processor of the calling thread (simulated.c).
+// instruction is one `asm` statement that inlines into its Swift caller. Hosted, the privileged
+// ones act on the simulated processor of the calling thread (simulated.c).
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,8 +16,8 @@
 
 /// Stops the kernel, because its own code broke a rule of Tessera. Must not return.
 ///
-/// `message` is `length` bytes of text without a terminator. Called with interrupts in any state and
-/// possibly with Tessera's locks held: do not call back into Tessera.
+/// `message` is `length` bytes of text without a terminator. Called with interrupts in any state
+/// and possibly with Tessera's locks held: do not call back into Tessera.
 _Noreturn void tessera_host_panic(const char *message, size_t length);
 
 /// The number of the calling processor: 0 up to the processor count given at start-up, less one.

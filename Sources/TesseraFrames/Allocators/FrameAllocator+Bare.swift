@@ -3,9 +3,9 @@ public import TesseraHardware
 extension FrameAllocator {
   /// Allocates `frameCount` frames that follow each other, without a handle.
   ///
-  /// For code that keeps track of its memory itself. The frames are the caller's until it frees them,
-  /// in any order and in any portions, or claims them by a handle, which then frees them. Returns the
-  /// first byte. Throws `empty` for no frames, and `outOfFrames`.
+  /// For code that keeps track of its memory itself. The frames are the caller's until it frees
+  /// them, in any order and in any portions, or claims them by a handle, which then frees them.
+  /// Returns the first byte. Throws `empty` for no frames, and `outOfFrames`.
   public static func allocate(
     _ frameCount: Int = 1, _ request: FrameRequest = FrameRequest()
   ) throws(FrameError) -> PhysicalAddress {
@@ -16,8 +16,8 @@ extension FrameAllocator {
 
   /// Frees `frameCount` frames from `address` on, which `allocate` returned.
   ///
-  /// Traps, before anything is changed, if a frame is not the caller's: never allocated, freed before,
-  /// held by a handle, or no frame at all.
+  /// Traps, before anything is changed, if a frame is not the caller's: never allocated, freed
+  /// before, held by a handle, or no frame at all.
   public static func free(_ address: PhysicalAddress, _ frameCount: Int = 1) {
     require(address.isAligned(to: .fourKiB), "freed an address that is no frame's start", address)
     require(frameCount > 0, "freed no frames at all", address)
@@ -41,8 +41,8 @@ extension FrameAllocator {
     }
   }
 
-  /// Takes the frame from its caller by the same exchange as a handle would, so that of two who free
-  /// it at once only one succeeds.
+  /// Takes the frame from its caller by the same exchange as a handle would, so that of two who
+  /// free it at once only one succeeds.
   private static func claimForFreeing(_ slot: FrameSlotReference) {
     do {
       try slot.claim()

@@ -20,16 +20,13 @@ extension FrameAllocator {
   /// Takes the frame of `slot` out of the allocator, so that it is nobody's. Says whether it was
   /// there to take.
   private static func extract(_ slot: FrameSlotReference) -> Bool {
-    // SAFETY: the lock is held and interrupts are off; the cache is this processor's.
-    let interrupts = unsafe state.pointee.lock.lock()
-    let number = FrameTable.number(of: slot)
-    let isExtracted =
-      unsafe state.pointee.extract(number) || currentCache.pointee.remove(slot)
-    if isExtracted {
-      if Processor.poisonsFrames { FramePoison.check(slot) }
-      slot.abandon()
+    withLock { state, cache in
+      let isExtracted = state.extract(FrameTable.number(of: slot)) || cache.remove(slot)
+      if isExtracted {
+        if Processor.poisonsFrames { FramePoison.check(slot) }
+        slot.abandon()
+      }
+      return isExtracted
     }
-    unsafe state.pointee.lock.unlock(interrupts)
-    return isExtracted
   }
 }

@@ -8,11 +8,12 @@ extension FrameAllocator {
     if Processor.poisonsFrames { FramePoison.apply(to: slot) }
     slot.setKind(.cached)
     slot.setCount(ReferenceCount.free)
-    let interrupts = Processor.disableInterrupts()
-    // SAFETY: this processor's cache, with interrupts off.
-    if unsafe currentCache.pointee.isFull { spillCache(FrameCache.batch) }
-    unsafe currentCache.pointee.push(slot)
-    Processor.restoreInterrupts(interrupts)
+    let isKept = withCache { cache in
+      if cache.isFull { return false }
+      cache.push(slot)
+      return true
+    }
+    if !isKept { keepBySpilling(slot) }
   }
 
   /// Takes back `frameCount` frames from `first` on, as few blocks as possible. As for one.
@@ -24,27 +25,32 @@ extension FrameAllocator {
       slot.setKind(.plain)
       slot.setCount(ReferenceCount.free)
     }
-    // SAFETY: the lock is held while the state changes.
-    let interrupts = unsafe state.pointee.lock.lock()
-    unsafe state.pointee.freeRun(FrameTable.number(of: first), frameCount: UInt64(frameCount))
-    unsafe state.pointee.lock.unlock(interrupts)
+    withLock { state, _ in
+      state.freeRun(FrameTable.number(of: first), frameCount: UInt64(frameCount))
+    }
   }
 
   /// Moves the frames of this processor's cache to the shared lists, where they merge.
   public static func drainCache() {
-    let interrupts = Processor.disableInterrupts()
-    spillCache(FrameCache.capacity)
-    Processor.restoreInterrupts(interrupts)
+    withLock { state, cache in cache.spill(FrameCache.capacity, to: &state) }
   }
 
-  /// Moves the `frameCount` frames that came first out of this processor's cache. Interrupts are off.
-  private static func spillCache(_ frameCount: Int) {
-    // SAFETY: the lock is held and interrupts are off; the cache is this processor's.
-    let interrupts = unsafe state.pointee.lock.lock()
-    unsafe currentCache.pointee.removeOldest(frameCount) { slot in
-      slot.setKind(.plain)
-      unsafe state.pointee.freeBlock(FrameTable.number(of: slot), order: 0)
+  /// Puts a frame into this processor's cache, once older ones have made room for it.
+  @inline(never)
+  private static func keepBySpilling(_ slot: FrameSlotReference) {
+    withLock { state, cache in
+      cache.spill(FrameCache.batch, to: &state)
+      cache.push(slot)
     }
-    unsafe state.pointee.lock.unlock(interrupts)
+  }
+}
+
+extension FrameCache {
+  /// Moves the `frameCount` frames that came first to the shared lists. Under the state's lock.
+  mutating func spill(_ frameCount: Int, to state: inout FrameAllocatorState) {
+    removeOldest(frameCount) { slot in
+      slot.setKind(.plain)
+      state.freeBlock(FrameTable.number(of: slot), order: 0)
+    }
   }
 }

@@ -16,11 +16,7 @@ extension FrameAllocator {
   @inline(__always)
   static func takeAny() throws(FrameError) -> FrameSlotReference {
     if Processor.refusesAllocation { throw .outOfFrames }
-    let interrupts = Processor.disableInterrupts()
-    // SAFETY: this processor's cache, with interrupts off.
-    let cached = unsafe currentCache.pointee.pop()
-    Processor.restoreInterrupts(interrupts)
-    guard let slot = cached ?? takeByRefilling() else { throw .outOfFrames }
+    guard let slot = withCache({ $0.pop() }) ?? takeByRefilling() else { throw .outOfFrames }
     require(slot.kind == .cached, "a frame in a processor's cache was changed", slot.address)
     if Processor.poisonsFrames { FramePoison.check(slot) }
     return slot
@@ -43,16 +39,6 @@ extension FrameAllocator {
     if request.isZeroed { zero(first, frameCount: frameCount) }
     return first
   }
-
-  /// This processor's cache. Interrupts are off, so that the caller stays on it.
-  @inline(__always)
-  @unsafe static var currentCache: UnsafeMutablePointer<FrameCache> {
-    let processor = Processor.current
-    require(
-      unsafe processor < state.pointee.processorCount,
-      "a processor has a higher number than the allocator was started with")
-    return unsafe state.pointee.caches + processor
-  }
 }
 
 extension FrameAllocator {
@@ -67,11 +53,7 @@ extension FrameAllocator {
   /// none.
   @inline(never)
   private static func takeByRefilling() -> FrameSlotReference? {
-    // SAFETY: the lock is held and interrupts are off; the cache is this processor's.
-    let interrupts = unsafe state.pointee.lock.lock()
-    let slot = unsafe currentCache.pointee.refill(from: &state.pointee)
-    unsafe state.pointee.lock.unlock(interrupts)
-    return slot
+    withLock { state, cache in cache.refill(from: &state) }
   }
 
   /// The number of the first of `frameCount` frames taken from the shared lists, or nil.
@@ -79,15 +61,14 @@ extension FrameAllocator {
     let count = UInt64(frameCount)
     let alignment = max(1, request.alignment >> 12)
     let order = max(64 - (count - 1).leadingZeroBitCount, alignment.trailingZeroBitCount)
-    // SAFETY: the lock is held while the state changes.
-    let interrupts = unsafe state.pointee.lock.lock()
-    let number = unsafe state.pointee.takeBlock(order: order, limit: request.limit.frameNumber)
-    if let number, order < FrameZone.orderCount {
+    return withLock { state, _ in
+      guard let number = state.takeBlock(order: order, limit: request.limit.frameNumber) else {
+        return nil
+      }
       let excess = (1 << UInt64(order)) - count
-      if excess > 0 { unsafe state.pointee.freeRun(number + count, frameCount: excess) }
+      if excess > 0 { state.freeRun(number + count, frameCount: excess) }
+      return number
     }
-    unsafe state.pointee.lock.unlock(interrupts)
-    return number
   }
 
   /// As `takeRun`, once this processor's cache has gone back to the shared lists.

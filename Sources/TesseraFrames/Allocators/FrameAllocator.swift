@@ -3,16 +3,16 @@ package import TesseraHardware
 /// Hands out frames of physical memory and takes them back.
 ///
 /// Each processor has a cache of frames in front of shared lists of free blocks, so that most
-/// allocations take no lock. A frame just freed is the next one allocated on the same processor. Free
-/// blocks are kept in the slots: free memory itself is never written, and nothing comes from a heap.
-/// Every function may be called with interrupts in any state, also from interrupt handlers.
+/// allocations take no lock. A frame just freed is the next one allocated on the same processor.
+/// Free blocks are kept in the slots: free memory itself is never written, and nothing comes from a
+/// heap. Every function may be called with interrupts in any state, also from interrupt handlers.
 public enum FrameAllocator {
   /// Access: written by `start`, constant afterwards.
   nonisolated(unsafe) private static var installed: UnsafeMutablePointer<FrameAllocatorState>?
 
   /// The state. Traps before `start`.
   @inline(__always)
-  @unsafe static var state: UnsafeMutablePointer<FrameAllocatorState> {
+  @unsafe private static var state: UnsafeMutablePointer<FrameAllocatorState> {
     guard let state = unsafe installed else {
       panic("the frame allocator was used before it was started")
     }
@@ -56,11 +56,51 @@ public enum FrameAllocator {
       slot.setKind(.plain)
       slot.setCount(ReferenceCount.free)
     }
-    // SAFETY: the lock is held while the state changes.
+    withLock { state, _ in
+      state.freeRun(first, frameCount: last - first)
+      state.managedFrameCount += last - first
+    }
+  }
+}
+
+extension FrameAllocator {
+  /// Runs `body` on this processor's cache, with interrupts off.
+  ///
+  /// `body` must not come back here.
+  @inline(__always)
+  static func withCache<Result>(_ body: (inout FrameCache) -> Result) -> Result {
+    let interrupts = Processor.disableInterrupts()
+    // SAFETY: with interrupts off nothing else runs on this processor, whose cache it is.
+    let result = unsafe body(&currentCache.pointee)
+    Processor.restoreInterrupts(interrupts)
+    return result
+  }
+
+  /// Runs `body` on the shared lists and this processor's cache, with the lock held and interrupts
+  /// off.
+  ///
+  /// `body` must not come back here, nor drop a handle.
+  @inline(__always)
+  static func withLock<Result>(
+    _ body: (inout FrameAllocatorState, inout FrameCache) -> Result
+  ) -> Result {
+    // SAFETY: the lock keeps other processors out, and interrupts are off; the lock itself is only
+    // read by `body`, if at all.
     let interrupts = unsafe state.pointee.lock.lock()
-    unsafe state.pointee.freeRun(first, frameCount: last - first)
-    unsafe state.pointee.managedFrameCount += last - first
+    let result = unsafe body(&state.pointee, &currentCache.pointee)
     unsafe state.pointee.lock.unlock(interrupts)
+    return result
+  }
+
+  /// This processor's cache. Interrupts are off, so that the caller stays on it.
+  @inline(__always)
+  @unsafe private static var currentCache: UnsafeMutablePointer<FrameCache> {
+    let processor = Processor.current
+    let state = unsafe state
+    require(
+      unsafe processor < state.pointee.processorCount,
+      "a processor has a higher number than the allocator was started with")
+    return unsafe state.pointee.caches + processor
   }
 }
 

@@ -36,6 +36,21 @@ struct FrameAllocatorState: ~Copyable {
     self.processorCount = processorCount
   }
 
+  /// Calls `body` with the cache of each processor.
+  func forEachCache(_ body: (borrowing FrameCache) -> Void) {
+    for index in 0..<processorCount {
+      // SAFETY: there are `processorCount` caches, which live as long as the state.
+      unsafe body(caches[index])
+    }
+  }
+
+  /// How many frames all caches hold. Exact while their processors leave them alone.
+  var cachedFrameCount: UInt64 {
+    var sum: UInt64 = 0
+    forEachCache { sum += UInt64($0.count) }
+    return sum
+  }
+
   var freeFrameCount: UInt64 {
     low.freeFrameCount + middle.freeFrameCount + high.freeFrameCount
   }
@@ -64,7 +79,8 @@ extension FrameAllocatorState {
     }
   }
 
-  /// Adds `frameCount` frames from frame `number` on, as the largest blocks that fit. Under the lock.
+  /// Adds `frameCount` frames from frame `number` on, as the largest blocks that fit. Under the
+  /// lock.
   mutating func freeRun(_ number: UInt64, frameCount: UInt64) {
     var number = number
     var left = frameCount

@@ -1,5 +1,3 @@
-internal import TesseraHardware
-
 /// How the allocator's frames are spread. Exact while nothing else allocates or frees.
 public struct FrameStatistics: Equatable, Sendable {
   /// How many frames the allocator was given.
@@ -17,32 +15,23 @@ public struct FrameStatistics: Equatable, Sendable {
 
 extension FrameAllocator {
   public static var statistics: FrameStatistics {
-    var cached: UInt64 = 0
-    // SAFETY: the lock guards the zones. The caches' counts are other processors' to change: the sum
-    // is exact while they do not.
-    let interrupts = unsafe state.pointee.lock.lock()
-    for index in 0..<(unsafe state.pointee.processorCount) {
-      cached += UInt64(unsafe state.pointee.caches[index].count)
+    withLock { state, _ in
+      FrameStatistics(
+        managedFrameCount: state.managedFrameCount, freeFrameCount: state.freeFrameCount,
+        cachedFrameCount: state.cachedFrameCount, largestFreeBlock: state.largestFreeBlock)
     }
-    let statistics = unsafe FrameStatistics(
-      managedFrameCount: state.pointee.managedFrameCount,
-      freeFrameCount: state.pointee.freeFrameCount, cachedFrameCount: cached,
-      largestFreeBlock: state.pointee.largestFreeBlock)
-    unsafe state.pointee.lock.unlock(interrupts)
-    return statistics
   }
 
-  /// Calls `report` once for each rule of the allocator that does not hold. Visits every free frame.
+  /// Calls `report` once for each rule of the allocator that does not hold. Visits every free
+  /// frame.
   ///
   /// Nothing else may use the allocator meanwhile.
   public static func checkInvariants(_ report: (StaticString) -> Void) {
-    // SAFETY: nothing else uses the allocator.
-    unsafe state.pointee.low.checkInvariants(report)
-    unsafe state.pointee.middle.checkInvariants(report)
-    unsafe state.pointee.high.checkInvariants(report)
-    for index in 0..<(unsafe state.pointee.processorCount) {
-      unsafe state.pointee.caches[index].checkInvariants(report)
+    withLock { state, _ in
+      state.low.checkInvariants(report)
+      state.middle.checkInvariants(report)
+      state.high.checkInvariants(report)
+      state.forEachCache { $0.checkInvariants(report) }
     }
-    if unsafe state.pointee.lock.isLocked { report("nobody holds the allocator's lock") }
   }
 }

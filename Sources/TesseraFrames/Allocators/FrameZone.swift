@@ -2,9 +2,9 @@ internal import TesseraHardware
 
 /// A stretch of physical memory with the free blocks in it.
 ///
-/// A block is 2^order frames that start at a multiple of their number. The blocks of one order are in
-/// a list whose links lie in the slots of their first frames; nothing is ever written to free memory.
-/// Two free blocks that together would be a block of the zone are always merged.
+/// A block is 2^order frames that start at a multiple of their number. The blocks of one order are
+/// in a list whose links lie in the slots of their first frames; nothing is ever written to free
+/// memory. Two free blocks that together would be a block of the zone are always merged.
 struct FrameZone: ~Copyable {
   /// One more than the highest order: blocks of up to 2^30 frames, 4 TiB.
   static var orderCount: Int { 31 }
@@ -84,8 +84,8 @@ extension FrameZone {
 
   /// The first block of `order` whose first `room` frames lie before frame `limit`.
   ///
-  /// The first one is as good as any in a zone that lies before the limit as a whole. Otherwise this
-  /// looks through the list.
+  /// The first one is as good as any in a zone that lies before the limit as a whole. Otherwise
+  /// this looks through the list.
   private func firstBlock(order: Int, room: UInt64, limit: UInt64) -> FrameSlotReference? {
     var next = heads[order]
     while let slot = next {
@@ -112,8 +112,8 @@ extension FrameZone {
 }
 
 extension FrameZone {
-  /// Links the upper halves that are left when the block of order `high` at `number` is halved until
-  /// its first part has order `low`.
+  /// Links the upper halves that are left when the block of order `high` at `number` is halved
+  /// until its first part has order `low`.
   private mutating func linkHalves(above number: UInt64, from high: Int, downTo low: Int) {
     var order = high
     while order > low {
@@ -163,7 +163,8 @@ extension FrameZone {
 }
 
 extension FrameZone {
-  /// Calls `report` once for each rule of the free lists that does not hold. Visits every free frame.
+  /// Calls `report` once for each rule of the free lists that does not hold. Visits every free
+  /// frame.
   ///
   /// Nothing else may use the allocator meanwhile.
   func checkInvariants(_ report: (StaticString) -> Void) {
@@ -181,7 +182,9 @@ extension FrameZone {
         next = slot.freeLinks.next
       }
     }
-    if counted != freeFrameCount { report("the free blocks have as many frames as the zone counts") }
+    if counted != freeFrameCount {
+      report("the free blocks have as many frames as the zone counts")
+    }
   }
 
   private func checkBlock(
@@ -200,7 +203,8 @@ extension FrameZone {
       if slot.count != ReferenceCount.free { report("the frames of a free block are free") }
     }
     let buddy = number ^ size
-    guard order < Self.orderCount - 1, buddy >= start, buddy + size <= min(end, FrameTable.frameCount)
+    guard order < Self.orderCount - 1, buddy >= start,
+      buddy + size <= min(end, FrameTable.frameCount)
     else { return }
     if FrameTable.slot(number: buddy).kind == .freeBlock(order: order) {
       report("two free blocks that make a larger one are merged")

@@ -3,8 +3,8 @@ public import TesseraHardware
 extension Frame where Metadata: FrameMetadata & ~Copyable {
   /// Allocates a frame and stores `metadata` in its slot.
   ///
-  /// The frame holds zeros, unless `request` says otherwise. Throws `outOfFrames`; `metadata` is then
-  /// destroyed.
+  /// The frame holds zeros, unless `request` says otherwise. Throws `outOfFrames`; `metadata` is
+  /// then destroyed.
   @inline(__always)
   public init(
     allocating metadata: consuming Metadata, _ request: FrameRequest = FrameRequest()
@@ -18,8 +18,9 @@ extension Frame where Metadata: FrameMetadata & ~Copyable {
 
   /// Claims the frame at `address`, which nobody owns, and stores `metadata` in its slot.
   ///
-  /// For memory that must be at a certain place, and for memory that is kept back from the allocator.
-  /// A frame that waits in the allocator is taken out of it. Throws `notAligned`, `outOfBounds`,
+  /// For memory that must be at a certain place, and for memory that is kept back from the
+  /// allocator. A frame that waits in the allocator is taken out of it. Throws `notAligned`,
+  /// `outOfBounds`,
   /// `inUse`, `unique` or `busy`; `metadata` is then destroyed. The frame's bytes are as they were.
   public init(
     claiming address: PhysicalAddress, metadata: consuming Metadata

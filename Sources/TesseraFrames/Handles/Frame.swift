@@ -3,8 +3,9 @@ public import TesseraHardware
 /// One owner's share of a frame of physical memory.
 ///
 /// The frame is unmade and given back when the last of its handles is destroyed. Moving a handle
-/// costs nothing; only `share()` and destruction touch the count. A handle is one word, and so is an
-/// optional one. `Metadata` is what the frame's slot holds; see `AnyFrame` for frames of any kind.
+/// costs nothing; only `share()` and destruction touch the count. A handle is one word, and so is
+/// an optional one. `Metadata` is what the frame's slot holds; see `AnyFrame` for frames of any
+/// kind.
 @frozen
 public struct Frame<Metadata: ~Copyable>: ~Copyable, Sendable {
   package let slot: FrameSlotReference
@@ -82,8 +83,9 @@ extension Frame where Metadata: ~Copyable {
 
   /// Takes over one count that was relinquished for the frame at `address`.
   ///
-  /// The caller promises that this count was relinquished by a handle to `Metadata`, and that nobody
-  /// else adopts it: a count adopted twice frees a frame in use. Traps if `address` is no frame's.
+  /// The caller promises that this count was relinquished by a handle to `Metadata`, and that
+  /// nobody else adopts it: a count adopted twice frees a frame in use. Traps if `address` is no
+  /// frame's.
   @inline(__always)
   @unsafe public init(adopting address: PhysicalAddress) {
     guard let slot = try? FrameTable.slot(at: address) else {

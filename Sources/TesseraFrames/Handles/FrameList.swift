@@ -8,9 +8,9 @@ private let listCount = Atomic<UInt64>(0)
 
 /// A doubly linked list of unique frames, whose links lie in the frames' slots.
 ///
-/// It owns its members: destroying it destroys them. Every operation takes constant time, and so does
-/// asking whether a frame is in this list. The metadata has at most 24 bytes, because the links have
-/// the rest. Positions in the list are `FrameListCursor`s.
+/// It owns its members: destroying it destroys them. Every operation takes constant time, and so
+/// does asking whether a frame is in this list. The metadata has at most 24 bytes, because the
+/// links have the rest. Positions in the list are `FrameListCursor`s.
 public struct FrameList<Metadata: FrameMetadata & ~Copyable>: ~Copyable, Sendable {
   /// How many frames are in the list.
   public private(set) var count = 0
@@ -166,7 +166,9 @@ extension FrameList where Metadata: ~Copyable {
     while let slot = next, seen <= count {
       if slot.listIdentifier != identifier { report("a member of a list carries its identifier") }
       if slot.count != ReferenceCount.unique { report("a member of a list has one unique owner") }
-      if slot.listLinks.previous != previous { report("a member of a list links to the one before") }
+      if slot.listLinks.previous != previous {
+        report("a member of a list links to the one before")
+      }
       previous = slot
       next = slot.listLinks.next
       seen += 1
@@ -177,7 +179,8 @@ extension FrameList where Metadata: ~Copyable {
   }
 }
 
-/// A position in a `FrameList`: at one of its frames, or past the end, which is also before the front.
+/// A position in a `FrameList`: at one of its frames, or past the end, which is also before the
+/// front.
 ///
 /// It does not keep its frame in the list: using one whose frame has left the list traps.
 public struct FrameListCursor: Equatable, Sendable {

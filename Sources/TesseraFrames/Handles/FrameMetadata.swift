@@ -5,9 +5,10 @@ public typealias FrameMetadataDestructor = @convention(c) (UnsafeMutableRawPoint
 
 /// What a kernel keeps about a frame, in the frame's slot: at most 40 bytes, aligned to at most 16.
 ///
-/// The type of the metadata says what the frame is. A frame whose metadata is merely `FrameMetadata`
-/// is typed: its bytes hold an object of the kernel, and only the metadata's own module touches them.
-/// A conforming type is concrete, not generic, and names itself in its destructor:
+/// The type of the metadata says what the frame is. A frame whose metadata is merely
+/// `FrameMetadata` is typed: its bytes hold an object of the kernel, and only the metadata's own
+/// module touches them. A conforming type is concrete, not generic, and names itself in its
+/// destructor:
 ///
 ///     struct PipeBuffer: FrameMetadata {
 ///       var readers = 0
@@ -23,8 +24,8 @@ public protocol FrameMetadata: ~Copyable, Sendable {
   /// conforms to, so there is nothing to write.
   static var role: FrameRole { get }
 
-  /// Whether destroying the metadata does anything. A type without an `onDrop` and without parts that
-  /// need destruction may say false, which saves a call for each frame.
+  /// Whether destroying the metadata does anything. A type without an `onDrop` and without parts
+  /// that need destruction may say false, which saves a call for each frame.
   static var hasDestructor: Bool { get }
 
   /// Called once when the last owner of a frame has let go, before the metadata is destroyed.
@@ -39,8 +40,8 @@ public protocol UntypedFrameMetadata: FrameMetadata, UntypedContents, ~Copyable 
 
 /// What the frames of a metadata type are used for, and whether their bytes are plain memory.
 ///
-/// Only the library makes one, so that no client can take its frames for page tables, nor typed ones
-/// for plain memory.
+/// Only the library makes one, so that no client can take its frames for page tables, nor typed
+/// ones for plain memory.
 public struct FrameRole: Sendable {
   package let usage: FrameUsage
   package let isUntyped: Bool
@@ -65,8 +66,10 @@ extension FrameMetadata where Self: ~Copyable {
   /// Only for use in `destructor`, whose caller owns the frame and its initialised metadata.
   @inline(__always)
   @unsafe public static func destroy(at storage: UnsafeMutableRawPointer) {
-    // SAFETY: the slot's kind says that a `Self` is stored there, and that nobody else has the frame.
+    // SAFETY: the slot's kind says that a `Self` is stored there, and that nobody else has the
+    // frame.
     let slot = unsafe FrameSlotReference(storage.assumingMemoryBound(to: FrameSlot.self))
+    // SAFETY: as above.
     let metadata = unsafe storage.assumingMemoryBound(to: Self.self)
     unsafe metadata.pointee.onDrop(FrameContents(of: slot.address, size: slot.kind.size))
     unsafe metadata.deinitialize(count: 1)
@@ -80,6 +83,7 @@ extension UntypedFrameMetadata where Self: ~Copyable {
 /// Metadata of memory about which there is nothing to remember.
 public struct PlainMemory: UntypedFrameMetadata {
   @inline(__always) public init() {}
+  // SAFETY: called for the storage of a slot whose kind is this type's.
   public static var destructor: FrameMetadataDestructor { { unsafe PlainMemory.destroy(at: $0) } }
   @inline(__always) public static var hasDestructor: Bool { false }
 }

@@ -20,11 +20,11 @@ extension Segment where Metadata: FrameMetadata & ~Copyable {
     unsafe self.init(adopting: first, frameCount: frameCount)
   }
 
-  /// Claims the frames from `start` up to `end`, which nobody owns, with the metadata that `metadata`
-  /// makes for each address.
+  /// Claims the frames from `start` up to `end`, which nobody owns, with the metadata that
+  /// `metadata` makes for each address.
   ///
-  /// Throws `empty`, `notAligned`, `outOfBounds`, or why the first frame that could not be claimed is
-  /// not to be had; the frames before it are then given back.
+  /// Throws `empty`, `notAligned`, `outOfBounds`, or why the first frame that could not be claimed
+  /// is not to be had; the frames before it are then given back.
   public init(
     claiming range: Range<PhysicalAddress>, metadata: (PhysicalAddress) -> Metadata
   ) throws(FrameError) {

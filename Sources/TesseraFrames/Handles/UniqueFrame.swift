@@ -16,8 +16,8 @@ public struct UniqueFrame<Metadata: FrameMetadata & ~Copyable>: ~Copyable, Senda
 
   /// Allocates a frame and stores `metadata` in its slot.
   ///
-  /// The frame holds zeros, unless `request` says otherwise. Throws `outOfFrames`; `metadata` is then
-  /// destroyed.
+  /// The frame holds zeros, unless `request` says otherwise. Throws `outOfFrames`; `metadata` is
+  /// then destroyed.
   @inline(__always)
   public init(
     allocating metadata: consuming Metadata, _ request: FrameRequest = FrameRequest()
@@ -102,8 +102,8 @@ extension UniqueFrame where Metadata: ~Copyable {
 
   /// Takes over the unique count that was relinquished for the frame at `address`.
   ///
-  /// The caller promises that it was relinquished by a handle to `Metadata` and is adopted once. Traps
-  /// if `address` is no frame's, or its frame has no unique owner.
+  /// The caller promises that it was relinquished by a handle to `Metadata` and is adopted once.
+  /// Traps if `address` is no frame's, or its frame has no unique owner.
   @unsafe public init(adopting address: PhysicalAddress) {
     guard let slot = try? FrameTable.slot(at: address), slot.count == ReferenceCount.unique else {
       panic("adopted a frame that has no unique owner", address)

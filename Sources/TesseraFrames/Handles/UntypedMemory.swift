@@ -2,9 +2,9 @@ public import TesseraHardware
 
 /// Plain physical memory that a handle keeps in use: its words can be read and written.
 ///
-/// Devices, programs and other owners may change the memory at any time, so each access stands alone
-/// and nothing is assumed to stay. Offsets are in bytes from the handle's first; those that lie beyond
-/// the end or are not aligned trap.
+/// Devices, programs and other owners may change the memory at any time, so each access stands
+/// alone and nothing is assumed to stay. Offsets are in bytes from the handle's first; those that
+/// lie beyond the end or are not aligned trap.
 public protocol UntypedMemory: ~Copyable {
   /// The first byte.
   var address: PhysicalAddress { get }

@@ -32,7 +32,8 @@ extension FrameSlotReference {
   @inline(__always)
   package var freeLinks: FrameLinks {
     get {
-      // SAFETY: the allocator stores links there before it reads them; a free frame has no metadata.
+      // SAFETY: the allocator stores links there before it reads them; a free frame has no
+      // metadata.
       unsafe storage(as: FrameLinks.self).pointee
     }
     nonmutating set {

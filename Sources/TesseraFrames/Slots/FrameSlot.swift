@@ -7,8 +7,8 @@ package import Synchronization
 package struct FrameSlot: ~Copyable {
   /// The metadata of a frame in use, and for a free block the links of its free list.
   ///
-  /// Access: by the owner, while the count is `busy` or `unique`; read by every owner otherwise; under
-  /// the allocator's lock while the frame is free.
+  /// Access: by the owner, while the count is `busy` or `unique`; read by every owner otherwise;
+  /// under the allocator's lock while the frame is free.
   private let storage: InlineArray<5, UInt64>
 
   /// How many owners the frame has, or one of the other values of `ReferenceCount`.

@@ -41,8 +41,8 @@ extension FrameSlotReference {
       default: break
       }
       // SAFETY: slots live for ever.
-      // Ordering: acquiring, pairs with the releasing store of 1 by the first owner, so that the new
-      // owner sees the metadata. Relaxed if it fails: the loop looks again.
+      // Ordering: acquiring, pairs with the releasing store of 1 by the first owner, so that the
+      // new owner sees the metadata. Relaxed if it fails: the loop looks again.
       let (taken, now) = unsafe counter.pointee.referenceCount.weakCompareExchange(
         expected: found, desired: found + 1,
         successOrdering: .acquiring, failureOrdering: .relaxed)
@@ -68,8 +68,8 @@ extension FrameSlotReference {
   @inline(__always)
   package func release() -> Bool {
     // SAFETY: slots live for ever.
-    // Ordering: releasing, so that what this owner wrote comes before the frame is unmade; acquiring,
-    // so that the last owner sees what every other owner wrote.
+    // Ordering: releasing, so that what this owner wrote comes before the frame is unmade;
+    // acquiring, so that the last owner sees what every other owner wrote.
     let old = unsafe counter.pointee.referenceCount.wrappingSubtract(
       1, ordering: .acquiringAndReleasing
     ).oldValue
@@ -116,8 +116,8 @@ extension FrameSlotReference {
     pin()
   }
 
-  /// Puts the count back to the maximum, where it stays: additions and subtractions that are on their
-  /// way move it by less than the number of processors before they come here too.
+  /// Puts the count back to the maximum, where it stays: additions and subtractions that are on
+  /// their way move it by less than the number of processors before they come here too.
   private func pin() {
     setCount(ReferenceCount.maximum)
   }

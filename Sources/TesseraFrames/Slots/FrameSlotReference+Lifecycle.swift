@@ -55,6 +55,7 @@ extension FrameSlotReference {
 
 /// The metadata of frames that are in use from the start and for good.
 public struct PermanentUse: FrameMetadata {
+  // SAFETY: called for the storage of a slot whose kind is this type's.
   public static var destructor: FrameMetadataDestructor { { unsafe PermanentUse.destroy(at: $0) } }
   public static var hasDestructor: Bool { false }
 }

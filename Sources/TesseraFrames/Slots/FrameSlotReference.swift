@@ -3,7 +3,7 @@ package import TesseraHardware
 
 /// A slot of the table, found once and then one word to pass around.
 ///
-/// Safe to hold, because slots live for ever and only the table makes references.
+/// SAFETY: safe to hold, because slots live for ever and only the table makes references.
 @safe
 public struct FrameSlotReference: Equatable, @unchecked Sendable {
   private let pointer: UnsafeMutablePointer<FrameSlot>
@@ -14,7 +14,10 @@ public struct FrameSlotReference: Equatable, @unchecked Sendable {
 
   /// The address of the slot itself.
   @inline(__always)
-  package var bits: UInt { unsafe UInt(bitPattern: pointer) }
+  package var bits: UInt {
+    // SAFETY: a number; nothing is read through it.
+    unsafe UInt(bitPattern: pointer)
+  }
 
   @inline(__always)
   public static func == (left: FrameSlotReference, right: FrameSlotReference) -> Bool {

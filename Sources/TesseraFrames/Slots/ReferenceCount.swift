@@ -8,9 +8,9 @@
 ///
 ///     free ──allocate──▶ 1 or unique          busy ──give back──▶ free
 ///
-/// An unused frame belongs to nobody: whoever wins the exchange to `busy` has it. A free one belongs
-/// to the allocator, which is why handing it out takes no atomic exchange. `busy` is zero, so that
-/// the last release arrives there by itself.
+/// An unused frame belongs to nobody: whoever wins the exchange to `busy` has it. A free one
+/// belongs to the allocator, which is why handing it out takes no atomic exchange. `busy` is zero,
+/// so that the last release arrives there by itself.
 package enum ReferenceCount {
   /// Nobody's: the metadata is not initialised, and anyone may claim the frame.
   package static var unused: UInt64 { .max }
