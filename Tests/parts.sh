@@ -1,7 +1,7 @@
 # What the runs of many parts share. Sourced, not run.
 #
-# Each part is one line on the terminal: its name, how it went, how long it took. What it said is kept
-# in a file, of which the lines that matter are shown if it failed.
+# Each part is one line on the terminal: its name, how it went, how long it took. What it said is
+# kept in a file, of which the lines that matter are shown if it failed.
 
 logs=build/logs
 mkdir -p "$logs"

@@ -1,7 +1,7 @@
 # What the artefact checks share. Sourced, not run.
 #
-# Sets TOOLS, the folder of the Swift toolchain's own LLVM tools: those of the distribution are older
-# and may print another dialect.
+# Sets TOOLS, the folder of the Swift toolchain's own LLVM tools: those of the distribution are
+# older and may print another dialect.
 
 artefacts=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
 

@@ -1,10 +1,10 @@
 # Finds memory accesses below the stack pointer.
 #
-# An interrupt pushes its frame right below the stack pointer, so what a function keeps there is lost.
-# For each function the distance of the stack pointer from its value at the entry is followed along
-# every path, and so are registers that hold an address on the stack. An access whose place is known
-# must not lie below the stack pointer. Addresses with an index register are left out: their base may
-# lie below an array that they never leave.
+# An interrupt pushes its frame right below the stack pointer, so what a function keeps there is
+# lost. For each function the distance of the stack pointer from its value at the entry is followed
+# along every path, and so are registers that hold an address on the stack. An access whose place is
+# known must not lie below the stack pointer. Addresses with an index register are left out: their
+# base may lie below an array that they never leave.
 
 function start_function(name, bytes) {
   examine()

@@ -1,7 +1,8 @@
-# Finds instructions that use vector, MMX or x87 registers, which the kernel neither saves nor enables.
+# Finds instructions that use vector, MMX or x87 registers, which the kernel neither saves nor
+# enables.
 #
-# One function holds such an instruction on purpose, and only that one: asked to, the demo kernel shows
-# what the fault that it raises leaves behind.
+# One function holds such an instruction on purpose, and only that one: asked to, the demo kernel
+# shows what the fault that it raises leaves behind.
 BEGIN { deliberate["crash_floating_point"] = "fld1" }
 
 { gsub(/\t/, " ") }

@@ -138,6 +138,8 @@ import Testing
     #expect(Tidy.namesThatDiffer(in: frames(text)) == [])
     #expect(Tidy.namesThatDiffer(in: frames(text, named: "Frame+Kind.swift")) == [])
     #expect(Tidy.namesThatDiffer(in: frames(text, named: "Retire.swift")) == [])
+    let functions = "@c(tessera_host_panic) func panic() {}\n"
+    #expect(Tidy.namesThatDiffer(in: frames(functions, named: "HostHooks.swift")) == [])
     #expect(lines(Tidy.namesThatDiffer(in: frames(text, named: "Segment.swift"))) == [1])
     #expect(lines(Tidy.namesThatDiffer(in: frames(text, named: "Segment+Kind.swift"))) == [1])
   }

@@ -8,12 +8,16 @@ extension Tidy {
       if declares(file, type, with: ["extension"]) { return [] }
       return [file.finding(at: 0, "extend `\(type)` here, or call the file after what it holds")]
     }
-    if declares(file, stem, with: ["struct", "enum", "class", "actor", "protocol", "typealias"]) {
-      return []
+    let kinds: Set<Substring> = ["struct", "enum", "class", "actor", "protocol", "typealias"]
+    if declares(file, stem, with: kinds) { return [] }
+    // A file of free functions alone has no type to be called after.
+    let hasType = file.lines.contains { line in
+      words(in: line.code).contains { kinds.contains($0) }
     }
+    guard hasType, stem != "Main" else { return [] }
     // A file may also be called after the free function that it is about, such as `main`.
     let function = stem.prefix(1).lowercased() + stem.dropFirst()
-    if declares(file, function[...], with: ["func"]) || stem == "Main" { return [] }
+    if declares(file, function[...], with: ["func"]) { return [] }
     return [file.finding(at: 0, "declare `\(stem)` here, or call the file after its main type")]
   }
 
