@@ -29,7 +29,8 @@ finish_part() {
   [ "$status" -ne 0 ] || return 0
   if [ "$status" -eq 124 ]; then echo "  did not end within $seconds seconds"; fi
   if ! grep -E '✘|↳|error:|FAILED|ThreadSanitizer|panic' "$log" |
-    grep -v -E 'Issue recorded$|Testing Library Version|Target Platform' | head -n 100 | grep .; then
+    grep -v -E 'Issue recorded$|Testing Library Version|Target Platform|↳ ///' |
+    head -n 100 | grep .; then
     tail -n 30 "$log"
   fi | sed 's/^/  /'
   echo "  everything it said: $log"

@@ -190,8 +190,8 @@ import Testing
       let a = unsafe word.load(ordering: .relaxed)  // TO\("DO")
       // S\("3.1")
       \(String(repeating: "a", count: 101))
-      func b() {
-      \(String(repeating: "\n", count: 400))}
+      struct C { func b() {
+      \(String(repeating: "\n", count: 400))}}
       """)
     #expect(Set(lines(Tidy.findings(in: file))) == [1, 2, 3, 4, 5, 6, 7, 408])
     #expect(Tidy.findings(in: file).count == 11)
