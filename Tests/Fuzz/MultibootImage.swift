@@ -52,7 +52,7 @@ public struct MultibootImage: Sendable {
   public init(version1 contents: Contents, at base: UInt32 = 0x1_0000) {
     self.base = base
     magic = Self.version1Magic
-    bytes = [UInt8](repeating: 0, count: 120)
+    bytes = [UInt8](repeating: 0, count: 116)
     var flags: UInt32 = 0
     if let sizes = contents.sizes {
       flags |= 1 << 0

@@ -10,9 +10,7 @@ import Testing
     ProcessInfo.processInfo.environment["TESSERA_SEED"].flatMap { UInt64($0) } ?? 1
 
   @Test func `whatever the bytes are, they are refused or make a sound map`() {
-    print(
-      "multiboot: \(Self.runCount) runs, TESSERA_FUZZ_RUNS=\(Self.runCount) TESSERA_SEED=\(Self.seed)"
-    )
+    print("multiboot: TESSERA_FUZZ_RUNS=\(Self.runCount) TESSERA_SEED=\(Self.seed)")
     var refused = 0
     var accepted = 0
     for run in 0..<Self.runCount {

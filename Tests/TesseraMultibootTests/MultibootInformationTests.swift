@@ -164,7 +164,14 @@ extension BootText {
         start, start + 0x1801, index % 40 == 0 ? String(repeating: "m", count: 3000) : "")
     }
     let left = image(version, contents, at: base)
-    let map = MemoryMap(try information(of: left)).all
+    let found = try information(of: left)
+    var reached = UInt64(base)
+    for kept in found.all.filter({ $0.kind == .bootInformation && !$0.isEmpty })
+      .sorted(by: { $0.start < $1.start })
+    where kept.start.rawValue <= reached { reached = max(reached, kept.end.rawValue) }
+    #expect(reached == UInt64(base) + UInt64(left.bytes.count))
+
+    let map = MemoryMap(found).all
     let usable = map.filter { $0.kind == .usable }
     let end = UInt64(base) + UInt64(left.bytes.count)
     for region in usable {
