@@ -101,6 +101,7 @@ $(B)/$(1).o $(B)/$(1).swiftmodule &: $(B)/$(1).files $$(call sources,$(1)) $(HEA
 	$$(call say,swiftc,$(1))
 	$(Q)$$(SWIFTC) $$(SWIFTFLAGS) -module-name $(1) -emit-module \
 	  -emit-module-path $(B)/$(1).swiftmodule -c $$(call sources,$(1)) -o $(B)/$(1).o
+	@touch $(B)/$(1).o $(B)/$(1).swiftmodule  # swiftc leaves a file alone that would not change
 endef
 
 # layers MODULES BELOW, MODULES: a rule for each module, each of which may import all before it.
