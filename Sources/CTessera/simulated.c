@@ -10,7 +10,69 @@ _Atomic uint64_t simulated_allocations_until_failure;
 _Atomic uint64_t simulated_allocation_failures;
 _Atomic bool simulated_frame_poisoning;
 
+static simulated_registers registers[SIMULATED_PROCESSOR_LIMIT];
+static simulated_observer observer_storage;
+const simulated_observer *simulated_installed_observer;
+// A usual processor, but for its narrow physical addresses.
+static simulated_features features = {.physical_address_width = 40, .has_one_gib_pages = true};
+
 simulated_processor *simulated_current_processor(void) { return &simulated_this_processor; }
+
+simulated_registers *simulated_registers_of(uint32_t number) {
+  if (number >= SIMULATED_PROCESSOR_LIMIT) {
+    fputs("a simulated machine has at most 64 processors\n", stderr);
+    abort();
+  }
+  return &registers[number];
+}
+
+// CR0: paging, write protection, numeric errors, protected mode. CR4: SMAP, SMEP, UMIP, global
+// pages, physical-address extension, and LA57 with five levels. EFER: no-execute, long mode.
+void simulated_reset_registers(void) {
+  uint64_t five_levels = features.has_five_levels ? 1u << 12 : 0;
+  for (int i = 0; i < SIMULATED_PROCESSOR_LIMIT; i += 1)
+    registers[i] = (simulated_registers){
+        .cr0 = 0x80010033,
+        .cr4 = 0x3008a0 | five_levels,
+        .efer = 0xd01,
+        .pat = 0x0007040600070406,
+    };
+}
+
+// Before the first machine is made as afterwards.
+__attribute__((constructor)) static void start(void) { simulated_reset_registers(); }
+
+void simulated_set_features(simulated_features new_features) { features = new_features; }
+simulated_features simulated_current_features(void) { return features; }
+
+void simulated_install_observer(const simulated_observer *observer) {
+  __atomic_store_n(&simulated_installed_observer, NULL, __ATOMIC_RELEASE);
+  if (observer == NULL) return;
+  observer_storage = *observer;
+  __atomic_store_n(&simulated_installed_observer, &observer_storage, __ATOMIC_RELEASE);
+}
+
+static uint64_t *register_of_kind(simulated_control_kind kind) {
+  simulated_registers *mine = simulated_these_registers();
+  switch (kind) {
+    case simulated_cr0_write: return &mine->cr0;
+    case simulated_cr3_write: return &mine->cr3;
+    case simulated_cr4_write: return &mine->cr4;
+    case simulated_efer_write: return &mine->efer;
+    case simulated_pat_write: return &mine->pat;
+    case simulated_page_invalidation: break;
+  }
+  abort();
+}
+
+void simulated_write_register(simulated_control_kind kind, uint64_t value) {
+  uint64_t *place = register_of_kind(kind);
+  uint64_t old_value = *place;
+  *place = value;
+  const simulated_observer *observer = simulated_current_observer();
+  if (observer != NULL)
+    observer->control(observer->context, hw_processor_id(), kind, old_value, value);
+}
 
 void simulated_fail_allocation(uint64_t ordinal) {
   simulated_allocation_failures = 0;
@@ -27,17 +89,24 @@ bool simulated_allocation_is_refused(void) {
   return true;
 }
 
-// A processor with the features of a usual one: 1 GiB pages, NX, PGE, SMEP, SMAP, UMIP, 40 bits.
+// PGE, PAT, NX, SMEP, SMAP and UMIP always, and what was asked for.
 hw_cpuid_result simulated_cpuid(uint32_t leaf, uint32_t subleaf) {
   (void)subleaf;
   hw_cpuid_result r = {0, 0, 0, 0};
   switch (leaf) {
     case 0x0: r.eax = 7; break;
     case 0x1: r.edx = 1u << 13 | 1u << 16; break;
-    case 0x7: r.ebx = 1u << 7 | 1u << 20; r.ecx = 1u << 2; break;
+    case 0x7:
+      r.ebx = 1u << 7 | 1u << 20;
+      r.ecx = 1u << 2 | (features.has_five_levels ? 1u << 16 : 0);
+      break;
     case 0x80000000: r.eax = 0x80000008; break;
-    case 0x80000001: r.edx = 1u << 20 | 1u << 26 | 1u << 29; break;
-    case 0x80000008: r.eax = 40 | 48 << 8; break;
+    case 0x80000001:
+      r.edx = 1u << 20 | 1u << 29 | (features.has_one_gib_pages ? 1u << 26 : 0);
+      break;
+    case 0x80000008:
+      r.eax = features.physical_address_width | (features.has_five_levels ? 57 : 48) << 8;
+      break;
     default: break;
   }
   return r;
@@ -48,14 +117,21 @@ void simulated_write_port(uint16_t port, uint32_t value) {
   (void)value;
 }
 
+// EFER and PAT are what memory management reads and writes; the others hold nothing.
 uint64_t simulated_read_msr(uint32_t number) {
-  (void)number;
-  return 0;
+  switch (number) {
+    case 0xc0000080: return simulated_these_registers()->efer;
+    case 0x277: return simulated_these_registers()->pat;
+    default: return 0;
+  }
 }
 
 void simulated_write_msr(uint32_t number, uint64_t value) {
-  (void)number;
-  (void)value;
+  switch (number) {
+    case 0xc0000080: simulated_write_register(simulated_efer_write, value); break;
+    case 0x277: simulated_write_register(simulated_pat_write, value); break;
+    default: break;
+  }
 }
 
 void simulated_halt(void) { abort(); }

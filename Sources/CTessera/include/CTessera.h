@@ -48,17 +48,62 @@ typedef struct {
 } hw_cpuid_result;
 
 // Everything below exists twice -------------------------------------------------------------------
+//
+// Two of them tell whoever looks on at a simulated machine what Tessera did, and are nothing at all
+// when freestanding: `hw_note_entry_write`, after each store to an entry of a page table, with the
+// physical address of the entry; and `hw_note_frame_free`, whenever a frame is taken back.
 
 #if __STDC_HOSTED__
 
-/// One processor of the simulated machine. Each thread is one, and has its own.
+/// What a thread must know of the processor that it is. Each thread has its own.
 typedef struct {
   uint32_t number;
   bool interrupts_enabled;
-  uint64_t cr0, cr2, cr3, cr4;
-  /// How many instructions of each kind this processor has executed.
+  /// How many instructions of each kind this thread has executed.
   uint64_t interrupt_disables, page_invalidations, root_loads;
 } simulated_processor;
+
+/// How many processors a simulated machine can have.
+#define SIMULATED_PROCESSOR_LIMIT 64
+
+/// The registers of one simulated processor, whichever thread is that processor at the moment.
+typedef struct {
+  uint64_t cr0, cr2, cr3, cr4, efer, pat;
+} simulated_registers;
+
+/// What changed a register, or what removed translations.
+typedef enum : uint32_t {
+  /// INVLPG; the new value is the operand, a virtual address.
+  simulated_page_invalidation,
+  simulated_cr0_write,
+  simulated_cr3_write,
+  simulated_cr4_write,
+  simulated_efer_write,
+  simulated_pat_write,
+} simulated_control_kind;
+
+/// Who looks on: functions that are called by the thread that did the thing, after it was done.
+///
+/// They may be called by several threads at once. They must not write entries, free frames or
+/// execute instructions of this seam themselves.
+typedef struct {
+  void *_Nullable context;
+  /// An entry of a page table was stored to.
+  void (*entry_write)(void *_Nullable context, uint32_t processor, uint64_t entry_address,
+                      uint64_t old_value, uint64_t new_value);
+  /// Frames were taken back, and may be used for something else from now on.
+  void (*frame_free)(void *_Nullable context, uint32_t processor, uint64_t frame_address,
+                     uint64_t byte_count);
+  /// A processor executed an instruction that concerns its translations.
+  void (*control)(void *_Nullable context, uint32_t processor, simulated_control_kind kind,
+                  uint64_t old_value, uint64_t new_value);
+} simulated_observer;
+
+/// What the simulated processors are like, as far as CPUID says.
+typedef struct {
+  uint32_t physical_address_width;
+  bool has_five_levels, has_one_gib_pages;
+} simulated_features;
 
 /// The processor that the calling thread is.
 extern _Thread_local simulated_processor simulated_this_processor;
@@ -69,8 +114,21 @@ extern _Atomic uint64_t simulated_allocations_until_failure;
 extern _Atomic uint64_t simulated_allocation_failures;
 /// Whether freed frames are filled with a pattern that is checked when they are allocated again.
 extern _Atomic bool simulated_frame_poisoning;
+/// Who looks on, or null.
+extern const simulated_observer *_Nullable simulated_installed_observer;
 
 simulated_processor *simulated_current_processor(void);
+/// The registers of processor `number`, which is below the limit.
+simulated_registers *simulated_registers_of(uint32_t number);
+/// Gives all processors the registers that a kernel finds once it runs: paging and no-execute on.
+void simulated_reset_registers(void);
+/// Changes what CPUID says, from the next time it is asked.
+void simulated_set_features(simulated_features features);
+simulated_features simulated_current_features(void);
+/// Makes `observer`, which is copied, look on; null makes nobody. No other thread runs meanwhile.
+void simulated_install_observer(const simulated_observer *_Nullable observer);
+/// Stores a register of the calling processor and tells the observer.
+void simulated_write_register(simulated_control_kind kind, uint64_t value);
 void simulated_fail_allocation(uint64_t ordinal);
 uint64_t simulated_failed_allocations(void);
 void simulated_set_frame_poisoning(bool on);
@@ -91,20 +149,45 @@ TESSERA_INLINE bool hw_disable_interrupts(void) {
 TESSERA_INLINE void hw_restore_interrupts(bool enabled) {
   simulated_this_processor.interrupts_enabled = enabled;
 }
+TESSERA_INLINE const simulated_observer *_Nullable simulated_current_observer(void) {
+  return __atomic_load_n(&simulated_installed_observer, __ATOMIC_ACQUIRE);
+}
+TESSERA_INLINE void hw_note_entry_write(uint64_t entry_address, uint64_t old_value,
+                                        uint64_t new_value) {
+  const simulated_observer *observer = simulated_current_observer();
+  if (__builtin_expect(observer != NULL, 0))
+    observer->entry_write(observer->context, hw_processor_id(), entry_address, old_value,
+                          new_value);
+}
+TESSERA_INLINE void hw_note_frame_free(uint64_t frame_address, uint64_t byte_count) {
+  const simulated_observer *observer = simulated_current_observer();
+  if (__builtin_expect(observer != NULL, 0))
+    observer->frame_free(observer->context, hw_processor_id(), frame_address, byte_count);
+}
 TESSERA_INLINE void hw_invalidate_page(uint64_t address) {
-  (void)address;
   simulated_this_processor.page_invalidations += 1;
+  const simulated_observer *observer = simulated_current_observer();
+  if (__builtin_expect(observer != NULL, 0))
+    observer->control(observer->context, hw_processor_id(), simulated_page_invalidation, 0,
+                      address);
 }
-TESSERA_INLINE uint64_t hw_read_cr0(void) { return simulated_this_processor.cr0; }
-TESSERA_INLINE uint64_t hw_read_cr2(void) { return simulated_this_processor.cr2; }
-TESSERA_INLINE uint64_t hw_read_cr3(void) { return simulated_this_processor.cr3; }
-TESSERA_INLINE uint64_t hw_read_cr4(void) { return simulated_this_processor.cr4; }
-TESSERA_INLINE void hw_write_cr0(uint64_t value) { simulated_this_processor.cr0 = value; }
+TESSERA_INLINE simulated_registers *simulated_these_registers(void) {
+  return simulated_registers_of(hw_processor_id());
+}
+TESSERA_INLINE uint64_t hw_read_cr0(void) { return simulated_these_registers()->cr0; }
+TESSERA_INLINE uint64_t hw_read_cr2(void) { return simulated_these_registers()->cr2; }
+TESSERA_INLINE uint64_t hw_read_cr3(void) { return simulated_these_registers()->cr3; }
+TESSERA_INLINE uint64_t hw_read_cr4(void) { return simulated_these_registers()->cr4; }
+TESSERA_INLINE void hw_write_cr0(uint64_t value) {
+  simulated_write_register(simulated_cr0_write, value);
+}
 TESSERA_INLINE void hw_write_cr3(uint64_t value) {
-  simulated_this_processor.cr3 = value;
   simulated_this_processor.root_loads += 1;
+  simulated_write_register(simulated_cr3_write, value);
 }
-TESSERA_INLINE void hw_write_cr4(uint64_t value) { simulated_this_processor.cr4 = value; }
+TESSERA_INLINE void hw_write_cr4(uint64_t value) {
+  simulated_write_register(simulated_cr4_write, value);
+}
 TESSERA_INLINE uint64_t hw_read_msr(uint32_t number) { return simulated_read_msr(number); }
 TESSERA_INLINE void hw_write_msr(uint32_t number, uint64_t value) {
   simulated_write_msr(number, value);
@@ -140,6 +223,16 @@ TESSERA_INLINE bool hw_disable_interrupts(void) {
 }
 TESSERA_INLINE void hw_restore_interrupts(bool enabled) {
   if (enabled) __asm__ volatile("sti" : : : "memory");
+}
+TESSERA_INLINE void hw_note_entry_write(uint64_t entry_address, uint64_t old_value,
+                                        uint64_t new_value) {
+  (void)entry_address;
+  (void)old_value;
+  (void)new_value;
+}
+TESSERA_INLINE void hw_note_frame_free(uint64_t frame_address, uint64_t byte_count) {
+  (void)frame_address;
+  (void)byte_count;
 }
 TESSERA_INLINE void hw_invalidate_page(uint64_t address) {
   __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
