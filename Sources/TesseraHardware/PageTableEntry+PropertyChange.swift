@@ -1,0 +1,47 @@
+extension PageTableEntry {
+  /// A change of leaves, made once for a run of them. Addresses, counts, and the accessed and dirty
+  /// bits stay.
+  @frozen
+  package struct PropertyChange: Sendable {
+    /// The bits that stay.
+    private let kept: UInt64
+    /// What a present leaf gets by exclusive-or, with the address bits if it becomes absent.
+    private let flipped: UInt64
+    /// What inverts the address of a leaf that was not present, in addition.
+    private static var inversion: UInt64 { PageTableEntry.addressMask }
+
+    /// Gives leaves all of `property` but whether they are accessed and dirty.
+    @inline(__always)
+    package init(to property: PageProperty, mode: PagingMode = .current) {
+      let lasting = PageTableEntry.accessed | PageTableEntry.dirty
+      self.init(changing: PageTableEntry.propertyMask & ~lasting, to: property, mode)
+    }
+
+    /// Gives leaves other access, and leaves them everything else.
+    @inline(__always)
+    package init(to access: PageAccess, mode: PagingMode = .current) {
+      self.init(changing: PageTableEntry.accessMask, to: PageProperty(access), mode)
+    }
+
+    @inline(__always)
+    private init(changing changed: UInt64, to property: PageProperty, _ mode: PagingMode) {
+      kept = ~changed
+      let bits = property.bits & changed
+      flipped =
+        (mode.hasNoExecute ? bits : bits & ~PageTableEntry.noExecute)
+        | (property.access == .none ? Self.inversion : 0)
+    }
+
+    /// What a leaf that is present becomes.
+    @inline(__always)
+    package func applied(toPresent leaf: PageTableEntry) -> PageTableEntry {
+      PageTableEntry(rawValue: leaf.rawValue & kept ^ flipped)
+    }
+
+    /// What a leaf becomes, present or not.
+    @inline(__always)
+    package func applied(to leaf: PageTableEntry) -> PageTableEntry {
+      PageTableEntry(rawValue: leaf.rawValue & kept ^ flipped ^ leaf.inversion)
+    }
+  }
+}
