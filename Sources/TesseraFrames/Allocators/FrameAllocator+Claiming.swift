@@ -5,8 +5,11 @@ extension FrameAllocator {
   ///
   /// On return the count is `busy`. A frame that waits in the shared lists or in this processor's
   /// cache is taken out first; one in another processor's cache is `busy`.
-  package static func claim(_ slot: FrameSlotReference) throws(FrameError) {
-    if slot.count == ReferenceCount.free {
+  /// Says whether it was taken out of the allocator, rather than nobody's or held bare.
+  @discardableResult
+  package static func claim(_ slot: FrameSlotReference) throws(FrameError) -> Bool {
+    let wasFree = slot.count == ReferenceCount.free
+    if wasFree {
       guard extract(slot) else { throw .busy }
     }
     do {
@@ -15,6 +18,31 @@ extension FrameAllocator {
       // The allocator got the frame back in the meantime.
       throw .busy
     }
+    return wasFree
+  }
+
+  /// Claims `frameCount` frames from `first` on, all of them or none.
+  ///
+  /// If one is not to be had, those before it go back to what they were: free, nobody's, or bare
+  /// memory of somebody who keeps track of it.
+  package static func claim(
+    run first: FrameSlotReference, frameCount: Int
+  ) throws(FrameError) {
+    for index in 0..<frameCount {
+      let slot = first.advanced(by: index)
+      do {
+        // What the frame was is remembered in its kind, which nobody looks at while it is busy.
+        if try claim(slot) { slot.setKind(.cached) }
+      } catch {
+        for earlier in 0..<index { unclaim(first.advanced(by: earlier)) }
+        throw error
+      }
+    }
+  }
+
+  /// Makes a claimed frame what it was before.
+  private static func unclaim(_ slot: FrameSlotReference) {
+    if slot.kind.isCached { giveBack(slot) } else { slot.abandon() }
   }
 
   /// Takes the frame of `slot` out of the allocator, so that it is nobody's. Says whether it was

@@ -24,7 +24,7 @@ extension Segment where Metadata: FrameMetadata & ~Copyable {
   /// `metadata` makes for each address.
   ///
   /// Throws `empty`, `notAligned`, `outOfBounds`, or why the first frame that could not be claimed
-  /// is not to be had; the frames before it are then given back.
+  /// is not to be had; the frames before it are then as they were, and no metadata was made.
   public init(
     claiming range: Range<PhysicalAddress>, metadata: (PhysicalAddress) -> Metadata
   ) throws(FrameError) {
@@ -35,17 +35,14 @@ extension Segment where Metadata: FrameMetadata & ~Copyable {
     guard !range.isEmpty else { throw .empty }
     let first = try FrameTable.slot(at: range.lowerBound)
     let total = Int(range.upperBound.frameNumber - range.lowerBound.frameNumber)
-    // Grows with each frame, so that a failure releases those that were claimed.
-    // SAFETY: a segment of no frames holds no count.
-    var claimed = unsafe Segment(adopting: first, frameCount: 0)
-    while claimed.frameCount < total {
-      let slot = first.advanced(by: claimed.frameCount)
-      try FrameAllocator.claim(slot)
+    try FrameAllocator.claim(run: first, frameCount: total)
+    for index in 0..<total {
+      let slot = first.advanced(by: index)
       slot.initialize(metadata(slot.address), allocated: slot.kind.isAllocated)
       slot.setCount(1)
-      claimed.frameCount += 1
     }
-    self = claimed
+    // SAFETY: the loop gave each frame the count that the segment now holds.
+    unsafe self.init(adopting: first, frameCount: total)
   }
 
   /// The same frames, without the type of their metadata.
