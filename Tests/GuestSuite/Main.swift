@@ -1,0 +1,18 @@
+internal import DemoPlatform
+internal import Scenarios
+internal import TesseraFrames
+internal import TesseraHardware
+internal import TesseraMultiboot
+
+/// Where the boot code arrives, for the kernel that tests itself on the memory of its machine.
+@c(kernel_main) @used
+public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
+  let features = Platform.start(imagePath: "build/guest-suite.elf")
+  let information = StartUp.readInformation(magic: magic, address: information)
+  _ = StartUp.takeMemory(information, features)
+
+  var suite = GuestSuite()
+  suite.runScenarios()
+  suite.checkEveryFrame()
+  suite.finish()
+}

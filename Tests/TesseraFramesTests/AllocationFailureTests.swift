@@ -1,0 +1,35 @@
+import Scenarios
+import SimulatedMachine
+import Testing
+
+extension OnSimulatedMachine {
+  /// Each allocation of each scenario is made to fail once.
+  @Suite("Allocation failure") struct AllocationFailureTests {
+    let machine = SimulatedMachine(frameCount: 6144, keptBack: 16)
+
+    /// No scenario makes more allocations than this.
+    private static let mostAllocations = 5000
+
+    @Test(arguments: 0..<Scenario.count)
+    func `a scenario survives the failure of any of its allocations`(number: Int) throws {
+      let scenario = try #require(Scenario(rawValue: number))
+      for ordinal in 1...Self.mostAllocations {
+        machine.failAllocation(ordinal)
+        var checks = Checks()
+        let isComplete = scenario.run(&checks, visitingEveryFrame: ordinal <= 8)
+        let hasFailed = machine.hasFailedAllocation
+        machine.failAllocation(0)
+
+        checks.forEachFailure { failure in
+          Issue.record(
+            "\(scenario.name), allocation \(ordinal): \(failure.message) at line \(failure.line)")
+        }
+        #expect(machine.violations == [])
+        // Some scenarios come to their end all the same: they ask for what is not to be had.
+        #expect(isComplete || hasFailed, "memory ran out in \(scenario.name)")
+        if !hasFailed || checks.failureCount > 0 { return }
+      }
+      Issue.record("\(scenario.name) made more than \(Self.mostAllocations) allocations")
+    }
+  }
+}
