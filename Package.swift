@@ -30,6 +30,9 @@ let package = Package(
       name: "TesseraMultiboot", dependencies: ["TesseraFrames", "TesseraHardware"],
       swiftSettings: strict),
     .target(
+      name: "TesseraPageTables", dependencies: ["TesseraFrames", "TesseraHardware"],
+      swiftSettings: strict),
+    .target(
       name: "Tessera", dependencies: ["TesseraFrames", "TesseraHardware"], swiftSettings: strict),
 
     .target(

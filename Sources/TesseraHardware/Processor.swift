@@ -98,3 +98,37 @@ extension Processor {
   @inline(__always)
   package static var poisonsFrames: Bool { hw_frames_are_poisoned() }
 }
+
+extension Processor {
+  /// Removes what this processor has cached of the page at `address`, of whatever size, and its
+  /// cached entries of higher levels (INVLPG).
+  @inline(__always)
+  package static func invalidatePage(at address: UInt64) { hw_invalidate_page(address) }
+
+  /// Removes all that this processor has cached of translations; global ones only if `alsoGlobal`.
+  package static func invalidateAll(alsoGlobal: Bool) {
+    let features = hw_read_cr4()
+    if alsoGlobal && features & globalPagesBit != 0 {
+      // Changing the bit removes everything (Intel SDM Vol. 3A, "Operations that Invalidate TLBs and
+      // Paging-Structure Caches").
+      hw_write_cr4(features & ~globalPagesBit)
+      hw_write_cr4(features)
+    } else {
+      hw_write_cr3(hw_read_cr3())
+    }
+  }
+
+  /// CR4.PGE.
+  private static var globalPagesBit: UInt64 { 1 << 7 }
+}
+
+extension Processor {
+  /// Tells a simulated machine that entry `index` of the table at `table` was written. Nothing on a
+  /// real one.
+  @inline(__always)
+  package static func noteEntryWrite(
+    at table: PhysicalAddress, index: Int, old: UInt64, new: UInt64
+  ) {
+    hw_note_entry_write(table.rawValue &+ UInt64(truncatingIfNeeded: index) &* 8, old, new)
+  }
+}

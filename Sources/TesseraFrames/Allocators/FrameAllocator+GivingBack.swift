@@ -4,7 +4,7 @@ extension FrameAllocator {
   /// Takes back a frame that nobody owns any more and whose metadata is destroyed.
   ///
   /// The count is `busy` or `unique`, and the caller alone has the frame.
-  static func giveBack(_ slot: FrameSlotReference) {
+  package static func giveBack(_ slot: FrameSlotReference) {
     if Processor.poisonsFrames { FramePoison.apply(to: slot) }
     slot.setKind(.cached)
     slot.setCount(ReferenceCount.free)

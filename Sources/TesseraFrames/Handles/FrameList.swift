@@ -152,8 +152,9 @@ extension FrameList where Metadata: ~Copyable {
   private static func makeIdentifier() -> UInt64 {
     // Ordering: relaxed; that each answer is another number is all that matters.
     let old = listCount.wrappingAdd(1, ordering: .relaxed).oldValue
-    require(old < 1 << 63, "more lists were made than can be told apart")
-    return old + 1
+    require(old < 1 << 62, "more lists were made than can be told apart")
+    // Even, because odd numbers are links of frames that wait for a flush.
+    return (old + 1) * 2
   }
 }
 

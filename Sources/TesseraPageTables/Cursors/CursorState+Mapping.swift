@@ -1,0 +1,230 @@
+internal import TesseraFrames
+package import TesseraHardware
+
+extension CursorState {
+  /// Maps what `template` makes of `address` at the position, as a page of `size`, and moves past it.
+  ///
+  /// The count that a counted template promises is the caller's until this returns, and the entry's
+  /// afterwards. Throws `alreadyMapped` if the page or a part of it is mapped, and `outOfFrames`. Traps
+  /// if the position is not aligned to `size` or fewer bytes are left.
+  @inline(__always)
+  package mutating func map(
+    _ address: PhysicalAddress, _ template: PageTableEntry.Template, size: PageSize
+  ) throws(MapError) {
+    requireInside(size.byteCount)
+    let position = self.address
+    require(position & (size.byteCount - 1) == 0, "a page is mapped at a multiple of its size")
+    let level = PagingLevel(leafOf: size)
+    var (node, current) = descend(to: position, level: level)
+    if current != level || !node[index(position, level)].isVacant {
+      (node, current) = try prepare(position, from: node, at: current, downTo: level)
+    }
+    node.put(template.entry(at: address), at: index(position, level))
+    offset &+= size.byteCount
+  }
+
+  /// Maps the memory from `address` on at the position, `byteCount` bytes in pages of 4 KiB, and moves
+  /// past it. As for one page, of which each of `byteCount / 4096` frames has one count to give.
+  package mutating func mapRange(
+    _ address: PhysicalAddress, byteCount: UInt64, _ template: PageTableEntry.Template
+  ) throws(MapError) {
+    requireInside(byteCount)
+    let end = offset + byteCount
+    var reservation = try reserve(byteCount, level: .leafTable)
+    var target = address
+    while offset < end {
+      let node = makeTable(at: self.address, level: .leafTable, from: &reservation)
+      let first = index(self.address, .leafTable)
+      let count = min(512 - first, Int((end - offset) / PageSize.fourKiB.byteCount))
+      node.put(count, from: first, target, template)
+      target = PhysicalAddress(unchecked: target.rawValue &+ UInt64(count) * PageSize.fourKiB.byteCount)
+      offset += UInt64(count) * PageSize.fourKiB.byteCount
+    }
+  }
+
+  /// Maps device memory, or memory that is not counted, from `address` on at the position, in the
+  /// largest pages that fit, and moves past it. As for one page.
+  package mutating func mapLargest(
+    _ address: PhysicalAddress, byteCount: UInt64, _ property: PageProperty
+  ) throws(MapError) {
+    requireInside(byteCount)
+    try requireVacant(byteCount)
+    let start = offset
+    let end = offset + byteCount
+    // The nodes for the smallest pages are enough for larger ones; the rest goes back.
+    var reservation = try reserve(byteCount, level: .leafTable)
+    while offset < end {
+      let target = PhysicalAddress(unchecked: address.rawValue &+ (offset - start))
+      let size = largestSize(self.address, target, end - offset)
+      let level = PagingLevel(leafOf: size)
+      let template = PageTableEntry.Template(property, size: size, isCounted: false)
+      let node = makeTable(at: self.address, level: level, from: &reservation)
+      node.put(template.entry(at: target), at: index(self.address, level))
+      offset += size.byteCount
+    }
+  }
+}
+
+extension CursorState {
+  @inline(__always)
+  func index(_ address: UInt64, _ level: PagingLevel) -> Int {
+    VirtualAddress(address).index(at: level)
+  }
+
+  /// The largest page that can show `target` at `address` and is not longer than `byteCount`.
+  private func largestSize(
+    _ address: UInt64, _ target: PhysicalAddress, _ byteCount: UInt64
+  ) -> PageSize {
+    let alignment = address | target.rawValue
+    if PagingMode.current.hasOneGiBPages && alignment & (PageSize.oneGiB.byteCount - 1) == 0
+      && byteCount >= PageSize.oneGiB.byteCount
+      && coveringLevel.number >= PagingLevel(leafOf: .oneGiB).number
+    {
+      return .oneGiB
+    }
+    if alignment & (PageSize.twoMiB.byteCount - 1) == 0
+      && byteCount >= PageSize.twoMiB.byteCount
+      && coveringLevel.number >= PagingLevel(leafOf: .twoMiB).number
+    {
+      return .twoMiB
+    }
+    return .fourKiB
+  }
+
+  /// The node of `level` for the page at `position`, with the nodes above it that were missing.
+  ///
+  /// `node` of `current` is the lowest there is. Throws before anything has changed.
+  @inline(never)
+  private mutating func prepare(
+    _ position: UInt64, from node: PageTableNode, at current: PagingLevel,
+    downTo level: PagingLevel
+  ) throws(MapError) -> (PageTableNode, PagingLevel) {
+    guard current.number >= level.number else {
+      panic("a page is larger than the range that its cursor has locked")
+    }
+    let entry = node[index(position, current)]
+    if entry.isLeaf || (entry.isTable && current == level) {
+      throw .alreadyMapped(VirtualAddress(position))
+    }
+    var reservation = try NodeReservation(current.number - level.number)
+    return (makeTable(at: position, level: level, from: &reservation), level)
+  }
+
+  /// Reserves the nodes that are missing for leaves of `level` in the next `byteCount` bytes.
+  ///
+  /// Throws `alreadyMapped` if any of them is mapped, and `outOfFrames`.
+  private func reserve(
+    _ byteCount: UInt64, level: PagingLevel
+  ) throws(MapError) -> NodeReservation {
+    var missing: UInt64 = 0
+    var position = address
+    let last = position &+ (byteCount &- 1)
+    while true {
+      let (node, current) = descend(to: position, level: level)
+      let stop: UInt64
+      if current == level {
+        stop = min(last, position | (level.tableSpan &- 1))
+        try node.requireVacant(from: index(position, level), to: index(stop, level), at: position)
+      } else {
+        stop = min(last, position | (current.span &- 1))
+        if node[index(position, current)].isLeaf {
+          throw .alreadyMapped(VirtualAddress(position))
+        }
+        missing += Self.nodeCount(below: current, downTo: level, from: position, to: stop)
+      }
+      if stop == last { break }
+      position = stop &+ 1
+    }
+    return try NodeReservation(Int(missing))
+  }
+
+  /// How many nodes down to `level` the bytes from `position` to `last` need below one entry of a node
+  /// of `current`.
+  private static func nodeCount(
+    below current: PagingLevel, downTo level: PagingLevel, from position: UInt64, to last: UInt64
+  ) -> UInt64 {
+    var count: UInt64 = 0
+    var parent = current
+    while parent > level {
+      let shift = parent.shift
+      count += (last >> shift) - (position >> shift) + 1
+      parent = parent.below
+    }
+    return count
+  }
+
+  /// Throws `alreadyMapped` if any of the next `byteCount` bytes is mapped.
+  private func requireVacant(_ byteCount: UInt64) throws(MapError) {
+    _ = try reserve(byteCount, level: .leafTable)
+  }
+
+  /// The node of `level` that spans `position`, made from the reservation where it is missing.
+  private func makeTable(
+    at position: UInt64, level: PagingLevel, from reservation: inout NodeReservation
+  ) -> PageTableNode {
+    var (node, current) = descend(to: position, level: level)
+    while current > level {
+      let child = reservation.take(for: current.below)
+      let place = index(position, current)
+      let old = node[place]
+      if old.isStatus { child.fill(with: old) }
+      // The child is locked and complete before anyone can find it, and stays locked by this cursor.
+      node.put(.table(at: child.address, isUser: !isKernel), at: place)
+      node = child
+      current = current.below
+    }
+    return node
+  }
+}
+
+extension PageTableNode {
+  /// Stores `entry` in the vacant place at `index`, which then counts. Under the lock.
+  @inline(__always)
+  func put(_ entry: PageTableEntry, at index: Int) {
+    let wasAbsent = self[index].isAbsent
+    store(entry, at: index)
+    if wasAbsent { presentCount += 1 }
+  }
+
+  /// Stores `count` leaves for consecutive frames from `address` on, from `first` on. Under the lock.
+  @inline(__always)
+  func put(
+    _ count: Int, from first: Int, _ address: PhysicalAddress, _ template: PageTableEntry.Template
+  ) {
+    var target = address
+    var added = 0
+    for index in first..<first + count {
+      if self[index].isAbsent { added += 1 }
+      store(template.entry(at: target), at: index)
+      target = PhysicalAddress(unchecked: target.rawValue &+ PageSize.fourKiB.byteCount)
+    }
+    presentCount += added
+  }
+
+  /// Throws `alreadyMapped` if an entry from `first` to `last` is; `position` is the address of the
+  /// first. This is a node of leaves of 4 KiB.
+  func requireVacant(from first: Int, to last: Int, at position: UInt64) throws(MapError) {
+    for index in first...last where !self[index].isVacant {
+      throw .alreadyMapped(
+        VirtualAddress(position &+ UInt64(index - first) * PageSize.fourKiB.byteCount))
+    }
+  }
+
+  /// Stores `status` everywhere in a node that nobody else has yet.
+  func fill(with status: PageTableEntry) {
+    for index in 0..<512 { store(status, at: index) }
+    presentCount = 512
+  }
+
+  /// Makes a reserved node one of `level`.
+  func prepare(_ level: PagingLevel) {
+    next = nil
+    setLevel(level)
+  }
+}
+
+extension PageTableEntry {
+  /// Whether nothing is mapped here: a status may be.
+  @inline(__always)
+  var isVacant: Bool { !isLeaf && !isTable }
+}

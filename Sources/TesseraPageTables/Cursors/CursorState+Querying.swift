@@ -1,0 +1,63 @@
+internal import TesseraFrames
+public import TesseraHardware
+
+/// What a cursor finds at its position.
+public enum PageContent: Equatable, Sendable {
+  /// Nothing.
+  case absent
+  /// Nothing is mapped, but the page has this status.
+  case status(UInt32)
+  /// Memory at `address`, whose frame the mapping owns a count of if `isCounted`.
+  case mapped(PhysicalAddress, PageProperty, isCounted: Bool)
+}
+
+/// What the pages around a position are: all the same, as far as one entry reaches.
+public struct PageRun: Equatable, Sendable {
+  /// The first byte that the entry spans, which may lie before the position.
+  public let start: VirtualAddress
+  /// How many bytes it spans.
+  public let byteCount: UInt64
+  public let content: PageContent
+}
+
+extension CursorState {
+  /// What is at the position, without moving. Throws `outOfBounds` at the end.
+  package func query() throws(RangeError) -> PageRun {
+    guard !isAtEnd else { throw .outOfBounds }
+    let (node, level) = descend(to: address, level: .leafTable)
+    let entry = node[index(address, level)]
+    return PageRun(
+      start: VirtualAddress(address & ~(level.span &- 1)), byteCount: level.span,
+      content: entry.content(level))
+  }
+
+  /// Moves to the first mapped page in the next `byteCount` bytes. If there is none, moves past them
+  /// and says false. Traps as `unmap` does.
+  package mutating func findNext(_ byteCount: UInt64) -> Bool {
+    requireInside(byteCount)
+    let end = offset + byteCount
+    while offset < end {
+      let (node, level) = descend(to: address, level: .leafTable)
+      if node[index(address, level)].isLeaf { return true }
+      let step = level.span - address % level.span
+      offset = min(end, node.presentCount == 0 ? endOfTable(level) : offset + step)
+    }
+    return false
+  }
+
+  /// The offset at which the span of the node of `level` at the position ends.
+  private func endOfTable(_ level: PagingLevel) -> UInt64 {
+    offset + (level.tableSpan - address % level.tableSpan)
+  }
+}
+
+extension PageTableEntry {
+  /// What this entry of a node of `level`, which leads to no table, says of its pages.
+  func content(_ level: PagingLevel) -> PageContent {
+    if isLeaf, let size = level.pageSize {
+      return .mapped(leafAddress(size: size), property(size: size), isCounted: isCounted)
+    }
+    if let status { return .status(status) }
+    return .absent
+  }
+}

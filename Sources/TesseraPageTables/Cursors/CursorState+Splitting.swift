@@ -1,0 +1,71 @@
+internal import TesseraFrames
+internal import TesseraHardware
+
+extension CursorState {
+  /// Splits the large leaves and statuses that lie across either end of the next `byteCount` bytes.
+  ///
+  /// Afterwards no entry reaches across them. Throws `outOfFrames` before anything has changed.
+  mutating func splitEdges(_ byteCount: UInt64) throws(MapError) {
+    let end = address &+ byteCount
+    let isStartCut = cuts(address, before: false)
+    let isEndCut = cuts(end, before: true)
+    guard isStartCut || isEndCut else { return }
+    let count = nodesToSplit(at: address, isStartCut) + nodesToSplit(at: end &- 1, isEndCut)
+    var reservation = try NodeReservation(count)
+    if isStartCut { split(at: address, cutAt: address, from: &reservation) }
+    if isEndCut && cuts(end, before: true) {
+      split(at: end &- 1, cutAt: end, from: &reservation)
+    }
+  }
+
+  /// Whether the entry at `border`, or of the byte before it, lies on both sides of it.
+  private func cuts(_ border: UInt64, before: Bool) -> Bool {
+    let probe = before ? border &- 1 : border
+    let (node, level) = descend(to: probe, level: .leafTable)
+    guard level > .leafTable, border % level.span != 0 else { return false }
+    return !node[index(probe, level)].isAbsent
+  }
+
+  private func nodesToSplit(at address: UInt64, _ isCut: Bool) -> Int {
+    guard isCut else { return 0 }
+    return descend(to: address, level: .leafTable).1.number - 1
+  }
+
+  /// Splits the entry of `address`, level by level, until none lies across `border`.
+  private mutating func split(
+    at address: UInt64, cutAt border: UInt64, from reservation: inout NodeReservation
+  ) {
+    var (node, level) = descend(to: address, level: .leafTable)
+    while level > .leafTable && border % level.span != 0 {
+      let place = index(address, level)
+      let entry = node[place]
+      let child = reservation.take(for: level.below)
+      child.fill(withPartsOf: entry, level)
+      // The child is locked and complete before anyone can find it.
+      node.store(.table(at: child.address, isUser: !isKernel), at: place, replacing: entry)
+      if entry.isPresent, let size = level.pageSize {
+        // Two sizes for one address must not be cached at once.
+        flusher.owe(address & ~(level.span &- 1), size: size)
+      }
+      node = child
+      level = level.below
+    }
+  }
+}
+
+extension PageTableNode {
+  /// Fills a node that nobody else has yet with the 512 parts of `entry` of `level`.
+  func fill(withPartsOf entry: PageTableEntry, _ level: PagingLevel) {
+    guard entry.isLeaf, let size = level.pageSize, let part = level.below.pageSize else {
+      return fill(with: entry)
+    }
+    let template = PageTableEntry.Template(
+      entry.property(size: size), size: part, isCounted: entry.isCounted)
+    var address = entry.leafAddress(size: size)
+    for index in 0..<512 {
+      store(template.entry(at: address), at: index)
+      address = PhysicalAddress(unchecked: address.rawValue &+ part.byteCount)
+    }
+    presentCount = 512
+  }
+}

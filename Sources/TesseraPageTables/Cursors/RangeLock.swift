@@ -1,0 +1,148 @@
+internal import TesseraFrames
+internal import TesseraHardware
+
+/// The locks of a range: the covering node, and every node below it that meets the range.
+///
+/// They are taken in one global order, parents before children and children by ascending address, with
+/// one lock at most held during the descent; that is why nobody waits in a circle.
+enum RangeLock {
+  /// Locks the deepest node under `root` that spans the bytes from `start` to `last`.
+  ///
+  /// The descent takes no lock, so a node that it meets may be taken out of the tree in the meantime:
+  /// then it starts again. Nodes that are missing are not made here.
+  @inline(__always)
+  static func lockCovering(
+    _ root: PageTableNode, _ start: UInt64, _ last: UInt64
+  ) -> (PageTableNode, PagingLevel) {
+    Epoch.enter()
+    defer { Epoch.leave() }
+    while true {
+      var node = root
+      var level = PagingMode.current.rootLevel
+      while let child = child(of: node, level, start, last) {
+        node = child
+        level = level.below
+      }
+      node.lock()
+      // A child may have been made, or the node been detached, before the lock was there.
+      if !node.isDetached && child(of: node, level, start, last) == nil { return (node, level) }
+      node.unlock()
+    }
+  }
+
+  /// The child of `node` that spans the bytes from `start` to `last`, if one does.
+  @inline(__always)
+  private static func child(
+    of node: PageTableNode, _ level: PagingLevel, _ start: UInt64, _ last: UInt64
+  ) -> PageTableNode? {
+    guard level.number > 1 else { return nil }
+    let index = VirtualAddress(start).index(at: level)
+    guard index == VirtualAddress(last).index(at: level) else { return nil }
+    let entry = node[index]
+    guard entry.isTable else { return nil }
+    // SAFETY: the caller holds the node's lock, or is inside an epoch, which keeps nodes.
+    return unsafe PageTableNode(at: entry.tableAddress)
+  }
+
+  /// Locks the nodes below the locked node `covering` that meet the range.
+  @inline(__always)
+  static func lockBelow(
+    _ covering: PageTableNode, _ level: PagingLevel, _ start: UInt64, _ byteCount: UInt64
+  ) {
+    guard level.number > 1 else { return }
+    var offset: UInt64 = 0
+    while offset < byteCount {
+      let path = TablePath(from: covering, level, to: start &+ offset)
+      path.forEachBelow { node, span in
+        let isFirstVisit = offset == 0 || (start &+ offset) % span == 0
+        if isFirstVisit { node.lock() }
+      }
+      offset = path.endOfLowest(start &+ offset) &- start
+    }
+  }
+
+  /// Lets the locks go in the reverse order.
+  @inline(__always)
+  static func unlock(
+    _ covering: PageTableNode, _ level: PagingLevel, _ start: UInt64, _ byteCount: UInt64
+  ) {
+    if level.number > 1 { unlockBelow(covering, level, start, byteCount) }
+    covering.unlock()
+  }
+
+  private static func unlockBelow(
+    _ covering: PageTableNode, _ level: PagingLevel, _ start: UInt64, _ byteCount: UInt64
+  ) {
+    // Bytes from the start of the range that are left, seen from its end.
+    var left = byteCount
+    while left > 0 {
+      let last = start &+ (left &- 1)
+      let path = TablePath(from: covering, level, to: last)
+      let first = max(path.startOfLowest(last), start)
+      path.forEachBelowReversed { node, span in
+        let isLastVisit = first == start || first % span == 0
+        if isLastVisit { node.unlock() }
+      }
+      left = first &- start
+    }
+  }
+}
+
+/// The nodes from a covering node down to the lowest one that spans an address.
+struct TablePath {
+  private var nodes: InlineArray<5, PageTableNode>
+  private let topLevel: PagingLevel
+  private let address: UInt64
+  private(set) var lowestLevel: PagingLevel
+
+  /// The caller holds the lock of `top`, or has it to itself.
+  init(from top: PageTableNode, _ level: PagingLevel, to address: UInt64) {
+    nodes = InlineArray(repeating: top)
+    topLevel = level
+    self.address = address
+    lowestLevel = level
+    while lowestLevel.number > 1 {
+      let entry = lowest[VirtualAddress(address).index(at: lowestLevel)]
+      guard entry.isTable else { break }
+      lowestLevel = lowestLevel.below
+      // SAFETY: the caller's lock keeps the children.
+      nodes[lowestLevel.number - 1] = unsafe PageTableNode(at: entry.tableAddress)
+    }
+  }
+
+  var lowest: PageTableNode { nodes[lowestLevel.number - 1] }
+
+  /// The node of `level`, which is one from the lowest to the top.
+  func node(at level: PagingLevel) -> PageTableNode { nodes[level.number - 1] }
+
+  /// Which entry of the node of `level` the address is under.
+  func index(at level: PagingLevel) -> Int { VirtualAddress(address).index(at: level) }
+
+  /// Calls `body` for each node below the top one, from above, with the bytes that it spans.
+  func forEachBelow(_ body: (PageTableNode, UInt64) -> Void) {
+    var level = topLevel
+    while level.number > lowestLevel.number {
+      body(nodes[level.number - 2], level.span)
+      level = level.below
+    }
+  }
+
+  /// The same from below.
+  func forEachBelowReversed(_ body: (PageTableNode, UInt64) -> Void) {
+    var level = lowestLevel
+    while level.number < topLevel.number {
+      body(nodes[level.number - 1], level.above.span)
+      level = level.above
+    }
+  }
+
+  /// What the walk has dealt with: all of a leaf table; above, the entry at which it stopped.
+  private var spanOfLowest: UInt64 {
+    lowestLevel.number == 1 && topLevel.number > 1 ? lowestLevel.above.span : lowestLevel.span
+  }
+
+  func startOfLowest(_ address: UInt64) -> UInt64 { address & ~(spanOfLowest &- 1) }
+
+  /// The byte after that part; zero at the top of the address space.
+  func endOfLowest(_ address: UInt64) -> UInt64 { startOfLowest(address) &+ spanOfLowest }
+}

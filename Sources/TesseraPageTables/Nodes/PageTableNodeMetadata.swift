@@ -1,0 +1,76 @@
+internal import Synchronization
+public import TesseraFrames
+public import TesseraHardware
+
+/// What the slot of a page-table node holds: 40 bytes, all that there is room for.
+///
+/// A node belongs to its parent's entry, to handles, and to the processors that run on it. It is freed
+/// with the last of them, and its children with it.
+public struct PageTableNodeMetadata: FrameMetadata, ~Copyable {
+  /// 1 while somebody holds the node.
+  ///
+  /// Access: atomic. Reached from the node's physical address alone.
+  let lock: Atomic<UInt32>
+
+  /// How many entries are not absent.
+  ///
+  /// Access: under the lock.
+  var presentCount: UInt16 = 0
+
+  /// From 1, whose entries are leaves of 4 KiB, up to that of the root.
+  ///
+  /// Access: constant once the node is in a tree.
+  var level: UInt8
+
+  /// Whether the node has been taken out of its tree, and whether its upper half is the kernel's.
+  ///
+  /// Access: under the lock.
+  var flags: UInt8
+
+  /// The next in a chain of nodes that wait to be used or freed.
+  ///
+  /// Access: by the owner of the chain.
+  var next: FrameSlotReference?
+
+  /// On which processors the address space with this root is active: a bit for each.
+  ///
+  /// Access: atomic.
+  let activeProcessors: Atomic<UInt64>
+  private let reserved: (UInt64, UInt64) = (0, 0)
+
+  static var detachedFlag: UInt8 { 1 }
+  static var sharedUpperHalfFlag: UInt8 { 2 }
+
+  /// The metadata of a node without entries. It starts out locked, which spares an exchange that
+  /// nobody could contend for.
+  init(level: PagingLevel, sharesUpperHalf: Bool = false) {
+    lock = Atomic(1)
+    self.level = UInt8(truncatingIfNeeded: level.number)
+    flags = sharesUpperHalf ? Self.sharedUpperHalfFlag : 0
+    activeProcessors = Atomic(0)
+  }
+
+  // SAFETY: called for the storage of a slot whose kind is this type's.
+  public static var destructor: FrameMetadataDestructor {
+    { unsafe PageTableNodeMetadata.destroy(at: $0) }
+  }
+
+  public static var role: FrameRole { FrameRole(.pageTable, isUntyped: false) }
+
+  /// Lets go of everything that the node's entries own, and leaves them absent.
+  public mutating func onDrop(_ contents: FrameContents) {
+    guard presentCount > 0 else { return }
+    // SAFETY: nobody else has the frame, and its metadata says that it is a node.
+    let node = unsafe PageTableNode(at: contents.address)
+    let end = flags & Self.sharedUpperHalfFlag != 0 ? 256 : 512
+    let level = PagingLevel(Int(level))
+    for index in 0..<end {
+      let entry = node[index]
+      if entry.isAbsent { continue }
+      node.store(.absent, at: index)
+      // SAFETY: the entry has just been taken out, and what it owned is released once.
+      unsafe Mapping.release(entry, at: level)
+    }
+    presentCount = 0
+  }
+}
