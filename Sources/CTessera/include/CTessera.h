@@ -108,14 +108,17 @@ typedef struct {
 /// The processor that the calling thread is.
 extern _Thread_local simulated_processor simulated_this_processor;
 
+// What every allocation or change reads is hidden, so that it need not be looked up where it is.
+#define SIMULATED_SWITCH __attribute__((visibility("hidden")))
+
 /// Counts down with each allocation; the one that brings it to zero fails. Zero: none fails.
-extern _Atomic uint64_t simulated_allocations_until_failure;
+extern SIMULATED_SWITCH _Atomic uint64_t simulated_allocations_until_failure;
 /// How many allocations were made to fail.
 extern _Atomic uint64_t simulated_allocation_failures;
 /// Whether freed frames are filled with a pattern that is checked when they are allocated again.
-extern _Atomic bool simulated_frame_poisoning;
+extern SIMULATED_SWITCH _Atomic bool simulated_frame_poisoning;
 /// Who looks on, or null.
-extern const simulated_observer *_Nullable simulated_installed_observer;
+extern SIMULATED_SWITCH const simulated_observer *_Nullable simulated_installed_observer;
 
 simulated_processor *simulated_current_processor(void);
 /// The registers of processor `number`, which is below the limit.

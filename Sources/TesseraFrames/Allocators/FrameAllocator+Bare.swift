@@ -9,8 +9,13 @@ extension FrameAllocator {
   public static func allocate(
     _ frameCount: Int = 1, _ request: FrameRequest = FrameRequest()
   ) throws(FrameError) -> PhysicalAddress {
-    let first = try frameCount == 1 ? take(request) : take(run: frameCount, request)
-    for index in 0..<frameCount { first.advanced(by: index).abandon() }
+    if frameCount == 1 {
+      let slot = try take(request)
+      slot.abandon(as: .plain)
+      return slot.address
+    }
+    let first = try take(run: frameCount, request)
+    for index in 0..<frameCount { first.advanced(by: index).abandon(as: .plain) }
     return first.address
   }
 
@@ -26,7 +31,10 @@ extension FrameAllocator {
       !overflow && end <= FrameTable.frameCount, "freed an address beyond all frames", address)
     for number in address.frameNumber..<end { checkCanFree(FrameTable.slot(number: number)) }
     let first = FrameTable.slot(number: address.frameNumber)
-    for index in 0..<frameCount { claimForFreeing(first.advanced(by: index)) }
+    for index in 0..<frameCount {
+      claimForFreeing(first.advanced(by: index))
+      prepareToGiveBack(first.advanced(by: index))
+    }
     giveBack(run: first, frameCount: frameCount)
   }
 

@@ -5,26 +5,27 @@ extension FrameAllocator {
   ///
   /// The count is `busy` or `unique`, and the caller alone has the frame.
   package static func giveBack(_ slot: FrameSlotReference) {
-    if Processor.poisonsFrames { FramePoison.apply(to: slot) }
-    slot.setKind(.cached)
-    slot.setCount(ReferenceCount.free)
-    let isKept = withCache { cache in
-      if cache.isFull { return false }
-      cache.push(slot)
-      return true
-    }
-    if !isKept { keepBySpilling(slot) }
+    prepareToGiveBack(slot, as: .cached)
+    keep(slot)
   }
 
-  /// Takes back `frameCount` frames from `first` on, as few blocks as possible. As for one.
+  /// Makes a frame free that is given back in a run later. As for one that goes back alone.
+  @inline(__always)
+  static func prepareToGiveBack(_ slot: FrameSlotReference, as kind: FrameKind = .plain) {
+    if Processor.poisonsFrames { FramePoison.apply(to: slot) }
+    slot.setKind(kind)
+    slot.setCount(ReferenceCount.free)
+  }
+
+  /// Takes back `frameCount` frames from `first` on, all of them prepared, in as few blocks as
+  /// possible. There may be none.
+  @inline(never)
   static func giveBack(run first: FrameSlotReference, frameCount: Int) {
-    guard frameCount > 1 else { return giveBack(first) }
-    for index in 0..<frameCount {
-      let slot = first.advanced(by: index)
-      if Processor.poisonsFrames { FramePoison.apply(to: slot) }
-      slot.setKind(.plain)
-      slot.setCount(ReferenceCount.free)
+    if frameCount == 1 {
+      first.setKind(.cached)
+      keep(first)
     }
+    guard frameCount > 1 else { return }
     withLock { state, _ in
       state.freeRun(FrameTable.number(of: first), frameCount: UInt64(frameCount))
     }
@@ -32,25 +33,29 @@ extension FrameAllocator {
 
   /// Moves the frames of this processor's cache to the shared lists, where they merge.
   public static func drainCache() {
-    withLock { state, cache in cache.spill(FrameCache.capacity, to: &state) }
+    withLock { state, cache in cache.removeAll { state.freeRun($0) } }
   }
 
-  /// Puts a frame into this processor's cache, once older ones have made room for it.
+  /// Puts a free frame, marked as cached, into this processor's cache.
+  @inline(__always)
+  private static func keep(_ slot: FrameSlotReference) {
+    if !withCache({ $0.push(slot) }) { keepBySpilling(slot) }
+  }
+
+  /// As `keep`, once older frames have made room.
   @inline(never)
   private static func keepBySpilling(_ slot: FrameSlotReference) {
-    withLock { state, cache in
-      cache.spill(FrameCache.batch, to: &state)
-      cache.push(slot)
+    let isKept = withLock { state, cache in
+      // An interrupt handler may have taken a frame since the cache was found full.
+      if cache.isFull { cache.removeOldest { state.freeRun($0) } }
+      return cache.push(slot)
     }
+    require(isKept, "a processor's cache has room once frames have left it")
   }
 }
 
-extension FrameCache {
-  /// Moves the `frameCount` frames that came first to the shared lists. Under the state's lock.
-  mutating func spill(_ frameCount: Int, to state: inout FrameAllocatorState) {
-    removeOldest(frameCount) { slot in
-      slot.setKind(.plain)
-      state.freeBlock(FrameTable.number(of: slot), order: 0)
-    }
+extension FrameAllocatorState {
+  fileprivate mutating func freeRun(_ frames: FrameNeighbours) {
+    freeRun(FrameTable.number(of: frames.first), frameCount: frames.count)
   }
 }

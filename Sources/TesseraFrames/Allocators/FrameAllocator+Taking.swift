@@ -80,23 +80,22 @@ extension FrameAllocator {
 }
 
 extension FrameCache {
-  /// Fills an empty cache up to a batch, and takes the last frame again. Under the state's lock.
-  ///
-  /// Frames go in from the highest address down, so that they come out ascending.
+  /// Fills the cache up to a batch if it is empty, and takes the last frame. Under the lock.
   mutating func refill(from state: inout FrameAllocatorState) -> FrameSlotReference? {
+    // An interrupt handler may have given a frame back since the cache was found empty.
+    if let slot = pop() { return slot }
     var order = Self.batch.trailingZeroBitCount
-    while order >= 0 && count == 0 {
-      let limit = PhysicalAddress.limit.frameNumber
-      if let number = state.takeBlock(order: order, limit: limit) {
-        let size: UInt64 = 1 << UInt64(order)
-        for offset in 1...size {
-          let slot = FrameTable.slot(number: number + size - offset)
-          slot.setKind(.cached)
-          push(slot)
-        }
-      }
-      order -= 1
+    let limit = PhysicalAddress.limit.frameNumber
+    if let number = state.takeBlock(order: order, limit: limit) {
+      fill(from: FrameTable.slot(number: number), frameCount: Self.batch)
+      return pop()
     }
-    return pop()
+    while order > 0 {
+      order -= 1
+      guard let number = state.takeBlock(order: order, limit: limit) else { continue }
+      fill(from: FrameTable.slot(number: number), frameCount: 1 << order)
+      return pop()
+    }
+    return nil
   }
 }

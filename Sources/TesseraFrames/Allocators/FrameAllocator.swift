@@ -19,6 +19,13 @@ public enum FrameAllocator {
     return unsafe state
   }
 
+  /// The state's caches and their number, for the fast paths. There are none before `start`.
+  ///
+  /// Access: written by `start`, constant afterwards.
+  nonisolated(unsafe) private static var caches: UnsafeMutablePointer<FrameCache>?
+  /// Access: written by `start`, constant afterwards.
+  nonisolated(unsafe) private static var cacheCount = 0
+
   /// How many bytes of memory the allocator needs for `processorCount` processors.
   package static func stateByteCount(processorCount: Int) -> UInt64 {
     let state = MemoryLayout<FrameAllocatorState>.stride.alignedUp(to: 64)
@@ -38,6 +45,8 @@ public enum FrameAllocator {
     unsafe state.initialize(
       to: FrameAllocatorState(caches: caches, processorCount: processorCount))
     unsafe installed = state
+    unsafe self.caches = caches
+    unsafe cacheCount = processorCount
   }
 
   /// Gives the allocator the frames from `start` up to `end`, whole, which nobody owns.
@@ -86,6 +95,7 @@ extension FrameAllocator {
   ) -> Result {
     // SAFETY: the lock keeps other processors out, and interrupts are off; the lock itself is only
     // read by `body`, if at all.
+    let state = unsafe state
     let interrupts = unsafe state.pointee.lock.lock()
     let result = unsafe body(&state.pointee, &currentCache.pointee)
     unsafe state.pointee.lock.unlock(interrupts)
@@ -96,11 +106,15 @@ extension FrameAllocator {
   @inline(__always)
   @unsafe private static var currentCache: UnsafeMutablePointer<FrameCache> {
     let processor = Processor.current
-    let state = unsafe state
-    require(
-      unsafe processor < state.pointee.processorCount,
-      "a processor has a higher number than the allocator was started with")
-    return unsafe state.pointee.caches + processor
+    guard unsafe processor < cacheCount else { stopWithoutCache() }
+    return unsafe caches.unsafelyUnwrapped + processor
+  }
+
+  @inline(never)
+  private static func stopWithoutCache() -> Never {
+    // SAFETY: only reads it; traps if the allocator was not started.
+    _ = unsafe state
+    panic("a processor has a higher number than the allocator was started with")
   }
 }
 

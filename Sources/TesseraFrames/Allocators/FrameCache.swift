@@ -1,4 +1,5 @@
 internal import Synchronization
+internal import TesseraHardware
 
 /// The frames that one processor keeps for its next allocations, last freed first.
 ///
@@ -13,7 +14,13 @@ struct FrameCache: ~Copyable {
   ///
   /// Access: atomic, written by the cache's processor alone; others read it for statistics.
   private let storedCount = Atomic<Int>(0)
-  private var slots = [63 of FrameSlotReference?](repeating: nil)
+  /// The frames, from the first place on. The places after the last frame hold anything.
+  private var slots: InlineArray<63, FrameSlotReference>
+
+  /// An empty cache. There are slots already.
+  init() {
+    slots = InlineArray(repeating: FrameTable.slot(number: 0))
+  }
 
   private(set) var count: Int {
     // Ordering: relaxed; the frames themselves are this processor's, and to others it is a number.
@@ -27,17 +34,39 @@ struct FrameCache: ~Copyable {
   /// Takes the frame that came last, or returns nil if the cache is empty.
   @inline(__always)
   mutating func pop() -> FrameSlotReference? {
-    guard count > 0 else { return nil }
-    count -= 1
-    let slot = slots[count]
-    return slot
+    let last = count &- 1
+    guard Self.hasPlace(last) else { return nil }
+    count = last
+    return slots[last]
   }
 
-  /// Adds a frame to a cache that is not full.
+  /// Adds a frame, unless the cache is full. Says whether there was room.
   @inline(__always)
-  mutating func push(_ slot: FrameSlotReference) {
-    slots[count] = slot
-    count += 1
+  mutating func push(_ slot: FrameSlotReference) -> Bool {
+    let next = count
+    guard Self.hasPlace(next) else { return false }
+    slots[next] = slot
+    count = next &+ 1
+    return true
+  }
+
+  /// Adds the `frameCount` frames from `first` on, at most a batch, to a cache that is empty.
+  ///
+  /// They go in from the last one down, so that they come out in the order of their addresses.
+  @inline(__always)
+  mutating func fill(from first: FrameSlotReference, frameCount: Int) {
+    for index in 0..<frameCount {
+      let slot = first.advanced(by: frameCount &- 1 &- index)
+      slot.setKind(.cached)
+      slots[index] = slot
+    }
+    count = frameCount
+  }
+
+  /// Whether a frame can be at `index`: one comparison, which the check of the array takes over.
+  @inline(__always)
+  private static func hasPlace(_ index: Int) -> Bool {
+    UInt(bitPattern: index) < UInt(bitPattern: capacity)
   }
 
   /// Removes the frame of `slot` from wherever it is. Says whether it was there.
@@ -50,25 +79,73 @@ struct FrameCache: ~Copyable {
     return false
   }
 
-  /// Removes the `wanted` frames that came first and calls `body` with each.
-  mutating func removeOldest(_ wanted: Int, _ body: (FrameSlotReference) -> Void) {
-    let removed = min(wanted, count)
-    for index in 0..<removed {
-      if let slot = slots[index] { body(slot) }
+  /// Removes the batch that came first from a full cache, and calls `body` with its frames, no
+  /// longer marked: with those together that came in the order of their addresses, up or down.
+  mutating func removeOldest(_ body: (FrameNeighbours) -> Void) {
+    require(isFull, "frames are moved out of a processor's cache when it is full")
+    visitOldest(Self.batch, body)
+    // The numbers are known beforehand, which is why nothing is checked here for each frame.
+    for index in 0..<Self.capacity - Self.batch { slots[index] = slots[index + Self.batch] }
+    count = Self.capacity - Self.batch
+  }
+
+  /// Removes all frames, and calls `body` with them as `removeOldest` does.
+  mutating func removeAll(_ body: (FrameNeighbours) -> Void) {
+    visitOldest(count, body)
+    count = 0
+  }
+
+  /// Changes no place; what is not mutating is given a copy of all of them.
+  @inline(__always)
+  private mutating func visitOldest(_ frameCount: Int, _ body: (FrameNeighbours) -> Void) {
+    guard frameCount > 0 else { return }
+    var run = FrameNeighbours(slots[0])
+    slots[0].setKind(.plain)
+    for index in 1..<frameCount {
+      let slot = slots[index]
+      slot.setKind(.plain)
+      if run.add(slot) { continue }
+      body(run)
+      run = FrameNeighbours(slot)
     }
-    count -= removed
-    for index in 0..<count { slots[index] = slots[index + removed] }
+    body(run)
   }
 
   /// Calls `report` once for each rule of a cache that does not hold.
   func checkInvariants(_ report: (StaticString) -> Void) {
     for index in 0..<count {
-      guard let slot = slots[index] else {
-        report("a cache has as many frames as it counts")
-        continue
-      }
+      let slot = slots[index]
       if slot.kind != .cached { report("a frame in a cache is marked as cached") }
       if slot.count != ReferenceCount.free { report("a frame in a cache is free") }
     }
+  }
+}
+
+/// Frames that follow each other.
+struct FrameNeighbours {
+  private(set) var first: FrameSlotReference
+  /// The slot after the last.
+  private var end: FrameSlotReference
+
+  @inline(__always)
+  init(_ slot: FrameSlotReference) {
+    first = slot
+    end = slot.advanced(by: 1)
+  }
+
+  var count: UInt64 { FrameTable.number(of: end) &- FrameTable.number(of: first) }
+
+  /// Adds `slot` if it is the one after the last or before the first. Says whether it was.
+  @inline(__always)
+  mutating func add(_ slot: FrameSlotReference) -> Bool {
+    if slot == end {
+      end = slot.advanced(by: 1)
+      return true
+    }
+    if slot.advanced(by: 1) == first {
+      first = slot
+      return true
+    }
+    return false
   }
 }

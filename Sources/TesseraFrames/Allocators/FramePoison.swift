@@ -6,6 +6,7 @@ package enum FramePoison {
   private static var pattern: UInt64 { 0x5afe_f4ee_5afe_f4ee }
 
   /// Fills the frame of `slot`, which the caller alone has.
+  @inline(never)
   package static func apply(to slot: FrameSlotReference) {
     let byteCount = PageSize.fourKiB.byteCount
     // SAFETY: the caller has the frame to itself, and it is memory.
@@ -13,6 +14,7 @@ package enum FramePoison {
   }
 
   /// Traps if the frame of `slot`, which was filled when it became free, holds anything else.
+  @inline(never)
   static func check(_ slot: FrameSlotReference) {
     let byteCount = PageSize.fourKiB.byteCount
     // SAFETY: the caller has the frame to itself, and it is memory.

@@ -69,7 +69,9 @@ extension FrameZone {
   }
 
   /// The smallest block from which 2^`order` frames before `limit` can be taken, and its order.
-  private func findBlock(order: Int, limit: UInt64) -> (FrameSlotReference, Int)? {
+  ///
+  /// Changes nothing: what is not mutating is given a copy of the lists' heads each time.
+  private mutating func findBlock(order: Int, limit: UInt64) -> (FrameSlotReference, Int)? {
     guard order < Self.orderCount else { return nil }
     var candidates = nonEmptyOrders & ~((1 << UInt32(order)) - 1)
     while candidates != 0 {
@@ -85,8 +87,8 @@ extension FrameZone {
   /// The first block of `order` whose first `room` frames lie before frame `limit`.
   ///
   /// The first one is as good as any in a zone that lies before the limit as a whole. Otherwise
-  /// this looks through the list.
-  private func firstBlock(order: Int, room: UInt64, limit: UInt64) -> FrameSlotReference? {
+  /// this looks through the list. Changes nothing, as `findBlock`.
+  private mutating func firstBlock(order: Int, room: UInt64, limit: UInt64) -> FrameSlotReference? {
     var next = heads[order]
     while let slot = next {
       if end <= limit || FrameTable.number(of: slot) + room <= limit { return slot }

@@ -30,7 +30,7 @@ public struct Segment<Metadata: ~Copyable>: ~Copyable, Sendable {
   /// The byte after the last.
   public var end: PhysicalAddress { address + byteCount }
 
-  deinit { Segment.release(first, frameCount: frameCount) }
+  deinit { FrameRun.release(first, frameCount: frameCount) }
 }
 
 /// A run of frames of any kinds.
@@ -106,16 +106,6 @@ extension Segment where Metadata: ~Copyable {
     discard self
     return first
   }
-
-  /// Lets go of one count of each frame, and gives back in runs those that nobody owns any more.
-  package static func release(_ first: FrameSlotReference, frameCount: Int) {
-    var run = FrameRun()
-    for index in 0..<frameCount {
-      let slot = first.advanced(by: index)
-      if slot.release() { run.retire(slot) } else { run.giveBack() }
-    }
-    run.giveBack()
-  }
 }
 
 /// The two parts of a segment that was split.
@@ -125,29 +115,31 @@ public struct SplitSegment<Metadata: ~Copyable>: ~Copyable, Sendable {
   public var high: Segment<Metadata>
 }
 
-/// Neighbouring frames of the allocator that have been unmade and are to go back together.
-struct FrameRun {
-  private var first: FrameSlotReference?
-  private var count = 0
-
-  /// Unmakes the frame of `slot`, whose last owner just let go. It is the one after the last one
-  /// that was retired, unless the run was given back since.
-  mutating func retire(_ slot: FrameSlotReference) {
-    slot.destroyMetadata()
-    guard slot.kind.isAllocated else {
-      giveBack()
-      slot.abandon()
-      return
+/// Frames that follow each other, of which one count each is to go.
+enum FrameRun {
+  /// Lets go of one count of each of `frameCount` frames from `first` on.
+  ///
+  /// Neighbours that nobody owns any more go back together, as soon as one comes that stays.
+  @inline(never)
+  static func release(_ first: FrameSlotReference, frameCount: Int) {
+    var start = 0
+    for index in 0..<frameCount {
+      let slot = first.advanced(by: index)
+      if slot.release() && unmake(slot) { continue }
+      FrameAllocator.giveBack(run: first.advanced(by: start), frameCount: index &- start)
+      start = index &+ 1
     }
-    if first == nil { first = slot }
-    count += 1
+    FrameAllocator.giveBack(run: first.advanced(by: start), frameCount: frameCount &- start)
   }
 
-  /// Gives back what was retired so far.
-  mutating func giveBack() {
-    guard let first else { return }
-    FrameAllocator.giveBack(run: first, frameCount: count)
-    self.first = nil
-    count = 0
+  /// Unmakes a frame whose last owner just let go. Says whether it is to go back to the allocator.
+  @inline(__always)
+  private static func unmake(_ slot: FrameSlotReference) -> Bool {
+    guard slot.destroyMetadata().isAllocated else {
+      slot.abandon(as: .none)
+      return false
+    }
+    FrameAllocator.prepareToGiveBack(slot)
+    return true
   }
 }

@@ -18,30 +18,34 @@ extension FrameSlotReference {
     setKind(allocated ? kind.allocated : kind)
   }
 
-  /// Destroys the metadata of a frame that the caller alone has.
-  @inline(__always)
-  package func destroyMetadata() {
+  /// Destroys the metadata of a frame that the caller alone has, and says of what kind it was.
+  @inline(__always) @discardableResult
+  package func destroyMetadata() -> FrameKind {
     let kind = self.kind
-    guard kind.hasDestructor else { return }
+    guard kind.hasDestructor else { return kind }
     // SAFETY: the kind was set together with the metadata that its destructor destroys.
     unsafe kind.destructor(storage(as: UInt8.self))
+    return kind
   }
 
   /// Unmakes a frame whose last owner just let go, and gives it back to where it came from.
   ///
   /// The count is `busy` or `unique`, and the caller alone has the frame.
   package func retire() {
-    destroyMetadata()
-    if kind.isAllocated {
+    if destroyMetadata().isAllocated {
       FrameAllocator.giveBack(self)
     } else {
-      abandon()
+      abandon(as: .none)
     }
   }
 
   /// Makes the frame nobody's. The caller alone has it, and its metadata is destroyed.
-  package func abandon() {
-    setKind(kind.isAllocated ? .plain : .none)
+  package func abandon() { abandon(as: kind.isAllocated ? .plain : .none) }
+
+  /// As `abandon()`, of a frame that is known to be the allocator's (`plain`) or not (`none`).
+  @inline(__always)
+  package func abandon(as kind: FrameKind) {
+    setKind(kind)
     setCount(ReferenceCount.unused)
   }
 
