@@ -69,7 +69,7 @@ LDFLAGS := -T linker/kernel.ld --gc-sections -static -nostdlib -z noexecstack \
 
 # Modules, in the order of their layers ------------------------------------------------------------
 
-LIBRARY := TesseraHardware TesseraFrames TesseraMultiboot Tessera
+LIBRARY := TesseraHardware TesseraFrames TesseraMultiboot TesseraPageTables TesseraSpaces Tessera
 SHARED := $(LIBRARY) DemoPlatform
 # One kernel is a name and the modules it has besides the shared ones; the last one is its entry.
 KERNELS := tessera guest-suite

@@ -33,7 +33,13 @@ let package = Package(
       name: "TesseraPageTables", dependencies: ["TesseraFrames", "TesseraHardware"],
       swiftSettings: strict),
     .target(
-      name: "Tessera", dependencies: ["TesseraFrames", "TesseraHardware"], swiftSettings: strict),
+      name: "TesseraSpaces",
+      dependencies: ["TesseraPageTables", "TesseraFrames", "TesseraHardware"],
+      swiftSettings: strict),
+    .target(
+      name: "Tessera",
+      dependencies: ["TesseraSpaces", "TesseraPageTables", "TesseraFrames", "TesseraHardware"],
+      swiftSettings: strict),
 
     .target(
       name: "SimulatedMachine", dependencies: ["CTessera", "Tessera", "TesseraFrames"],
@@ -48,6 +54,9 @@ let package = Package(
     .target(
       name: "MultibootFuzz", dependencies: ["TesseraMultiboot", "TesseraFrames"],
       path: "Tests/Fuzz", exclude: ["run"], swiftSettings: forTests),
+    .testTarget(
+      name: "TesseraSpacesTests", dependencies: ["Tessera", "SimulatedMachine"],
+      swiftSettings: forTests),
     .testTarget(
       name: "TesseraMultibootTests",
       dependencies: ["TesseraMultiboot", "TesseraFrames", "MultibootFuzz"],

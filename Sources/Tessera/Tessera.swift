@@ -1,5 +1,7 @@
 @_exported public import TesseraFrames
 @_exported public import TesseraHardware
+@_exported public import TesseraPageTables
+@_exported public import TesseraSpaces
 
 /// Tessera's version and its start.
 public enum Tessera {

@@ -61,6 +61,14 @@ extension SimulatedMachine {
   /// The address of frame `number`.
   public func address(_ number: Int) -> PhysicalAddress { PhysicalAddress(UInt64(number) << 12) }
 
+  /// Starts the kernel's address space, on a loader's root that shows nothing.
+  public func startKernelSpace() throws(FrameError) {
+    let root = try FrameAllocator.allocate()
+    unsafe Processor.loadRootRegister(root.rawValue)
+    try KernelSpace.start()
+    FrameAllocator.free(root)
+  }
+
   /// Makes the calling thread processor `number` of the machine, from its next operation on.
   public func becomeProcessor(_ number: Int) {
     simulated_current_processor().pointee.number = UInt32(number)

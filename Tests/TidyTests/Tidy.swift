@@ -3,7 +3,8 @@
 enum Tidy {
   /// The modules, lowest first. A file imports only modules that stand before its own.
   static let layers: [Substring] = [
-    "CTessera", "TesseraHardware", "TesseraFrames", "TesseraMultiboot", "Tessera", "DemoPlatform",
+    "CTessera", "TesseraHardware", "TesseraFrames", "TesseraMultiboot", "TesseraPageTables",
+    "TesseraSpaces", "Tessera", "DemoPlatform",
     "DemoKernel",
   ]
 

@@ -113,7 +113,7 @@ extension CursorState {
   /// Reserves the nodes that are missing for leaves of `level` in the next `byteCount` bytes.
   ///
   /// Throws `alreadyMapped` if any of them is mapped, and `outOfFrames`.
-  private func reserve(
+  func reserve(
     _ byteCount: UInt64, level: PagingLevel
   ) throws(MapError) -> NodeReservation {
     var missing: UInt64 = 0
@@ -159,7 +159,7 @@ extension CursorState {
   }
 
   /// The node of `level` that spans `position`, made from the reservation where it is missing.
-  private func makeTable(
+  func makeTable(
     at position: UInt64, level: PagingLevel, from reservation: inout NodeReservation
   ) -> PageTableNode {
     var (node, current) = descend(to: position, level: level)

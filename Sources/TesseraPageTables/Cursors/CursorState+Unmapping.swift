@@ -1,4 +1,4 @@
-package import TesseraHardware
+internal import TesseraHardware
 
 extension CursorState {
   /// Unmaps everything in the next `byteCount` bytes, statuses too, and moves past them.

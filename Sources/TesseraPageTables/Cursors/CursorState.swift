@@ -1,5 +1,5 @@
 internal import TesseraFrames
-package import TesseraHardware
+internal import TesseraHardware
 
 /// A locked range of an address space and a position in it: everything that a cursor does.
 ///

@@ -1,6 +1,6 @@
 internal import Synchronization
-public import TesseraFrames
-public import TesseraHardware
+package import TesseraFrames
+package import TesseraHardware
 
 /// A page-table node: a frame of 512 entries that the processor walks.
 ///

@@ -1,6 +1,6 @@
 internal import Synchronization
 public import TesseraFrames
-public import TesseraHardware
+internal import TesseraHardware
 
 /// What the slot of a page-table node holds: 40 bytes, all that there is room for.
 ///

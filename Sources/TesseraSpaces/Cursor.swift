@@ -1,0 +1,171 @@
+public import TesseraFrames
+public import TesseraHardware
+public import TesseraPageTables
+
+/// A position in a locked range of an address space.
+///
+/// Only one cursor holds a page at a time. Destroying it pays the invalidations that its changes owe,
+/// lets the locks go, and then lets go of what was unmapped: nothing of that can be forgotten. Whatever
+/// is refused is refused before anything has changed. Operations act on the bytes from the position on
+/// and move past them; reaching beyond the range, or acting on parts of pages, traps.
+public struct Cursor: ~Copyable, ~Escapable {
+  private var state: CursorState
+  private let isKernel: Bool
+
+  /// Locks `range` of the tables under `root`, which outlives the cursor.
+  @_lifetime(immortal)
+  init(
+    over range: Range<VirtualAddress>, of root: PageTableNode, isKernel: Bool
+  ) throws(RangeError) {
+    guard !range.isEmpty else { throw .empty }
+    guard range.lowerBound.isAligned(to: .fourKiB), range.upperBound.isAligned(to: .fourKiB) else {
+      throw .notAligned
+    }
+    state = CursorState(
+      locking: root, from: range.lowerBound.rawValue,
+      byteCount: range.upperBound.byteCount(from: range.lowerBound), isKernel: isKernel)
+    self.isKernel = isKernel
+  }
+}
+
+extension Cursor {
+  /// The first byte of the page that the next operation acts on; at the end, the byte after the range.
+  public var address: VirtualAddress { VirtualAddress(state.address) }
+
+  /// Whether the position is after the last page.
+  public var isAtEnd: Bool { state.isAtEnd }
+
+  /// Moves to `address`. Throws `notAligned`, or `outOfBounds` if it is neither in the range nor its
+  /// end.
+  public mutating func jump(to address: VirtualAddress) throws(RangeError) {
+    try state.jump(to: address.rawValue)
+  }
+
+  /// What is at the position, as far as one entry reaches. Does not move. Throws `outOfBounds` at the
+  /// end.
+  public func query() throws(RangeError) -> PageRun { try state.query() }
+
+  /// Moves to the first mapped page in the next `byteCount` bytes, or past them if there is none, and
+  /// says whether there was one.
+  public mutating func findNext(within byteCount: UInt64) -> Bool { state.findNext(byteCount) }
+}
+
+extension Cursor {
+  /// Maps `frame` at the position, which then owns the handle's count.
+  ///
+  /// Throws `alreadyMapped` or `outOfFrames`; `frame` is then still there.
+  @inline(__always)
+  public mutating func map<Metadata: UntypedContents & ~Copyable>(
+    _ frame: inout Frame<Metadata>?, as property: PageProperty
+  ) throws(MapError) {
+    guard let taken = frame.take() else { panic("a cursor was given no frame to map") }
+    let slot = taken.relinquishSlot()
+    do throws(MapError) {
+      try state.map(
+        slot.address,
+        PageTableEntry.Template(checked(property), size: .fourKiB, isCounted: true), size: .fourKiB)
+    } catch {
+      // SAFETY: the count that was relinquished above, which no entry has taken over.
+      frame = unsafe Frame(adopting: slot)
+      throw error
+    }
+  }
+
+  /// Maps the frames of `segment` from the position on, which then own its counts.
+  ///
+  /// Throws `alreadyMapped` or `outOfFrames`; `segment` is then still there.
+  public mutating func map<Metadata: UntypedContents & ~Copyable>(
+    _ segment: inout Segment<Metadata>?, as property: PageProperty
+  ) throws(MapError) {
+    guard let taken = segment.take() else { panic("a cursor was given no segment to map") }
+    let frameCount = taken.frameCount
+    let byteCount = taken.byteCount
+    let first = taken.relinquishFirst()
+    do throws(MapError) {
+      try state.mapRange(
+        first.address, byteCount: byteCount,
+        PageTableEntry.Template(checked(property), size: .fourKiB, isCounted: true))
+    } catch {
+      // SAFETY: the counts that were relinquished above, which no entry has taken over.
+      segment = unsafe Segment(adopting: first, frameCount: frameCount)
+      throw error
+    }
+  }
+
+  /// Maps `byteCount` bytes of a device's memory, or of other memory that has no owners, from
+  /// `address` on, in the largest pages that fit.
+  ///
+  /// The caller keeps the memory for as long as it is mapped. Throws `alreadyMapped` or `outOfFrames`.
+  /// Traps if `address` is not a multiple of 4096 or lies beyond what the processor can address.
+  @unsafe public mutating func mapDevice(
+    _ address: PhysicalAddress, byteCount: UInt64, as property: PageProperty
+  ) throws(MapError) {
+    require(address.isAligned(to: .fourKiB), "device memory is mapped in whole pages", address)
+    require(
+      address.advanced(byChecked: byteCount).map { $0 <= PagingMode.current.physicalAddressLimit }
+        ?? false, "device memory lies beyond what the processor can address", address)
+    try state.mapLargest(address, byteCount: byteCount, checked(property))
+  }
+
+  /// Maps `frame` in the place of what is mapped at the position, which is let go once no processor
+  /// can reach it.
+  ///
+  /// Throws `notMapped` or `outOfFrames`; `frame` is then still there.
+  public mutating func replace<Metadata: UntypedContents & ~Copyable>(
+    with frame: inout Frame<Metadata>?, as property: PageProperty
+  ) throws(MapError) {
+    guard let taken = frame.take() else { panic("a cursor was given no frame to map") }
+    let slot = taken.relinquishSlot()
+    do throws(MapError) {
+      try state.replace(
+        slot.address,
+        PageTableEntry.Template(checked(property), size: .fourKiB, isCounted: true), size: .fourKiB)
+    } catch {
+      // SAFETY: the count that was relinquished above, which no entry has taken over.
+      frame = unsafe Frame(adopting: slot)
+      throw error
+    }
+  }
+
+  /// Unmaps all in the next `byteCount` bytes. Returns how many of them were mapped.
+  ///
+  /// Throws `outOfFrames` if a large page that lies only partly in them cannot be split.
+  @discardableResult
+  public mutating func unmap(_ byteCount: UInt64) throws(MapError) -> UInt64 {
+    try state.unmap(byteCount)
+  }
+
+  /// Gives every mapped page in the next `byteCount` bytes the rights `access`. Returns how many bytes
+  /// are mapped there. Throws as `unmap`.
+  @discardableResult
+  public mutating func protect(
+    _ byteCount: UInt64, to access: PageAccess
+  ) throws(MapError) -> UInt64 {
+    try state.protect(byteCount, PageTableEntry.PropertyChange(to: access))
+  }
+
+  /// Gives every page in the next `byteCount` bytes, none of which is mapped, the status `payload`: a
+  /// number that means what the kernel wants, and that `query` returns.
+  ///
+  /// Throws `alreadyMapped` or `outOfFrames`.
+  public mutating func mark(_ byteCount: UInt64, as payload: UInt32) throws(MapError) {
+    try state.mark(byteCount, payload)
+  }
+
+  /// Shows in the next `byteCount` bytes what `source` shows in its next ones, for a fork: frames are
+  /// shared, and become read-only in both.
+  ///
+  /// Throws `alreadyMapped` if anything is mapped here already, and `outOfFrames`.
+  public mutating func copy(from source: inout Cursor, _ byteCount: UInt64) throws(MapError) {
+    try state.copy(from: &source.state, byteCount)
+  }
+
+  /// `property`, which must be for the half of the address space that the cursor is in.
+  @inline(__always)
+  private func checked(_ property: PageProperty) -> PageProperty {
+    require(
+      property.isUser != isKernel,
+      "a program's pages are user pages, and the kernel's are not")
+    return isKernel ? property.with(isGlobal: PagingMode.current.hasGlobalPages) : property
+  }
+}

@@ -1,0 +1,62 @@
+public import TesseraFrames
+public import TesseraHardware
+public import TesseraPageTables
+
+/// The virtual address space of a program: what it can reach in the lower half, above the kernel's half
+/// that all spaces share.
+///
+/// A new space maps nothing. Memory is put into it, changed and taken out through cursors over ranges.
+/// Destroying a space lets go of everything it maps; a processor that still runs on it keeps it until
+/// it activates another.
+public struct VmSpace: ~Copyable, Sendable {
+  let root: Frame<PageTableNodeMetadata>
+
+  /// Makes a space without mappings. Throws `outOfFrames`. Traps before `KernelSpace.start`.
+  public init() throws(FrameError) {
+    root = try KernelSpace.makeRoot()
+  }
+
+  /// The physical address of the root node, for a register or a picture.
+  public var rootAddress: PhysicalAddress { root.address }
+
+  /// The first address that no program can map: half of all virtual addresses, less a page, because an
+  /// instruction that ends there would fault on the way back to the program.
+  public static var end: VirtualAddress {
+    VirtualAddress(1 << UInt64(PagingMode.current.virtualAddressWidth - 1) - 4096)
+  }
+
+  /// Locks the pages of `range`, for as long as the cursor lives.
+  ///
+  /// Waits while another cursor holds a part of them. The caller is not moved to another processor
+  /// until the cursor is destroyed. Throws `empty`, `notAligned`, or `outOfBounds` if `range` ends
+  /// above `end`.
+  @_lifetime(borrow self)
+  public borrowing func cursor(
+    over range: Range<VirtualAddress>
+  ) throws(RangeError) -> Cursor {
+    guard range.upperBound <= Self.end else { throw .outOfBounds }
+    return try Cursor(over: range, of: root.borrow().node, isKernel: false)
+  }
+
+  /// What the page at `address` shows: the physical address of that byte, and the page's property.
+  ///
+  /// Takes no lock: the answer may be old when it is returned. Nil if nothing is mapped there.
+  public borrowing func translate(
+    _ address: VirtualAddress
+  ) -> (address: PhysicalAddress, property: PageProperty)? {
+    root.borrow().node.translate(address)
+  }
+}
+
+extension VmSpace {
+  /// Makes this space the one that the calling processor runs on. Does nothing if it is that already.
+  ///
+  /// The processor shares the space's root until it activates another. Interrupts are off meanwhile.
+  public borrowing func activate() { ActiveSpace.activate(root.borrow().node) }
+
+  /// On how many processors the space is active.
+  public var activeProcessorCount: Int { root.borrow().node.activeProcessors.nonzeroBitCount }
+
+  /// Makes the calling processor run on the kernel's tables alone.
+  public static func deactivate() { ActiveSpace.activate(KernelSpace.root) }
+}

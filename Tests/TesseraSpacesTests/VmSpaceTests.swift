@@ -1,0 +1,73 @@
+import SimulatedMachine
+import Tessera
+import Testing
+
+extension OnSimulatedMachine {
+  @Suite("VmSpace") struct VmSpaceTests {
+    let machine: SimulatedMachine
+
+    init() throws {
+      machine = SimulatedMachine(frameCount: 256)
+      try machine.startKernelSpace()
+    }
+
+    private func pages(_ first: UInt64, _ count: UInt64) -> Range<VirtualAddress> {
+      VirtualAddress(first << 12)..<VirtualAddress((first + count) << 12)
+    }
+
+    @Test func `a mapped frame is found and stays in use until it is unmapped`() throws {
+      let used = FrameAllocator.statistics.usedFrameCount
+      do {
+        let space = try VmSpace()
+        var frame: Frame<PlainMemory>? = try Frame(allocating: PlainMemory())
+        let address = try #require(frame?.address)
+        do {
+          var cursor = try space.cursor(over: pages(5, 1))
+          try cursor.map(&frame, as: .userReadWrite)
+        }
+        #expect(frame == nil)
+        #expect(space.translate(VirtualAddress(0x5123))?.address == address + 0x123)
+        #expect(throws: FrameError.inUse) {
+          _ = try Frame(claiming: address, metadata: PlainMemory())
+        }
+        do {
+          var cursor = try space.cursor(over: pages(5, 1))
+          #expect(try cursor.unmap(4096) == 4096)
+        }
+        #expect(space.translate(VirtualAddress(0x5123)) == nil)
+        _ = try Frame(claiming: address, metadata: PlainMemory())
+      }
+      PageTableNodePool.drain()
+      #expect(FrameAllocator.statistics.usedFrameCount == used)
+      #expect(machine.violations == [])
+    }
+
+    @Test func `mapping over a mapping is refused, and the frame comes back`() throws {
+      let space = try VmSpace()
+      var first: Frame<PlainMemory>? = try Frame(allocating: PlainMemory())
+      var second: Frame<PlainMemory>? = try Frame(allocating: PlainMemory())
+      var cursor = try space.cursor(over: pages(5, 2))
+      try cursor.map(&first, as: .userReadWrite)
+      try cursor.jump(to: VirtualAddress(0x5000))
+      #expect(throws: MapError.alreadyMapped(VirtualAddress(0x5000))) {
+        try cursor.map(&second, as: .userReadWrite)
+      }
+      #expect(second != nil)
+      #expect(cursor.address == VirtualAddress(0x5000))
+    }
+
+    @Test func `a space gives back all it has when it goes`() throws {
+      PageTableNodePool.drain()
+      let used = FrameAllocator.statistics.usedFrameCount
+      do {
+        let space = try VmSpace()
+        var segment: Segment<PlainMemory>? = try Segment(allocating: 40) { _ in PlainMemory() }
+        var cursor = try space.cursor(over: pages(0x1f0, 40))
+        try cursor.map(&segment, as: .userReadWrite)
+      }
+      PageTableNodePool.drain()
+      #expect(FrameAllocator.statistics.usedFrameCount == used)
+      #expect(machine.violations == [])
+    }
+  }
+}
