@@ -5,10 +5,9 @@ extension PageTableEntry {
   package struct PropertyChange: Sendable {
     /// The bits that stay.
     private let kept: UInt64
-    /// What a present leaf gets by exclusive-or, with the address bits if it becomes absent.
+    /// What a present leaf then gets by exclusive-or: the new bits, and if it ceases to be present
+    /// those that invert its address.
     private let flipped: UInt64
-    /// What inverts the address of a leaf that was not present, in addition.
-    private static var inversion: UInt64 { PageTableEntry.addressMask }
 
     /// Gives leaves all of `property` but whether they are accessed and dirty.
     @inline(__always)
@@ -29,7 +28,7 @@ extension PageTableEntry {
       let bits = property.bits & changed
       flipped =
         (mode.hasNoExecute ? bits : bits & ~PageTableEntry.noExecute)
-        | (property.access == .none ? Self.inversion : 0)
+        | (property.access == .none ? PageTableEntry.addressMask : 0)
     }
 
     /// What a leaf that is present becomes.

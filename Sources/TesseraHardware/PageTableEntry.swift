@@ -81,7 +81,7 @@ extension PageTableEntry {
   /// The bits that say what may be done with a page.
   static var accessMask: UInt64 { present | writable | noExecute }
   /// PWT and PCD.
-  static var cacheMask: UInt64 { 0b11 << 3 }
+  package static var cacheMask: UInt64 { 0b11 << 3 }
   static var softwareMask: UInt64 { 0b11 << 52 }
   /// The bits of a leaf that are its property.
   static var propertyMask: UInt64 {
