@@ -48,6 +48,9 @@ let package = Package(
       name: "Scenarios", dependencies: ["TesseraFrames", "TesseraHardware"],
       path: "Tests/Scenarios", swiftSettings: strict),
     .testTarget(
+      name: "TesseraHardwareTests", dependencies: ["TesseraHardware", "SimulatedMachine"],
+      swiftSettings: forTests),
+    .testTarget(
       name: "TesseraFramesTests",
       dependencies: ["Tessera", "TesseraFrames", "SimulatedMachine", "Scenarios"],
       swiftSettings: forTests),

@@ -1,0 +1,169 @@
+import SimulatedMachine
+import TesseraHardware
+import Testing
+
+/// What only a wrong program does stops it with a sentence. Each test matches its own.
+@Suite("Traps of entries and levels") struct EntryTrapTests {
+  @Test func `a user's page made global traps`() async throws {
+    let result = await #expect(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) {
+      _ = PageProperty.userRead.with(isGlobal: true)
+    }
+    try expectPanic(in: result, "a user's page cannot be global")
+  }
+
+  @Test func `a global page made a user's traps`() async throws {
+    let result = await #expect(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) {
+      var property = PageProperty.kernelRead.with(isGlobal: true)
+      property.isUser = true
+    }
+    try expectPanic(in: result, "a user's page cannot be global")
+  }
+
+  @Test func `a number too great for the software bits traps`() async throws {
+    let result = await #expect(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) {
+      _ = PageProperty.kernelRead.with(software: 4)
+    }
+    try expectPanic(in: result, "a page has two software bits")
+  }
+
+  @Test func `a small page that is not aligned traps`() async throws {
+    let result = await #expect(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) {
+      _ = PageTableEntry.leaf(
+        at: PhysicalAddress(0x1800), property: .kernelRead, size: .fourKiB, isCounted: false)
+    }
+    try expectPanic(in: result, "a page is mapped to memory aligned to its size: 0x1800")
+  }
+
+  @Test func `a large page that is not aligned traps`() async throws {
+    let result = await #expect(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) {
+      _ = PageTableEntry.leaf(
+        at: PhysicalAddress(0x20_1000), property: .kernelRead, size: .twoMiB, isCounted: false)
+    }
+    try expectPanic(in: result, "a page is mapped to memory aligned to its size: 0x201000")
+  }
+
+  @Test func `a page beyond the processor's memory traps`() async throws {
+    let result = await #expect(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) {
+      _ = PageTableEntry.leaf(
+        at: PhysicalAddress(1 << 39), property: .kernelRead, size: .fourKiB, isCounted: false,
+        mode: PagingMode(physicalAddressWidth: 39))
+    }
+    try expectPanic(
+      in: result, "a page is mapped where the processor has no memory: 0x8000000000")
+  }
+
+  @Test func `a page of 1 GiB on a processor without traps`() async throws {
+    let result = await #expect(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) {
+      _ = PageTableEntry.leaf(
+        at: PhysicalAddress(0), property: .kernelRead, size: .oneGiB, isCounted: false,
+        mode: PagingMode(hasOneGiBPages: false))
+    }
+    try expectPanic(in: result, "the processor has no pages of 1 GiB")
+  }
+
+  @Test func `a table that is not aligned traps`() async throws {
+    let result = await #expect(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) {
+      _ = PageTableEntry.table(at: PhysicalAddress(0x1008))
+    }
+    try expectPanic(in: result, "a page table is aligned to its size: 0x1008")
+  }
+
+  @Test func `a table beyond the processor's memory traps`() async throws {
+    let result = await #expect(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) {
+      _ = PageTableEntry.table(
+        at: PhysicalAddress(1 << 36), mode: PagingMode(physicalAddressWidth: 36))
+    }
+    try expectPanic(
+      in: result, "a page table lies where the processor has no memory: 0x1000000000")
+  }
+
+  @Test func `a sixth level traps`() async throws {
+    let result = await #expect(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) {
+      _ = PagingLevel(6)
+    }
+    try expectPanic(in: result, "the levels of page tables are 1 to 5")
+  }
+
+  @Test func `a level of zero traps`() async throws {
+    let result = await #expect(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) {
+      _ = PagingLevel(0)
+    }
+    try expectPanic(in: result, "the levels of page tables are 1 to 5")
+  }
+
+  @Test func `going below the leaf tables traps`() async throws {
+    let result = await #expect(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) {
+      _ = PagingLevel.leafTable.below
+    }
+    try expectPanic(in: result, "there is no level below the leaf tables")
+  }
+
+  @Test func `going above the fifth level traps`() async throws {
+    let result = await #expect(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) {
+      _ = PagingLevel(5).above
+    }
+    try expectPanic(in: result, "there is no level above the fifth")
+  }
+
+  @Test func `a root at a third level traps`() async throws {
+    let result = await #expect(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) {
+      _ = PagingMode(rootLevel: PagingLevel(3))
+    }
+    try expectPanic(in: result, "the root of page tables is at level 4 or 5")
+  }
+
+  @Test func `physical addresses of 53 bits trap`() async throws {
+    let result = await #expect(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) {
+      _ = PagingMode(physicalAddressWidth: 53)
+    }
+    try expectPanic(in: result, "physical addresses have 32 to 52 bits")
+  }
+
+  @Test func `physical addresses of 31 bits trap`() async throws {
+    let result = await #expect(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) {
+      _ = PagingMode(physicalAddressWidth: 31)
+    }
+    try expectPanic(in: result, "physical addresses have 32 to 52 bits")
+  }
+
+  @Test func `a distance to an address further on traps`() async throws {
+    let result = await #expect(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) {
+      _ = VirtualAddress(0).byteCount(from: VirtualAddress(1))
+    }
+    try expectPanic(in: result, "a virtual range ends before it starts")
+  }
+}

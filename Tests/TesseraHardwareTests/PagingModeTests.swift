@@ -1,0 +1,68 @@
+import TesseraHardware
+import Testing
+
+@Suite("Paging mode") struct PagingModeTests {
+  @Test func `until one is installed the mode has four levels and everything`() {
+    let mode = PagingMode.current
+    #expect(mode.rootLevel == PagingLevel(4))
+    #expect(mode.virtualAddressWidth == 48)
+    #expect(mode.physicalAddressWidth == 52)
+    #expect(mode.physicalAddressLimit == .limit)
+    #expect(mode.hasOneGiBPages && mode.hasNoExecute && mode.hasGlobalPages)
+  }
+
+  @Test func `the bit in CR4 and not the feature decides about five levels`() {
+    let features = ProcessorFeatures()
+    for (register, levels) in [(0, 4), (1 << 12, 5), (~(1 << 12), 4), (~0, 5)] {
+      let mode = PagingMode(features, controlRegister4: UInt64(bitPattern: Int64(register)))
+      #expect(mode.rootLevel.number == levels)
+      #expect(mode.virtualAddressWidth == (levels == 4 ? 48 : 57))
+      #expect(mode.physicalAddressWidth == features.physicalAddressWidth)
+      #expect(mode.hasOneGiBPages == features.hasOneGiBPages)
+      #expect(mode.hasNoExecute == features.hasNoExecute)
+      #expect(mode.hasGlobalPages == features.hasGlobalPages)
+    }
+  }
+
+  @Test(arguments: Samples.widths)
+  func `a leaf may be wherever the processor has all of its bytes`(width: Int) {
+    let mode = PagingMode(physicalAddressWidth: width)
+    let end = (1 as UInt64) << UInt64(width)
+    #expect(mode.physicalAddressLimit == PhysicalAddress(end))
+    for size in Samples.sizes {
+      #expect(mode.allowsLeaf(at: PhysicalAddress(0), size: size))
+      #expect(mode.allowsLeaf(at: PhysicalAddress(end - size.byteCount), size: size))
+      #expect(!mode.allowsLeaf(at: PhysicalAddress(end), size: size))
+      for bit in 0..<size.shift {
+        #expect(!mode.allowsLeaf(at: PhysicalAddress(1 << bit), size: size))
+      }
+    }
+  }
+
+  @Test func `without pages of 1 GiB none is allowed`() {
+    let mode = PagingMode(hasOneGiBPages: false)
+    #expect(!mode.allowsLeaf(at: PhysicalAddress(0), size: .oneGiB))
+    #expect(mode.allowsLeaf(at: PhysicalAddress(0), size: .twoMiB))
+    #expect(mode.allowsLeaf(at: PhysicalAddress(0), size: .fourKiB))
+  }
+
+  @Test func `the mode that was installed is the current one`() async {
+    // In a process of its own, because other tests read the current mode.
+    await #expect(processExitsWith: .success) {
+      for levels in [5, 4] {
+        for flags in 0..<8 {
+          let mode = PagingMode(
+            rootLevel: PagingLevel(levels), physicalAddressWidth: 36 + flags,
+            hasOneGiBPages: flags & 1 != 0, hasNoExecute: flags & 2 != 0,
+            hasGlobalPages: flags & 4 != 0)
+          unsafe PagingMode.install(mode)
+          #expect(PagingMode.current == mode)
+          #expect(VirtualAddress(1 << 50).isCanonical == (levels == 5))
+          let leaf = PageTableEntry.leaf(
+            at: PhysicalAddress(0x1000), property: .kernelRead, size: .fourKiB, isCounted: false)
+          #expect(leaf.property(size: .fourKiB).access.allowsExecute == !mode.hasNoExecute)
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,115 @@
+import TesseraHardware
+import Testing
+
+/// The quick ways to make and change runs of leaves, against the slow ones.
+@Suite("Templates and changes") struct PropertyChangeTests {
+  private let modes = [
+    PagingMode(physicalAddressWidth: 46),
+    PagingMode(physicalAddressWidth: 46, hasNoExecute: false),
+  ]
+
+  private func leaf(
+    _ parts: PropertyParts, _ size: PageSize, _ mode: PagingMode, isCounted: Bool = true
+  ) -> PageTableEntry {
+    PageTableEntry.leaf(
+      at: Samples.addresses(size: size, width: 46)[1], property: parts.property, size: size,
+      isCounted: isCounted, mode: mode)
+  }
+
+  /// The properties that differ in more than whether they are accessed and dirty.
+  private let goals = PropertyParts.all.filter { !$0.isAccessed && !$0.isDirty }
+
+  @Test(arguments: Samples.sizes)
+  func `a template makes the leaves that are made one by one`(size: PageSize) {
+    var tally = Tally()
+    for mode in modes {
+      let addresses = Samples.addresses(size: size, width: 46)
+      for parts in PropertyParts.all {
+        for isCounted in [false, true] {
+          let template = PageTableEntry.Template(
+            parts.property, size: size, isCounted: isCounted, mode: mode)
+          for address in addresses {
+            let one = PageTableEntry.leaf(
+              at: address, property: parts.property, size: size, isCounted: isCounted, mode: mode)
+            tally.claim(template.entry(at: address) == one, "\(parts) at \(address)")
+          }
+        }
+      }
+    }
+    tally.expectAll(atLeast: 960 * 2 * 3 * 2)
+  }
+
+  @Test(arguments: Samples.sizes)
+  func `a change to a property leaves address, count, accessed and dirty bits`(size: PageSize) {
+    var tally = Tally()
+    for mode in modes {
+      let leaves = PropertyParts.all.map { leaf($0, size, mode, isCounted: $0.software & 1 == 0) }
+      for goal in goals {
+        let change = PageTableEntry.PropertyChange(to: goal.property, mode: mode)
+        for (parts, leaf) in zip(PropertyParts.all, leaves) {
+          var wanted = goal
+          wanted.isAccessed = parts.isAccessed
+          wanted.isDirty = parts.isDirty
+          let slow = self.leaf(wanted, size, mode, isCounted: leaf.isCounted)
+          tally.claim(change.applied(to: leaf) == slow, "\(parts) to \(goal)")
+          guard leaf.isPresent else { continue }
+          tally.claim(change.applied(toPresent: leaf) == slow, "present \(parts) to \(goal)")
+        }
+      }
+    }
+    tally.expectAll(atLeast: 2 * 960 * 240)
+  }
+
+  @Test(arguments: Samples.sizes)
+  func `a change of access leaves everything else`(size: PageSize) {
+    var tally = Tally()
+    for mode in modes {
+      for access in PropertyParts.accesses {
+        let change = PageTableEntry.PropertyChange(to: access, mode: mode)
+        for parts in PropertyParts.all {
+          let old = leaf(parts, size, mode)
+          var wanted = parts
+          wanted.access = access
+          let slow = leaf(wanted, size, mode)
+          tally.claim(change.applied(to: old) == slow, "\(parts) to \(access)")
+          guard old.isPresent else { continue }
+          tally.claim(change.applied(toPresent: old) == slow, "present \(parts) to \(access)")
+        }
+      }
+    }
+    tally.expectAll(atLeast: 2 * 960 * 5)
+  }
+
+  @Test(arguments: Samples.sizes)
+  func `a leaf with a property replaced is the leaf made with it`(size: PageSize) {
+    var tally = Tally()
+    for mode in modes {
+      for parts in PropertyParts.all {
+        for access in PropertyParts.accesses {
+          var wanted = parts
+          wanted.access = access
+          wanted.isDirty.toggle()
+          let replaced = leaf(parts, size, mode)
+            .replacingProperty(wanted.property, size: size, mode: mode)
+          tally.claim(replaced == leaf(wanted, size, mode), "\(parts) to \(wanted)")
+        }
+      }
+    }
+    tally.expectAll(atLeast: 2 * 960 * 5)
+  }
+
+  @Test func `access that is taken away and given back leaves no trace`() {
+    let mode = PagingMode(physicalAddressWidth: 39)
+    let away = PageTableEntry.PropertyChange(to: PageAccess.none, mode: mode)
+    let back = PageTableEntry.PropertyChange(to: PageAccess.readWrite, mode: mode)
+    var parts = PropertyParts.all.first { $0.access == .readWrite && $0.isUser }!
+    parts.isDirty = true
+    let leaf = PageTableEntry.leaf(
+      at: PhysicalAddress(0x7f_c000_0000), property: parts.property, size: .oneGiB,
+      isCounted: true, mode: mode)
+    let without = away.applied(toPresent: leaf)
+    #expect(!without.isPresent && without.isLeaf && without.isCounted)
+    #expect(without.property(size: .oneGiB).isDirty)
+    #expect(back.applied(to: without) == leaf)
+  }
+}

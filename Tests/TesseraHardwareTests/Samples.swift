@@ -1,0 +1,33 @@
+import TesseraHardware
+
+/// Values that the tests of entries share.
+enum Samples {
+  static let sizes: [PageSize] = [.fourKiB, .twoMiB, .oneGiB]
+
+  /// Every width that processors have, and the least that a hypervisor may give.
+  static let widths = [32] + Array(36...52)
+
+  static let levels = (1...5).map { PagingLevel($0) }
+
+  /// The lowest address for a page of `size`, the highest below 2^`width`, and one between.
+  static func addresses(size: PageSize, width: Int) -> [PhysicalAddress] {
+    let limit = (1 as UInt64) << UInt64(width)
+    let highest = limit - size.byteCount
+    let mixed = 0x000a_5a5a_5a5a_5000 & (limit - 1) & ~(size.byteCount - 1)
+    return [0, mixed, highest].map { PhysicalAddress($0) }
+  }
+
+  /// Both numbers of levels, with `width`, with and without no-execute.
+  static func modes(width: Int) -> [PagingMode] {
+    [4, 5].flatMap { root in
+      [true, false].map { noExecute in
+        PagingMode(
+          rootLevel: PagingLevel(root), physicalAddressWidth: width, hasNoExecute: noExecute)
+      }
+    }
+  }
+
+  static func hexadecimal(_ entry: PageTableEntry) -> String {
+    "0x" + String(entry.rawValue, radix: 16)
+  }
+}
