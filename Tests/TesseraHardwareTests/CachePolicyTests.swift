@@ -32,7 +32,7 @@ import Testing
       for size in Samples.sizes {
         let leaf = PageTableEntry.leaf(
           at: PhysicalAddress(0), property: .kernelRead.with(cachePolicy: policy), size: size,
-          isCounted: false)
+          isCounted: false, mode: Samples.mode)
         let format = ManualFormat(ManualFormat.kind(of: size), width: 52, nxe: true)
         let index =
           (format.has(.attribute, in: leaf) ? 4 : 0) + (format.has(.cacheDisable, in: leaf) ? 2 : 0)

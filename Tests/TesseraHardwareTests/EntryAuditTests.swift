@@ -21,7 +21,7 @@ import Testing
   @Test(arguments: 36...51)
   func `each address bit above the width is found`(width: Int) {
     let mode = PagingMode(physicalAddressWidth: width)
-    let table = PageTableEntry.table(at: PhysicalAddress(0x1000))
+    let table = PageTableEntry.table(at: PhysicalAddress(0x1000), mode: mode)
     for bit in width..<52 {
       for size in Samples.sizes {
         let level = PagingLevel(leafOf: size).number
@@ -42,7 +42,7 @@ import Testing
   }
 
   @Test func `a large page where there is none is found`() {
-    let table = PageTableEntry.table(at: PhysicalAddress(0x4000_0000))
+    let table = PageTableEntry.table(at: PhysicalAddress(0x4000_0000), mode: mode)
     #expect(isBad(table, flipping: 7, at: 4))
     #expect(isBad(table, flipping: 7, at: 5))
     #expect(!isBad(table, flipping: 7, at: 3))
@@ -69,7 +69,7 @@ import Testing
       #expect(careless.isLeaf)
     }
     for level in Samples.levels {
-      let table = PageTableEntry.table(at: PhysicalAddress(0x1000))
+      let table = PageTableEntry.table(at: PhysicalAddress(0x1000), mode: mode)
       let careless = PageTableEntry(rawValue: table.rawValue & ~PageTableEntry.present)
       #expect(careless.violatesReservedBits(at: level, mode: mode))
       #expect(PageTableEntry(rawValue: 0x1000).violatesReservedBits(at: level, mode: mode))
@@ -89,7 +89,7 @@ import Testing
   }
 
   @Test func `marks that are missing or misplaced are found`() {
-    let table = PageTableEntry.table(at: PhysicalAddress(0x1000))
+    let table = PageTableEntry.table(at: PhysicalAddress(0x1000), mode: mode)
     func spoiled(_ entry: PageTableEntry, _ mask: UInt64, at level: Int) -> Bool {
       PageTableEntry(rawValue: entry.rawValue ^ mask).violatesMarks(at: PagingLevel(level))
     }

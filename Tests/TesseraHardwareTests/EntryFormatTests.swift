@@ -7,14 +7,15 @@ import Testing
   private func seeds(level: PagingLevel) -> [PageTableEntry] {
     var seeds = [
       PageTableEntry.absent, .status(0), .status(0xffff_ffff),
-      .table(at: PhysicalAddress(0x1000)),
-      .table(at: PhysicalAddress(0xffff_f000), isUser: true),
+      .table(at: PhysicalAddress(0x1000), mode: Samples.mode),
+      .table(at: PhysicalAddress(0xffff_f000), isUser: true, mode: Samples.mode),
     ]
     guard let size = level.pageSize else { return seeds }
     for parts in PropertyParts.all where !parts.isAccessed && parts.software == 2 {
       seeds.append(
         .leaf(
-          at: PhysicalAddress(0x4000_0000), property: parts.property, size: size, isCounted: true))
+          at: PhysicalAddress(0x4000_0000), property: parts.property, size: size, isCounted: true,
+          mode: Samples.mode))
     }
     return seeds
   }
@@ -89,7 +90,7 @@ import Testing
     #expect(!entry.isLarge(at: PagingLevel(4)))
     #expect(!entry.isLarge(at: PagingLevel(5)))
     #expect(entry.leafAddress(size: .fourKiB) == PhysicalAddress(0x1000))
-    #expect(!entry.violatesReservedBits(at: .leafTable))
+    #expect(!entry.violatesReservedBits(at: .leafTable, mode: Samples.mode))
   }
 
   @Test func `the PAT bit of a large page is no part of its address`() {
@@ -97,7 +98,8 @@ import Testing
       let rawValue = 0x8000_0000 | PageTableEntry.present | PageTableEntry.largePage | 1 << 12
       let entry = PageTableEntry(rawValue: rawValue)
       #expect(entry.leafAddress(size: size) == PhysicalAddress(0x8000_0000))
-      #expect(!entry.violatesReservedBits(at: PagingLevel(leafOf: size)))
+      let level = PagingLevel(leafOf: size)
+      #expect(!entry.violatesReservedBits(at: level, mode: Samples.mode))
     }
   }
 

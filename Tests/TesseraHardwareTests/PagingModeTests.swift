@@ -2,13 +2,20 @@ import TesseraHardware
 import Testing
 
 @Suite("Paging mode") struct PagingModeTests {
-  @Test func `until one is installed the mode has four levels and everything`() {
-    let mode = PagingMode.current
-    #expect(mode.rootLevel == PagingLevel(4))
-    #expect(mode.virtualAddressWidth == 48)
-    #expect(mode.physicalAddressWidth == 52)
-    #expect(mode.physicalAddressLimit == .limit)
-    #expect(mode.hasOneGiBPages && mode.hasNoExecute && mode.hasGlobalPages)
+  // Tests of the current mode run in processes of their own: it is that of a whole process.
+
+  @Test func `until one is installed the mode has four levels and everything`() async {
+    await #expect(processExitsWith: .success) {
+      let mode = PagingMode.current
+      #expect(mode == PagingMode())
+      #expect(mode.rootLevel == PagingLevel(4))
+      #expect(mode.virtualAddressWidth == 48)
+      #expect(mode.physicalAddressWidth == 52)
+      #expect(mode.physicalAddressLimit == .limit)
+      #expect(mode.hasOneGiBPages && mode.hasNoExecute && mode.hasGlobalPages)
+      #expect(VirtualAddress(0x0000_7fff_ffff_ffff).isCanonical)
+      #expect(!VirtualAddress(0x0000_8000_0000_0000).isCanonical)
+    }
   }
 
   @Test func `the bit in CR4 and not the feature decides about five levels`() {
@@ -47,7 +54,6 @@ import Testing
   }
 
   @Test func `the mode that was installed is the current one`() async {
-    // In a process of its own, because other tests read the current mode.
     await #expect(processExitsWith: .success) {
       for levels in [5, 4] {
         for flags in 0..<8 {

@@ -7,6 +7,10 @@ enum Samples {
   /// Every width that processors have, and the least that a hypervisor may give.
   static let widths = [32] + Array(36...52)
 
+  /// A processor that has everything. Tests name the mode: the current one is the whole process's,
+  /// and tests of other suites that run at the same time may install another.
+  static let mode = PagingMode()
+
   static let levels = (1...5).map { PagingLevel($0) }
 
   /// The lowest address for a page of `size`, the highest below 2^`width`, and one between.

@@ -50,11 +50,6 @@ import Testing
     for address in bad { #expect(!VirtualAddress(address).isCanonical(in: mode)) }
   }
 
-  @Test func `four levels are the rule until a mode is installed`() {
-    #expect(VirtualAddress(0x0000_7fff_ffff_ffff).isCanonical)
-    #expect(!VirtualAddress(0x0000_8000_0000_0000).isCanonical)
-  }
-
   @Test(arguments: [4, 5])
   func `indices and offset make up the address`(levels: Int) {
     var tally = Tally()
