@@ -31,6 +31,7 @@ void limit_frame_alloc(size_t count);
 void limit_frame_alloc_zeroed(size_t count);
 void limit_share_drop(size_t count);
 void limit_frame_free(size_t count);
+void limit_frame_free_scattered(size_t count);
 void limit_unique_free(size_t count);
 void limit_segment16_alloc(size_t count);
 void limit_segment16_free(size_t count);

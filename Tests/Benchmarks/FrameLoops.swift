@@ -8,7 +8,14 @@ internal import TesseraHardware
 private typealias FrameLoops = Frame<PlainMemory>
 
 @c(benchmark_frame_alloc) @inline(never)
-public func allocateFrames(_ count: Int) {
+public func allocateFrames(_ count: Int) { allocateAnyFrames(count) }
+
+/// The same where it is not what is measured.
+@c(benchmark_setup_frame_alloc) @inline(never)
+public func allocateUncountedFrames(_ count: Int) { allocateAnyFrames(count) }
+
+@inline(__always)
+private func allocateAnyFrames(_ count: Int) {
   // SAFETY: the places hold nothing.
   let places = unsafe Handles.places(of: FrameLoops.self)
   do throws(FrameError) {
@@ -50,6 +57,16 @@ public func freeFrames(_ count: Int) {
   // SAFETY: `allocateFrames` put `count` handles there.
   let places = unsafe Handles.places(of: FrameLoops.self)
   for index in 0..<count { unsafe (places + index).deinitialize(count: 1) }
+}
+
+/// Frees in an order in which hardly two neighbours follow each other. `count` is a power of two.
+@c(benchmark_frame_free_scattered) @inline(never)
+public func freeScatteredFrames(_ count: Int) {
+  // SAFETY: `allocateFrames` put `count` handles there, and an odd stride meets each of them once.
+  let places = unsafe Handles.places(of: FrameLoops.self)
+  for index in 0..<count {
+    unsafe (places + (index &* 5003) & (count &- 1)).deinitialize(count: 1)
+  }
 }
 
 @c(benchmark_unique_alloc) @inline(never)

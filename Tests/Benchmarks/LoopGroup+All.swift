@@ -4,6 +4,7 @@ extension LoopGroup {
   /// Calls `body` with each group, in the order of the report.
   static func visitAll(_ body: (LoopGroup) -> Void) {
     body(frames)
+    body(scatteredFrames)
     body(zeroedFrames)
     body(uniqueFrames)
     body(bareFrames)
@@ -19,6 +20,15 @@ extension LoopGroup {
         name: "share_drop", loop: shareAndDropFrames, limit: limit_share_drop),
       release: ComparedLoop(
         name: "frame_free", loop: freeFrames, limit: limit_frame_free))
+  }
+
+  /// Allocating them is as for the others.
+  private static var scatteredFrames: LoopGroup {
+    LoopGroup(
+      allocation: ComparedLoop(name: "", loop: allocateUncountedFrames, limit: limit_frame_alloc),
+      release: ComparedLoop(
+        name: "frame_free_scattered", loop: freeScatteredFrames,
+        limit: limit_frame_free_scattered))
   }
 
   /// Freeing them is as for frames that hold anything.

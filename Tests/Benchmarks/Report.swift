@@ -23,6 +23,7 @@ struct Report: TextSink {
 
   /// "operations NAME OPERATIONS".
   static func write(_ name: StaticString, operations: Int) {
+    guard name.utf8CodeUnitCount > 0 else { return }
     var report = Report()
     report.write("operations ")
     report.write(name)

@@ -102,6 +102,18 @@ NOT_INLINE void limit_frame_free(size_t count) {
   free_end = next;
 }
 
+// In the order of the library's loop. `count` is a power of two.
+NOT_INLINE void limit_frame_free_scattered(size_t count) {
+  struct slot **next = free_end;
+  for (size_t i = 0; i < count; i++) {
+    struct slot *slot = held[i * 5003 & (count - 1)];
+    if (!is_last_release(slot)) continue;
+    make_free(slot);
+    *next++ = slot;
+  }
+  free_end = next;
+}
+
 NOT_INLINE void limit_unique_free(size_t count) {
   struct slot **next = free_end;
   for (size_t i = 0; i < count; i++) {

@@ -56,6 +56,8 @@ extension FrameAllocator {
 
 extension FrameAllocatorState {
   fileprivate mutating func freeRun(_ frames: FrameNeighbours) {
-    freeRun(FrameTable.number(of: frames.first), frameCount: frames.count)
+    let first = FrameTable.number(of: frames.first)
+    guard frames.count > 1 else { return freeBlock(first, order: 0) }
+    freeRun(first, frameCount: frames.count)
   }
 }

@@ -42,11 +42,13 @@ extension FrameZone {
   mutating func free(_ number: UInt64, order: Int) {
     var number = number
     var order = order
-    freeFrameCount += 1 << UInt64(order)
+    // Frame numbers have 40 bits and an order is below 31, so nothing here can wrap.
+    freeFrameCount += 1 &<< UInt64(order)
+    let limit = min(end, FrameTable.frameCount)
     while order < Self.orderCount - 1 {
-      let size: UInt64 = 1 << UInt64(order)
+      let size: UInt64 = 1 &<< UInt64(order)
       let buddy = number ^ size
-      guard buddy >= start, buddy + size <= min(end, FrameTable.frameCount) else { break }
+      guard buddy >= start, buddy &+ size <= limit else { break }
       let slot = FrameTable.slot(number: buddy)
       guard slot.kind == .freeBlock(order: order) else { break }
       unlink(slot, order: order)
