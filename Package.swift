@@ -51,6 +51,9 @@ let package = Package(
       name: "TesseraHardwareTests", dependencies: ["TesseraHardware", "SimulatedMachine"],
       swiftSettings: forTests),
     .testTarget(
+      name: "SimulatedMachineTests",
+      dependencies: ["CTessera", "SimulatedMachine", "TesseraHardware"], swiftSettings: forTests),
+    .testTarget(
       name: "TesseraFramesTests",
       dependencies: ["Tessera", "TesseraFrames", "SimulatedMachine", "Scenarios"],
       swiftSettings: forTests),

@@ -15,6 +15,7 @@ public final class SimulatedMachine {
   /// What became of the frames, if the machine was booted on a memory map.
   public private(set) var totals = FrameTotals()
   private let arena: Arena
+  private var attachedMMU: SimulatedMMU?
 
   /// A machine with `frameCount` frames, of which the first `keptBack` are nobody's and the
   /// allocator has the rest.
@@ -27,6 +28,7 @@ public final class SimulatedMachine {
     let stateByteCount = Int(FrameAllocator.stateByteCount(processorCount: processorCount))
     arena = Arena(
       memoryByteCount: frameCount * 4096, recordByteCount: slotByteCount + stateByteCount)
+    simulated_reset_registers()
     becomeProcessor(0)
     unsafe FrameTable.install(arena.records, frameCount: UInt64(frameCount))
     unsafe FrameAllocator.start(
@@ -45,6 +47,7 @@ public final class SimulatedMachine {
     let map = unsafe MemoryMap(MemoryRegionList(UnsafeBufferPointer(list)))
     frameCount = Int(map.endOfMemory.frameNumber)
     arena = Arena(memoryByteCount: frameCount * 4096, recordByteCount: 64)
+    simulated_reset_registers()
     becomeProcessor(0)
     totals = try Tessera.start(
       on: map, early: EarlyAllocator(map), processorCount: processorCount)
@@ -67,6 +70,28 @@ extension SimulatedMachine {
     unsafe Processor.loadRootRegister(root.rawValue)
     try KernelSpace.start()
     FrameAllocator.free(root)
+  }
+
+  /// How the processors translate addresses, and what their caches may hold.
+  ///
+  /// Looks on from the first time it is asked for, before or after the first tables are made.
+  public var mmu: SimulatedMMU {
+    if let attachedMMU { return attachedMMU }
+    let mmu = SimulatedMMU(frameCount: frameCount, processorCount: processorCount)
+    attachedMMU = mmu
+    return mmu
+  }
+
+  /// Makes CPUID of the machines that are made from now on say that physical addresses have so many
+  /// bits and that tables have five levels or four. Registers are as after a start.
+  public static func setFeatures(
+    physicalAddressWidth: Int = 40, hasFiveLevels: Bool = false, hasOneGiBPages: Bool = true
+  ) {
+    simulated_set_features(
+      simulated_features(
+        physical_address_width: UInt32(physicalAddressWidth), has_five_levels: hasFiveLevels,
+        has_one_gib_pages: hasOneGiBPages))
+    simulated_reset_registers()
   }
 
   /// Makes the calling thread processor `number` of the machine, from its next operation on.
@@ -115,6 +140,7 @@ extension SimulatedMachine {
     if !simulated_current_processor().pointee.interrupts_enabled {
       found.append("interrupts are on while nothing happens")
     }
+    found += attachedMMU?.violations ?? []
     return found
   }
 }

@@ -1,0 +1,98 @@
+import CTessera
+
+// A processor uses addresses.
+
+extension SimulatedMMU {
+  /// Reads a value at `address`, as processor `number` or the calling one.
+  public func read<Value: BitwiseCopyable>(
+    _ type: Value.Type, at address: UInt64, as privilege: Privilege = .user, on number: Int? = nil
+  ) throws(PageFault) -> Value {
+    let byteCount = MemoryLayout<Value>.size
+    let buffer = UnsafeMutableRawPointer.allocate(
+      byteCount: byteCount, alignment: MemoryLayout<Value>.alignment)
+    defer { buffer.deallocate() }
+    try forEachPiece(address, byteCount, .read, privilege, number) { place, offset, length in
+      (buffer + offset).copyMemory(from: place, byteCount: length)
+    }
+    return buffer.loadUnaligned(as: Value.self)
+  }
+
+  /// Writes `value` at `address`. Nothing is written if a byte of it cannot be.
+  public func write<Value: BitwiseCopyable>(
+    _ value: Value, at address: UInt64, as privilege: Privilege = .user, on number: Int? = nil
+  ) throws(PageFault) {
+    let byteCount = MemoryLayout<Value>.size
+    let buffer = UnsafeMutableRawPointer.allocate(
+      byteCount: byteCount, alignment: MemoryLayout<Value>.alignment)
+    defer { buffer.deallocate() }
+    buffer.storeBytes(of: value, as: Value.self)
+    try forEachPiece(address, byteCount, .write, privilege, number) { place, offset, length in
+      place.copyMemory(from: buffer + offset, byteCount: length)
+    }
+  }
+
+  /// Fetches a byte of an instruction at `address`.
+  @discardableResult
+  public func fetch(
+    at address: UInt64, as privilege: Privilege = .user, on number: Int? = nil
+  ) throws(PageFault) -> UInt8 {
+    var byte: UInt8 = 0
+    try forEachPiece(address, 1, .fetch, privilege, number) { place, _, _ in
+      byte = place.load(as: UInt8.self)
+    }
+    return byte
+  }
+
+  /// Runs `body` on what lies in one page each, after all of it was found accessible.
+  private func forEachPiece(
+    _ address: UInt64, _ byteCount: Int, _ kind: AccessKind, _ privilege: Privilege,
+    _ number: Int?, _ body: (UnsafeMutableRawPointer, _ offset: Int, _ length: Int) -> Void
+  ) throws(PageFault) {
+    precondition(byteCount <= 4096, "a value lies in two pages at most")
+    let access = Access(kind: kind, privilege: privilege, processor: number ?? currentProcessor)
+    let firstLength = min(byteCount, 4096 - Int(address & 4095))
+    let (next, isPastTheEnd) = address.addingReportingOverflow(UInt64(firstLength))
+    if isPastTheEnd && firstLength < byteCount { throw .generalProtection(address: address) }
+    try locked { (cache, counters) throws(PageFault) in
+      let first = try cache.use(address, access, &counters)
+      let second = firstLength < byteCount ? try cache.use(next, access, &counters) : 0
+      body(memory.base + Int(first), 0, firstLength)
+      if firstLength < byteCount {
+        body(memory.base + Int(second), firstLength, byteCount - firstLength)
+      }
+    }
+  }
+}
+
+extension SimulatedMMU {
+  /// What the tables in memory say about `address`, for an access as processor `number` or the
+  /// calling one. Changes nothing, and looks at no cache.
+  public func translate(
+    _ address: UInt64, for kind: AccessKind = .read, as privilege: Privilege = .user,
+    on number: Int? = nil
+  ) throws(PageFault) -> SimulatedTranslation {
+    let access = Access(kind: kind, privilege: privilege, processor: number ?? currentProcessor)
+    return try locked { (cache, _) throws(PageFault) in
+      try cache.permittedTranslation(of: address, access).page
+    }
+  }
+
+  /// What the tables below `root` say about `address`, whoever asks; nil if nothing is mapped, or
+  /// the entry has a reserved bit.
+  ///
+  /// `root` need not be active. The registers are those of processor `number`.
+  public func translation(
+    of address: UInt64, root: UInt64, on number: Int = 0
+  ) -> SimulatedTranslation? {
+    locked { cache, _ in
+      var registers = cache.processors[number].registers
+      registers.cr3 = root
+      guard registers.isCanonical(address) else { return nil }
+      let walk = TableWalk(memory: memory, registers: registers)
+      if case .page(let page, _, _) = walk.translate(address) { return page }
+      return nil
+    }
+  }
+
+  private var currentProcessor: Int { Int(simulated_current_processor().pointee.number) }
+}

@@ -1,0 +1,140 @@
+/// The translations that one processor may hold. Several for one page, if that changed.
+struct TranslationSet {
+  private struct Node {
+    var translation: SimulatedTranslation
+    /// Counts up over the whole machine; a lower one came earlier.
+    var age: UInt64
+    /// The next younger one of the same page, or -1.
+    var next: Int
+  }
+
+  /// The oldest translation of each page, by the page's address plus its level.
+  private var heads: [UInt64: Int] = [:]
+  private var nodes: [Node] = []
+  private var firstUnused = -1
+
+  /// Puts `translation` in. Returns false if it was there but for its accessed and dirty bits,
+  /// which are now set if they were set in either.
+  mutating func insert(_ translation: SimulatedTranslation, age: UInt64) -> Bool {
+    let key = Self.key(translation.virtualAddress, level: translation.level)
+    var last = -1
+    var index = heads[key] ?? -1
+    while index >= 0 {
+      if nodes[index].translation.isSame(as: translation) {
+        if translation.isAccessed { nodes[index].translation.isAccessed = true }
+        if translation.isDirty { nodes[index].translation.isDirty = true }
+        return false
+      }
+      last = index
+      index = nodes[index].next
+    }
+    let new = makeNode(Node(translation: translation, age: age, next: -1))
+    if last >= 0 { nodes[last].next = new } else { heads[key] = new }
+    return true
+  }
+
+  /// Takes out every translation, of whatever size, of the page that holds `address`.
+  mutating func remove(covering address: UInt64, _ removed: (SimulatedTranslation) -> Void) {
+    for level in 1...3 {
+      guard var index = heads.removeValue(forKey: Self.key(address, level: level)) else { continue }
+      while index >= 0 {
+        removed(nodes[index].translation)
+        let next = nodes[index].next
+        discardNode(index)
+        index = next
+      }
+    }
+  }
+
+  /// Takes out what `update` returns nil for, and changes the others into what it returns: the same
+  /// with other accessed and dirty bits.
+  mutating func update(
+    _ update: (SimulatedTranslation) -> SimulatedTranslation?,
+    removed: (SimulatedTranslation) -> Void
+  ) {
+    let kept = sortedByAge
+    heads.removeAll(keepingCapacity: true)
+    nodes.removeAll(keepingCapacity: true)
+    firstUnused = -1
+    for node in kept {
+      if let translation = update(node.translation) {
+        _ = insert(translation, age: node.age)
+      } else {
+        removed(node.translation)
+      }
+    }
+  }
+
+  /// All translations of the page that holds `address`, the oldest first.
+  func covering(_ address: UInt64) -> [SimulatedTranslation] {
+    var found: [Node] = []
+    for level in 1...3 {
+      var index = heads[Self.key(address, level: level)] ?? -1
+      while index >= 0 {
+        found.append(nodes[index])
+        index = nodes[index].next
+      }
+    }
+    return found.sorted { $0.age < $1.age }.map(\.translation)
+  }
+
+  /// Whether there is a translation of a page of `level` that holds `address`.
+  func contains(_ address: UInt64, level: Int) -> Bool {
+    heads[Self.key(address, level: level)] != nil
+  }
+
+  /// Whether `translation` is there, whatever its accessed and dirty bits are.
+  func contains(_ translation: SimulatedTranslation) -> Bool {
+    var index = heads[Self.key(translation.virtualAddress, level: translation.level)] ?? -1
+    while index >= 0 {
+      if nodes[index].translation.isSame(as: translation) { return true }
+      index = nodes[index].next
+    }
+    return false
+  }
+
+  /// All of them, ordered by address.
+  var all: [SimulatedTranslation] {
+    sortedByAge.map(\.translation).sorted { $0.virtualAddress < $1.virtualAddress }
+  }
+
+  func forEach(_ body: (SimulatedTranslation) -> Void) {
+    for var index in heads.values {
+      while index >= 0 {
+        body(nodes[index].translation)
+        index = nodes[index].next
+      }
+    }
+  }
+
+  private var sortedByAge: [Node] {
+    var result: [Node] = []
+    for var index in heads.values {
+      while index >= 0 {
+        result.append(nodes[index])
+        index = nodes[index].next
+      }
+    }
+    return result.sorted { $0.age < $1.age }
+  }
+
+  private static func key(_ address: UInt64, level: Int) -> UInt64 {
+    address & ~(RawEntry.byteCount(level: level) - 1) | UInt64(level)
+  }
+
+  private mutating func makeNode(_ node: Node) -> Int {
+    guard firstUnused >= 0 else {
+      nodes.append(node)
+      return nodes.count - 1
+    }
+    let index = firstUnused
+    firstUnused = nodes[index].next
+    nodes[index] = node
+    return index
+  }
+
+  private mutating func discardNode(_ index: Int) {
+    nodes[index].next = firstUnused
+    firstUnused = index
+  }
+}

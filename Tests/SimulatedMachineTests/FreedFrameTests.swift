@@ -1,0 +1,93 @@
+import CTessera
+import SimulatedMachine
+import Testing
+
+private typealias Tables = HandMadeTables
+
+extension OnSimulatedMachine {
+  @Suite("A freed frame") struct FreedFrameTests {
+    @Test(arguments: [false, true])
+    func `that a processor may still reach is reported`(isFlushed: Bool) {
+      let tables = HandMadeTables(processorCount: 2)
+      tables.map(0, to: 8)
+      tables.unmap(0)
+      tables.invalidate(0, on: 0)
+      if isFlushed { tables.invalidate(0, on: 1) }
+      tables.free(8)
+      let found = tables.mmu.takeViolations()
+      #expect(found.count == (isFlushed ? 0 : 1))
+      #expect(found.allSatisfy { $0.contains("0x8000 was freed while processor 1 may cache") })
+    }
+
+    @Test func `that is mapped is reported, and its neighbour is not`() {
+      let tables = HandMadeTables()
+      tables.map(0, to: 9)
+      tables.free(8)
+      tables.free(10)
+      #expect(tables.mmu.takeViolations() == [])
+      tables.free(8, count: 3)
+      #expect(tables.mmu.takeViolations().count == 1)
+      #expect(tables.machine.violations == [])
+    }
+
+    @Test func `in the middle of a big page is reported`() {
+      let tables = HandMadeTables()
+      tables.set(Tables.open | Tables.big | 512 << 12, 3, of: Tables.middle)
+      tables.free(511)
+      tables.free(1024)
+      #expect(tables.mmu.takeViolations() == [])
+      tables.free(600)
+      #expect(tables.mmu.takeViolations().count == 1)
+    }
+
+    @Test(arguments: [false, true])
+    func `that was a table is reported while a processor may walk it`(isFlushed: Bool) {
+      let tables = HandMadeTables()
+      tables.set(0, 3, of: Tables.middle)
+      // Any page will do: what is held of tables goes as a whole.
+      if isFlushed { tables.invalidate(9) }
+      tables.free(Tables.leaf)
+      let found = tables.mmu.takeViolations()
+      #expect(found.count == (isFlushed ? 0 : 1))
+      #expect(found.allSatisfy { $0.contains("as the table of level 1") })
+    }
+
+    @Test(arguments: [false, true])
+    func `that was a root is reported while a processor runs on it`(isLeft: Bool) {
+      let tables = HandMadeTables()
+      if isLeft { hw_write_cr3(5 << 12) }
+      tables.free(Tables.root)
+      let found = tables.mmu.takeViolations()
+      #expect(found.count == (isLeft ? 0 : 1))
+      #expect(found.allSatisfy { $0.contains("is the root of processor 0") })
+    }
+
+    @Test(arguments: [false, true])
+    func `may be mapped where mappings are permanent`(isPermanent: Bool) {
+      let tables = HandMadeTables()
+      tables.map(0, to: 8)
+      if isPermanent {
+        tables.mmu.options.permanentRanges = [Tables.page(0)..<Tables.page(1)]
+      }
+      tables.free(8)
+      #expect(tables.mmu.takeViolations().count == (isPermanent ? 0 : 1))
+      tables.map(1, to: 8)
+      tables.free(8)
+      #expect(tables.mmu.takeViolations().count == (isPermanent ? 1 : 2))
+      tables.unmap(1)
+      tables.invalidate(1)
+      tables.unmap(0)
+      tables.invalidate(0)
+      tables.mmu.options.permanentRanges = []
+      tables.free(8)
+      #expect(tables.mmu.takeViolations() == [])
+    }
+
+    @Test func `shows among the machine's violations`() {
+      let tables = HandMadeTables()
+      tables.map(0, to: 8)
+      tables.free(8)
+      #expect(tables.machine.violations.count == 1)
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import CTessera
+import SimulatedMachine
+import TesseraHardware
+
+/// Page tables that are written word by word, on a machine of 8 MiB, without any of the library's
+/// knowledge of them.
+///
+/// Frames are named by number: the root is in frame 1, and one chain of tables leads from it through
+/// frames 2 and 3 to the table of level 1 in frame 4. Each frame from 8 on holds its own number in
+/// each of its words.
+struct HandMadeTables {
+  let machine: SimulatedMachine
+  var mmu: SimulatedMMU { machine.mmu }
+
+  static let present: UInt64 = 1
+  static let writable: UInt64 = 2
+  static let user: UInt64 = 4
+  static let accessed: UInt64 = 0x20
+  static let dirty: UInt64 = 0x40
+  static let big: UInt64 = 0x80
+  static let global: UInt64 = 0x100
+  static let noExecute: UInt64 = 1 << 63
+  /// Present, and permits everything.
+  static let open: UInt64 = 7
+
+  /// What the table in frame 4 translates begins here: index 1 of the root, 2 and 3 below.
+  static let start: UInt64 = 1 << 39 | 2 << 30 | 3 << 21
+  static let root = 1
+  static let middle = 3
+  static let leaf = 4
+
+  /// With tables down to the one in frame 4, which is empty, and each processor running on them.
+  init(processorCount: Int = 1, levelCount: Int = 4) {
+    machine = SimulatedMachine(frameCount: 2048, keptBack: 2048, processorCount: processorCount)
+    for frame in 0..<8 { fill(frame, with: 0) }
+    for frame in 8..<2048 { fill(frame, with: UInt64(frame)) }
+    _ = mmu
+    set(Self.open | 2 << 12, 1, of: 1)
+    set(Self.open | 3 << 12, 2, of: 2)
+    set(Self.open | 4 << 12, 3, of: 3)
+    for number in 0..<processorCount { run(number) { hw_write_cr3(1 << 12) } }
+  }
+
+  /// The address of page `index` of those that frame 4 translates.
+  static func page(_ index: Int) -> UInt64 { start + UInt64(index) * 4096 }
+
+  func fill(_ frame: Int, with word: UInt64) {
+    let words = pointer(frame)
+    for index in 0..<512 { words[index] = word }
+  }
+
+  /// Stores `word` in a table and tells the machine, as the library does; or not.
+  func set(_ word: UInt64, _ index: Int, of frame: Int, isAnnounced: Bool = true) {
+    let old = pointer(frame)[index]
+    pointer(frame)[index] = word
+    if isAnnounced { hw_note_entry_write(UInt64(frame) << 12 + UInt64(index) * 8, old, word) }
+  }
+
+  /// Maps page `index` to a frame, for everybody unless said otherwise.
+  func map(_ index: Int, to frame: Int, _ bits: UInt64 = open) {
+    set(bits | UInt64(frame) << 12, index, of: Self.leaf)
+  }
+
+  func unmap(_ index: Int) { set(0, index, of: Self.leaf) }
+
+  func entry(_ index: Int, of frame: Int) -> UInt64 { pointer(frame)[index] }
+
+  /// The word at the start of a page, as user code of processor `number` reads it.
+  func read(_ index: Int, on number: Int = 0) throws(PageFault) -> UInt64 {
+    try mmu.read(UInt64.self, at: Self.page(index), on: number)
+  }
+
+  func write(_ value: UInt64, _ index: Int, on number: Int = 0) throws(PageFault) {
+    try mmu.write(value, at: Self.page(index), on: number)
+  }
+
+  /// Executes `body` as processor `number`.
+  func run(_ number: Int, _ body: () -> Void) {
+    machine.becomeProcessor(number)
+    body()
+    machine.becomeProcessor(0)
+  }
+
+  /// INVLPG for page `index`.
+  func invalidate(_ index: Int, on number: Int = 0) {
+    run(number) { hw_invalidate_page(Self.page(index)) }
+  }
+
+  func free(_ frame: Int, count: Int = 1) {
+    hw_note_frame_free(UInt64(frame) << 12, UInt64(count) << 12)
+  }
+
+  private func pointer(_ frame: Int) -> UnsafeMutablePointer<UInt64> {
+    PhysicalMemory.pointer(to: PhysicalAddress(UInt64(frame) << 12))
+      .assumingMemoryBound(to: UInt64.self)
+  }
+}
