@@ -17,8 +17,8 @@ public enum CachePolicy: UInt8, Sendable {
 extension CachePolicy {
   /// What IA32_PAT must hold for entries to mean what this module says.
   ///
-  /// Byte `i` is the memory type at index `i`. Entries 4 to 7 repeat 0 to 3: the PAT bit, which lies
-  /// elsewhere in a leaf of 4 KiB than in a large one, then changes nothing, wherever it comes from.
+  /// Byte `i` is the memory type at index `i`. Entries 4 to 7 repeat 0 to 3: the PAT bit, which
+  /// lies elsewhere in a leaf of 4 KiB than in a large one, then changes nothing.
   public static var attributeTable: UInt64 {
     var table: UInt64 = 0
     for index in 0..<8 as Range<UInt8> {

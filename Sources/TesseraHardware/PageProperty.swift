@@ -64,8 +64,8 @@ extension PageProperty {
 
   /// Whether the translation survives a change of root: for pages that all address spaces share.
   ///
-  /// Traps when a page is made both a user's and global. Address spaces have different users' pages,
-  /// and nothing would flush such a one when the root changes.
+  /// Traps when a page is made both a user's and global: address spaces differ in users' pages, and
+  /// nothing would flush such a one when the root changes.
   @inline(__always)
   public var isGlobal: Bool {
     get { bits & PageTableEntry.global != 0 }

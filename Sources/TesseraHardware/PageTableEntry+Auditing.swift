@@ -16,8 +16,8 @@ extension PageTableEntry {
     return self != .status(status)
   }
 
-  /// Whether the leaf, counted or status mark is missing where it belongs, in a table at `level`, or
-  /// is there where it does not. Says nothing about entries that another program made.
+  /// Whether the leaf, counted or status mark is missing where it belongs, in a table at `level`,
+  /// or is there where it does not. For entries that this module made.
   package func violatesMarks(at level: PagingLevel) -> Bool {
     if isAbsent || isStatus { return false }
     let translates = level == .leafTable || isLarge(at: level)

@@ -100,8 +100,8 @@ extension PagingMode {
   @inline(__always)
   public func hasPages(of size: PageSize) -> Bool { size != .oneGiB || hasOneGiBPages }
 
-  /// Whether a leaf may translate a page of `size` to the memory at `address`: there are such pages,
-  /// the address is aligned to the size, and the processor has all bytes of it.
+  /// Whether a leaf may translate a page of `size` to the memory at `address`: there are such
+  /// pages, the address is aligned to the size, and the processor has all bytes of it.
   @inline(__always)
   public func allowsLeaf(at address: PhysicalAddress, size: PageSize) -> Bool {
     hasPages(of: size) && address.isAligned(to: size) && address < physicalAddressLimit
