@@ -15,15 +15,34 @@ public struct Cursor: ~Copyable, ~Escapable {
   /// Locks `range` of the tables under `root`, which outlives the cursor.
   @_lifetime(immortal)
   init(
-    over range: Range<VirtualAddress>, of root: PageTableNode, isKernel: Bool
+    over range: Range<VirtualAddress>, of root: PageTableNode, isKernel: Bool,
+    reservesNodes: Bool
   ) throws(RangeError) {
     guard !range.isEmpty else { throw .empty }
     guard range.lowerBound.isAligned(to: .fourKiB), range.upperBound.isAligned(to: .fourKiB) else {
       throw .notAligned
     }
+    guard reservesNodes else {
+      self.init(locking: range, of: root, isKernel: isKernel, reserve: NodeReservation())
+      return
+    }
+    do throws(MapError) {
+      let reserve = try NodeReservation(
+        from: range.lowerBound.rawValue, to: range.upperBound.rawValue - 1)
+      self.init(locking: range, of: root, isKernel: isKernel, reserve: reserve)
+    } catch { throw .outOfFrames }
+  }
+
+  /// Locks `range`, which has been checked, of the tables under `root`.
+  @_lifetime(immortal)
+  init(
+    locking range: Range<VirtualAddress>, of root: PageTableNode, isKernel: Bool,
+    reserve: consuming NodeReservation
+  ) {
     state = CursorState(
       locking: root, from: range.lowerBound.rawValue,
-      byteCount: range.upperBound.byteCount(from: range.lowerBound), isKernel: isKernel)
+      byteCount: range.upperBound.byteCount(from: range.lowerBound), isKernel: isKernel,
+      reserve: reserve)
     self.isKernel = isKernel
   }
 }
@@ -40,6 +59,12 @@ extension Cursor {
   public mutating func jump(to address: VirtualAddress) throws(RangeError) {
     try state.jump(to: address.rawValue)
   }
+
+  /// Moves back to the start.
+  mutating func rewind() { state.rewind() }
+
+  /// The byte after what the entry at the position spans.
+  var endOfPage: VirtualAddress { VirtualAddress(state.endOfEntry) }
 
   /// What is at the position, as far as one entry reaches. Does not move. Throws `outOfBounds` at the
   /// end.

@@ -56,11 +56,14 @@ public enum KernelSpace {
 
   /// Locks the pages of `range`, which lies in `area`. As `VmSpace.cursor`, for the kernel's pages.
   @_lifetime(immortal)
-  public static func cursor(over range: Range<VirtualAddress>) throws(RangeError) -> Cursor {
+  public static func cursor(
+    over range: Range<VirtualAddress>, reservingNodes: Bool = false
+  ) throws(RangeError) -> Cursor {
     guard area.contains(range.lowerBound), range.upperBound <= area.upperBound else {
       throw .outOfBounds
     }
-    return try Cursor(over: range, of: root, isKernel: true)
+    return try Cursor(
+      over: range, of: root, isKernel: true, reservesNodes: reservingNodes)
   }
 
   /// What the page at `address` shows the kernel. As `VmSpace.translate`.

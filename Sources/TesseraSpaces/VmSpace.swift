@@ -30,12 +30,17 @@ public struct VmSpace: ~Copyable, Sendable {
   /// Waits while another cursor holds a part of them. The caller is not moved to another processor
   /// until the cursor is destroyed. Throws `empty`, `notAligned`, or `outOfBounds` if `range` ends
   /// above `end`.
+  ///
+  /// If `reservingNodes`, as many page-table nodes as the whole range may need are allocated before it
+  /// is locked, and no operation of the cursor fails for want of frames; throws `outOfFrames` if there
+  /// are not as many.
   @_lifetime(borrow self)
   public borrowing func cursor(
-    over range: Range<VirtualAddress>
+    over range: Range<VirtualAddress>, reservingNodes: Bool = false
   ) throws(RangeError) -> Cursor {
     guard range.upperBound <= Self.end else { throw .outOfBounds }
-    return try Cursor(over: range, of: root.borrow().node, isKernel: false)
+    return try Cursor(
+      over: range, of: root.borrow().node, isKernel: false, reservesNodes: reservingNodes)
   }
 
   /// What the page at `address` shows: the physical address of that byte, and the page's property.

@@ -30,7 +30,7 @@ extension CursorState {
   ) throws(MapError) {
     requireInside(byteCount)
     let end = offset + byteCount
-    var reservation = try reserve(byteCount, level: .leafTable)
+    var reservation = try prepareNodes(byteCount)
     var target = address
     while offset < end {
       let node = makeTable(at: self.address, level: .leafTable, from: &reservation)
@@ -48,11 +48,10 @@ extension CursorState {
     _ address: PhysicalAddress, byteCount: UInt64, _ property: PageProperty
   ) throws(MapError) {
     requireInside(byteCount)
-    try requireVacant(byteCount)
     let start = offset
     let end = offset + byteCount
     // The nodes for the smallest pages are enough for larger ones; the rest goes back.
-    var reservation = try reserve(byteCount, level: .leafTable)
+    var reservation = try prepareNodes(byteCount)
     while offset < end {
       let target = PhysicalAddress(unchecked: address.rawValue &+ (offset - start))
       let size = largestSize(self.address, target, end - offset)
@@ -106,16 +105,17 @@ extension CursorState {
     if entry.isLeaf || (entry.isTable && current == level) {
       throw .alreadyMapped(VirtualAddress(position))
     }
-    var reservation = try NodeReservation(current.number - level.number)
+    var reservation = try obtain(current.number - level.number)
     return (makeTable(at: position, level: level, from: &reservation), level)
   }
 
-  /// Reserves the nodes that are missing for leaves of `level` in the next `byteCount` bytes.
+  /// Gets the nodes that are missing for leaves of 4 KiB in the next `byteCount` bytes.
   ///
   /// Throws `alreadyMapped` if any of them is mapped, and `outOfFrames`.
-  func reserve(
-    _ byteCount: UInt64, level: PagingLevel
+  mutating func prepareNodes(
+    _ byteCount: UInt64
   ) throws(MapError) -> NodeReservation {
+    let level = PagingLevel.leafTable
     var missing: UInt64 = 0
     var position = address
     let last = position &+ (byteCount &- 1)
@@ -130,32 +130,19 @@ extension CursorState {
         if node[index(position, current)].isLeaf {
           throw .alreadyMapped(VirtualAddress(position))
         }
-        missing += Self.nodeCount(below: current, downTo: level, from: position, to: stop)
+        missing += NodeReservation.nodeCount(
+          below: current, from: position, to: stop)
       }
       if stop == last { break }
       position = stop &+ 1
     }
-    return try NodeReservation(Int(missing))
+    return try obtain(Int(missing))
   }
 
-  /// How many nodes down to `level` the bytes from `position` to `last` need below one entry of a node
-  /// of `current`.
-  private static func nodeCount(
-    below current: PagingLevel, downTo level: PagingLevel, from position: UInt64, to last: UInt64
-  ) -> UInt64 {
-    var count: UInt64 = 0
-    var parent = current
-    while parent > level {
-      let shift = parent.shift
-      count += (last >> shift) - (position >> shift) + 1
-      parent = parent.below
-    }
-    return count
-  }
-
-  /// Throws `alreadyMapped` if any of the next `byteCount` bytes is mapped.
-  private func requireVacant(_ byteCount: UInt64) throws(MapError) {
-    _ = try reserve(byteCount, level: .leafTable)
+  /// `count` nodes, from those that were reserved at the start as far as they go. Throws
+  /// `outOfFrames`.
+  mutating func obtain(_ count: Int) throws(MapError) -> NodeReservation {
+    try NodeReservation(count, from: &reserve)
   }
 
   /// The node of `level` that spans `position`, made from the reservation where it is missing.

@@ -31,6 +31,15 @@ extension CursorState {
       content: entry.content(level))
   }
 
+  /// Moves back to the start.
+  package mutating func rewind() { offset = 0 }
+
+  /// The byte after what the entry at the position, which is not the end, spans.
+  package var endOfEntry: UInt64 {
+    let level = descend(to: address, level: .leafTable).1
+    return (address & ~(level.span &- 1)) &+ level.span
+  }
+
   /// Moves to the first mapped page in the next `byteCount` bytes. If there is none, moves past them
   /// and says false. Traps as `unmap` does.
   package mutating func findNext(_ byteCount: UInt64) -> Bool {

@@ -33,7 +33,7 @@ extension CursorState {
     requireInside(byteCount)
     guard byteCount > 0 else { return }
     let status = PageTableEntry.status(payload)
-    var reservation = try reserve(byteCount, level: .leafTable)
+    var reservation = try prepareNodes(byteCount)
     let end = offset + byteCount
     while offset < end {
       let (node, level) = descend(to: address, level: .leafTable)
@@ -60,7 +60,7 @@ extension CursorState {
     source.requireInside(byteCount)
     guard byteCount > 0 else { return }
     try source.splitEdges(byteCount)
-    var reservation = try reserve(byteCount, level: .leafTable)
+    var reservation = try prepareNodes(byteCount)
     let end = offset + byteCount
     while offset < end { copyStep(from: &source, to: end, &reservation) }
   }

@@ -11,7 +11,7 @@ extension CursorState {
     let isEndCut = cuts(end, before: true)
     guard isStartCut || isEndCut else { return }
     let count = nodesToSplit(at: address, isStartCut) + nodesToSplit(at: end &- 1, isEndCut)
-    var reservation = try NodeReservation(count)
+    var reservation = try obtain(count)
     if isStartCut { split(at: address, cutAt: address, from: &reservation) }
     if isEndCut && cuts(end, before: true) {
       split(at: end &- 1, cutAt: end, from: &reservation)

@@ -9,7 +9,10 @@ internal import TesseraHardware
 ///
 /// Everything that can be refused is refused before the first store; after an error the tables are as
 /// they were.
-package struct CursorState: ~Copyable {
+///
+/// Public, though nothing of it is: Embedded Swift shows other modules the `deinit` of public types
+/// only.
+public struct CursorState: ~Copyable {
   let root: PageTableNode
   let covering: PageTableNode
   let coveringLevel: PagingLevel
@@ -21,12 +24,18 @@ package struct CursorState: ~Copyable {
   /// Whether the range is the kernel's: shared by all address spaces, and global.
   let isKernel: Bool
   var flusher: TLBFlusher
+  /// Nodes that were allocated before the range was locked, for changes that must not fail.
+  var reserve: NodeReservation
 
   /// Locks the `byteCount` bytes from `start` on of the tables under `root`.
   ///
   /// The caller has checked the range: not empty, multiples of 4096, within one half of the address
   /// space. It stays on this processor until this is destroyed. `root` outlives it.
-  package init(locking root: PageTableNode, from start: UInt64, byteCount: UInt64, isKernel: Bool) {
+  package init(
+    locking root: PageTableNode, from start: UInt64, byteCount: UInt64, isKernel: Bool,
+    reserve: consuming NodeReservation = NodeReservation()
+  ) {
+    self.reserve = reserve
     self.root = root
     self.start = start
     self.byteCount = byteCount
@@ -39,10 +48,13 @@ package struct CursorState: ~Copyable {
   deinit {
     // Requests go out before a lock is let go; nothing held is released before every processor that
     // may still use it has answered.
-    let isActive = root.activeProcessors >> UInt64(Processor.current) & 1 != 0
-    flusher.pay(isActive: isActive)
+    flusher.pay(isActive: root.isActiveHere)
+    let isEmpty = covering.presentCount == 0
     RangeLock.unlock(covering, coveringLevel, start, byteCount)
     flusher.release()
+    if isEmpty {
+      EmptyNodes.reclaim(under: root, at: start, from: coveringLevel, isKernel: isKernel)
+    }
   }
 }
 

@@ -18,4 +18,6 @@ public enum RangeError: Error, Equatable, Sendable {
   case notAligned
   /// The range lies, in part at least, outside the half of the address space it was asked of.
   case outOfBounds
+  /// No frames are left for the page-table nodes that were to be reserved.
+  case outOfFrames
 }

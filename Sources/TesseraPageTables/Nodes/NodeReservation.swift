@@ -3,15 +3,50 @@ internal import TesseraHardware
 
 /// Nodes that were allocated before a change begins, so that the change cannot fail for want of them.
 ///
-/// What is left over goes back when this is destroyed.
-struct NodeReservation: ~Copyable {
+/// What is left over goes back when this is destroyed. Public for the same reason as `CursorState`.
+public struct NodeReservation: ~Copyable {
   private var first: FrameSlotReference?
 
-  init() {}
+  package init() {}
 
-  /// Allocates `count` nodes. Throws `outOfFrames`; those that were had until then go back.
-  init(_ count: Int) throws(MapError) {
+  /// Allocates as many nodes as mapping the bytes from `start` to `last` under a root may need.
+  ///
+  /// Throws `outOfFrames`; those that were had until then go back.
+  package init(from start: UInt64, to last: UInt64) throws(MapError) {
+    let root = PagingMode.current.rootLevel
+    // A large leaf that lies across either end may have to be split.
+    let count = Int(Self.nodeCount(below: root, from: start, to: last)) + 2 * (root.number - 1)
     for _ in 0..<count { try add() }
+  }
+
+  /// Takes `count` nodes from `other` as far as they go, and allocates the rest.
+  ///
+  /// Throws `outOfFrames`; those that were had until then go back, and `other` may have fewer.
+  init(_ count: Int, from other: inout NodeReservation) throws(MapError) {
+    for _ in 0..<count {
+      if let slot = other.first {
+        // SAFETY: what is reserved is a node.
+        let node = unsafe PageTableNode(at: slot.address)
+        other.first = node.next
+        node.next = first
+        first = slot
+      } else {
+        try add()
+      }
+    }
+  }
+
+  /// How many nodes the bytes from `position` to `last` need below a node of `top`, if there is none.
+  static func nodeCount(
+    below top: PagingLevel, from position: UInt64, to last: UInt64
+  ) -> UInt64 {
+    var count: UInt64 = 0
+    var parent = top
+    while parent > .leafTable {
+      count += (last >> parent.shift) - (position >> parent.shift) + 1
+      parent = parent.below
+    }
+    return count
   }
 
   private mutating func add() throws(MapError) {

@@ -118,6 +118,10 @@ extension PageTableNode {
     unsafe metadata.pointee.activeProcessors.load(ordering: .acquiring)
   }
 
+  /// Whether the space with this root is active on the processor that runs the caller.
+  @inline(__always)
+  package var isActiveHere: Bool { activeProcessors >> UInt64(Processor.current) & 1 != 0 }
+
   /// Says that the space with this root is, or is no longer, active on `processor`.
   package func setActive(_ isActive: Bool, on processor: Int) {
     let bit: UInt64 = 1 << UInt64(processor)
