@@ -35,6 +35,7 @@ public enum KernelSpace {
   /// frees them. The lower half of the old root is left behind, and whatever it mapped. Runs once,
   /// alone. Throws `outOfFrames`, and then nothing has changed. Traps if something is mapped in `area`.
   public static func start() throws(FrameError) {
+    PageTableNodePool.start()
     let level = PagingMode.current.rootLevel
     let old = PhysicalAddress(Processor.rootRegister & PageTableEntry.addressMask)
     let node = try PageTableNodePool.make(level: level, sharesUpperHalf: true)

@@ -17,6 +17,16 @@ package enum PageTableNodePool {
   /// Access: under the lock.
   nonisolated(unsafe) private static var storedCount = 0
 
+  /// Begins without any node, when the memory has just been started.
+  package static func start() {
+    withLock {
+      // SAFETY: under the lock.
+      unsafe first = nil
+      // SAFETY: under the lock.
+      unsafe storedCount = 0
+    }
+  }
+
   /// How many nodes wait.
   package static var count: Int {
     // SAFETY: under the lock.
