@@ -69,6 +69,7 @@ void simulated_write_register(simulated_control_kind kind, uint64_t value) {
   uint64_t *place = register_of_kind(kind);
   uint64_t old_value = *place;
   *place = value;
+  if (kind == simulated_cr3_write) simulated_these_registers()->has_root = true;
   const simulated_observer *observer = simulated_current_observer();
   if (observer != NULL)
     observer->control(observer->context, hw_processor_id(), kind, old_value, value);

@@ -69,6 +69,8 @@ typedef struct {
 /// The registers of one simulated processor, whichever thread is that processor at the moment.
 typedef struct {
   uint64_t cr0, cr2, cr3, cr4, efer, pat;
+  /// Whether CR3 was loaded since the start: no table is used before.
+  bool has_root;
 } simulated_registers;
 
 /// What changed a register, or what removed translations.
