@@ -27,7 +27,9 @@ enum ActiveSpace {
   /// Lets go of the root at `address`, which this processor has just left.
   private static func leave(_ address: PhysicalAddress, on processor: Int) {
     // The tables that the kernel started on are no node, and nobody's.
-    guard let slot = try? FrameTable.slot(at: address), slot.kind.usage == .pageTable else { return }
+    guard let slot = try? FrameTable.slot(at: address), slot.kind.usage == .pageTable else {
+      return
+    }
     // SAFETY: the usage says so, and this processor still holds a count.
     let old = unsafe PageTableNode(at: address)
     old.setActive(false, on: processor)

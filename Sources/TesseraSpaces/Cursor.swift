@@ -4,10 +4,10 @@ public import TesseraPageTables
 
 /// A position in a locked range of an address space.
 ///
-/// Only one cursor holds a page at a time. Destroying it pays the invalidations that its changes owe,
-/// lets the locks go, and then lets go of what was unmapped: nothing of that can be forgotten. Whatever
-/// is refused is refused before anything has changed. Operations act on the bytes from the position on
-/// and move past them; reaching beyond the range, or acting on parts of pages, traps.
+/// Only one cursor holds a page at a time. Destroying it pays the invalidations that its changes
+/// owe, lets the locks go, and then lets go of what was unmapped: nothing of that can be forgotten.
+/// Whatever is refused is refused before anything has changed. Operations act on the bytes from the
+/// position on and move past them; reaching beyond the range, or acting on parts of pages, traps.
 public struct Cursor: ~Copyable, ~Escapable {
   private var state: CursorState
   private let isKernel: Bool
@@ -48,14 +48,15 @@ public struct Cursor: ~Copyable, ~Escapable {
 }
 
 extension Cursor {
-  /// The first byte of the page that the next operation acts on; at the end, the byte after the range.
+  /// The first byte of the page that the next operation acts on; at the end, the byte after the
+  /// range.
   public var address: VirtualAddress { VirtualAddress(state.address) }
 
   /// Whether the position is after the last page.
   public var isAtEnd: Bool { state.isAtEnd }
 
-  /// Moves to `address`. Throws `notAligned`, or `outOfBounds` if it is neither in the range nor its
-  /// end.
+  /// Moves to `address`. Throws `notAligned`, or `outOfBounds` if it is neither in the range nor
+  /// its end.
   public mutating func jump(to address: VirtualAddress) throws(RangeError) {
     try state.jump(to: address.rawValue)
   }
@@ -66,12 +67,12 @@ extension Cursor {
   /// The byte after what the entry at the position spans.
   var endOfPage: VirtualAddress { VirtualAddress(state.endOfEntry) }
 
-  /// What is at the position, as far as one entry reaches. Does not move. Throws `outOfBounds` at the
-  /// end.
+  /// What is at the position, as far as one entry reaches. Does not move. Throws `outOfBounds` at
+  /// the end.
   public func query() throws(RangeError) -> PageRun { try state.query() }
 
-  /// Moves to the first mapped page in the next `byteCount` bytes, or past them if there is none, and
-  /// says whether there was one.
+  /// Moves to the first mapped page in the next `byteCount` bytes, or past them if there is none,
+  /// and says whether there was one.
   public mutating func findNext(within byteCount: UInt64) -> Bool { state.findNext(byteCount) }
 }
 
@@ -120,8 +121,9 @@ extension Cursor {
   /// Maps `byteCount` bytes of a device's memory, or of other memory that has no owners, from
   /// `address` on, in the largest pages that fit.
   ///
-  /// The caller keeps the memory for as long as it is mapped. Throws `alreadyMapped` or `outOfFrames`.
-  /// Traps if `address` is not a multiple of 4096 or lies beyond what the processor can address.
+  /// The caller keeps the memory for as long as it is mapped. Throws `alreadyMapped` or
+  /// `outOfFrames`. Traps if `address` is not a multiple of 4096 or lies beyond what the processor
+  /// can address.
   @unsafe public mutating func mapDevice(
     _ address: PhysicalAddress, byteCount: UInt64, as property: PageProperty
   ) throws(MapError) {
@@ -160,8 +162,8 @@ extension Cursor {
     try state.unmap(byteCount)
   }
 
-  /// Gives every mapped page in the next `byteCount` bytes the rights `access`. Returns how many bytes
-  /// are mapped there. Throws as `unmap`.
+  /// Gives every mapped page in the next `byteCount` bytes the rights `access`. Returns how many
+  /// bytes are mapped there. Throws as `unmap`.
   @discardableResult
   public mutating func protect(
     _ byteCount: UInt64, to access: PageAccess
@@ -169,16 +171,16 @@ extension Cursor {
     try state.protect(byteCount, PageTableEntry.PropertyChange(to: access))
   }
 
-  /// Gives every page in the next `byteCount` bytes, none of which is mapped, the status `payload`: a
-  /// number that means what the kernel wants, and that `query` returns.
+  /// Gives every page in the next `byteCount` bytes, none of which is mapped, the status `payload`:
+  /// a number that means what the kernel wants, and that `query` returns.
   ///
   /// Throws `alreadyMapped` or `outOfFrames`.
   public mutating func mark(_ byteCount: UInt64, as payload: UInt32) throws(MapError) {
     try state.mark(byteCount, payload)
   }
 
-  /// Shows in the next `byteCount` bytes what `source` shows in its next ones, for a fork: frames are
-  /// shared, and become read-only in both.
+  /// Shows in the next `byteCount` bytes what `source` shows in its next ones, for a fork: frames
+  /// are shared, and become read-only in both.
   ///
   /// Throws `alreadyMapped` if anything is mapped here already, and `outOfFrames`.
   public mutating func copy(from source: inout Cursor, _ byteCount: UInt64) throws(MapError) {

@@ -14,8 +14,8 @@ public struct KernelMapping: ~Copyable, Sendable {
 
   /// Maps the frames of `segment`, which this then owns.
   ///
-  /// Throws `outOfFrames` if there is no memory for page tables or the area is full; `segment` is then
-  /// still there.
+  /// Throws `outOfFrames` if there is no memory for page tables or the area is full; `segment` is
+  /// then still there.
   public init<Metadata: UntypedContents & ~Copyable>(
     _ segment: inout Segment<Metadata>?, as property: PageProperty = .kernelReadWrite
   ) throws(MapError) {
@@ -53,7 +53,8 @@ public struct KernelMapping: ~Copyable, Sendable {
 
 /// Finds free addresses in `KernelSpace.area`. The page tables are the record of what is free.
 private enum KernelArea {
-  /// Where the search begins: after what was mapped last, so that addresses are not used again soon.
+  /// Where the search begins: after what was mapped last, so that addresses are not used again
+  /// soon.
   ///
   /// Access: atomic.
   private static let nextOffset = Atomic<UInt64>(0)

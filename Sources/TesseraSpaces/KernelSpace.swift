@@ -4,8 +4,8 @@ public import TesseraPageTables
 
 /// The kernel's half of every address space.
 ///
-/// It is the same in all of them: their roots lead to the same tables, which are there from the start
-/// and stay for good. What is below them changes through cursors over the kernel's area.
+/// It is the same in all of them: their roots lead to the same tables, which are there from the
+/// start and stay for good. What is below them changes through cursors over the kernel's area.
 public enum KernelSpace {
   /// Access: written by `start`, constant afterwards.
   nonisolated(unsafe) private static var rootSlot: FrameSlotReference?
@@ -28,12 +28,13 @@ public enum KernelSpace {
   private static var areaStart: UInt64 { 0xffff_c000_0000_0000 }
   private static var areaByteCount: UInt64 { 1 << 39 }
 
-  /// Makes the kernel's root from the upper half of the tables that the processor runs on, and runs on
-  /// it from here on.
+  /// Makes the kernel's root from the upper half of the tables that the processor runs on, and runs
+  /// on it from here on.
   ///
   /// The tables below the upper half are taken over as they are, for good: nothing here changes or
   /// frees them. The lower half of the old root is left behind, and whatever it mapped. Runs once,
-  /// alone. Throws `outOfFrames`, and then nothing has changed. Traps if something is mapped in `area`.
+  /// alone. Throws `outOfFrames`, and then nothing has changed. Traps if something is mapped in
+  /// `area`.
   public static func start() throws(FrameError) {
     PageTableNodePool.start()
     let level = PagingMode.current.rootLevel

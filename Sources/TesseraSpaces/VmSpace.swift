@@ -2,12 +2,12 @@ public import TesseraFrames
 public import TesseraHardware
 public import TesseraPageTables
 
-/// The virtual address space of a program: what it can reach in the lower half, above the kernel's half
-/// that all spaces share.
+/// The virtual address space of a program: what it can reach in the lower half, above the kernel's
+/// half that all spaces share.
 ///
-/// A new space maps nothing. Memory is put into it, changed and taken out through cursors over ranges.
-/// Destroying a space lets go of everything it maps; a processor that still runs on it keeps it until
-/// it activates another.
+/// A new space maps nothing. Memory is put into it, changed and taken out through cursors over
+/// ranges. Destroying a space lets go of everything it maps; a processor that still runs on it
+/// keeps it until it activates another.
 public struct VmSpace: ~Copyable, Sendable {
   let root: Frame<PageTableNodeMetadata>
 
@@ -19,8 +19,8 @@ public struct VmSpace: ~Copyable, Sendable {
   /// The physical address of the root node, for a register or a picture.
   public var rootAddress: PhysicalAddress { root.address }
 
-  /// The first address that no program can map: half of all virtual addresses, less a page, because an
-  /// instruction that ends there would fault on the way back to the program.
+  /// The first address that no program can map: half of all virtual addresses, less a page, because
+  /// an instruction that ends there would fault on the way back to the program.
   public static var end: VirtualAddress {
     VirtualAddress(1 << UInt64(PagingMode.current.virtualAddressWidth - 1) - 4096)
   }
@@ -31,9 +31,9 @@ public struct VmSpace: ~Copyable, Sendable {
   /// until the cursor is destroyed. Throws `empty`, `notAligned`, or `outOfBounds` if `range` ends
   /// above `end`.
   ///
-  /// If `reservingNodes`, as many page-table nodes as the whole range may need are allocated before it
-  /// is locked, and no operation of the cursor fails for want of frames; throws `outOfFrames` if there
-  /// are not as many.
+  /// If `reservingNodes`, as many page-table nodes as the whole range may need are allocated before
+  /// it is locked, and no operation of the cursor fails for want of frames; throws `outOfFrames` if
+  /// there are not as many.
   @_lifetime(borrow self)
   public borrowing func cursor(
     over range: Range<VirtualAddress>, reservingNodes: Bool = false
@@ -54,9 +54,11 @@ public struct VmSpace: ~Copyable, Sendable {
 }
 
 extension VmSpace {
-  /// Makes this space the one that the calling processor runs on. Does nothing if it is that already.
+  /// Makes this space the one that the calling processor runs on. Does nothing if it is that
+  /// already.
   ///
-  /// The processor shares the space's root until it activates another. Interrupts are off meanwhile.
+  /// The processor shares the space's root until it activates another. Interrupts are off
+  /// meanwhile.
   public borrowing func activate() { ActiveSpace.activate(root.borrow().node) }
 
   /// On how many processors the space is active.

@@ -2,11 +2,12 @@ internal import TesseraFrames
 package import TesseraHardware
 
 extension CursorState {
-  /// Maps what `template` makes of `address` at the position, as a page of `size`, and moves past it.
+  /// Maps what `template` makes of `address` at the position, as a page of `size`, and moves past
+  /// it.
   ///
   /// The count that a counted template promises is the caller's until this returns, and the entry's
-  /// afterwards. Throws `alreadyMapped` if the page or a part of it is mapped, and `outOfFrames`. Traps
-  /// if the position is not aligned to `size` or fewer bytes are left.
+  /// afterwards. Throws `alreadyMapped` if the page or a part of it is mapped, and `outOfFrames`.
+  /// Traps if the position is not aligned to `size` or fewer bytes are left.
   @inline(__always)
   package mutating func map(
     _ address: PhysicalAddress, _ template: PageTableEntry.Template, size: PageSize
@@ -23,8 +24,9 @@ extension CursorState {
     offset &+= size.byteCount
   }
 
-  /// Maps the memory from `address` on at the position, `byteCount` bytes in pages of 4 KiB, and moves
-  /// past it. As for one page, of which each of `byteCount / 4096` frames has one count to give.
+  /// Maps the memory from `address` on at the position, `byteCount` bytes in pages of 4 KiB, and
+  /// moves past it. As for one page, of which each of `byteCount / 4096` frames has one count to
+  /// give.
   package mutating func mapRange(
     _ address: PhysicalAddress, byteCount: UInt64, _ template: PageTableEntry.Template
   ) throws(MapError) {
@@ -37,7 +39,8 @@ extension CursorState {
       let first = index(self.address, .leafTable)
       let count = min(512 - first, Int((end - offset) / PageSize.fourKiB.byteCount))
       node.put(count, from: first, target, template)
-      target = PhysicalAddress(unchecked: target.rawValue &+ UInt64(count) * PageSize.fourKiB.byteCount)
+      target = PhysicalAddress(
+        unchecked: target.rawValue &+ UInt64(count) * PageSize.fourKiB.byteCount)
       offset += UInt64(count) * PageSize.fourKiB.byteCount
     }
   }
@@ -155,7 +158,8 @@ extension CursorState {
       let place = index(position, current)
       let old = node[place]
       if old.isStatus { child.fill(with: old) }
-      // The child is locked and complete before anyone can find it, and stays locked by this cursor.
+      // The child is locked and complete before anyone can find it, and stays locked by this
+      // cursor.
       node.put(.table(at: child.address, isUser: !isKernel), at: place)
       node = child
       current = current.below
@@ -173,7 +177,8 @@ extension PageTableNode {
     if wasAbsent { presentCount += 1 }
   }
 
-  /// Stores `count` leaves for consecutive frames from `address` on, from `first` on. Under the lock.
+  /// Stores `count` leaves for consecutive frames from `address` on, from `first` on. Under the
+  /// lock.
   @inline(__always)
   func put(
     _ count: Int, from first: Int, _ address: PhysicalAddress, _ template: PageTableEntry.Template

@@ -3,9 +3,9 @@ package import TesseraHardware
 extension CursorState {
   /// Applies `change` to every leaf in the next `byteCount` bytes, and moves past them.
   ///
-  /// Absent pages stay absent, and statuses as they are. A leaf that lies only partly in the range is
-  /// split first. Returns how many bytes are mapped there. Throws `outOfFrames` if a leaf cannot be
-  /// split. Traps as `unmap` does.
+  /// Absent pages stay absent, and statuses as they are. A leaf that lies only partly in the range
+  /// is split first. Returns how many bytes are mapped there. Throws `outOfFrames` if a leaf cannot
+  /// be split. Traps as `unmap` does.
   package mutating func protect(
     _ byteCount: UInt64, _ change: PageTableEntry.PropertyChange
   ) throws(MapError) -> UInt64 {
@@ -47,8 +47,8 @@ extension CursorState {
 }
 
 extension PageTableNode {
-  /// Applies `change` to the leaf `entry` at `index`. Says whether an invalidation is owed. Under the
-  /// lock.
+  /// Applies `change` to the leaf `entry` at `index`. Says whether an invalidation is owed. Under
+  /// the lock.
   @inline(__always)
   func change(
     _ index: Int, _ entry: PageTableEntry, _ change: PageTableEntry.PropertyChange

@@ -40,8 +40,8 @@ extension CursorState {
     return (address & ~(level.span &- 1)) &+ level.span
   }
 
-  /// Moves to the first mapped page in the next `byteCount` bytes. If there is none, moves past them
-  /// and says false. Traps as `unmap` does.
+  /// Moves to the first mapped page in the next `byteCount` bytes. If there is none, moves past
+  /// them and says false. Traps as `unmap` does.
   package mutating func findNext(_ byteCount: UInt64) -> Bool {
     requireInside(byteCount)
     let end = offset + byteCount

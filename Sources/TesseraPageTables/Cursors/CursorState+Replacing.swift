@@ -1,11 +1,12 @@
 package import TesseraHardware
 
 extension CursorState {
-  /// Maps what `template` makes of `address` in the place of the page of `size` at the position, and
-  /// moves past it.
+  /// Maps what `template` makes of `address` in the place of the page of `size` at the position,
+  /// and moves past it.
   ///
-  /// As `map`, but what was mapped there is let go once no processor can reach it. Throws `notMapped`
-  /// if the page is not mapped, and `outOfFrames` if a larger leaf must be split and cannot be.
+  /// As `map`, but what was mapped there is let go once no processor can reach it. Throws
+  /// `notMapped` if the page is not mapped, and `outOfFrames` if a larger leaf must be split and
+  /// cannot be.
   package mutating func replace(
     _ address: PhysicalAddress, _ template: PageTableEntry.Template, size: PageSize
   ) throws(MapError) {
@@ -27,8 +28,8 @@ extension CursorState {
 
   /// Gives every page in the next `byteCount` bytes the status `payload`, and moves past them.
   ///
-  /// Throws `alreadyMapped` if one of them is mapped, and `outOfFrames`. A page that had a status gets
-  /// the new one.
+  /// Throws `alreadyMapped` if one of them is mapped, and `outOfFrames`. A page that had a status
+  /// gets the new one.
   package mutating func mark(_ byteCount: UInt64, _ payload: UInt32) throws(MapError) {
     requireInside(byteCount)
     guard byteCount > 0 else { return }
@@ -50,8 +51,9 @@ extension CursorState {
   /// Makes the next `byteCount` bytes show what `source` shows in its next `byteCount`, sharing the
   /// frames, and moves both past them.
   ///
-  /// Pages that programs may write become read-only in both, so that the first write to either faults.
-  /// Statuses and device memory are copied as they are. The range must be vacant here: throws
+  /// Pages that programs may write become read-only in both, so that the first write to either
+  /// faults. Statuses and device memory are copied as they are. The range must be vacant here:
+  /// throws
   /// `alreadyMapped` if it is not, and `outOfFrames`. Traps as `unmap` does, for either cursor.
   package mutating func copy(
     from source: inout CursorState, _ byteCount: UInt64
@@ -120,8 +122,8 @@ extension CursorState {
 }
 
 extension PageTableNode {
-  /// What a second node is to have for `entry` at `index`, which loses the right to write if it owns a
-  /// count. Adds that count. Under the lock.
+  /// What a second node is to have for `entry` at `index`, which loses the right to write if it
+  /// owns a count. Adds that count. Under the lock.
   @inline(__always)
   func shareLeaf(
     _ index: Int, _ entry: PageTableEntry, _ size: PageSize
@@ -132,8 +134,8 @@ extension PageTableNode {
     return protectFromWrites(index, entry)
   }
 
-  /// Takes the right to write from the leaf `entry` at `index`, keeping a dirty bit that the processor
-  /// sets at the last moment. Returns the leaf as it is then.
+  /// Takes the right to write from the leaf `entry` at `index`, keeping a dirty bit that the
+  /// processor sets at the last moment. Returns the leaf as it is then.
   @inline(__always)
   private func protectFromWrites(_ index: Int, _ entry: PageTableEntry) -> PageTableEntry {
     var old = entry

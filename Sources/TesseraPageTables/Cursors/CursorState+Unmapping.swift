@@ -4,8 +4,8 @@ extension CursorState {
   /// Unmaps everything in the next `byteCount` bytes, statuses too, and moves past them.
   ///
   /// What was mapped is let go once no processor can reach it. A leaf that lies only partly in the
-  /// range is split first. Returns how many bytes were mapped. Throws `outOfFrames` if a leaf cannot
-  /// be split. Traps if fewer bytes are left or they are not whole pages.
+  /// range is split first. Returns how many bytes were mapped. Throws `outOfFrames` if a leaf
+  /// cannot be split. Traps if fewer bytes are left or they are not whole pages.
   package mutating func unmap(_ byteCount: UInt64) throws(MapError) -> UInt64 {
     requireInside(byteCount)
     guard byteCount > 0 else { return 0 }
@@ -34,7 +34,8 @@ extension CursorState {
     return unmapped
   }
 
-  /// The level of the highest node on `path`, below the covering one, that lies wholly in the range.
+  /// The level of the highest node on `path`, below the covering one, that lies wholly in the
+  /// range.
   private func wholeTable(
     on path: TablePath, at position: UInt64, _ end: UInt64
   ) -> PagingLevel? {
@@ -62,7 +63,8 @@ extension CursorState {
     return unmapped
   }
 
-  /// Takes out the lowest node of `path`, which has no entries, and those above it that then have none.
+  /// Takes out the lowest node of `path`, which has no entries, and those above it that then have
+  /// none.
   private mutating func detachEmpty(_ path: TablePath) {
     var level = path.lowestLevel
     while level < coveringLevel && mayDetach(level) {

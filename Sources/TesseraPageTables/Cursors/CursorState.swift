@@ -3,12 +3,13 @@ internal import TesseraHardware
 
 /// A locked range of an address space and a position in it: everything that a cursor does.
 ///
-/// A cursor holds the locks of the covering node, which is the deepest node that spans the whole range,
-/// and of every node below it that meets the range. So cursors on overlapping ranges come one after the
-/// other, and cursors on disjoint ranges under different nodes do not meet. See LockProtocol.md.
+/// A cursor holds the locks of the covering node, which is the deepest node that spans the whole
+/// range, and of every node below it that meets the range. So cursors on overlapping ranges come
+/// one after the other, and cursors on disjoint ranges under different nodes do not meet. See
+/// LockProtocol.md.
 ///
-/// Everything that can be refused is refused before the first store; after an error the tables are as
-/// they were.
+/// Everything that can be refused is refused before the first store; after an error the tables are
+/// as they were.
 ///
 /// Public, though nothing of it is: Embedded Swift shows other modules the `deinit` of public types
 /// only.
@@ -59,7 +60,8 @@ public struct CursorState: ~Copyable {
 }
 
 extension CursorState {
-  /// The first byte of the page that the next operation acts on. At the end: the byte after the range.
+  /// The first byte of the page that the next operation acts on. At the end: the byte after the
+  /// range.
   package var address: UInt64 { start &+ offset }
 
   package var isAtEnd: Bool { offset == byteCount }
@@ -67,8 +69,8 @@ extension CursorState {
   /// How many bytes are left from the position on.
   var byteCountLeft: UInt64 { byteCount &- offset }
 
-  /// Moves to `address`, a multiple of 4096. Throws `outOfBounds` if that is outside the range, whose
-  /// end is allowed.
+  /// Moves to `address`, a multiple of 4096. Throws `outOfBounds` if that is outside the range,
+  /// whose end is allowed.
   package mutating func jump(to address: UInt64) throws(RangeError) {
     guard address % PageSize.fourKiB.byteCount == 0 else { throw .notAligned }
     let offset = address &- start

@@ -1,15 +1,15 @@
 internal import TesseraFrames
 internal import TesseraHardware
 
-/// Takes nodes without entries out of their trees, so that page tables need as much memory as there is
-/// mapped, and no more.
+/// Takes nodes without entries out of their trees, so that page tables need as much memory as there
+/// is mapped, and no more.
 ///
-/// A cursor takes out the nodes that it has emptied, but not its covering node: it does not hold the
-/// parent's lock, and must not take it, because locks are taken from above. So this comes after, from
-/// above, and looks whether the node is still empty.
+/// A cursor takes out the nodes that it has emptied, but not its covering node: it does not hold
+/// the parent's lock, and must not take it, because locks are taken from above. So this comes
+/// after, from above, and looks whether the node is still empty.
 enum EmptyNodes {
-  /// Takes out the node of `level` that spans `address`, if it has no entries, and then those above it
-  /// of which the same is true.
+  /// Takes out the node of `level` that spans `address`, if it has no entries, and then those above
+  /// it of which the same is true.
   static func reclaim(
     under root: PageTableNode, at address: UInt64, from level: PagingLevel, isKernel: Bool
   ) {

@@ -3,13 +3,13 @@ internal import TesseraHardware
 
 /// The locks of a range: the covering node, and every node below it that meets the range.
 ///
-/// They are taken in one global order, parents before children and children by ascending address, with
-/// one lock at most held during the descent; that is why nobody waits in a circle.
+/// They are taken in one global order, parents before children and children by ascending address,
+/// with one lock at most held during the descent; that is why nobody waits in a circle.
 enum RangeLock {
   /// Locks the deepest node under `root` that spans the bytes from `start` to `last`.
   ///
-  /// The descent takes no lock, so a node that it meets may be taken out of the tree in the meantime:
-  /// then it starts again. Nodes that are missing are not made here.
+  /// The descent takes no lock, so a node that it meets may be taken out of the tree in the
+  /// meantime: then it starts again. Nodes that are missing are not made here.
   @inline(__always)
   static func lockCovering(
     _ root: PageTableNode, _ start: UInt64, _ last: UInt64

@@ -3,8 +3,8 @@ internal import TesseraHardware
 
 /// Frames and nodes that have been unmapped and wait for the flush.
 ///
-/// A frame with no other owner is made unique and goes into a chain through its slot, so there is room
-/// for any number of them. One with other owners is kept in a small table.
+/// A frame with no other owner is made unique and goes into a chain through its slot, so there is
+/// room for any number of them. One with other owners is kept in a small table.
 struct HeldFrames: ~Copyable {
   private var chain: FrameSlotReference?
   private var nodes: FrameSlotReference?

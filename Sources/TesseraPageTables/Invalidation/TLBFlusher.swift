@@ -4,11 +4,12 @@ package import TesseraHardware
 /// The invalidations that changes to page tables still owe, and what must not be freed before they
 /// are paid.
 ///
-/// Less rights, another target, another size: each makes cached translations wrong, and those must be
-/// gone before the change counts as done. What was unmapped is held until then, because a processor
-/// may still reach it. Ranges that meet are merged; from 33 pages on everything is invalidated, which
-/// is cheaper. So is it when a node was freed: invalidating pages does not reach every cached entry of
-/// another level (Intel SDM Vol. 3A, "Invalidation of TLBs and Paging-Structure Caches").
+/// Less rights, another target, another size: each makes cached translations wrong, and those must
+/// be gone before the change counts as done. What was unmapped is held until then, because a
+/// processor may still reach it. Ranges that meet are merged; from 33 pages on everything is
+/// invalidated, which is cheaper. So is it when a node was freed: invalidating pages does not reach
+/// every cached entry of another level (Intel SDM Vol. 3A, "Invalidation of TLBs and
+/// Paging-Structure Caches").
 package struct TLBFlusher: ~Copyable {
   /// More pages than this, and everything is invalidated.
   package static var pageLimit: Int { 32 }

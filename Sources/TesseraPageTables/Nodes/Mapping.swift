@@ -1,8 +1,8 @@
 internal import TesseraFrames
 internal import TesseraHardware
 
-/// The doors between counts and entries: what a handle held goes into an entry, and what an entry held
-/// comes out, here and nowhere else.
+/// The doors between counts and entries: what a handle held goes into an entry, and what an entry
+/// held comes out, here and nowhere else.
 enum Mapping {
   /// Lets go of what `entry` of a node of `level` owned: a child node, or a count of a frame.
   ///

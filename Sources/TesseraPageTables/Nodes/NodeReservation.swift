@@ -1,7 +1,8 @@
 internal import TesseraFrames
 internal import TesseraHardware
 
-/// Nodes that were allocated before a change begins, so that the change cannot fail for want of them.
+/// Nodes that were allocated before a change begins, so that the change cannot fail for want of
+/// them.
 ///
 /// What is left over goes back when this is destroyed. Public for the same reason as `CursorState`.
 public struct NodeReservation: ~Copyable {
@@ -36,7 +37,8 @@ public struct NodeReservation: ~Copyable {
     }
   }
 
-  /// How many nodes the bytes from `position` to `last` need below a node of `top`, if there is none.
+  /// How many nodes the bytes from `position` to `last` need below a node of `top`, if there is
+  /// none.
   static func nodeCount(
     below top: PagingLevel, from position: UInt64, to last: UInt64
   ) -> UInt64 {

@@ -4,9 +4,10 @@ package import TesseraHardware
 
 /// A page-table node: a frame of 512 entries that the processor walks.
 ///
-/// This is a way to reach it, not a share of it: who has one knows by other means that the node stays.
-/// Software changes entries only under the node's lock; the processor reads them at any time, and sets
-/// accessed and dirty bits. So an entry is written only once what it leads to is complete.
+/// This is a way to reach it, not a share of it: who has one knows by other means that the node
+/// stays. Software changes entries only under the node's lock; the processor reads them at any
+/// time, and sets accessed and dirty bits. So an entry is written only once what it leads to is
+/// complete.
 ///
 /// SAFETY: safe to use, because only `init` makes one, whose caller vouches for the node.
 @safe
@@ -14,8 +15,8 @@ package struct PageTableNode {
   package let slot: FrameSlotReference
   private let entries: UnsafeMutablePointer<Atomic<UInt64>>
 
-  /// The caller promises that the frame at `address` is a node, and stays one for as long as this is
-  /// used.
+  /// The caller promises that the frame at `address` is a node, and stays one for as long as this
+  /// is used.
   @inline(__always)
   @unsafe package init(at address: PhysicalAddress) {
     slot = FrameTable.slot(number: address.frameNumber)
@@ -39,8 +40,8 @@ extension PageTableNode {
   package subscript(index: Int) -> PageTableEntry {
     require(index >= 0 && index < 512, "a page-table node has 512 entries")
     // SAFETY: the index is in bounds and the node is there.
-    // Ordering: acquiring, pairs with the releasing store of the entry, so that a descent that holds
-    // no lock finds the child complete.
+    // Ordering: acquiring, pairs with the releasing store of the entry, so that a descent that
+    // holds no lock finds the child complete.
     return unsafe PageTableEntry(rawValue: entries[index].load(ordering: .acquiring))
   }
 
@@ -51,20 +52,20 @@ extension PageTableNode {
   ) {
     require(index >= 0 && index < 512, "a page-table node has 512 entries")
     // SAFETY: the index is in bounds and the node is there.
-    // Ordering: releasing, pairs with the load in `subscript` and with the processor's walk: what the
-    // entry leads to is complete.
+    // Ordering: releasing, pairs with the load in `subscript` and with the processor's walk: what
+    // the entry leads to is complete.
     unsafe entries[index].store(entry.rawValue, ordering: .releasing)
     noteWrite(at: index, old, entry)
   }
 
-  /// Stores `entry` at `index` and returns what was there, with every accessed and dirty bit that the
-  /// processor has set until then. Under the lock.
+  /// Stores `entry` at `index` and returns what was there, with every accessed and dirty bit that
+  /// the processor has set until then. Under the lock.
   @inline(__always)
   package func exchange(_ entry: PageTableEntry, at index: Int) -> PageTableEntry {
     require(index >= 0 && index < 512, "a page-table node has 512 entries")
     // SAFETY: the index is in bounds and the node is there.
-    // Ordering: acquiring and releasing: releasing as in `store`; acquiring, because what comes out is
-    // used by its new owner.
+    // Ordering: acquiring and releasing: releasing as in `store`; acquiring, because what comes out
+    // is used by its new owner.
     let old = unsafe entries[index].exchange(entry.rawValue, ordering: .acquiringAndReleasing)
     noteWrite(at: index, PageTableEntry(rawValue: old), entry)
     return PageTableEntry(rawValue: old)
@@ -125,9 +126,9 @@ extension PageTableNode {
   /// Says that the space with this root is, or is no longer, active on `processor`.
   package func setActive(_ isActive: Bool, on processor: Int) {
     let bit: UInt64 = 1 << UInt64(processor)
-    // Ordering: acquiring and releasing, pairs with the load in `activeProcessors`, which comes after
-    // the entries are written: either the one who writes sees this processor and tells it, or this
-    // processor sees what was written.
+    // Ordering: acquiring and releasing, pairs with the load in `activeProcessors`, which comes
+    // after the entries are written: either the one who writes sees this processor and tells it, or
+    // this processor sees what was written.
     if isActive {
       unsafe metadata.pointee.activeProcessors.bitwiseOr(bit, ordering: .acquiringAndReleasing)
     } else {
@@ -137,7 +138,8 @@ extension PageTableNode {
 }
 
 extension PageTableNode {
-  /// Takes the node's lock. Interrupts stay as they are; the caller is not moved to another processor.
+  /// Takes the node's lock. Interrupts stay as they are; the caller is not moved to another
+  /// processor.
   @inline(__always)
   package func lock() {
     // Ordering: acquiring, pairs with the releasing store in `unlock`.
@@ -163,10 +165,11 @@ extension PageTableNode {
 }
 
 extension PageTableNode {
-  /// Stores `new` at `index` if `old` is still there. Says whether it was. Under the lock, against the
-  /// processor, which may set accessed and dirty bits.
+  /// Stores `new` at `index` if `old` is still there. Says whether it was. Under the lock, against
+  /// the processor, which may set accessed and dirty bits.
   @inline(__always)
-  package func compareExchange(_ old: PageTableEntry, _ new: PageTableEntry, at index: Int) -> Bool {
+  package func compareExchange(_ old: PageTableEntry, _ new: PageTableEntry, at index: Int) -> Bool
+  {
     require(index >= 0 && index < 512, "a page-table node has 512 entries")
     // SAFETY: the index is in bounds and the node is there.
     // Ordering: releasing, as in `store`; acquiring is not needed, because what the entry leads to

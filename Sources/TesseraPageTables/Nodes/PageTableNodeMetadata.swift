@@ -4,8 +4,8 @@ internal import TesseraHardware
 
 /// What the slot of a page-table node holds: 40 bytes, all that there is room for.
 ///
-/// A node belongs to its parent's entry, to handles, and to the processors that run on it. It is freed
-/// with the last of them, and its children with it.
+/// A node belongs to its parent's entry, to handles, and to the processors that run on it. It is
+/// freed with the last of them, and its children with it.
 public struct PageTableNodeMetadata: FrameMetadata, ~Copyable {
   /// 1 while somebody holds the node.
   ///

@@ -4,8 +4,8 @@ package import TesseraHardware
 
 /// Makes page-table nodes, from frames that are known to hold zeros if there are some.
 ///
-/// A node whose last entry was taken out is all zeros again: it waits here, so that the next one need
-/// not be cleared.
+/// A node whose last entry was taken out is all zeros again: it waits here, so that the next one
+/// need not be cleared.
 package enum PageTableNodePool {
   /// More nodes than this do not wait here: their frames go back to the allocator.
   package static var capacity: Int { 64 }
@@ -54,8 +54,8 @@ package enum PageTableNodePool {
     return unsafe PageTableNode(at: slot.address)
   }
 
-  /// Lets go of a count of `node`. With the last one the node's children are let go too, and the node,
-  /// all zeros again, waits here.
+  /// Lets go of a count of `node`. With the last one the node's children are let go too, and the
+  /// node, all zeros again, waits here.
   package static func release(_ node: PageTableNode) {
     guard node.slot.release() else { return }
     node.slot.destroyMetadata()
