@@ -8,8 +8,8 @@ public struct MMUOptions: Sendable {
     case atOnce
   }
 
-  /// Whether a processor that uses an entry sets its accessed and dirty bits. If not, the machine is
-  /// one that has not done so yet.
+  /// Whether a processor that uses an entry sets its accessed and dirty bits. If not, it is one
+  /// that has not done so yet.
   public var setsAccessedAndDirty = true
   /// Whether accessed bits are set as soon as an entry can be reached, which a processor may do at
   /// any time.

@@ -4,8 +4,12 @@ extension MayCache {
   /// The entry at `address` was stored to; it was `old` before.
   mutating func noteWrite(at address: UInt64, old: UInt64) {
     let frame = Int(address >> 12)
-    guard frame < tables.count, !tables[frame].isEmpty else { return }
+    guard frame < tables.count else {
+      violations.report("an entry was written at \(hexadecimal(address)), where there is no memory")
+      return
+    }
     let word = memory.load(address)
+    reportNamedMemory(word, at: address)
     let index = Int(address >> 3 & 511)
     var position = 0
     // The list may grow meanwhile, if a table is below itself.
@@ -15,6 +19,16 @@ extension MayCache {
       hold(word, entryAddress: address, index: index, of: table)
       position += 1
     }
+  }
+
+  /// Reports an entry that is not present and yet names memory, which a processor may read ahead of
+  /// finding out that it must not (CVE-2018-3620, "L1 terminal fault").
+  private mutating func reportNamedMemory(_ word: UInt64, at address: UInt64) {
+    let named = word & 0x000f_ffff_ffff_f000
+    guard word & 1 == 0 && named != 0 && memory.contains(named) else { return }
+    violations.report(
+      "the entry at \(hexadecimal(address)) is not present, but names memory at"
+        + " \(hexadecimal(named))")
   }
 
   /// Takes note that `table` had the entry `old`, which changed.

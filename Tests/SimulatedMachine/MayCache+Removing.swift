@@ -40,12 +40,13 @@ extension MayCache {
 
   /// MOV to CR3: translations that are not global, and all tables.
   private mutating func loadRoot(_ value: UInt64, on number: Int) {
-    let isSame = processors[number].registers.cr3 & ~0xfff == value & ~0xfff
     if value >> 52 != 0 {
       violations.report("processor \(number) loaded CR3 with a reserved bit set")
     }
+    let old = processors[number].registers
     processors[number].registers.cr3 = value & 0x000f_ffff_ffff_ffff
-    if isSame {
+    processors[number].registers.hasRoot = true
+    if old.hasRoot && old.root == processors[number].registers.root {
       removeStaleTables(on: number)
     } else {
       removeAllTables(on: number)

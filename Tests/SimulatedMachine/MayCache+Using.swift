@@ -34,8 +34,8 @@ extension MayCache {
   /// walk.
   ///
   /// One that was never used counts only if the tables do not give it any more: otherwise the walk
-  /// that fetched it is the one that is to be made now, and sets the accessed bit. A write through a
-  /// translation that is not dirty walks, to set the dirty bit.
+  /// that fetched it is the one that is to be made now, and sets the accessed bit. A write through
+  /// a translation that is not dirty walks, to set the dirty bit.
   private mutating func stalePage(
     of address: UInt64, _ access: Access, _ counters: inout SimulatedMMU.Counters
   ) throws(PageFault) -> SimulatedTranslation? {
@@ -77,8 +77,8 @@ extension MayCache {
     throw .page(address: address, code.union(.present))
   }
 
-  /// Walks the tables for an access, sets the accessed and dirty bits on the way, and holds what was
-  /// found.
+  /// Walks the tables for an access, sets the accessed and dirty bits on the way, and holds what
+  /// was found.
   private mutating func walkAndHold(
     _ address: UInt64, _ access: Access
   ) throws(PageFault) -> SimulatedTranslation {

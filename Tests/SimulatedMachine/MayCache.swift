@@ -3,7 +3,7 @@ import CTessera
 /// Everything that each processor may hold of the page tables: the worst of all translation caches.
 ///
 /// A processor may read its tables at any time and keep what it read until it is told not to (Intel
-/// SDM Vol. 3A, "Caching Translation Information"). So as soon as an entry is reachable for it, this
+/// SDM Vol. 3A, "Caching Translation Information"). So as soon as an entry is reachable for it, it
 /// counts as kept, and nothing is ever evicted. What is reachable begins not only at the root but
 /// also at each table that a processor may still know of, although it was taken out of the tree.
 ///
@@ -79,8 +79,8 @@ struct ProcessorCache {
     accessesOfRights = Self.accesses(registers)
   }
 
-  /// Whether the processor translates at all. It does not before CR3 is loaded, nor with root 0.
-  var hasRoot: Bool { registers.root != 0 }
+  /// Whether the processor has tables. It has none before CR3 is loaded.
+  var hasRoot: Bool { registers.hasRoot }
 
   /// What `rights` permit on this processor.
   func accesses(_ rights: PageRights) -> AccessSet { accessesOfRights[Int(rights.rawValue)] }

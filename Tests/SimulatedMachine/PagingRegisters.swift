@@ -10,6 +10,8 @@ struct PagingRegisters: Sendable {
   var cr4: UInt64
   var efer: UInt64
   var pat: UInt64
+  /// Whether CR3 was loaded. Nothing is translated before.
+  var hasRoot: Bool
   let physicalAddressWidth: Int
   let hasOneGiBPages: Bool
 
@@ -19,6 +21,7 @@ struct PagingRegisters: Sendable {
     cr4 = registers.cr4
     efer = registers.efer
     pat = registers.pat
+    hasRoot = registers.has_root
     physicalAddressWidth = Int(features.physical_address_width)
     hasOneGiBPages = features.has_one_gib_pages
   }

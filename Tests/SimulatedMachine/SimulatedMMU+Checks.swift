@@ -27,7 +27,7 @@ extension SimulatedMMU {
     locked { cache, _ in
       var found: AccessSet = []
       for processor in cache.processors {
-        processor.translations.forEach { translation in
+        processor.translations.visit { translation in
           let last = translation.virtualAddress &+ (translation.byteCount - 1)
           if translation.virtualAddress < range.upperBound && last >= range.lowerBound {
             found.formUnion(processor.accesses(translation.rights))

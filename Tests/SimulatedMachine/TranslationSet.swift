@@ -98,7 +98,7 @@ struct TranslationSet {
     sortedByAge.map(\.translation).sorted { $0.virtualAddress < $1.virtualAddress }
   }
 
-  func forEach(_ body: (SimulatedTranslation) -> Void) {
+  func visit(_ body: (SimulatedTranslation) -> Void) {
     for var index in heads.values {
       while index >= 0 {
         body(nodes[index].translation)

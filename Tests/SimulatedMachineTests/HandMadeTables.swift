@@ -1,13 +1,14 @@
 import CTessera
 import SimulatedMachine
+import Synchronization
 import TesseraHardware
 
 /// Page tables that are written word by word, on a machine of 8 MiB, without any of the library's
 /// knowledge of them.
 ///
-/// Frames are named by number: the root is in frame 1, and one chain of tables leads from it through
-/// frames 2 and 3 to the table of level 1 in frame 4. Each frame from 8 on holds its own number in
-/// each of its words.
+/// Frames are named by number: the root is in frame 1, and one chain of tables leads from it
+/// through frames 2 and 3 to the table of level 1 in frame 4. Each frame from 8 on holds its own
+/// number in each of its words.
 struct HandMadeTables {
   let machine: SimulatedMachine
   var mmu: SimulatedMMU { machine.mmu }
@@ -30,15 +31,23 @@ struct HandMadeTables {
   static let leaf = 4
 
   /// With tables down to the one in frame 4, which is empty, and each processor running on them.
-  init(processorCount: Int = 1, levelCount: Int = 4) {
+  init(processorCount: Int = 1) {
     machine = SimulatedMachine(frameCount: 2048, keptBack: 2048, processorCount: processorCount)
-    for frame in 0..<8 { fill(frame, with: 0) }
     for frame in 8..<2048 { fill(frame, with: UInt64(frame)) }
     _ = mmu
+    fillChain()
+    for number in 0..<processorCount { run(number) { hw_write_cr3(1 << 12) } }
+  }
+
+  /// On a machine that is there. Nothing is written, and nobody looks on yet.
+  init(adopting machine: SimulatedMachine) { self.machine = machine }
+
+  /// Makes the chain of tables.
+  func fillChain() {
+    for frame in 0..<8 { fill(frame, with: 0) }
     set(Self.open | 2 << 12, 1, of: 1)
     set(Self.open | 3 << 12, 2, of: 2)
     set(Self.open | 4 << 12, 3, of: 3)
-    for number in 0..<processorCount { run(number) { hw_write_cr3(1 << 12) } }
   }
 
   /// The address of page `index` of those that frame 4 translates.
@@ -88,6 +97,16 @@ struct HandMadeTables {
 
   func free(_ frame: Int, count: Int = 1) {
     hw_note_frame_free(UInt64(frame) << 12, UInt64(count) << 12)
+  }
+
+  /// Stores `word` at the physical address `entry` while others read it, and tells the machine.
+  static func exchange(_ word: UInt64, at entry: UInt64) {
+    let pointer = PhysicalMemory.pointer(to: PhysicalAddress(entry))
+    // Ordering: acquiring and releasing, as the library's own exchange of an entry; pairs with the
+    // loads of a walk.
+    let old = pointer.assumingMemoryBound(to: Atomic<UInt64>.self).pointee.exchange(
+      word, ordering: .acquiringAndReleasing)
+    hw_note_entry_write(entry, old, word)
   }
 
   private func pointer(_ frame: Int) -> UnsafeMutablePointer<UInt64> {
