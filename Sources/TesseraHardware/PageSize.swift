@@ -2,10 +2,13 @@
 ///
 /// Intel SDM Vol. 3A, "Paging", "4-Level Paging and 5-Level Paging".
 @frozen
-public enum PageSize: UInt8, Sendable {
+public enum PageSize: UInt8, Comparable, Sendable {
   case fourKiB = 0
   case twoMiB = 1
   case oneGiB = 2
+
+  @inline(__always)
+  public static func < (left: PageSize, right: PageSize) -> Bool { left.rawValue < right.rawValue }
 
   @inline(__always)
   public var byteCount: UInt64 { 1 << shift }

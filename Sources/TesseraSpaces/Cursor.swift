@@ -77,8 +77,9 @@ extension Cursor {
 }
 
 extension Cursor {
-  /// Maps `frame` at the position, which then owns the handle's count.
+  /// Maps `frame`, of whatever size, at the position, which then owns the handle's count.
   ///
+  /// Traps if the position is not a multiple of the frame's size, or the range has less room.
   /// Throws `alreadyMapped` or `outOfFrames`; `frame` is then still there.
   @inline(__always)
   public mutating func map<Metadata: UntypedContents & ~Copyable>(
@@ -86,10 +87,11 @@ extension Cursor {
   ) throws(MapError) {
     guard let taken = frame.take() else { panic("a cursor was given no frame to map") }
     let slot = taken.relinquishSlot()
+    let size = slot.kind.size
     do throws(MapError) {
       try state.map(
-        slot.address,
-        PageTableEntry.Template(checked(property), size: .fourKiB, isCounted: true), size: .fourKiB)
+        slot.address, PageTableEntry.Template(checked(property), size: size, isCounted: true),
+        size: size)
     } catch {
       // SAFETY: the count that was relinquished above, which no entry has taken over.
       frame = unsafe Frame(adopting: slot)
@@ -143,10 +145,11 @@ extension Cursor {
   ) throws(MapError) {
     guard let taken = frame.take() else { panic("a cursor was given no frame to map") }
     let slot = taken.relinquishSlot()
+    let size = slot.kind.size
     do throws(MapError) {
       try state.replace(
-        slot.address,
-        PageTableEntry.Template(checked(property), size: .fourKiB, isCounted: true), size: .fourKiB)
+        slot.address, PageTableEntry.Template(checked(property), size: size, isCounted: true),
+        size: size)
     } catch {
       // SAFETY: the count that was relinquished above, which no entry has taken over.
       frame = unsafe Frame(adopting: slot)
@@ -170,6 +173,14 @@ extension Cursor {
   ) throws(MapError) -> UInt64 {
     try state.protect(byteCount, PageTableEntry.PropertyChange(to: access))
   }
+
+  /// Makes large pages, where it can, of small ones in the next `byteCount` bytes. Returns how
+  /// many.
+  ///
+  /// 512 pages become one if they show memory that follows each other, aligned, with the same
+  /// rights, whose frames nobody else shares.
+  @discardableResult
+  public mutating func promote(_ byteCount: UInt64) -> Int { state.promote(byteCount) }
 
   /// Gives every page in the next `byteCount` bytes, none of which is mapped, the status `payload`:
   /// a number that means what the kernel wants, and that `query` returns.

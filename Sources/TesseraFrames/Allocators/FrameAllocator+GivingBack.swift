@@ -11,7 +11,7 @@ extension FrameAllocator {
 
   /// Makes a frame free that is given back in a run later. As for one that goes back alone.
   @inline(__always)
-  static func prepareToGiveBack(_ slot: FrameSlotReference, as kind: FrameKind = .plain) {
+  package static func prepareToGiveBack(_ slot: FrameSlotReference, as kind: FrameKind = .plain) {
     if Processor.poisonsFrames { FramePoison.apply(to: slot) }
     slot.setKind(kind)
     slot.setCount(ReferenceCount.free)
@@ -20,7 +20,7 @@ extension FrameAllocator {
   /// Takes back `frameCount` frames from `first` on, all of them prepared, in as few blocks as
   /// possible. There may be none.
   @inline(never)
-  static func giveBack(run first: FrameSlotReference, frameCount: Int) {
+  package static func giveBack(run first: FrameSlotReference, frameCount: Int) {
     if frameCount == 1 {
       first.setKind(.cached)
       keep(first)

@@ -6,7 +6,7 @@ extension FrameAllocator {
   /// The frame's count is still `free`; the caller alone has it and goes on with `initialize`.
   @inline(__always)
   package static func take(_ request: FrameRequest) throws(FrameError) -> FrameSlotReference {
-    guard request.isForAnyFrame else { return try take(run: 1, request) }
+    guard request.isForAnyFrame else { return try take(run: Int(request.size.frameCount), request) }
     let slot = try takeAny()
     if request.isZeroed { zero(slot, frameCount: 1) }
     return slot

@@ -9,18 +9,23 @@ public struct FrameRequest: Sendable {
   /// Where the memory must end: for devices that cannot reach all of it.
   public let limit: PhysicalAddress
 
+  /// What size of frame is wanted. Runs are of frames of 4 KiB.
+  public let size: PageSize
+
   /// What the first address must be a multiple of: a power of two, in bytes, at least 4096.
   public let alignment: UInt64
 
   /// Traps unless `alignment` is a power of two.
   @inline(__always)
   public init(
-    isZeroed: Bool = true, below limit: PhysicalAddress = .limit, alignment: UInt64 = 4096
+    isZeroed: Bool = true, below limit: PhysicalAddress = .limit, alignment: UInt64 = 4096,
+    size: PageSize = .fourKiB
   ) {
     require(alignment.nonzeroBitCount == 1, "an alignment must be a power of two")
     self.isZeroed = isZeroed
     self.limit = limit
-    self.alignment = alignment
+    self.alignment = max(alignment, size.byteCount)
+    self.size = size
   }
 
   /// Memory as it comes, for who writes all of it anyway.

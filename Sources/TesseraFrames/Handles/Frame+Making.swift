@@ -11,6 +11,7 @@ extension Frame where Metadata: FrameMetadata & ~Copyable {
   ) throws(FrameError) {
     let slot = try FrameAllocator.take(request)
     slot.initialize(metadata, allocated: true)
+    if request.size != .fourKiB { slot.assemble(request.size) }
     slot.setCount(1)
     // SAFETY: the count of one is this handle's.
     unsafe self.init(adopting: slot)

@@ -24,6 +24,7 @@ public struct UniqueFrame<Metadata: FrameMetadata & ~Copyable>: ~Copyable, Senda
   ) throws(FrameError) {
     slot = try FrameAllocator.take(request)
     slot.initialize(metadata, allocated: true)
+    if request.size != .fourKiB { slot.assemble(request.size) }
     slot.setCount(ReferenceCount.unique)
   }
 

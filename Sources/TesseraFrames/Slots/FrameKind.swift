@@ -63,6 +63,18 @@ extension FrameKind {
     FrameKind(rawValue: allocatedBit | headBit | UInt64(truncatingIfNeeded: order) << orderShift)
   }
 
+  /// A part of a frame of `size`, other than its first 4 KiB.
+  @inline(__always)
+  package static func part(of size: PageSize) -> FrameKind {
+    FrameKind(rawValue: allocatedBit).used(for: .part).sized(size)
+  }
+
+  /// The same kind, of a frame of `size`.
+  @inline(__always)
+  package func sized(_ size: PageSize) -> FrameKind {
+    FrameKind(rawValue: rawValue & ~(3 << Self.sizeShift) | UInt64(size.rawValue) << Self.sizeShift)
+  }
+
   /// The same kind, of a frame that goes back to the allocator.
   @inline(__always)
   package var allocated: FrameKind { FrameKind(rawValue: rawValue | Self.allocatedBit) }

@@ -37,6 +37,7 @@ extension FrameSlotReference {
       case ReferenceCount.unused, ReferenceCount.free: throw .unused
       case ReferenceCount.busy: throw .busy
       case ReferenceCount.unique: throw .unique
+      case ReferenceCount.part: throw .notAligned
       case ReferenceCount.maximum...: return
       default: break
       }
@@ -62,6 +63,14 @@ extension FrameSlotReference {
     // it needs to see from the caller.
     let old = unsafe counter.pointee.referenceCount.wrappingAdd(1, ordering: .relaxed).oldValue
     if old &- 1 >= ReferenceCount.maximum &- 2 { shareUnusual(old) }
+  }
+
+  /// Adds `count` owners to a frame of which the caller holds a count. They are few.
+  package func share(adding count: UInt64) {
+    // SAFETY: slots live for ever.
+    // Ordering: relaxed, as for one owner.
+    let old = unsafe counter.pointee.referenceCount.wrappingAdd(count, ordering: .relaxed).oldValue
+    if old &- 1 >= ReferenceCount.maximum &- 1 &- count { shareUnusual(old) }
   }
 
   /// Takes away an owner, and says whether it was the last one, who must now `retire` the frame.

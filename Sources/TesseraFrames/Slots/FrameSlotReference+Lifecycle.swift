@@ -32,7 +32,10 @@ extension FrameSlotReference {
   ///
   /// The count is `busy` or `unique`, and the caller alone has the frame.
   package func retire() {
-    if destroyMetadata().isAllocated {
+    let kind = destroyMetadata()
+    if kind.size != .fourKiB {
+      giveBack(kind.size)
+    } else if kind.isAllocated {
       FrameAllocator.giveBack(self)
     } else {
       abandon(as: .none)

@@ -34,7 +34,7 @@ extension FrameTable {
     if count == ReferenceCount.busy {
       report("no frame is being made or unmade while nothing happens", slot.address)
     }
-    if count > ReferenceCount.maximum && count < ReferenceCount.free {
+    if count > ReferenceCount.maximum && count < ReferenceCount.part {
       report("a count is a number of owners or one of the named states", slot.address)
     }
     if count != ReferenceCount.unique && slot.listIdentifier != 0 {
@@ -52,6 +52,12 @@ extension FrameTable {
     case ReferenceCount.free:
       if kind != .plain && kind != .cached && kind.freeBlockOrder == nil {
         report("a free frame is of a free kind", slot.address)
+      }
+    case ReferenceCount.part:
+      let head = slot.counting
+      if kind.usage != .part { report("a part of a larger frame says so", slot.address) }
+      if head.count == ReferenceCount.part || head.kind.size != kind.size || head == slot {
+        report("a part of a larger frame leads to its first slot", slot.address)
       }
     default:
       if !kind.hasMetadata { report("a frame in use has metadata", slot.address) }

@@ -26,6 +26,9 @@ public struct FrameUsage: Equatable, Sendable {
   /// The kernel's image, and what its loader left for it.
   public static var kernel: FrameUsage { FrameUsage(rawValue: 5) }
 
+  /// What the larger frame is used for that this is a part of.
+  public static var part: FrameUsage { FrameUsage(rawValue: 7) }
+
   /// Registers of a device.
   public static var device: FrameUsage { FrameUsage(rawValue: 6) }
 }

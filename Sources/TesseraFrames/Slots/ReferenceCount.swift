@@ -21,6 +21,9 @@ package enum ReferenceCount {
   /// The allocator's, to hand out.
   package static var free: UInt64 { .max - 2 }
 
+  /// A part of a larger frame, other than its first 4 KiB, whose slot counts the owners.
+  package static var part: UInt64 { .max - 3 }
+
   /// Being made or unmade by one owner.
   package static var busy: UInt64 { 0 }
 

@@ -61,6 +61,7 @@ extension PageTableNode {
     }
     let template = PageTableEntry.Template(
       entry.property(size: size), size: part, isCounted: entry.isCounted)
+    if entry.isCounted { Mapping.shareAmongParts(entry, size: size) }
     var address = entry.leafAddress(size: size)
     for index in 0..<512 {
       store(template.entry(at: address), at: index)

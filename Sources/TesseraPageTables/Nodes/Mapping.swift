@@ -12,7 +12,7 @@ enum Mapping {
   @unsafe static func release(_ entry: PageTableEntry, at level: PagingLevel) {
     if entry.isLeaf {
       guard entry.isCounted, let size = level.pageSize else { return }
-      let slot = FrameTable.slot(number: entry.leafAddress(size: size).frameNumber)
+      let slot = FrameTable.slot(number: entry.leafAddress(size: size).frameNumber).counting
       // SAFETY: the entry held a count of this frame.
       _ = unsafe AnyFrame(adopting: slot)
     } else if entry.isTable {
@@ -29,12 +29,27 @@ enum Mapping {
   @unsafe static func adopt(_ entry: PageTableEntry, size: PageSize) -> AnyFrame {
     // SAFETY: the caller makes the same promise.
     unsafe AnyFrame(
-      adopting: FrameTable.slot(number: entry.leafAddress(size: size).frameNumber))
+      adopting: FrameTable.slot(number: entry.leafAddress(size: size).frameNumber).counting)
+  }
+
+  /// Adds counts for the 512 entries that are to take the place of the counted leaf `entry`.
+  static func shareAmongParts(_ entry: PageTableEntry, size: PageSize) {
+    let slot = FrameTable.slot(number: entry.leafAddress(size: size).frameNumber).counting
+    slot.share(adding: 511)
+  }
+
+  /// Takes away the counts of 511 of the 512 entries whose place the counted leaf `entry` has taken.
+  static func gatherFromParts(_ entry: PageTableEntry, size: PageSize) {
+    let slot = FrameTable.slot(number: entry.leafAddress(size: size).frameNumber).counting
+    for _ in 0..<511 {
+      let isLast = slot.release()
+      require(!isLast, "a page lost its frame when it became a part of a larger one")
+    }
   }
 
   /// Adds a count for a second entry that leads to the same frame as the counted leaf `entry`.
   @inline(__always)
   static func share(_ entry: PageTableEntry, size: PageSize) {
-    FrameTable.slot(number: entry.leafAddress(size: size).frameNumber).share()
+    FrameTable.slot(number: entry.leafAddress(size: size).frameNumber).counting.share()
   }
 }

@@ -1,0 +1,204 @@
+import SimulatedMachine
+import Tessera
+import Testing
+
+extension OnSimulatedMachine {
+  @Suite("Large frames") struct LargeFrameTests {
+    let machine: SimulatedMachine
+    private static let twoMiB = PageSize.twoMiB.byteCount
+
+    init() throws {
+      machine = SimulatedMachine(frameCount: 2048)
+      try machine.startKernelSpace()
+      PageTableNodePool.drain()
+    }
+
+    private func range(_ start: UInt64, _ byteCount: UInt64) -> Range<VirtualAddress> {
+      VirtualAddress(start)..<VirtualAddress(start + byteCount)
+    }
+
+    private func expectNothingLost(since used: UInt64) {
+      PageTableNodePool.drain()
+      #expect(FrameAllocator.statistics.usedFrameCount == used)
+      #expect(machine.violations == [])
+    }
+
+    @Test func `a large frame has one count, in its first slot`() throws {
+      let used = FrameAllocator.statistics.usedFrameCount
+      do {
+        let frame = try Frame(allocating: PlainMemory(), FrameRequest(size: .twoMiB))
+        #expect(frame.size == .twoMiB)
+        #expect(frame.byteCount == Self.twoMiB)
+        #expect(frame.address.isAligned(to: .twoMiB))
+        let isZeroed = frame.isFilled(with: 0)
+        #expect(isZeroed)
+        #expect(FrameAllocator.statistics.usedFrameCount == used + 512)
+        let inside = frame.address + 0x1000
+        #expect(throws: FrameError.notAligned) { _ = try AnyFrame(sharing: inside) }
+        #expect(throws: FrameError.inUse) {
+          _ = try Frame(claiming: inside, metadata: PlainMemory())
+        }
+        let second = frame.share()
+        #expect(second.referenceCount == 2)
+        #expect(machine.violations == [])
+      }
+      expectNothingLost(since: used)
+    }
+
+    @Test func `a large frame is one leaf, and goes when that is unmapped`() throws {
+      let used = FrameAllocator.statistics.usedFrameCount
+      do {
+        let space = try VmSpace()
+        var frame: Frame<PlainMemory>? = try Frame(
+          allocating: PlainMemory(), FrameRequest(size: .twoMiB))
+        let address = frame?.address ?? .zero
+        do {
+          var cursor = try space.cursor(over: range(Self.twoMiB, Self.twoMiB))
+          try cursor.map(&frame, as: .userReadWrite)
+          let isAtEnd = cursor.isAtEnd
+          #expect(isAtEnd)
+        }
+        let shown = space.translate(VirtualAddress(Self.twoMiB + 0x12345))
+        #expect(shown?.address == address + 0x12345)
+        do {
+          var cursor = try space.cursor(over: range(Self.twoMiB, Self.twoMiB))
+          let found = try cursor.query()
+          #expect(found.byteCount == Self.twoMiB)
+          let unmapped = try cursor.unmap(Self.twoMiB)
+          #expect(unmapped == Self.twoMiB)
+        }
+      }
+      expectNothingLost(since: used)
+    }
+
+    @Test func `unmapping a part splits the leaf, and the frame stays until the last part goes`()
+      throws
+    {
+      let used = FrameAllocator.statistics.usedFrameCount
+      do {
+        let space = try VmSpace()
+        var frame: Frame<PlainMemory>? = try Frame(
+          allocating: PlainMemory(), FrameRequest(size: .twoMiB))
+        let address = frame?.address ?? .zero
+        do {
+          var cursor = try space.cursor(over: range(Self.twoMiB, Self.twoMiB))
+          try cursor.map(&frame, as: .userReadWrite)
+        }
+        do {
+          var cursor = try space.cursor(over: range(Self.twoMiB + 0x5000, 0x3000))
+          let unmapped = try cursor.unmap(0x3000)
+          #expect(unmapped == 0x3000)
+        }
+        #expect(space.translate(VirtualAddress(Self.twoMiB + 0x5000)) == nil)
+        #expect(space.translate(VirtualAddress(Self.twoMiB + 0x8000))?.address == address + 0x8000)
+        let head = try FrameTable.slot(at: address)
+        #expect(head.count == 509)
+        #expect(machine.violations == [])
+        do {
+          var cursor = try space.cursor(over: range(Self.twoMiB, Self.twoMiB))
+          let unmapped = try cursor.unmap(Self.twoMiB)
+          #expect(unmapped == 509 * 4096)
+        }
+        #expect(head.count == ReferenceCount.free)
+      }
+      expectNothingLost(since: used)
+    }
+
+    @Test func `what was split becomes one leaf again`() throws {
+      let used = FrameAllocator.statistics.usedFrameCount
+      do {
+        let space = try VmSpace()
+        var frame: Frame<PlainMemory>? = try Frame(
+          allocating: PlainMemory(), FrameRequest(size: .twoMiB))
+        do {
+          var cursor = try space.cursor(over: range(Self.twoMiB, Self.twoMiB))
+          try cursor.map(&frame, as: .userReadWrite)
+        }
+        func protectPage(_ access: PageAccess) throws {
+          var cursor = try space.cursor(over: range(Self.twoMiB + 0x5000, 0x1000))
+          try cursor.protect(0x1000, to: access)
+        }
+        func promote() throws -> Int {
+          var cursor = try space.cursor(over: range(0, 2 * Self.twoMiB))
+          return cursor.promote(2 * Self.twoMiB)
+        }
+        try protectPage(.read)
+        #expect(try promote() == 0)
+        try protectPage(.readWrite)
+        #expect(try promote() == 1)
+        let cursor = try space.cursor(over: range(Self.twoMiB, Self.twoMiB))
+        let found = try cursor.query()
+        #expect(found.byteCount == Self.twoMiB)
+      }
+      expectNothingLost(since: used)
+    }
+
+    @Test func `small frames that follow each other become a large one, unless one is shared`()
+      throws
+    {
+      let used = FrameAllocator.statistics.usedFrameCount
+      do {
+        let space = try VmSpace()
+        var segment: Segment<PlainMemory>? = try Segment(
+          allocating: 512, FrameRequest(alignment: Self.twoMiB)
+        ) { _ in PlainMemory() }
+        let address = segment?.address ?? .zero
+        do {
+          var cursor = try space.cursor(over: range(Self.twoMiB, Self.twoMiB))
+          try cursor.map(&segment, as: .userReadWrite)
+        }
+        func promote() throws -> Int {
+          var cursor = try space.cursor(over: range(0, 2 * Self.twoMiB))
+          return cursor.promote(2 * Self.twoMiB)
+        }
+        do {
+          let shared = try AnyFrame(sharing: address + 0x7000)
+          #expect(try promote() == 0)
+          #expect(shared.referenceCount == 2)
+        }
+        #expect(try promote() == 1)
+        let slot = try FrameTable.slot(at: address)
+        #expect(slot.count == 1 && slot.kind.size == .twoMiB)
+        #expect(machine.violations == [])
+      }
+      expectNothingLost(since: used)
+    }
+
+    @Test func `a fork shares a large leaf and its parts alike`() throws {
+      let used = FrameAllocator.statistics.usedFrameCount
+      do {
+        let parent = try VmSpace()
+        let child = try VmSpace()
+        var frame: Frame<PlainMemory>? = try Frame(
+          allocating: PlainMemory(), FrameRequest(size: .twoMiB))
+        let address = frame?.address ?? .zero
+        do {
+          var cursor = try parent.cursor(over: range(Self.twoMiB, Self.twoMiB))
+          try cursor.map(&frame, as: .userReadWrite)
+        }
+        do {
+          var source = try parent.cursor(over: range(0, 2 * Self.twoMiB))
+          var target = try child.cursor(over: range(0, 2 * Self.twoMiB))
+          try target.copy(from: &source, 2 * Self.twoMiB)
+        }
+        let slot = try FrameTable.slot(at: address)
+        #expect(slot.count == 2)
+        for space in [0, 1] {
+          let shown =
+            space == 0
+            ? parent.translate(VirtualAddress(Self.twoMiB))
+            : child.translate(VirtualAddress(Self.twoMiB))
+          #expect(shown?.address == address)
+          #expect(shown?.property.access == .read)
+        }
+        do {
+          var cursor = try child.cursor(over: range(Self.twoMiB, 0x1000))
+          try cursor.unmap(0x1000)
+        }
+        #expect(slot.count == 512)
+        #expect(machine.violations == [])
+      }
+      expectNothingLost(since: used)
+    }
+  }
+}
