@@ -24,6 +24,35 @@ struct GuestSuite: ~Copyable {
     }
   }
 
+  /// Takes the random walk on real memory, with the same seed as the walk on the host.
+  mutating func runWalk() {
+    var options = WalkOptions(seed: Self.seed, stepCount: 4_000, frameCount: 64)
+    options.fullCheckInterval =
+      FrameTable.frameCount <= Self.frameCountVisitedEachTime ? 100 : 2_000
+    var checks = Checks()
+    do throws(FrameError) {
+      let outcome = try RandomWalk.runInBlock(options)
+      checks.expect(outcome.problem == nil, outcome.problem ?? "frames do what the model says")
+      checks.expect(outcome.mostUsed > 60, "a walk comes to the end of memory")
+      if outcome.problem != nil { reportEnd(outcome) }
+    } catch {
+      checks.fail("there is a block of memory to walk in")
+    }
+    report("frames do what the model says, whatever is done with them", checks)
+  }
+
+  private static var seed: UInt64 { 20_261_121 }
+
+  private mutating func reportEnd(_ outcome: WalkOutcome) {
+    console.write("     step ")
+    console.write(decimal: UInt64(outcome.stepCount))
+    console.write(" of the walk with seed ")
+    console.write(decimal: Self.seed)
+    console.write(": ")
+    console.write(outcome.operation.name)
+    console.writeLine()
+  }
+
   /// Looks at every slot and every free frame.
   mutating func checkEveryFrame() {
     var checks = Checks()

@@ -13,6 +13,7 @@ public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
 
   var suite = GuestSuite()
   suite.runScenarios()
+  suite.runWalk()
   suite.checkEveryFrame()
   suite.finish()
 }

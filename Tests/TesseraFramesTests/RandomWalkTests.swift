@@ -1,0 +1,122 @@
+import CTessera
+import Foundation
+import Scenarios
+import SimulatedMachine
+import TesseraFrames
+import Testing
+
+extension OnSimulatedMachine {
+  /// `TESSERA_SEED` and `TESSERA_STEPS` in the environment choose another walk.
+  @Suite("Random walk") struct RandomWalkTests {
+    private static let environment = ProcessInfo.processInfo.environment
+
+    private static let seed = environment["TESSERA_SEED"].flatMap { UInt64($0) } ?? 20_261_121
+
+    /// Optimised, there is time for millions of steps.
+    private static var stepCount: Int {
+      if let chosen = environment["TESSERA_STEPS"].flatMap({ Int($0) }) { return chosen }
+      var isOptimized = true
+      assert({ isOptimized = false }() == ())
+      return isOptimized ? 2_000_000 : 50_000
+    }
+
+    /// The options of a walk on a machine with `processorCount` processors that fails allocations.
+    private func options(
+      _ frameCount: Int, steps: Int, processorCount: Int = 1
+    ) -> WalkOptions {
+      var options = WalkOptions(seed: Self.seed, stepCount: steps, frameCount: frameCount)
+      options.machine = WalkMachine(
+        processorCount: processorCount,
+        failNextAllocation: { simulated_fail_allocation(1) },
+        failNoAllocation: { simulated_fail_allocation(0) },
+        becomeProcessor: { simulated_current_processor().pointee.number = UInt32($0) })
+      return options
+    }
+
+    /// Says how to take the same walk again, and what it did.
+    private func describe(_ outcome: WalkOutcome) -> String {
+      let counts = (0..<WalkOperation.count).map { number in
+        "\(WalkOperation(rawValue: number).map { "\($0)" } ?? "") \(outcome.counts[number])"
+      }
+      return """
+        TESSERA_SEED=\(Self.seed) TESSERA_STEPS=\(outcome.stepCount) swift test --filter RandomWalk
+        at most \(outcome.mostUsed) frames in use, \(outcome.refusalCount) allocations refused
+        \(counts.joined(separator: ", "))
+        """
+    }
+
+    private func expectNoProblem(_ outcome: WalkOutcome, _ machine: SimulatedMachine) {
+      if let problem = outcome.problem {
+        let operation = outcome.operation.name
+        Issue.record("step \(outcome.stepCount), \(operation): \(problem); \(describe(outcome))")
+      }
+      for processor in 0..<machine.processorCount {
+        machine.becomeProcessor(processor)
+        FrameAllocator.drainCache()
+      }
+      #expect(FrameAllocator.statistics.usedFrameCount == 0)
+      #expect(FrameAllocator.statistics.cachedFrameCount == 0)
+      #expect(machine.violations == [])
+    }
+
+    @Test func `frames do what the model says, whatever is done with them`() {
+      let machine = SimulatedMachine(frameCount: 72, keptBack: 5)
+      let outcome = RandomWalk.run(options(72, steps: Self.stepCount))
+      print(describe(outcome))
+      expectNoProblem(outcome, machine)
+      #expect(outcome.operationCount > Self.stepCount / 100 * 99)
+      // Most of what a walk can do, it did, and it came to the end of memory.
+      #expect((0..<WalkOperation.count).allSatisfy { outcome.counts[$0] > Self.stepCount / 2000 })
+      #expect(outcome.mostUsed == 67)
+      #expect(outcome.refusalCount > Self.stepCount / 200)
+    }
+
+    @Test func `frames do what the model says on three processors`() {
+      let machine = SimulatedMachine(frameCount: 160, keptBack: 3, processorCount: 3)
+      let outcome = RandomWalk.run(options(160, steps: Self.stepCount / 5, processorCount: 3))
+      expectNoProblem(outcome, machine)
+    }
+
+    @Test func `frames do what the model says while freed memory is poisoned`() {
+      let machine = SimulatedMachine(frameCount: 64, keptBack: 1)
+      machine.poisonFreedFrames()
+      let outcome = RandomWalk.run(options(64, steps: Self.stepCount / 10))
+      expectNoProblem(outcome, machine)
+    }
+
+    @Test func `a walk in a block of a larger machine leaves the rest alone`() throws {
+      let machine = SimulatedMachine(frameCount: 1000, keptBack: 8)
+      let outcome = try RandomWalk.runInBlock(options(64, steps: Self.stepCount / 20))
+      #expect(outcome.mostUsed > 56)
+      expectNoProblem(outcome, machine)
+    }
+
+    @Test func `the same seed is the same walk`() {
+      let machine = SimulatedMachine(frameCount: 64)
+      let first = RandomWalk.run(options(64, steps: 2000))
+      expectNoProblem(first, machine)
+      let again = SimulatedMachine(frameCount: 64)
+      let second = RandomWalk.run(options(64, steps: 2000))
+      #expect(describe(first) == describe(second))
+      expectNoProblem(second, again)
+    }
+
+    @Test(arguments: 0..<WalkSabotage.count)
+    func `a walk notices what is done wrong on purpose`(number: Int) throws {
+      let sabotage = try #require(WalkSabotage(rawValue: number))
+      let machine = SimulatedMachine(frameCount: 96, keptBack: 5)
+      var options = options(96, steps: 5000)
+      options.sabotage = sabotage
+      let outcome = RandomWalk.run(options)
+      let step = try #require(outcome.sabotagedStep, "\(sabotage) was never possible")
+      #expect(outcome.problem != nil, "\(sabotage) at step \(step) went unnoticed")
+      #expect(outcome.stepCount >= step && outcome.stepCount < step + 1000)
+      if let problem = outcome.problem {
+        print("\(sabotage) at step \(step) is noticed at \(outcome.stepCount): \(problem)")
+      }
+      // The walk undid it, so that nothing was lost.
+      #expect(FrameAllocator.statistics.usedFrameCount == 0)
+      #expect(machine.violations == [])
+    }
+  }
+}
