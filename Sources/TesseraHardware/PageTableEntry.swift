@@ -36,9 +36,8 @@ public struct PageTableEntry: Equatable, Sendable {
 
   /// The entry that leads to the table at `address`, and leaves all rights to what that says.
   ///
-  /// `isUser` lets user programs use the pages below that are theirs. The accessed bit is set from
-  /// the start, so that no processor ever writes to the entry. Traps if the address is no frame's,
-  /// or one that the processor does not have.
+  /// `isUser` lets user programs use the pages below that are theirs. Traps if the address is no
+  /// frame's, or one that the processor does not have.
   @inline(__always)
   package static func table(
     at address: PhysicalAddress, isUser: Bool = false, mode: PagingMode = .current
@@ -47,8 +46,7 @@ public struct PageTableEntry: Equatable, Sendable {
     require(
       address < mode.physicalAddressLimit, "a page table lies where the processor has no memory",
       address)
-    return PageTableEntry(
-      rawValue: address.rawValue | present | writable | accessed | (isUser ? user : 0))
+    return PageTableEntry(rawValue: address.rawValue | present | writable | (isUser ? user : 0))
   }
 }
 
