@@ -77,8 +77,7 @@ private struct Walk {
             virtual: address, physical: entry & mask, byteCount: 1 << shift,
             flags: entry & ~mask & ~(shift == 12 ? 0 : 0x80)))
       } else {
-        // Present, writable, accessed.
-        if entry & ~0x000f_ffff_ffff_f000 != 0x23 { Issue.record("a table entry has other flags") }
+        if entry & ~0x000f_ffff_ffff_f000 != 0x3 { Issue.record("a table entry has other flags") }
         visit(arena, table: entry & 0x000f_ffff_ffff_f000, shift: shift - 9, virtual: address)
       }
     }
