@@ -52,6 +52,18 @@ extension OnSimulatedMachine {
       #expect(found.allSatisfy { $0.contains("as the table of level 1") })
     }
 
+    @Test func `that was a table may be freed after a load of CR3`() {
+      let tables = HandMadeTables(processorCount: 2)
+      tables.set(0, 3, of: Tables.middle)
+      tables.run(1) { hw_write_cr3(1 << 12) }
+      tables.free(Tables.leaf)
+      let found = tables.mmu.takeViolations()
+      #expect(found.count == 1 && found[0].contains("processor 0"))
+      hw_write_cr3(1 << 12)
+      tables.free(Tables.leaf)
+      #expect(tables.mmu.takeViolations() == [])
+    }
+
     @Test(arguments: [false, true])
     func `that was a root is reported while a processor runs on it`(isLeft: Bool) {
       let tables = HandMadeTables()

@@ -120,6 +120,16 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
+    func `that leads to an empty table is seen`(isFlushed: Bool) {
+      let tables = HandMadeTables()
+      tables.set(0, 3, of: Tables.middle)
+      if isFlushed { tables.invalidate(0) }
+      expect(tables, isSeen: !isFlushed)
+      let pending = Tables.start..<Tables.start + 1 << 21
+      #expect(tables.mmu.incoherences(except: [pending]) == [])
+    }
+
+    @Test(arguments: [false, true])
     func `is made by a table that was taken out and is written to`(isFlushed: Bool) throws {
       let tables = HandMadeTables()
       tables.set(0, 3, of: Tables.middle)
@@ -239,6 +249,16 @@ extension OnSimulatedMachine {
       hw_write_cr3(1 << 12)
       expect(tables, isSeen: isGlobal)
       #expect((try? tables.read(0)) == (isGlobal ? 8 : nil))
+    }
+
+    @Test(arguments: [false, true])
+    func `of a page that is not global any more is seen`(isFlushed: Bool) {
+      let tables = HandMadeTables()
+      tables.map(0, to: 8, Tables.open | Tables.global)
+      tables.map(0, to: 8)
+      hw_write_cr3(1 << 12)
+      if isFlushed { tables.invalidate(0) }
+      expect(tables, isSeen: !isFlushed)
     }
 
     @Test func `that is global does not outlive the end of global pages`() throws {
