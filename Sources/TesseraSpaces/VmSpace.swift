@@ -11,6 +11,9 @@ public import TesseraPageTables
 public struct VmSpace: ~Copyable, Sendable {
   let root: Frame<PageTableNodeMetadata>
 
+  /// What answers the faults of this space, if anything does, and the number it gets.
+  private var faultHandler: (function: PageFaultHandler, context: UInt)?
+
   /// Makes a space without mappings. Throws `outOfFrames`. Traps before `KernelSpace.start`.
   public init() throws(FrameError) {
     root = try KernelSpace.makeRoot()
@@ -66,4 +69,21 @@ extension VmSpace {
 
   /// Makes the calling processor run on the kernel's tables alone.
   public static func deactivate() { ActiveSpace.activate(KernelSpace.root) }
+}
+
+extension VmSpace {
+  /// Has `handler` answer this space's page faults from now on, in the place of whoever did before.
+  ///
+  /// `context` is given to it each time.
+  public mutating func handleFaults(with handler: @escaping PageFaultHandler, context: UInt = 0) {
+    faultHandler = (handler, context)
+  }
+
+  /// Gives `fault` to the space's handler, and says whether the access is to be tried again. False if
+  /// there is no handler.
+  public borrowing func handle(_ fault: PageFault) -> Bool {
+    guard let faultHandler else { return false }
+    return faultHandler.function(
+      fault.address.rawValue, fault.errorCode, faultHandler.context)
+  }
 }

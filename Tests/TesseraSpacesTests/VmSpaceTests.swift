@@ -65,6 +65,23 @@ extension OnSimulatedMachine {
       #expect(cursor.address == VirtualAddress(0x5000))
     }
 
+    @Test func `a fault goes to the handler that was registered last, with its number`() throws {
+      var space = try VmSpace()
+      let fault = PageFault(at: VirtualAddress(0x5000), errorCode: 6)
+      #expect(fault.isWrite && fault.isUser && !fault.isProtectionViolation)
+      let isHandled = space.handle(fault)
+      #expect(!isHandled)
+      space.handleFaults(with: { _, _, _ in true })
+      space.handleFaults(
+        with: { address, code, context in
+          address == 0x5000 && code == 6 && context == 42
+        }, context: 42)
+      let isHandledNow = space.handle(fault)
+      #expect(isHandledNow)
+      let isOther = space.handle(PageFault(at: VirtualAddress(0x6000), errorCode: 6))
+      #expect(!isOther)
+    }
+
     @Test func `a space gives back all it has when it goes`() throws {
       PageTableNodePool.drain()
       let used = FrameAllocator.statistics.usedFrameCount
