@@ -109,8 +109,8 @@ extension Processor {
   package static func invalidateAll(alsoGlobal: Bool) {
     let features = hw_read_cr4()
     if alsoGlobal && features & globalPagesBit != 0 {
-      // Changing the bit removes everything (Intel SDM Vol. 3A, "Operations that Invalidate TLBs and
-      // Paging-Structure Caches").
+      // Changing the bit removes everything (Intel SDM Vol. 3A, "Operations that Invalidate TLBs
+      // and Paging-Structure Caches").
       hw_write_cr4(features & ~globalPagesBit)
       hw_write_cr4(features)
     } else {
@@ -130,5 +130,12 @@ extension Processor {
     at table: PhysicalAddress, index: Int, old: UInt64, new: UInt64
   ) {
     hw_note_entry_write(table.rawValue &+ UInt64(truncatingIfNeeded: index) &* 8, old, new)
+  }
+
+  /// Tells a simulated machine that nobody owns the `byteCount` bytes of memory from `address` on
+  /// any more. Nothing on a real one.
+  @inline(__always)
+  package static func noteFrameFree(at address: PhysicalAddress, byteCount: UInt64) {
+    hw_note_frame_free(address.rawValue, byteCount)
   }
 }

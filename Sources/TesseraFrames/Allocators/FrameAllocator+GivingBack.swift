@@ -5,6 +5,7 @@ extension FrameAllocator {
   ///
   /// The count is `busy` or `unique`, and the caller alone has the frame.
   package static func giveBack(_ slot: FrameSlotReference) {
+    Processor.noteFrameFree(at: slot.address, byteCount: PageSize.fourKiB.byteCount)
     prepareToGiveBack(slot, as: .cached)
     keep(slot)
   }
@@ -21,6 +22,8 @@ extension FrameAllocator {
   /// possible. There may be none.
   @inline(never)
   package static func giveBack(run first: FrameSlotReference, frameCount: Int) {
+    Processor.noteFrameFree(
+      at: first.address, byteCount: UInt64(frameCount) &* PageSize.fourKiB.byteCount)
     if frameCount == 1 {
       first.setKind(.cached)
       keep(first)

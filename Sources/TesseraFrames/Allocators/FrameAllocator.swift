@@ -19,6 +19,10 @@ public enum FrameAllocator {
     return unsafe state
   }
 
+  /// Guards the state. Taken with interrupts off; no other lock is taken and nothing is dropped while
+  /// it is held. It lies outside the state, of which the holder has all to itself.
+  private static let lock = SpinLock()
+
   /// The state's caches and their number, for the fast paths. There are none before `start`.
   ///
   /// Access: written by `start`, constant afterwards.
@@ -93,12 +97,10 @@ extension FrameAllocator {
   static func withLock<Result>(
     _ body: (inout FrameAllocatorState, inout FrameCache) -> Result
   ) -> Result {
-    // SAFETY: the lock keeps other processors out, and interrupts are off; the lock itself is only
-    // read by `body`, if at all.
-    let state = unsafe state
-    let interrupts = unsafe state.pointee.lock.lock()
+    let interrupts = lock.lock()
+    // SAFETY: the lock keeps other processors out, and interrupts are off.
     let result = unsafe body(&state.pointee, &currentCache.pointee)
-    unsafe state.pointee.lock.unlock(interrupts)
+    lock.unlock(interrupts)
     return result
   }
 

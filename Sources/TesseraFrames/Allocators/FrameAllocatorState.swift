@@ -5,10 +5,6 @@ internal import TesseraHardware
 /// Safe to use: the caches that it points to live as long as it does.
 @safe
 struct FrameAllocatorState: ~Copyable {
-  /// Guards the zones. Taken with interrupts off; no other lock is taken and nothing is dropped
-  /// while it is held.
-  let lock = SpinLock()
-
   /// Below 16 MiB, for the oldest devices; below 4 GiB, for those of 32 bits; the rest.
   ///
   /// Access: under the lock.

@@ -38,6 +38,7 @@ extension FrameSlotReference {
     } else if kind.isAllocated {
       FrameAllocator.giveBack(self)
     } else {
+      Processor.noteFrameFree(at: address, byteCount: PageSize.fourKiB.byteCount)
       abandon(as: .none)
     }
   }

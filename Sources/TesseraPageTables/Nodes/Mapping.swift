@@ -38,7 +38,8 @@ enum Mapping {
     slot.share(adding: 511)
   }
 
-  /// Takes away the counts of 511 of the 512 entries whose place the counted leaf `entry` has taken.
+  /// Takes away the counts of 511 of the 512 entries whose place the counted leaf `entry` has
+  /// taken.
   static func gatherFromParts(_ entry: PageTableEntry, size: PageSize) {
     let slot = FrameTable.slot(number: entry.leafAddress(size: size).frameNumber).counting
     for _ in 0..<511 {

@@ -58,6 +58,7 @@ package enum PageTableNodePool {
   /// node, all zeros again, waits here.
   package static func release(_ node: PageTableNode) {
     guard node.slot.release() else { return }
+    Processor.noteFrameFree(at: node.address, byteCount: PageSize.fourKiB.byteCount)
     node.slot.destroyMetadata()
     if Processor.poisonsFrames || !give(node.slot) { FrameAllocator.giveBack(node.slot) }
   }
