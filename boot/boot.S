@@ -293,11 +293,11 @@ boot_text_no_nx:
         .section .boot.bss, "aw", @nobits
         .balign 4096
 boot_tables:
-        .globl boot_root_table
+        .globl boot_root_table, boot_kernel_table
 boot_root_table:         .skip 4096
 boot_window_table:       .skip 4096
 boot_window_directories: .skip 4096 * 4
-boot_kernel_table:       .skip 4096
+boot_kernel_table:       .skip 4096             // from here on they stay: they map the image
 boot_kernel_directory:   .skip 4096
 boot_kernel_pages:       .skip 4096 * KERNEL_PAGE_TABLES
 boot_tables_end:

@@ -16,10 +16,13 @@ public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
   let totals = StartUp.takeMemory(information, features)
   DeliberateCrash.perform(information.commandLine)
 
-  var demonstration = FrameDemonstration(console)
-  demonstration.check(totals.total == FrameTable.frameCount, "the totals add up to the map")
-  demonstration.run()
-  finish(demonstration, totals)
+  var checks = Checks()
+  checks.check(totals.total == FrameTable.frameCount, "the totals add up to the map")
+  var frames = FrameDemonstration(checks)
+  frames.run()
+  var stale = StaleReport(frames.checks, features)
+  stale.run()
+  finish(stale.checks, totals)
 }
 
 private func greet(_ features: ProcessorFeatures, _ console: inout Console) {
@@ -35,22 +38,21 @@ private func greet(_ features: ProcessorFeatures, _ console: inout Console) {
 }
 
 /// Prints the verdict and leaves with the status that goes with it.
-private func finish(_ demonstration: consuming FrameDemonstration, _ totals: FrameTotals) -> Never {
+private func finish(_ checks: Checks, _ totals: FrameTotals) -> Never {
   var console = Console()
-  let failureCount = demonstration.failureCount
   console.write("tessera: verdict: ")
-  if failureCount == 0 {
+  if checks.failureCount == 0 {
     console.write("pass, ")
     console.write(decimal: totals.usable, grouped: true)
     console.write(" frames taken, written, shared and given back; ")
-    console.write(decimal: UInt64(demonstration.checkCount), grouped: true)
+    console.write(decimal: UInt64(checks.count), grouped: true)
     console.write(" checks held\n")
     ExitStatus.success.exit()
   }
   console.write("FAIL, ")
-  console.write(decimal: UInt64(failureCount), grouped: true)
+  console.write(decimal: UInt64(checks.failureCount), grouped: true)
   console.write(" of ")
-  console.write(decimal: UInt64(demonstration.checkCount), grouped: true)
+  console.write(decimal: UInt64(checks.count), grouped: true)
   console.write(" checks did not hold\n")
   ExitStatus.failure.exit()
 }

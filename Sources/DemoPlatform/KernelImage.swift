@@ -12,6 +12,18 @@ public enum KernelImage {
     return start..<PhysicalAddress(kernel_end_address() - base)
   }
 
+  /// The code and the constants, which nobody has reason to write.
+  public static var readOnlyPhysicalRange: Range<PhysicalAddress> {
+    PhysicalAddress(text.lowerBound - base)..<PhysicalAddress(constants.upperBound - base)
+  }
+
+  /// The tables that the boot code made and that are out of use once the kernel runs on its own:
+  /// the root, and those of the first window.
+  static var bootTables: Range<PhysicalAddress> {
+    let start = PhysicalAddress(kernel_boot_tables_start_address() - base)
+    return start..<PhysicalAddress(kernel_boot_tables_end_address() - base)
+  }
+
   /// The virtual addresses of the code: readable and executable.
   public static var text: Range<UInt64> { kernel_text_start_address()..<kernel_text_end_address() }
 

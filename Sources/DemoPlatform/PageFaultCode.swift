@@ -1,4 +1,4 @@
-internal import TesseraHardware
+public import TesseraHardware
 
 /// The error code of a page fault (Intel SDM Vol. 3A, "Page-Fault Exceptions").
 ///
@@ -31,7 +31,8 @@ struct PageFaultCode {
     return has(0) ? "the page is there, and its rights forbid it" : "no page is there"
   }
 
-  private func writeBits(to sink: inout some TextSink) {
+  /// Writes what each bit says, in words with a blank before each.
+  func writeBits(to sink: inout some TextSink) {
     sink.write(has(0) ? " present" : " not-present")
     sink.write(has(1) ? " write" : " read")
     sink.write(has(2) ? " user" : " supervisor")
@@ -40,5 +41,17 @@ struct PageFaultCode {
     if has(5) { sink.write(" protection-key") }
     if has(6) { sink.write(" shadow-stack") }
     if has(15) { sink.write(" SGX") }
+  }
+}
+
+extension MemoryProbe.Fault {
+  /// Writes what the fault was: " not-present read supervisor", or another exception's name.
+  public func writeWords(to sink: inout some TextSink) {
+    if vector == ExceptionVector.pageFault {
+      PageFaultCode(rawValue: errorCode).writeBits(to: &sink)
+    } else {
+      sink.write(" ")
+      sink.write(ExceptionVector.name(of: vector))
+    }
   }
 }

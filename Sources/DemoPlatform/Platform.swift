@@ -14,8 +14,9 @@ public enum Platform {
 
   /// Makes exceptions reported, interrupts quiet, and physical memory below 4 GiB visible.
   ///
-  /// Call it first. Turns on the protections that the processor has. `imagePath` is what a person
-  /// gives to a symbolizer. Returns what the processor can do.
+  /// Call it first. Turns on the protections that the processor has, and tells Tessera how it
+  /// translates addresses. `imagePath` is what a person gives to a symbolizer. Returns what the
+  /// processor can do.
   public static func start(imagePath: StaticString) -> ProcessorFeatures {
     // SAFETY: nothing else runs yet.
     unsafe imageName = imagePath
@@ -26,6 +27,7 @@ public enum Platform {
 
     let features = ProcessorFeatures()
     turnOnProtections(features)
+    startPaging(features)
     return features
   }
 
@@ -36,6 +38,15 @@ public enum Platform {
     unsafe Processor.write(0xff as UInt8, toPort: 0x21)
     // SAFETY: as above.
     unsafe Processor.write(0xff as UInt8, toPort: 0xa1)
+  }
+
+  private static func startPaging(_ features: ProcessorFeatures) {
+    // SAFETY: nothing else runs yet, and Tessera has made no table. The boot code turned NX on.
+    unsafe PagingMode.install(
+      PagingMode(features, controlRegister4: Processor.controlRegister4))
+    guard features.hasPageAttributeTable else { return }
+    // SAFETY: every page that the boot code mapped has index 0.
+    unsafe CachePolicy.installAttributeTable()
   }
 
   /// The bits of CR4 (Intel SDM Vol. 3A, "Control Registers").

@@ -37,22 +37,55 @@ public enum StartUp {
     _ information: MultibootInformation<BootMemoryWindow>, _ features: ProcessorFeatures
   ) -> FrameTotals {
     let image = KernelImage.physicalRange
-    let map = MemoryMap(
-      information.adding(
-        MemoryRegion(start: image.lowerBound, end: image.upperBound, kind: .kernelImage)))
+    let map = MemoryMap(information.adding(region(image, .kernelImage)))
     var console = Console()
     map.write(to: &console, title: information.version.description)
+    refuseMemoryOutOfReach(map)
     do throws(FrameError) {
       var early = EarlyAllocator(map)
       let directMap = try showAllMemory(map, features, from: &early)
       report(directMap, to: &console)
-      let totals = try Tessera.start(on: map, early: early, processorCount: 1)
+      // From here on nobody uses the tables of the boot code but those of the image itself, so
+      // their frames are as good as any.
+      let totals = try Tessera.start(
+        on: mapWithoutBootTables(information), early: early, processorCount: 1)
       report(totals, to: &console)
+      try KernelSpace.start()
+      reportKernelSpace(&console)
       return totals
     } catch {
       console.write("tessera: refused: this machine's memory is too small for the records of it\n")
       ExitStatus.refused.exit()
     }
+  }
+
+  /// What the loader says, with the image but for the tables that it no longer needs.
+  private static func mapWithoutBootTables(
+    _ information: MultibootInformation<BootMemoryWindow>
+  ) -> MemoryMap<
+    ExtendedMemoryRegions<ExtendedMemoryRegions<MultibootInformation<BootMemoryWindow>>>
+  > {
+    let image = KernelImage.physicalRange
+    let tables = KernelImage.bootTables
+    return MemoryMap(
+      information.adding(region(image.lowerBound..<tables.lowerBound, .kernelImage))
+        .adding(region(tables.upperBound..<image.upperBound, .kernelImage)))
+  }
+
+  private static func region(_ range: Range<PhysicalAddress>, _ kind: MemoryKind) -> MemoryRegion {
+    MemoryRegion(start: range.lowerBound, end: range.upperBound, kind: kind)
+  }
+
+  /// Ends the kernel if there is memory that no entry of a page table could name.
+  private static func refuseMemoryOutOfReach<Source>(_ map: MemoryMap<Source>) {
+    guard map.endOfMemory > PagingMode.current.physicalAddressLimit else { return }
+    var console = Console()
+    console.write("tessera: refused: there is memory up to ")
+    console.write(map.endOfMemory)
+    console.write(", but this processor's physical addresses have ")
+    console.write(decimal: UInt64(PagingMode.current.physicalAddressWidth))
+    console.write(" bits\n")
+    ExitStatus.refused.exit()
   }
 
   /// Builds tables that show all memory, and runs on them from here on.
@@ -65,7 +98,8 @@ public enum StartUp {
       root: PhysicalAddress(Processor.rootRegister & ~0xfff))
     let directMap = try DirectMap.build(
       showing: map, at: windowBase,
-      largestPage: features.hasOneGiBPages ? .oneGiB : .twoMiB, from: &early, in: surroundings)
+      largestPage: features.hasOneGiBPages ? .oneGiB : .twoMiB,
+      readOnly: KernelImage.readOnlyPhysicalRange, from: &early, in: surroundings)
     // SAFETY: the new tables have the kernel's image where it runs, and all memory at the new
     // window.
     unsafe Processor.loadRootRegister(directMap.root.rawValue)
@@ -85,6 +119,16 @@ public enum StartUp {
     console.write(" of 4 KiB; ")
     console.write(decimal: directMap.tableCount)
     console.write(" tables\n")
+  }
+
+  private static func reportKernelSpace(_ console: inout Console) {
+    console.write("tessera: the kernel's half starts at ")
+    console.write(hexadecimal: KernelSpace.area.lowerBound.rawValue)
+    console.write(" for its own mappings; ")
+    let tables = KernelImage.bootTables
+    console.write(
+      decimal: tables.upperBound.frameNumber - tables.lowerBound.frameNumber)
+    console.write(" frames of the boot code's tables given back\n")
   }
 
   private static func report(_ totals: FrameTotals, to console: inout Console) {

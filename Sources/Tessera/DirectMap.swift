@@ -4,8 +4,10 @@ public import TesseraHardware
 /// Page tables that show all memory at one place, for the kernel's use.
 ///
 /// Every byte of working memory of the map, and the whole first mebibyte, is readable and writable
-/// at its physical address plus `base`. Nothing else is: not the holes, not what is reserved. Below
-/// the half of the kernel there is nothing either, so a stray pointer close to zero faults.
+/// at its physical address plus `base`, but for what was to be readable alone: the kernel's code
+/// must not be writable at a second address. Nothing else is there: not the holes, not what is
+/// reserved. Below the half of the kernel there is nothing either, so a stray pointer close to zero
+/// faults.
 public struct DirectMap: Sendable {
   /// The table for CR3, of level 4.
   public internal(set) var root = PhysicalAddress.zero
@@ -51,6 +53,7 @@ extension DirectMap {
 
   /// Builds the tables for the memory of `map`, with pages up to `largestPage`, at `base`.
   ///
+  /// Memory in `readOnly`, whose ends are multiples of 4 KiB, cannot be written there.
   /// The last entry of the root, with the kernel's image, is that of the surroundings' root; the
   /// two share what lies below it. Loading CR3 is the caller's, who must be running there.
   ///
@@ -59,14 +62,19 @@ extension DirectMap {
   /// allocated until then stays so. Traps unless `base` is a multiple of 1 GiB in the upper half.
   public static func build<Source>(
     showing map: MemoryMap<Source>, at base: UInt64, largestPage: PageSize,
+    readOnly: Range<PhysicalAddress> = .zero..<(.zero),
     from allocator: inout EarlyAllocator, in surroundings: Surroundings
   ) throws(FrameError) -> DirectMap {
     require(base >= 0xffff_8000_0000_0000, "the direct map lies in the upper half")
     require(base % PageSize.oneGiB.byteCount == 0, "the direct map starts at a multiple of 1 GiB")
+    require(
+      readOnly.lowerBound.isAligned(to: .fourKiB) && readOnly.upperBound.isAligned(to: .fourKiB),
+      "what a direct map does not let anyone write is whole pages", readOnly.lowerBound)
     let end = max(map.endOfMemory, DirectMapBuilder.lowEnd)
     if base >= highestEnd || end.rawValue > highestEnd - base { throw .outOfBounds }
 
-    var builder = try DirectMapBuilder(at: base, from: &allocator, in: surroundings)
+    var builder = try DirectMapBuilder(
+      at: base, readOnly: readOnly, from: &allocator, in: surroundings)
     try builder.show(.zero, upTo: DirectMapBuilder.lowEnd, upToSize: .fourKiB, from: &allocator)
     var failure: FrameError?
     map.forEachExtent(from: DirectMapBuilder.lowEnd) { start, end in

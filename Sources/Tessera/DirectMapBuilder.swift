@@ -6,6 +6,8 @@ struct DirectMapBuilder {
   private(set) var result: DirectMap
   private let window: PageTableWindow
   private let limit: PhysicalAddress
+  /// The memory that is not writable.
+  private let readOnly: Range<PhysicalAddress>
 
   /// The first mebibyte is shown whole and in small pages: its parts are of several memory types,
   /// which a large page must not span (Intel SDM Vol. 3A, "Large Page Size Considerations").
@@ -13,11 +15,12 @@ struct DirectMapBuilder {
 
   /// Makes the root, with nothing but the kernel's image in it.
   init(
-    at base: UInt64, from allocator: inout EarlyAllocator,
+    at base: UInt64, readOnly: Range<PhysicalAddress>, from allocator: inout EarlyAllocator,
     in surroundings: DirectMap.Surroundings
   ) throws(FrameError) {
     window = surroundings.window
     limit = surroundings.limit
+    self.readOnly = readOnly
     require(surroundings.root < limit, "the running root lies outside the window")
     let image = window.entry(at: 511, of: surroundings.root)
     require(image.isPresent, "the running root has no kernel image under its last entry")
@@ -33,10 +36,20 @@ struct DirectMapBuilder {
   ) throws(FrameError) {
     var position = start
     while position < end {
-      let size = largestSize(at: position, upTo: end, upToSize: largest)
+      let size = largestSize(
+        at: position, upTo: endOfRights(at: position, upTo: end), upToSize: largest)
       try put(position, size: size, from: &allocator)
       position = position + size.byteCount
     }
+  }
+
+  /// Where the rights change after `position`, or `end` if that comes first.
+  private func endOfRights(
+    at position: PhysicalAddress, upTo end: PhysicalAddress
+  ) -> PhysicalAddress {
+    if readOnly.isEmpty { return end }
+    if position < readOnly.lowerBound { return min(end, readOnly.lowerBound) }
+    return position < readOnly.upperBound ? min(end, readOnly.upperBound) : end
   }
 
   /// The largest page, no larger than `largest`, that starts at `position` and ends by `end`.
@@ -71,8 +84,8 @@ struct DirectMapBuilder {
       shift -= 9
     }
     let flags =
-      PageTableEntry.present | PageTableEntry.writable | PageTableEntry.global
-      | PageTableEntry.noExecute
+      PageTableEntry.present | PageTableEntry.global | PageTableEntry.noExecute
+      | (readOnly.contains(address) ? 0 : PageTableEntry.writable)
     let leaf = PageTableEntry.leaf(at: address, size: size, flags: flags)
     window.set(leaf, at: Int(virtual >> shift & 511), of: table)
     count(size)

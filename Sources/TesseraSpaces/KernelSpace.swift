@@ -31,10 +31,10 @@ public enum KernelSpace {
   /// Makes the kernel's root from the upper half of the tables that the processor runs on, and runs
   /// on it from here on.
   ///
-  /// The tables below the upper half are taken over as they are, for good: nothing here changes or
-  /// frees them. The lower half of the old root is left behind, and whatever it mapped. Runs once,
-  /// alone. Throws `outOfFrames`, and then nothing has changed. Traps if something is mapped in
-  /// `area`.
+  /// The tables below the upper half are taken over for good: nothing here frees them, or changes
+  /// what they map. The lower half of the old root is left behind, and whatever it mapped. Runs
+  /// once, alone. Throws `outOfFrames`, and then nothing has changed. Traps if something is mapped
+  /// in `area`.
   public static func start() throws(FrameError) {
     PageTableNodePool.start()
     let level = PagingMode.current.rootLevel
@@ -46,6 +46,7 @@ public enum KernelSpace {
     table.unlock()
     // SAFETY: the processor runs on the table at `old`, which is visible through the window.
     let window = unsafe PageTableWindow(base: PhysicalMemory.windowAddress)
+    adopt(old, level, from: 256, in: window)
     for index in 256..<512 { node.store(window.entry(at: index, of: old), at: index) }
     let place = VirtualAddress(areaStart).index(at: level)
     require(node[place].isAbsent, "the kernel's area is mapped already")

@@ -85,15 +85,18 @@ private struct Walk {
 
   /// Compares with a map in which `extents` are memory.
   func check(
-    showing extents: [Range<UInt64>], at base: UInt64, largest: UInt64,
+    showing extents: [Range<UInt64>], at base: UInt64, largest: UInt64, readOnly: Range<UInt64>,
     sourceLocation: SourceLocation
   ) {
     var shown: [Range<UInt64>] = []
     for leaf in leaves {
-      // Present, writable, global, no-execute; neither user nor anything else.
-      #expect(leaf.flags == 0x8000_0000_0000_0103, sourceLocation: sourceLocation)
-      #expect(leaf.virtual == base + leaf.physical, sourceLocation: sourceLocation)
       let range = leaf.physical..<leaf.physical + leaf.byteCount
+      // Present, writable, global, no-execute; neither user nor anything else.
+      let isWritable = !readOnly.overlaps(range)
+      let flags: UInt64 = isWritable ? 0x8000_0000_0000_0103 : 0x8000_0000_0000_0101
+      #expect(leaf.flags == flags, sourceLocation: sourceLocation)
+      if !isWritable { #expect(readOnly.clamped(to: range) == range, "a page is in both parts") }
+      #expect(leaf.virtual == base + leaf.physical, sourceLocation: sourceLocation)
       let home = extents.first { $0.contains(range.lowerBound) }
       #expect(
         home.map { range.upperBound <= $0.upperBound } == true, sourceLocation: sourceLocation)
@@ -101,7 +104,9 @@ private struct Walk {
         let larger = leaf.byteCount << 9
         let start = range.lowerBound & ~(larger - 1)
         let fits = max(home.lowerBound, 0x10_0000) <= start && start + larger <= home.upperBound
-        #expect(!fits, "a larger page would fit", sourceLocation: sourceLocation)
+        let whole = start..<start + larger
+        let isMixed = readOnly.overlaps(whole) && readOnly.clamped(to: whole) != whole
+        #expect(!fits || isMixed, "a larger page would fit", sourceLocation: sourceLocation)
       }
       if range.lowerBound < 0x10_0000 { #expect(leaf.byteCount == 4096) }
       if let last = shown.last, last.upperBound == range.lowerBound {
@@ -138,16 +143,18 @@ private func extents(of regions: [MemoryRegion]) -> [Range<UInt64>] {
   @discardableResult
   private func build(
     _ regions: [MemoryRegion], at base: UInt64 = base, largest: PageSize = .oneGiB,
-    sourceLocation: SourceLocation = #_sourceLocation
+    readOnly: Range<UInt64> = 0..<0, sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> DirectMap {
     // The allocator takes from the arena alone, whatever the map has.
     var allocator = EarlyAllocator(memoryMap([Arena.free]))
     let map = memoryMap(regions, lowMemoryEnd: 0x10_0000)
     let direct = try DirectMap.build(
-      showing: map, at: base, largestPage: largest, from: &allocator, in: arena.surroundings())
+      showing: map, at: base, largestPage: largest,
+      readOnly: PhysicalAddress(readOnly.lowerBound)..<PhysicalAddress(readOnly.upperBound),
+      from: &allocator, in: arena.surroundings())
     let walk = Walk(arena, root: direct.root.rawValue)
     walk.check(
-      showing: extents(of: map.all), at: base, largest: largest.byteCount,
+      showing: extents(of: map.all), at: base, largest: largest.byteCount, readOnly: readOnly,
       sourceLocation: sourceLocation)
     #expect(direct.tableCount == UInt64(walk.tables.count))
     for (count, size) in [
@@ -207,6 +214,19 @@ private func extents(of regions: [MemoryRegion]) -> [Range<UInt64>] {
     let direct = try build([])
     #expect(direct.fourKiBCount == 256)
     #expect(try build([region(0, 0x4000_0000, .usable)]).fourKiBCount == 512)
+  }
+
+  @Test(
+    arguments: [
+      0x20_0000..<0x20_1000, 0x10_0000..<0x13_4000, 0x1f_f000..<0x60_1000, 0x20_0000..<0x40_0000,
+      0x4000_0000..<0x8000_0000, 0x4020_0000..<0x4020_3000, 0x9_0000..<0x11_0000,
+      0xbfff_f000..<0xc000_0000,
+    ] as [Range<UInt64>])
+  func `what is to be readable alone is, page by page, and nothing beside it`(
+    range: Range<UInt64>
+  ) throws {
+    try build([region(0x10_0000, 0xc000_0000, .usable)], readOnly: range)
+    try build([region(0, 0x50_0000, .usable)], largest: .twoMiB, readOnly: range)
   }
 
   @Test func `memory far above is shown at its place, under several entries of the root`() throws {

@@ -46,6 +46,8 @@ BOOT_SYMBOL(boot_task_state)
 BOOT_SYMBOL(boot_probe_executed)
 BOOT_SYMBOL(boot_probe_not_executed)
 BOOT_SYMBOL(kernel_image_start)
+BOOT_SYMBOL(kernel_boot_tables_start)
+BOOT_SYMBOL(kernel_boot_tables_end)
 BOOT_SYMBOL(kernel_text_start)
 BOOT_SYMBOL(kernel_text_end)
 BOOT_SYMBOL(kernel_rodata_start)
@@ -75,5 +77,13 @@ static inline __attribute__((always_inline)) uint64_t boot_frame_pointer(void) {
 
 /// The first address of the upper half, where the early tables show the first 4 GiB.
 static inline __attribute__((always_inline)) uint64_t boot_window_base(void) { return WINDOW_BASE; }
+
+/// Lets the kernel touch pages of user programs (STAC), or no longer (CLAC). The processor has SMAP.
+static inline __attribute__((always_inline)) void boot_set_user_access(bool allowed) {
+  if (allowed)
+    __asm__ volatile("stac" : : : "memory");
+  else
+    __asm__ volatile("clac" : : : "memory");
+}
 
 #pragma clang assume_nonnull end

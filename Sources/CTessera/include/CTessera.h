@@ -197,6 +197,7 @@ TESSERA_INLINE uint64_t hw_read_msr(uint32_t number) { return simulated_read_msr
 TESSERA_INLINE void hw_write_msr(uint32_t number, uint64_t value) {
   simulated_write_msr(number, value);
 }
+TESSERA_INLINE void hw_flush_caches(void) {}
 TESSERA_INLINE hw_cpuid_result hw_cpuid(uint32_t leaf, uint32_t subleaf) {
   return simulated_cpuid(leaf, subleaf);
 }
@@ -265,6 +266,8 @@ TESSERA_INLINE void hw_write_msr(uint32_t number, uint64_t value) {
   __asm__ volatile("wrmsr" : : "c"(number), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
                    : "memory");
 }
+/// Writes back and empties all caches (WBINVD).
+TESSERA_INLINE void hw_flush_caches(void) { __asm__ volatile("wbinvd" : : : "memory"); }
 TESSERA_INLINE hw_cpuid_result hw_cpuid(uint32_t leaf, uint32_t subleaf) {
   hw_cpuid_result r;
   __asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)

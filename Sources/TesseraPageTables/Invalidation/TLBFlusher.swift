@@ -68,11 +68,12 @@ package struct TLBFlusher: ~Copyable {
   /// Carries out what is owed on this processor, where `isActive` says whether the address space is
   /// in use. What is owed stays written down: `release` comes next, and then this is destroyed.
   package borrowing func pay(isActive: Bool) {
-    guard isActive || isGlobal else { return }
+    guard isActive || isGlobal, owesEverything || pageCount > 0 else { return }
+    if InvalidationSwitch.isOff { return }
     if owesEverything {
       InvalidationStatistics.countFull()
       Processor.invalidateAll(alsoGlobal: isGlobal)
-    } else if pageCount > 0 {
+    } else {
       InvalidationStatistics.count(pages: pageCount)
       for index in 0..<rangeCount { ranges[index].invalidate() }
     }

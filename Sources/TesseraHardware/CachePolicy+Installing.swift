@@ -1,0 +1,31 @@
+internal import CTessera
+
+extension CachePolicy {
+  /// Makes entries mean on the calling processor what this module says, by loading IA32_PAT.
+  ///
+  /// Every processor needs it, before it uses a page that is not written back. A processor whose
+  /// PAT is fixed keeps it: write combining is then uncacheable, which is slower and as correct.
+  /// The caller promises that all pages in use have index 0, which means the same before and after.
+  ///
+  /// Intel SDM Vol. 3A, "Programming the PAT", which asks for the steps of "MTRR Considerations in
+  /// MP Systems".
+  @unsafe public static func installAttributeTable() {
+    let interrupts = Processor.disableInterrupts()
+    let caching = hw_read_cr0()
+
+    // Nothing may be in the caches under a policy that it no longer has. So none are filled
+    // meanwhile, and they and the translations are emptied before and after.
+    hw_write_cr0(caching & ~Self.notWriteThrough | Self.cacheDisable)
+    hw_flush_caches()
+    Processor.invalidateAll(alsoGlobal: true)
+    hw_write_msr(attributeTableRegister, attributeTable)
+    hw_flush_caches()
+    Processor.invalidateAll(alsoGlobal: true)
+    hw_write_cr0(caching)
+    Processor.restoreInterrupts(interrupts)
+  }
+
+  /// CR0.NW and CR0.CD: cleared and set, the caches are used but not filled.
+  private static var notWriteThrough: UInt64 { 1 << 29 }
+  private static var cacheDisable: UInt64 { 1 << 30 }
+}
