@@ -51,10 +51,10 @@ extension CursorState {
     _ address: PhysicalAddress, byteCount: UInt64, _ property: PageProperty
   ) throws(MapError) {
     requireInside(byteCount)
+    try requireVacant(byteCount)
     let start = offset
     let end = offset + byteCount
-    // The nodes for the smallest pages are enough for larger ones; the rest goes back.
-    var reservation = try prepareNodes(byteCount)
+    var reservation = try obtain(nodeBound(byteCount, congruence: self.address ^ address.rawValue))
     while offset < end {
       let target = PhysicalAddress(unchecked: address.rawValue &+ (offset - start))
       let size = largestSize(self.address, target, end - offset)
@@ -77,16 +77,18 @@ extension CursorState {
   private func largestSize(
     _ address: UInt64, _ target: PhysicalAddress, _ byteCount: UInt64
   ) -> PageSize {
+    // Where there is a table already, a leaf goes below it.
+    let lowest = descend(to: address, level: .leafTable).1
     let alignment = address | target.rawValue
     if PagingMode.current.hasOneGiBPages && alignment & (PageSize.oneGiB.byteCount - 1) == 0
       && byteCount >= PageSize.oneGiB.byteCount
-      && coveringLevel.number >= PagingLevel(leafOf: .oneGiB).number
+      && lowest >= PagingLevel(leafOf: .oneGiB)
     {
       return .oneGiB
     }
     if alignment & (PageSize.twoMiB.byteCount - 1) == 0
       && byteCount >= PageSize.twoMiB.byteCount
-      && coveringLevel.number >= PagingLevel(leafOf: .twoMiB).number
+      && lowest >= PagingLevel(leafOf: .twoMiB)
     {
       return .twoMiB
     }
@@ -140,6 +142,41 @@ extension CursorState {
       position = stop &+ 1
     }
     return try obtain(Int(missing))
+  }
+
+  /// Throws `alreadyMapped` if any of the next `byteCount` bytes is mapped.
+  func requireVacant(_ byteCount: UInt64) throws(MapError) {
+    var position = address
+    let last = position &+ (byteCount &- 1)
+    while true {
+      let (node, level) = descend(to: position, level: .leafTable)
+      if node[index(position, level)].isLeaf { throw .alreadyMapped(VirtualAddress(position)) }
+      let stop = position | (level.span &- 1)
+      if stop >= last { return }
+      position = stop &+ 1
+    }
+  }
+
+  /// As many nodes as mapping the next `byteCount` bytes in the largest pages can need, where
+  /// `congruence` has a bit set wherever virtual and physical address differ.
+  ///
+  /// Small pages are needed at both ends only, unless the addresses differ in how far they are from
+  /// a multiple of a larger page.
+  private func nodeBound(_ byteCount: UInt64, congruence: UInt64) -> Int {
+    var level = PagingLevel.leafTable
+    while level.number < 3, congruence & (level.above.span &- 1) == 0,
+      PagingMode.current.hasPages(of: level.above.pageSize ?? .oneGiB)
+    {
+      level = level.above
+    }
+    let last = address &+ (byteCount &- 1)
+    var count = 2 * (level.number - 1)
+    var parent = coveringLevel
+    while parent > level {
+      count += Int((last >> parent.shift) - (address >> parent.shift)) + 1
+      parent = parent.below
+    }
+    return count
   }
 
   /// `count` nodes, from those that were reserved at the start as far as they go. Throws

@@ -31,6 +31,12 @@ extension CursorState {
     return descend(to: address, level: .leafTable).1.number - 1
   }
 
+  /// Splits the large entry of `address` into 512 of the level below.
+  mutating func splitEntry(at address: UInt64, from reservation: inout NodeReservation) {
+    let level = descend(to: address, level: .leafTable).1
+    split(at: address, cutAt: address | level.below.span, from: &reservation)
+  }
+
   /// Splits the entry of `address`, level by level, until none lies across `border`.
   private mutating func split(
     at address: UInt64, cutAt border: UInt64, from reservation: inout NodeReservation

@@ -30,7 +30,7 @@ extension CursorState {
       unmapped = take(index(position, level), of: node, level, at: position)
       offset = min(end, offset + (level.span - position % level.span))
     }
-    if node.presentCount == 0 { detachEmpty(path) }
+    detachEmpty(path, from: level)
     return unmapped
   }
 
@@ -59,14 +59,14 @@ extension CursorState {
     path.node(at: level.above).take(index(address, level.above))
     let unmapped = node.abandon(level)
     flusher.hold(node)
+    detachEmpty(path, from: level.above)
     offset += level.tableSpan
     return unmapped
   }
 
-  /// Takes out the lowest node of `path`, which has no entries, and those above it that then have
-  /// none.
-  private mutating func detachEmpty(_ path: TablePath) {
-    var level = path.lowestLevel
+  /// Takes out the nodes of `path` that have no entries, from `level` upwards as far as that goes.
+  private mutating func detachEmpty(_ path: TablePath, from level: PagingLevel) {
+    var level = level
     while level < coveringLevel && mayDetach(level) {
       let node = path.node(at: level)
       guard node.presentCount == 0 else { return }
