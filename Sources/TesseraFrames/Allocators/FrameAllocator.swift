@@ -19,8 +19,8 @@ public enum FrameAllocator {
     return unsafe state
   }
 
-  /// Guards the state. Taken with interrupts off; no other lock is taken and nothing is dropped while
-  /// it is held. It lies outside the state, of which the holder has all to itself.
+  /// Guards the state. Taken with interrupts off; no other lock is taken and nothing is dropped
+  /// while it is held. It lies outside the state, of which the holder has all to itself.
   private static let lock = SpinLock()
 
   /// The state's caches and their number, for the fast paths. There are none before `start`.

@@ -1,0 +1,218 @@
+import Foundation
+import Scenarios
+import SimulatedMachine
+import Synchronization
+import TesseraFrames
+import TesseraHardware
+import Testing
+
+extension OnSimulatedMachine.ConcurrencyTests {
+  /// What threads do with memory that one of them at a time has to itself.
+  @Suite("Concurrency of memory") struct ConcurrencyMemoryTests {
+    private static let rounds = 8_000
+
+    private func expectNothingLost(_ machine: SimulatedMachine) {
+      for processor in 0..<machine.processorCount {
+        machine.becomeProcessor(processor)
+        FrameAllocator.drainCache()
+      }
+      machine.becomeProcessor(0)
+      #expect(FrameAllocator.statistics.usedFrameCount == 0)
+      #expect(machine.violations == [])
+    }
+
+    @Test(arguments: [2, 4])
+    func `memory that is allocated here and freed there has one owner at a time`(
+      processorCount: Int
+    ) {
+      let machine = SimulatedMachine(frameCount: 128, keptBack: 1, processorCount: processorCount)
+      let mailbox = Mailbox()
+      machine.onEveryProcessor { processor in
+        var random = SplitMix(seed: UInt64(processor))
+        for round in 0..<Self.rounds {
+          let mark = UInt64(processor + 1) << 32 | UInt64(round)
+          if let frame = try? Frame(allocating: PlainMemory()) {
+            #expect(Mark.read(frame) == 0)
+            Mark.write(mark, to: frame)
+            #expect(Mark.read(frame) == mark)
+            let address = frame.relinquish().rawValue
+            mailbox.exchange(address, at: random.below(Mailbox.count)).map(Self.verify)
+          }
+          if random.oneIn(3) {
+            mailbox.exchange(0, at: random.below(Mailbox.count)).map(Self.verify)
+          }
+        }
+      }
+      for place in 0..<Mailbox.count { mailbox.exchange(0, at: place).map(Self.verify) }
+      expectNothingLost(machine)
+    }
+
+    /// Drops the frame at `address`, whose count came with it.
+    private static func verify(_ address: UInt64) {
+      let frame = unsafe Frame<PlainMemory>(adopting: PhysicalAddress(address))
+      #expect(Mark.read(frame) != 0)
+      Mark.write(0, to: frame)
+    }
+
+    @Test(arguments: [2, 4])
+    func `a frame that is claimed by address is not allocated as well`(processorCount: Int) {
+      let machine = SimulatedMachine(frameCount: 48, processorCount: processorCount)
+      let claimCount = Atomic<Int>(0)
+      machine.onEveryProcessor { processor in
+        var random = SplitMix(seed: UInt64(processor) + 100)
+        for round in 0..<Self.rounds {
+          let mark = UInt64(processor + 1) << 32 | UInt64(round)
+          let address = PhysicalAddress(UInt64(random.below(47)) << 12)
+          let frame: Frame<PlainMemory>?
+          if random.oneIn(2) {
+            frame = try? Frame(claiming: address, metadata: PlainMemory())
+            if frame != nil { claimCount.wrappingAdd(1, ordering: .relaxed) }
+          } else {
+            frame = try? Frame(allocating: PlainMemory(), .uninitialized)
+          }
+          if let frame {
+            Mark.write(mark, to: frame)
+            if random.oneIn(8) { FrameAllocator.drainCache() }
+            Self.claimPair(address, mark)
+            #expect(Mark.read(frame) == mark)
+          }
+        }
+      }
+      #expect(claimCount.load(ordering: .relaxed) > 0)
+      expectNothingLost(machine)
+    }
+
+    @Test(arguments: [2, 4])
+    func `runs are split and merged without a frame in two of them`(
+      processorCount: Int
+    ) {
+      let machine = SimulatedMachine(frameCount: 96, processorCount: processorCount)
+      machine.onEveryProcessor { processor in
+        var random = SplitMix(seed: UInt64(processor) + 200)
+        for round in 0..<Self.rounds / 2 {
+          let mark = UInt64(processor + 1) << 32 | UInt64(round)
+          let count = 1 + random.below(7)
+          if random.oneIn(2) {
+            Self.useSegment(of: count, mark)
+          } else if let address = try? FrameAllocator.allocate(count, .uninitialized) {
+            Self.useBare(address, count, mark)
+          }
+        }
+      }
+      expectNothingLost(machine)
+    }
+
+    /// Claims the two frames at `address`, if they can be had.
+    private static func claimPair(_ address: PhysicalAddress, _ mark: UInt64) {
+      do throws(FrameError) {
+        let pair = try Segment(claiming: address..<address + 8192) { _ in PlainMemory() }
+        Mark.write(mark, to: pair)
+        #expect(Mark.read(pair) == mark)
+      } catch {
+        #expect(error != .outOfBounds)
+      }
+    }
+
+    /// Claims `count` bare frames at `address`, which are the caller's.
+    private static func useBare(_ address: PhysicalAddress, _ count: Int, _ mark: UInt64) {
+      do throws(FrameError) {
+        let end = address + UInt64(count) * 4096
+        let segment = try Segment(claiming: address..<end) { _ in PlainMemory() }
+        Mark.write(mark, to: segment)
+        #expect(Mark.read(segment) == mark)
+      } catch {
+        Issue.record("bare frames can be claimed by who has them: \(error)")
+      }
+    }
+
+    private static func useSegment(of count: Int, _ mark: UInt64) {
+      guard let segment = try? Segment(allocating: count, metadata: { _ in PlainMemory() }) else {
+        return
+      }
+      #expect(Mark.read(segment) == 0)
+      Mark.write(mark, to: segment)
+      let last = segment.slice(UInt64(count - 1) * 4096..<UInt64(count) * 4096)
+      #expect(Mark.read(segment) == mark)
+      _ = consume segment
+      #expect(last.frameCount == 1)
+    }
+
+    @Test(arguments: [2, 4])
+    func `a list passes from processor to processor`(processorCount: Int) {
+      let machine = SimulatedMachine(frameCount: 64, processorCount: processorCount)
+      let calls = DropLedger.callCount
+      let shelf = Shelf()
+      let madeCount = Atomic<UInt64>(0)
+      machine.onEveryProcessor { processor in
+        for round in 0..<Self.rounds {
+          shelf.withList { list in
+            if (processor + round) % 3 == 0 {
+              _ = list.popFront()
+            } else if let frame = try? UniqueFrame(allocating: Tally(1), .uninitialized) {
+              madeCount.wrappingAdd(1, ordering: .relaxed)
+              list.pushBack(frame)
+            }
+            if round % 16 == 0 { list.checkInvariants { Issue.record("\($0)") } }
+          }
+        }
+      }
+      shelf.withList { list in
+        while list.popBack() != nil { continue }
+      }
+      #expect(DropLedger.callCount - calls == madeCount.load(ordering: .relaxed))
+      expectNothingLost(machine)
+    }
+  }
+}
+
+/// A word of memory that is read and written with plain instructions, so that a sanitizer sees
+/// whether its owners are ordered.
+private enum Mark {
+  static func write(_ mark: UInt64, to memory: borrowing some UntypedMemory & ~Copyable) {
+    withUnsafeBytes(of: mark) { bytes in
+      memory.write(RawSpan(_unsafeBytes: bytes), at: memory.byteCount - 8)
+    }
+  }
+
+  static func read(_ memory: borrowing some UntypedMemory & ~Copyable) -> UInt64 {
+    var mark: [1 of UInt64] = [0]
+    var span = mark.mutableSpan
+    var bytes = span.mutableBytes
+    memory.read(into: &bytes, at: memory.byteCount - 8)
+    return mark[0]
+  }
+}
+
+/// Addresses of frames on their way from one processor to another.
+private final class Mailbox: Sendable {
+  static let count = 4
+
+  private let first = Atomic<UInt64>(0)
+  private let second = Atomic<UInt64>(0)
+  private let third = Atomic<UInt64>(0)
+  private let fourth = Atomic<UInt64>(0)
+
+  /// Puts `address` at `place` and takes out what was there, if anything.
+  func exchange(_ address: UInt64, at place: Int) -> UInt64? {
+    let old =
+      switch place {
+      case 0: first.exchange(address, ordering: .acquiringAndReleasing)
+      case 1: second.exchange(address, ordering: .acquiringAndReleasing)
+      case 2: third.exchange(address, ordering: .acquiringAndReleasing)
+      default: fourth.exchange(address, ordering: .acquiringAndReleasing)
+      }
+    return old == 0 ? nil : old
+  }
+}
+
+/// A list that processors take turns to use.
+private final class Shelf: @unchecked Sendable {
+  private let lock = SpinLock()
+  private var list = FrameList<Tally>()
+
+  func withList(_ body: (inout FrameList<Tally>) -> Void) {
+    let interrupts = lock.lock()
+    body(&list)
+    lock.unlock(interrupts)
+  }
+}

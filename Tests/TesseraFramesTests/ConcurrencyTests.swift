@@ -1,0 +1,187 @@
+import Foundation
+import Scenarios
+import SimulatedMachine
+import Synchronization
+import TesseraFrames
+import TesseraHardware
+import Testing
+
+/// What threads do together. `swift test --sanitize=thread --filter Concurrency` also sees what is
+/// not ordered.
+extension OnSimulatedMachine {
+  @Suite("Concurrency") struct ConcurrencyTests {
+    /// How often each processor does its part.
+    private static let rounds = 12_000
+
+    private func expectNothingLost(_ machine: SimulatedMachine) {
+      for processor in 0..<machine.processorCount {
+        machine.becomeProcessor(processor)
+        FrameAllocator.drainCache()
+      }
+      machine.becomeProcessor(0)
+      #expect(FrameAllocator.statistics.usedFrameCount == 0)
+      #expect(machine.violations == [])
+    }
+
+    @Test(arguments: [2, 4])
+    func `handles that are shared and dropped everywhere keep their count`(
+      processorCount: Int
+    ) throws {
+      let machine = SimulatedMachine(frameCount: 16, processorCount: processorCount)
+      let calls = DropLedger.callCount
+      let owner = try Segment(allocating: 3) { Tally($0.rawValue) }
+      let start = owner.address
+      machine.onEveryProcessor { processor in
+        for round in 0..<Self.rounds {
+          let address = start + UInt64((round + processor) % 3) * 4096
+          guard let frame = try? AnyFrame(sharing: address) else { return }
+          let second = frame.share()
+          let value = second.withMetadata(as: Tally.self) { $0.value }
+          #expect(value == address.rawValue)
+          _ = consume frame
+          _ = second.erasedTwice()
+        }
+      }
+      for index in 0..<3 {
+        #expect(FrameTable.slot(number: start.frameNumber + UInt64(index)).count == 1)
+      }
+      _ = consume owner
+      #expect(DropLedger.callCount == calls + 3)
+      expectNothingLost(machine)
+    }
+
+    @Test(arguments: [2, 4])
+    func `of those who claim a frame at once one wins`(processorCount: Int) {
+      let machine = SimulatedMachine(frameCount: 16, keptBack: 4, processorCount: processorCount)
+      let calls = DropLedger.callCount
+      let meeting = Meeting(of: processorCount)
+      let winnerCount = Atomic<Int>(0)
+      let rounds = Self.rounds / 3
+      machine.onEveryProcessor { _ in
+        for round in 0..<rounds {
+          let address = PhysicalAddress(UInt64(round % 4) << 12)
+          meeting.wait()
+          do throws(FrameError) {
+            let frame = try Frame(claiming: address, metadata: Tally(1))
+            winnerCount.wrappingAdd(1, ordering: .relaxed)
+            meeting.wait()
+            _ = consume frame
+          } catch {
+            #expect(error == .inUse || error == .busy)
+            meeting.wait()
+          }
+        }
+      }
+      #expect(winnerCount.load(ordering: .relaxed) == rounds)
+      #expect(DropLedger.callCount == calls + UInt64(rounds))
+      expectNothingLost(machine)
+    }
+
+    @Test(arguments: [2, 4])
+    func `who shares a frame by address while its owner lets go gets it whole or not`(
+      processorCount: Int
+    ) {
+      let machine = SimulatedMachine(frameCount: 512, processorCount: processorCount)
+      let calls = DropLedger.callCount
+      let meeting = Meeting(of: processorCount)
+      let published = Atomic<UInt64>(0)
+      let sharedCount = Atomic<Int>(0)
+      machine.onEveryProcessor { processor in
+        for round in 0..<Self.rounds / 3 {
+          if processor == 0 {
+            do throws(FrameError) {
+              let frame = try Frame(allocating: Tally(UInt64(round)))
+              published.store(frame.address.rawValue, ordering: .releasing)
+              meeting.wait()
+              _ = consume frame
+            } catch {
+              // There are more frames than the other processors can keep for themselves.
+              Issue.record("memory ran out")
+              meeting.wait()
+            }
+          } else {
+            meeting.wait()
+            let address = PhysicalAddress(published.load(ordering: .acquiring))
+            do throws(FrameError) {
+              let frame = try AnyFrame(sharing: address)
+              #expect(frame.withMetadata(as: Tally.self) { $0.value } == UInt64(round))
+              sharedCount.wrappingAdd(1, ordering: .relaxed)
+            } catch {
+              #expect(error == .busy || error == .unused)
+            }
+          }
+          meeting.wait()
+        }
+      }
+      #expect(DropLedger.callCount == calls + UInt64(Self.rounds / 3))
+      expectNothingLost(machine)
+    }
+
+    @Test(arguments: [2, 4])
+    func `a frame that changes between unique and shared has one writer at a time`(
+      processorCount: Int
+    ) {
+      let machine = SimulatedMachine(frameCount: 16, keptBack: 2, processorCount: processorCount)
+      let address = machine.address(1)
+      let before = Journal.dropped
+      let changeCount = Atomic<UInt64>(0)
+      machine.onEveryProcessor { _ in
+        for _ in 0..<Self.rounds {
+          guard let frame = Self.shareOrClaim(address) else { continue }
+          switch frame.unique() {
+          case .unchanged(let frame): #expect(frame.metadata.isWhole)
+          case .converted(var unique):
+            unique.metadata.change()
+            changeCount.wrappingAdd(1, ordering: .relaxed)
+            let shared = unique.shared()
+            #expect(shared.share().metadata.isWhole)
+          }
+        }
+      }
+      let changes = changeCount.load(ordering: .relaxed)
+      #expect(changes > 0)
+      #expect(Journal.dropped - before == changes)
+      expectNothingLost(machine)
+    }
+
+    /// The frame at `address`, as whoever has it shares it, or claimed if nobody does.
+    private static func shareOrClaim(_ address: PhysicalAddress) -> Frame<Journal>? {
+      if let frame = try? AnyFrame(sharing: address) { return frame.typed(as: Journal.self).get() }
+      return try? Frame(claiming: address, metadata: Journal())
+    }
+  }
+}
+
+/// Metadata that counts its changes twice, and hands the sum on when it is dropped.
+private struct Journal: FrameMetadata {
+  private var first: UInt64 = 0
+  private var second: UInt64 = 0
+
+  private static let sum = Atomic<UInt64>(0)
+
+  static var destructor: FrameMetadataDestructor { { unsafe Journal.destroy(at: $0) } }
+
+  /// The changes of all journals that were dropped.
+  static var dropped: UInt64 { sum.load(ordering: .relaxed) }
+
+  var isWhole: Bool { first == second }
+
+  mutating func change() {
+    first += 1
+    second += 1
+  }
+
+  mutating func onDrop(_ contents: FrameContents) {
+    Self.sum.wrappingAdd(isWhole ? first : .max / 2, ordering: .relaxed)
+  }
+}
+
+extension Frame where Metadata == AnyMetadata {
+  /// The handle after an unsuccessful conversion.
+  fileprivate consuming func erasedTwice() -> AnyFrame {
+    switch typed(as: TallyMemory.self) {
+    case .converted(let frame): frame.erased()
+    case .unchanged(let frame): frame
+    }
+  }
+}
