@@ -74,6 +74,15 @@ extension Cursor {
   /// Moves to the first mapped page in the next `byteCount` bytes, or past them if there is none,
   /// and says whether there was one.
   public mutating func findNext(within byteCount: UInt64) -> Bool { state.findNext(byteCount) }
+
+  /// Calls `body` with what is in the next `byteCount` bytes, and moves past them.
+  ///
+  /// Pages that follow each other come in one run if all is the same of them, and their memory
+  /// follows each other too. Large pages are not put together with others.
+  @inline(__always)
+  public mutating func forEachRun(within byteCount: UInt64, _ body: (PageRun) -> Void) {
+    state.forEachRun(byteCount, body)
+  }
 }
 
 extension Cursor {
@@ -81,22 +90,16 @@ extension Cursor {
   ///
   /// Traps if the position is not a multiple of the frame's size, or the range has less room.
   /// Throws `alreadyMapped` or `outOfFrames`; `frame` is then still there.
-  @inline(__always)
+  // Not inlined by force: swiftc 6.3.1 then stops at an assertion in the clients' code generation.
   public mutating func map<Metadata: UntypedContents & ~Copyable>(
     _ frame: inout Frame<Metadata>?, as property: PageProperty
   ) throws(MapError) {
-    guard let taken = frame.take() else { panic("a cursor was given no frame to map") }
-    let slot = taken.relinquishSlot()
-    let size = slot.kind.size
-    do throws(MapError) {
-      try state.map(
-        slot.address, PageTableEntry.Template(checked(property), size: size, isCounted: true),
-        size: size)
-    } catch {
-      // SAFETY: the count that was relinquished above, which no entry has taken over.
-      frame = unsafe Frame(adopting: slot)
-      throw error
+    guard let address = frame?.address, let size = frame?.size else {
+      panic("a cursor was given no frame to map")
     }
+    try state.map(
+      address, PageTableEntry.Template(checked(property), size: size, isCounted: true), size: size)
+    _ = frame.take()?.relinquishSlot()
   }
 
   /// Maps the frames of `segment` from the position on, which then own its counts.
@@ -118,6 +121,22 @@ extension Cursor {
       segment = unsafe Segment(adopting: first, frameCount: frameCount)
       throw error
     }
+  }
+
+  /// Maps `pageCount` frames from the position on: each time the next one that `supply` returns,
+  /// whose count the mapping then owns.
+  ///
+  /// Throws `alreadyMapped` or `outOfFrames` before it asks for the first frame. `supply` must not
+  /// open a cursor over the same pages.
+  @inline(__always)
+  public mutating func map<Metadata: UntypedContents & ~Copyable>(
+    pageCount: Int, as property: PageProperty, _ supply: () -> Frame<Metadata>
+  ) throws(MapError) {
+    require(pageCount >= 0 && pageCount < 1 << 51, "a cursor maps a number of pages that exists")
+    try state.mapEach(
+      UInt64(pageCount) * PageSize.fourKiB.byteCount,
+      PageTableEntry.Template(checked(property), size: .fourKiB, isCounted: true)
+    ) { supply().relinquishSlot().address }
   }
 
   /// Maps `byteCount` bytes of a device's memory, or of other memory that has no owners, from

@@ -76,18 +76,10 @@ public enum KernelSpace {
     root.translate(address)
   }
 
-  /// A root whose upper half is the kernel's.
-  static func makeRoot() throws(FrameError) -> Frame<PageTableNodeMetadata> {
-    let kernel = root
-    let node = try PageTableNodePool.make(
-      level: PagingMode.current.rootLevel, sharesUpperHalf: true)
-    // The entries own nothing: the tables that they lead to are there for good.
-    for index in 256..<512 {
-      let entry = kernel[index]
-      if !entry.isAbsent { node.store(entry, at: index) }
-    }
+  /// A root whose upper half is the kernel's, with one count for the caller.
+  static func makeRoot() throws(FrameError) -> PageTableNode {
+    let node = try PageTableNodePool.makeRoot(copying: root)
     node.unlock()
-    // SAFETY: `make` gave this count.
-    return unsafe Frame(owning: node)
+    return node
   }
 }

@@ -31,12 +31,12 @@ extension VmSpace {
   public borrowing func writeWalk(
     of address: VirtualAddress, to sink: inout some TextSink & ~Copyable
   ) {
-    PageTableWalk(of: address, from: root.borrow().node).write(to: &sink)
+    PageTableWalk(of: address, from: root).write(to: &sink)
   }
 
   private var contents: PageTableDump {
     let half: UInt64 = 1 << UInt64(PagingMode.current.virtualAddressWidth - 1)
     return PageTableDump(
-      root: root.borrow().node, start: VirtualAddress(0), end: VirtualAddress(half))
+      root: root, start: VirtualAddress(0), end: VirtualAddress(half))
   }
 }

@@ -9,7 +9,8 @@ public import TesseraPageTables
 /// ranges. Destroying a space lets go of everything it maps; a processor that still runs on it
 /// keeps it until it activates another.
 public struct VmSpace: ~Copyable, Sendable {
-  let root: Frame<PageTableNodeMetadata>
+  /// The root node, of which the space holds a count.
+  let root: PageTableNode
 
   /// What answers the faults of this space, if anything does, and the number it gets.
   private var faultHandler: (function: PageFaultHandler, context: UInt)?
@@ -18,6 +19,8 @@ public struct VmSpace: ~Copyable, Sendable {
   public init() throws(FrameError) {
     root = try KernelSpace.makeRoot()
   }
+
+  deinit { PageTableNodePool.release(root) }
 
   /// The physical address of the root node, for a register or a picture.
   public var rootAddress: PhysicalAddress { root.address }
@@ -43,7 +46,7 @@ public struct VmSpace: ~Copyable, Sendable {
   ) throws(RangeError) -> Cursor {
     guard range.upperBound <= Self.end else { throw .outOfBounds }
     return try Cursor(
-      over: range, of: root.borrow().node, isKernel: false, reservesNodes: reservingNodes)
+      over: range, of: root, isKernel: false, reservesNodes: reservingNodes)
   }
 
   /// What the page at `address` shows: the physical address of that byte, and the page's property.
@@ -52,7 +55,7 @@ public struct VmSpace: ~Copyable, Sendable {
   public borrowing func translate(
     _ address: VirtualAddress
   ) -> (address: PhysicalAddress, property: PageProperty)? {
-    root.borrow().node.translate(address)
+    root.translate(address)
   }
 }
 
@@ -62,10 +65,10 @@ extension VmSpace {
   ///
   /// The processor shares the space's root until it activates another. Interrupts are off
   /// meanwhile.
-  public borrowing func activate() { ActiveSpace.activate(root.borrow().node) }
+  public borrowing func activate() { ActiveSpace.activate(root) }
 
   /// On how many processors the space is active.
-  public var activeProcessorCount: Int { root.borrow().node.activeProcessors.nonzeroBitCount }
+  public var activeProcessorCount: Int { root.activeProcessors.nonzeroBitCount }
 
   /// Makes the calling processor run on the kernel's tables alone.
   public static func deactivate() { ActiveSpace.activate(KernelSpace.root) }

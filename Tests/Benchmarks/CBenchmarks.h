@@ -38,6 +38,25 @@ void limit_segment16_free(size_t count);
 void limit_segment512_alloc(size_t count);
 void limit_segment512_free(size_t count);
 
+// The same for loops over page tables, of their own too. `count` is a number of pages, or of large
+// pages, tables or address spaces. What is mapped are the frames that are allocated.
+
+void limit_map_range(size_t count);
+void limit_query_range(size_t count);
+void limit_translate(size_t count);
+void limit_protect_range(size_t count);
+void limit_fork_range(size_t count);
+void limit_drop_fork(size_t count);
+void limit_unmap_range(size_t count);
+void limit_map_page(size_t count);
+void limit_alloc_map_page(size_t count);
+void limit_unmap_page(size_t count);
+void limit_map_huge(size_t count);
+void limit_unmap_huge(size_t count);
+void limit_map_table_each(size_t count);
+void limit_unmap_tables(size_t count);
+void limit_space_new(size_t count);
+
 /// Executes `7 * count` instructions and up to eight more, to show whether they are counted right.
 void limit_known(size_t count);
 

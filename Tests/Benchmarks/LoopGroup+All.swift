@@ -3,6 +3,11 @@ internal import CBenchmarks
 extension LoopGroup {
   /// Calls `body` with each group, in the order of the report.
   static func visitAll(_ body: (LoopGroup) -> Void) {
+    visitFrames(body)
+    visitPageTables(body)
+  }
+
+  private static func visitFrames(_ body: (LoopGroup) -> Void) {
     body(frames)
     body(scatteredFrames)
     body(zeroedFrames)
@@ -13,64 +18,54 @@ extension LoopGroup {
   }
 
   private static var frames: LoopGroup {
-    LoopGroup(
-      allocation: ComparedLoop(
-        name: "frame_alloc", loop: allocateFrames, limit: limit_frame_alloc),
-      use: ComparedLoop(
-        name: "share_drop", loop: shareAndDropFrames, limit: limit_share_drop),
-      release: ComparedLoop(
-        name: "frame_free", loop: freeFrames, limit: limit_frame_free))
+    var group = LoopGroup()
+    group.add("frame_alloc", allocateFrames, limit_frame_alloc)
+    group.add("share_drop", shareAndDropFrames, limit_share_drop)
+    group.add("frame_free", freeFrames, limit_frame_free)
+    return group
   }
 
   /// Allocating them is as for the others.
   private static var scatteredFrames: LoopGroup {
-    LoopGroup(
-      allocation: ComparedLoop(name: "", loop: allocateUncountedFrames, limit: limit_frame_alloc),
-      release: ComparedLoop(
-        name: "frame_free_scattered", loop: freeScatteredFrames,
-        limit: limit_frame_free_scattered))
+    var group = LoopGroup()
+    group.add("", allocateUncountedFrames, limit_frame_alloc)
+    group.add("frame_free_scattered", freeScatteredFrames, limit_frame_free_scattered)
+    return group
   }
 
   /// Freeing them is as for frames that hold anything.
   private static var zeroedFrames: LoopGroup {
-    LoopGroup(
-      allocation: ComparedLoop(
-        name: "frame_alloc_zeroed", loop: allocateZeroedFrames, limit: limit_frame_alloc_zeroed),
-      release: ComparedLoop(name: "", loop: freeFrames, limit: limit_frame_free),
-      touchesMemory: true)
+    var group = LoopGroup(touchesMemory: true)
+    group.add("frame_alloc_zeroed", allocateZeroedFrames, limit_frame_alloc_zeroed)
+    group.add("", freeFrames, limit_frame_free)
+    return group
   }
 
   private static var uniqueFrames: LoopGroup {
-    LoopGroup(
-      allocation: ComparedLoop(
-        name: "unique_alloc", loop: allocateUniqueFrames, limit: limit_frame_alloc),
-      release: ComparedLoop(
-        name: "unique_free", loop: freeUniqueFrames, limit: limit_unique_free))
+    var group = LoopGroup()
+    group.add("unique_alloc", allocateUniqueFrames, limit_frame_alloc)
+    group.add("unique_free", freeUniqueFrames, limit_unique_free)
+    return group
   }
 
   private static var bareFrames: LoopGroup {
-    LoopGroup(
-      allocation: ComparedLoop(
-        name: "bare_alloc", loop: allocateBareFrames, limit: limit_frame_alloc),
-      release: ComparedLoop(
-        name: "bare_free", loop: freeBareFrames, limit: limit_unique_free))
+    var group = LoopGroup()
+    group.add("bare_alloc", allocateBareFrames, limit_frame_alloc)
+    group.add("bare_free", freeBareFrames, limit_unique_free)
+    return group
   }
 
   private static var segmentsOf16: LoopGroup {
-    LoopGroup(
-      allocation: ComparedLoop(
-        name: "segment16_alloc", loop: allocateSegmentsOf16, limit: limit_segment16_alloc),
-      release: ComparedLoop(
-        name: "segment16_free", loop: freeSegmentsOf16, limit: limit_segment16_free),
-      framesEach: 16)
+    var group = LoopGroup(framesEach: 16)
+    group.add("segment16_alloc", allocateSegmentsOf16, limit_segment16_alloc)
+    group.add("segment16_free", freeSegmentsOf16, limit_segment16_free)
+    return group
   }
 
   private static var segmentsOf512: LoopGroup {
-    LoopGroup(
-      allocation: ComparedLoop(
-        name: "segment512_alloc", loop: allocateSegmentsOf512, limit: limit_segment512_alloc),
-      release: ComparedLoop(
-        name: "segment512_free", loop: freeSegmentsOf512, limit: limit_segment512_free),
-      framesEach: 512)
+    var group = LoopGroup(framesEach: 512)
+    group.add("segment512_alloc", allocateSegmentsOf512, limit_segment512_alloc)
+    group.add("segment512_free", freeSegmentsOf512, limit_segment512_free)
+    return group
   }
 }

@@ -11,68 +11,70 @@ struct ComparedLoop {
   let limit: Loop
 }
 
-/// Loops that belong together: one that allocates, perhaps one that uses, and one that frees.
+/// Loops that belong together, because each leaves what the next one needs: the first one
+/// allocates, the last one frees.
 struct LoopGroup {
-  let allocation: ComparedLoop
-  var use: ComparedLoop?
-  let release: ComparedLoop
+  private var loops = [10 of ComparedLoop?](repeating: nil)
+  private var loopCount = 0
   /// How many frames each operation is about.
-  var framesEach = 1
+  private let framesEach: Int
   /// Whether the frames are written, so that there must be memory for them.
-  var touchesMemory = false
+  let touchesMemory: Bool
+
+  init(framesEach: Int = 1, touchesMemory: Bool = false) {
+    self.framesEach = framesEach
+    self.touchesMemory = touchesMemory
+  }
+
+  /// Adds a loop to be run after the others; with an empty name if it is only preparation.
+  mutating func add(_ name: StaticString, _ loop: Loop, _ limit: Loop) {
+    loops[loopCount] = ComparedLoop(name: name, loop: loop, limit: limit)
+    loopCount += 1
+  }
 }
 
 extension LoopGroup {
   /// Runs the group `rounds` times over `frameCount` frames and writes a line for each of its rows.
   func time(on machine: borrowing Machine, frameCount: Int, rounds: Int) {
     let count = frameCount / framesEach
-    var library = (Samples(), Samples(), Samples())
-    var limit = (Samples(), Samples(), Samples())
+    var library = [10 of Samples](repeating: Samples())
+    var limit = [10 of Samples](repeating: Samples())
     // A round that does not count brings caches and free lists into the state of all later ones.
     run(on: machine, frameCount: frameCount, rounds: 1)
     for _ in 0..<rounds {
-      library.0.measure(allocation.loop, count)
-      if let use { library.1.measure(use.loop, count) }
-      library.2.measure(release.loop, count)
+      forEachLoop { index, compared in library[index].measure(compared.loop, count) }
     }
     machine.expectAllFramesBack()
 
     // Apart, so that the two tables do not fight for the processor's caches.
     limit_reset(framesEach)
-    runLimit(count)
+    forEachLoop { _, compared in compared.limit(count) }
     for _ in 0..<rounds {
-      limit.0.measure(allocation.limit, count)
-      if let use { limit.1.measure(use.limit, count) }
-      limit.2.measure(release.limit, count)
+      forEachLoop { index, compared in limit[index].measure(compared.limit, count) }
     }
-
-    Report.write(allocation.name, frameCount, library.0.median, limit.0.median, count)
-    if let use { Report.write(use.name, frameCount, library.1.median, limit.1.median, count) }
-    Report.write(release.name, frameCount, library.2.median, limit.2.median, count)
+    forEachLoop { index, compared in
+      Report.write(compared.name, frameCount, library[index].median, limit[index].median, count)
+    }
   }
 
   /// Runs the loops of the library `rounds` times over `frameCount` frames.
   func run(on machine: borrowing Machine, frameCount: Int, rounds: Int) {
     let count = frameCount / framesEach
     for _ in 0..<rounds {
-      allocation.loop(count)
-      if let use { use.loop(count) }
-      release.loop(count)
+      forEachLoop { _, compared in compared.loop(count) }
     }
     machine.expectAllFramesBack()
-  }
-
-  private func runLimit(_ count: Int) {
-    allocation.limit(count)
-    if let use { use.limit(count) }
-    release.limit(count)
   }
 
   /// Writes how many operations of each row `rounds` rounds over `frameCount` frames are.
   func reportOperations(frameCount: Int, rounds: Int) {
     let count = frameCount / framesEach * rounds
-    Report.write(allocation.name, operations: count)
-    if let use { Report.write(use.name, operations: count) }
-    Report.write(release.name, operations: count)
+    forEachLoop { _, compared in Report.write(compared.name, operations: count) }
+  }
+
+  private func forEachLoop(_ body: (Int, ComparedLoop) -> Void) {
+    for index in 0..<loopCount {
+      if let compared = loops[index] { body(index, compared) }
+    }
   }
 }

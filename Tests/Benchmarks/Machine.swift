@@ -1,10 +1,14 @@
 internal import CBenchmarks
 internal import TesseraFrames
 internal import TesseraHardware
+internal import TesseraPageTables
 
 /// What the benchmarks allocate from: memory that the host reserved, of which nothing is touched
 /// but what a benchmark touches. There is one in a process.
 struct Machine: ~Copyable {
+  /// How many frames are in use when nothing is mapped.
+  private let usedFrameCount: UInt64
+
   /// A machine with `frameCount` frames, all of them the allocator's, and a table of as many for
   /// the loops of the limit.
   init(frameCount: Int) {
@@ -18,12 +22,17 @@ struct Machine: ~Copyable {
     unsafe FrameAllocator.start(in: state, processorCount: 1)
     FrameAllocator.donate(from: .zero, to: FrameTable.end)
     unsafe limit_start(frameCount, memory)
+    do throws(FrameError) { try Spaces.start(roomFor: 1 << 12) } catch {
+      panic("a benchmark ran out of frames")
+    }
+    usedFrameCount = FrameAllocator.statistics.usedFrameCount
   }
 
   /// Stops if a benchmark lost a frame or broke a rule: what it measured would be something else.
   borrowing func expectAllFramesBack() {
+    PageTableNodePool.drain()
     FrameAllocator.drainCache()
-    require(FrameAllocator.statistics.usedFrameCount == 0, "a benchmark lost a frame")
+    require(FrameAllocator.statistics.usedFrameCount == usedFrameCount, "a benchmark lost a frame")
     FrameAllocator.checkInvariants { panic($0) }
   }
 }

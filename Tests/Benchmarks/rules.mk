@@ -6,7 +6,7 @@ BENCHTRIPLE := x86_64-unknown-linux-gnu
 # Freestanding, the library would use instructions that a program may not.
 BENCHFLAGS = $(subst -Xcc -ffreestanding,,$(subst $(TRIPLE),$(BENCHTRIPLE),$(subst \
   $(B),$(BENCH),$(SWIFTFLAGS)))) -I Tests/Benchmarks
-BENCHMODULES := TesseraHardware TesseraFrames Benchmarks
+BENCHMODULES := TesseraHardware TesseraFrames TesseraPageTables TesseraSpaces Benchmarks
 FOLDER_Benchmarks := Tests/Benchmarks
 BENCHHEADERS := $(HEADERS) $(wildcard Tests/Benchmarks/*.h Tests/Benchmarks/*.modulemap)
 
@@ -23,7 +23,9 @@ $(BENCH)/$(1).o $(BENCH)/$(1).swiftmodule &: $(BENCH)/$(1).files $$(call sources
 endef
 $(eval $(call benchmodule,TesseraHardware,))
 $(eval $(call benchmodule,TesseraFrames,TesseraHardware))
-$(eval $(call benchmodule,Benchmarks,TesseraHardware TesseraFrames))
+$(eval $(call benchmodule,TesseraPageTables,TesseraHardware TesseraFrames))
+$(eval $(call benchmodule,TesseraSpaces,TesseraHardware TesseraFrames TesseraPageTables))
+$(eval $(call benchmodule,Benchmarks,TesseraHardware TesseraFrames TesseraPageTables TesseraSpaces))
 # Loops that do the same would become one function, and a profiler could not tell them apart.
 $(BENCH)/Benchmarks.o: BENCHFLAGS += -Xfrontend -disable-llvm-merge-functions-pass
 
@@ -37,7 +39,7 @@ $(BENCH)/simulated.o: Sources/CTessera/simulated.c $(BENCHHEADERS)
 	  -I Sources/CTessera/include -c $< -o $@
 
 $(BENCH)/benchmarks: $(BENCHMODULES:%=$(BENCH)/%.o) $(BENCH)/host.o $(BENCH)/limit.o \
-    $(BENCH)/simulated.o
+    $(BENCH)/limit_tables.o $(BENCH)/simulated.o
 	$(call say,link,$@)
 	$(Q)$(CLANG) -target $(BENCHTRIPLE) -fuse-ld=lld -Wl,--gc-sections,--strip-debug -o $@ $^
 

@@ -30,7 +30,7 @@ public struct Segment<Metadata: ~Copyable>: ~Copyable, Sendable {
   /// The byte after the last.
   public var end: PhysicalAddress { address + byteCount }
 
-  deinit { FrameRun.release(first, frameCount: frameCount) }
+  deinit { FrameRun(first, frameCount: frameCount).release() }
 }
 
 /// A run of frames of any kinds.
@@ -113,33 +113,4 @@ extension Segment where Metadata: ~Copyable {
 public struct SplitSegment<Metadata: ~Copyable>: ~Copyable, Sendable {
   public var low: Segment<Metadata>
   public var high: Segment<Metadata>
-}
-
-/// Frames that follow each other, of which one count each is to go.
-enum FrameRun {
-  /// Lets go of one count of each of `frameCount` frames from `first` on.
-  ///
-  /// Neighbours that nobody owns any more go back together, as soon as one comes that stays.
-  @inline(never)
-  static func release(_ first: FrameSlotReference, frameCount: Int) {
-    var start = 0
-    for index in 0..<frameCount {
-      let slot = first.advanced(by: index)
-      if slot.release() && unmake(slot) { continue }
-      FrameAllocator.giveBack(run: first.advanced(by: start), frameCount: index &- start)
-      start = index &+ 1
-    }
-    FrameAllocator.giveBack(run: first.advanced(by: start), frameCount: frameCount &- start)
-  }
-
-  /// Unmakes a frame whose last owner just let go. Says whether it is to go back to the allocator.
-  @inline(__always)
-  private static func unmake(_ slot: FrameSlotReference) -> Bool {
-    guard slot.destroyMetadata().isAllocated else {
-      slot.abandon(as: .none)
-      return false
-    }
-    FrameAllocator.prepareToGiveBack(slot)
-    return true
-  }
 }

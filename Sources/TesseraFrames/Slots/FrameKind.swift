@@ -103,6 +103,12 @@ extension FrameKind {
   @inline(__always)
   package var hasDestructor: Bool { rawValue & Self.activeBit != 0 }
 
+  /// Whether the frame goes back to the allocator, and is of 4 KiB.
+  @inline(__always)
+  package var isSmallAndAllocated: Bool {
+    rawValue & (Self.allocatedBit | 3 << Self.sizeShift) == Self.allocatedBit
+  }
+
   @inline(__always)
   package var size: PageSize {
     PageSize(rawValue: UInt8(truncatingIfNeeded: rawValue >> Self.sizeShift & 3)) ?? .fourKiB

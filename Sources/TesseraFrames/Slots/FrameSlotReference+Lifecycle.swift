@@ -31,8 +31,10 @@ extension FrameSlotReference {
   /// Unmakes a frame whose last owner just let go, and gives it back to where it came from.
   ///
   /// The count is `busy` or `unique`, and the caller alone has the frame.
-  package func retire() {
-    let kind = destroyMetadata()
+  package func retire() { leave(destroyMetadata()) }
+
+  /// Gives back a frame that was of `kind`, whose metadata is destroyed. As `retire`.
+  func leave(_ kind: FrameKind) {
     if kind.size != .fourKiB {
       giveBack(kind.size)
     } else if kind.isAllocated {

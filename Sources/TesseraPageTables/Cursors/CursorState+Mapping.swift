@@ -38,9 +38,29 @@ extension CursorState {
       let node = makeTable(at: self.address, level: .leafTable, from: &reservation)
       let first = index(self.address, .leafTable)
       let count = min(512 - first, Int((end - offset) / PageSize.fourKiB.byteCount))
-      node.put(count, from: first, target, template)
-      target = PhysicalAddress(
-        unchecked: target.rawValue &+ UInt64(count) * PageSize.fourKiB.byteCount)
+      node.put(count, from: first) {
+        let entry = template.entry(at: target)
+        target = PhysicalAddress(unchecked: target.rawValue &+ PageSize.fourKiB.byteCount)
+        return entry
+      }
+      offset += UInt64(count) * PageSize.fourKiB.byteCount
+    }
+  }
+
+  /// Maps `byteCount / 4096` frames at the position, each at the address that `supply` returns
+  /// next, and moves past them. As for one page; if this throws, nothing was asked of `supply`.
+  @inline(__always)
+  package mutating func mapEach(
+    _ byteCount: UInt64, _ template: PageTableEntry.Template, _ supply: () -> PhysicalAddress
+  ) throws(MapError) {
+    requireInside(byteCount)
+    let end = offset + byteCount
+    var reservation = try prepareNodes(byteCount)
+    while offset < end {
+      let node = makeTable(at: self.address, level: .leafTable, from: &reservation)
+      let first = index(self.address, .leafTable)
+      let count = min(512 - first, Int((end - offset) / PageSize.fourKiB.byteCount))
+      node.put(count, from: first) { template.entry(at: supply()) }
       offset += UInt64(count) * PageSize.fourKiB.byteCount
     }
   }
@@ -214,25 +234,28 @@ extension PageTableNode {
     if wasAbsent { presentCount += 1 }
   }
 
-  /// Stores `count` leaves for consecutive frames from `address` on, from `first` on. Under the
-  /// lock.
+  /// Stores the next `count` entries that `supply` returns in the vacant places from `first` on.
+  /// Under the lock.
   @inline(__always)
-  func put(
-    _ count: Int, from first: Int, _ address: PhysicalAddress, _ template: PageTableEntry.Template
-  ) {
-    var target = address
-    var added = 0
-    for index in first..<first + count {
-      if self[index].isAbsent { added += 1 }
-      store(template.entry(at: target), at: index)
-      target = PhysicalAddress(unchecked: target.rawValue &+ PageSize.fourKiB.byteCount)
-    }
-    presentCount += added
+  func put(_ count: Int, from first: Int, _ supply: () -> PageTableEntry) {
+    require(first >= 0 && first < 512 && count <= 512 - first, "a page-table node has 512 entries")
+    presentCount += absentCount(from: first, count)
+    for index in first..<first + count { store(supply(), at: index) }
+  }
+
+  /// How many of the `count` entries from `first` on are absent. Under the lock.
+  @inline(__always)
+  private func absentCount(from first: Int, _ count: Int) -> Int {
+    if presentCount == 0 { return count }
+    var absent = 0
+    for index in first..<first + count where self[index].isAbsent { absent += 1 }
+    return absent
   }
 
   /// Throws `alreadyMapped` if an entry from `first` to `last` is; `position` is the address of the
   /// first. This is a node of leaves of 4 KiB.
   func requireVacant(from first: Int, to last: Int, at position: UInt64) throws(MapError) {
+    if presentCount == 0 { return }
     for index in first...last where !self[index].isVacant {
       throw .alreadyMapped(
         VirtualAddress(position &+ UInt64(index - first) * PageSize.fourKiB.byteCount))

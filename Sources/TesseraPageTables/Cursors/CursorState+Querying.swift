@@ -11,11 +11,13 @@ public enum PageContent: Equatable, Sendable {
   case mapped(PhysicalAddress, PageProperty, isCounted: Bool)
 }
 
-/// What the pages around a position are: all the same, as far as one entry reaches.
+/// Pages that follow each other and are all the same.
+///
+/// If they are mapped, their memory follows each other too, and the content names the first byte.
 public struct PageRun: Equatable, Sendable {
-  /// The first byte that the entry spans, which may lie before the position.
+  /// The first byte. Of a single query it may lie before the position, where the entry begins.
   public let start: VirtualAddress
-  /// How many bytes it spans.
+  /// How many bytes there are.
   public let byteCount: UInt64
   public let content: PageContent
 }
@@ -62,6 +64,7 @@ extension CursorState {
 
 extension PageTableEntry {
   /// What this entry of a node of `level`, which leads to no table, says of its pages.
+  @inline(__always)
   func content(_ level: PagingLevel) -> PageContent {
     if isLeaf, let size = level.pageSize {
       return .mapped(leafAddress(size: size), property(size: size), isCounted: isCounted)

@@ -2,8 +2,11 @@ internal import Synchronization
 
 /// How much has been invalidated since start-up, on all processors.
 public enum InvalidationStatistics {
+  /// How many pages there were beyond the first of each time: mostly there is but one, which then
+  /// costs one atomic operation and not two.
+  ///
   /// Access: atomic.
-  private static let pages = Atomic<UInt64>(0)
+  private static let furtherPages = Atomic<UInt64>(0)
   /// Access: atomic.
   private static let flushes = Atomic<UInt64>(0)
   /// Access: atomic.
@@ -12,7 +15,7 @@ public enum InvalidationStatistics {
   /// How many pages were invalidated one by one.
   public static var pageCount: UInt64 {
     // Ordering: relaxed; a statistic.
-    pages.load(ordering: .relaxed)
+    flushCount + furtherPages.load(ordering: .relaxed)
   }
 
   /// How many times pages were invalidated one by one, however many.
@@ -27,10 +30,11 @@ public enum InvalidationStatistics {
     full.load(ordering: .relaxed)
   }
 
+  /// Counts a time that `count` pages, at least one, are invalidated.
   @inline(__always)
   static func count(pages count: Int) {
     // Ordering: relaxed; a statistic.
-    pages.wrappingAdd(UInt64(count), ordering: .relaxed)
+    if count > 1 { furtherPages.wrappingAdd(UInt64(count - 1), ordering: .relaxed) }
     // Ordering: relaxed; a statistic.
     flushes.wrappingAdd(1, ordering: .relaxed)
   }

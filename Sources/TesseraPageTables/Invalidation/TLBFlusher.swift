@@ -16,8 +16,9 @@ package struct TLBFlusher: ~Copyable {
 
   /// Whether the pages are the kernel's, which every processor uses and which are global.
   private let isGlobal: Bool
-  private var ranges = [2 of OwedRange](repeating: OwedRange(start: 0, pageCount: 0, shift: 12))
-  private var rangeCount = 0
+  /// The range that grows, and the one before.
+  private var range: OwedRange?
+  private var earlierRange: OwedRange?
   private var pageCount = 0
   private var owesEverything = false
   private var held = HeldFrames()
@@ -26,7 +27,7 @@ package struct TLBFlusher: ~Copyable {
 
   /// Whether nothing is owed and nothing is held.
   package var isEmpty: Bool {
-    rangeCount == 0 && !owesEverything && held.isEmpty
+    range == nil && !owesEverything && held.isEmpty
   }
 
   /// Owes the invalidation of the page of `size` at `address`.
@@ -34,11 +35,11 @@ package struct TLBFlusher: ~Copyable {
   package mutating func owe(_ address: UInt64, size: PageSize) {
     if owesEverything { return }
     let shift = size.shift
-    if rangeCount > 0 && ranges[rangeCount - 1].extend(by: address, shift: shift) {
+    if range?.extend(by: address, shift: shift) == true {
       pageCount += 1
-    } else if rangeCount < ranges.count {
-      ranges[rangeCount] = OwedRange(start: address, pageCount: 1, shift: shift)
-      rangeCount += 1
+    } else if earlierRange == nil {
+      earlierRange = range
+      range = OwedRange(start: address, pageCount: 1, shift: shift)
       pageCount += 1
     } else {
       owesEverything = true
@@ -54,9 +55,15 @@ package struct TLBFlusher: ~Copyable {
   @inline(__always)
   package mutating func hold(_ entry: PageTableEntry, size: PageSize) {
     guard entry.isCounted else { return }
+    // SAFETY: the caller took the entry out of its node, so that its count is held once.
+    let slot = unsafe Mapping.slot(of: entry, size: size)
+    if !held.extend(by: slot) { holdAnother(slot) }
+  }
+
+  @inline(never)
+  private mutating func holdAnother(_ slot: FrameSlotReference) {
     if held.isFull { payEarly() }
-    // SAFETY: the caller took the entry out of its node, so that its count is adopted once.
-    held.add(unsafe Mapping.adopt(entry, size: size))
+    held.add(slot)
   }
 
   /// Keeps the detached `node`, with all that hangs below it, until everything is paid.
@@ -75,7 +82,8 @@ package struct TLBFlusher: ~Copyable {
       Processor.invalidateAll(alsoGlobal: isGlobal)
     } else {
       InvalidationStatistics.count(pages: pageCount)
-      for index in 0..<rangeCount { ranges[index].invalidate() }
+      earlierRange?.invalidate()
+      range?.invalidate()
     }
   }
 
@@ -86,13 +94,13 @@ package struct TLBFlusher: ~Copyable {
   package var holdsNodes: Bool { held.holdsNodes }
 
   /// Pays and releases when there is no room to hold more.
-  @inline(never)
   private mutating func payEarly() {
     owesEverything = true
     pay(isActive: true)
     held.release()
     held = HeldFrames()
-    rangeCount = 0
+    range = nil
+    earlierRange = nil
     pageCount = 0
     owesEverything = false
   }

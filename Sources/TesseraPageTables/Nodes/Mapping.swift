@@ -4,32 +4,20 @@ internal import TesseraHardware
 /// The doors between counts and entries: what a handle held goes into an entry, and what an entry
 /// held comes out, here and nowhere else.
 enum Mapping {
-  /// Lets go of what `entry` of a node of `level` owned: a child node, or a count of a frame.
+  /// The slot of the memory that the counted leaf `entry` of `size` leads to: a frame's, or that
+  /// of a part of a larger one.
   ///
-  /// The caller has taken the entry out of its node, and adopts or releases it only once. No
-  /// processor can reach what it led to any more.
+  /// Its count is the entry's. The caller has taken the entry out of its node, and lets the count
+  /// go once, when no processor can reach the frame any more.
   @inline(__always)
-  @unsafe static func release(_ entry: PageTableEntry, at level: PagingLevel) {
-    if entry.isLeaf {
-      guard entry.isCounted, let size = level.pageSize else { return }
-      let slot = FrameTable.slot(number: entry.leafAddress(size: size).frameNumber).counting
-      // SAFETY: the entry held a count of this frame.
-      _ = unsafe AnyFrame(adopting: slot)
-    } else if entry.isTable {
-      let slot = FrameTable.slot(number: entry.tableAddress.frameNumber)
-      // SAFETY: the entry held the count of its child.
-      _ = unsafe Frame<PageTableNodeMetadata>(adopting: slot)
-    }
+  @unsafe static func slot(of entry: PageTableEntry, size: PageSize) -> FrameSlotReference {
+    FrameTable.slot(number: entry.leafAddress(size: size).frameNumber)
   }
 
-  /// The count of the frame that the leaf `entry` of `size` held, as a handle.
-  ///
-  /// As for `release`; `entry` is a counted leaf.
-  @inline(__always)
-  @unsafe static func adopt(_ entry: PageTableEntry, size: PageSize) -> AnyFrame {
+  /// Lets go of the count that the counted leaf `entry` of `size` owned. As for `slot(of:size:)`.
+  @unsafe static func release(_ entry: PageTableEntry, size: PageSize) {
     // SAFETY: the caller makes the same promise.
-    unsafe AnyFrame(
-      adopting: FrameTable.slot(number: entry.leafAddress(size: size).frameNumber).counting)
+    _ = unsafe AnyFrame(adopting: slot(of: entry, size: size).counting)
   }
 
   /// Adds counts for the 512 entries that are to take the place of the counted leaf `entry`.

@@ -9,9 +9,10 @@ package import TesseraHardware
 /// time, and sets accessed and dirty bits. So an entry is written only once what it leads to is
 /// complete.
 ///
-/// SAFETY: safe to use, because only `init` makes one, whose caller vouches for the node.
+/// SAFETY: safe to use, because only `init` makes one, whose caller vouches for the node; and safe
+/// to send, because a node is changed under its lock, and by atomic operations.
 @safe
-package struct PageTableNode {
+package struct PageTableNode: @unchecked Sendable {
   package let slot: FrameSlotReference
   private let entries: UnsafeMutablePointer<Atomic<UInt64>>
 
@@ -100,6 +101,11 @@ extension PageTableNode {
   @inline(__always)
   package var isDetached: Bool {
     unsafe metadata.pointee.flags & PageTableNodeMetadata.detachedFlag != 0
+  }
+
+  /// Whether the upper half is the kernel's. Constant.
+  var sharesUpperHalf: Bool {
+    unsafe metadata.pointee.flags & PageTableNodeMetadata.sharedUpperHalfFlag != 0
   }
 
   package func markDetached() {

@@ -62,15 +62,48 @@ public struct PageTableNodeMetadata: FrameMetadata, ~Copyable {
     guard presentCount > 0 else { return }
     // SAFETY: nobody else has the frame, and its metadata says that it is a node.
     let node = unsafe PageTableNode(at: contents.address)
-    let end = flags & Self.sharedUpperHalfFlag != 0 ? 256 : 512
-    let level = PagingLevel(Int(level))
-    for index in 0..<end {
-      let entry = node[index]
-      if entry.isAbsent { continue }
-      node.store(.absent, at: index)
-      // SAFETY: the entry has just been taken out, and what it owned is released once.
-      unsafe Mapping.release(entry, at: level)
+    if level == PagingLevel.leafTable.number {
+      node.dropLeaves()
+    } else {
+      let end = flags & Self.sharedUpperHalfFlag != 0 ? 256 : 512
+      node.dropEntries(upTo: end, PagingLevel(Int(level)))
     }
     presentCount = 0
+  }
+}
+
+extension PageTableNode {
+  /// Lets go of all frames of a node of leaves of 4 KiB that is being unmade. Those that follow
+  /// each other go together.
+  fileprivate func dropLeaves() {
+    var run: FrameRun?
+    for index in 0..<512 {
+      let entry = self[index]
+      if entry.isAbsent { continue }
+      store(.absent, at: index, replacing: entry)
+      guard entry.isCounted else { continue }
+      // SAFETY: the entry has just been taken out, and its count is let go once, with the run.
+      let slot = unsafe Mapping.slot(of: entry, size: .fourKiB)
+      if run?.extend(by: slot) == true { continue }
+      run?.release()
+      run = FrameRun(slot)
+    }
+    run?.release()
+  }
+
+  /// Lets go of the first `end` entries of a node of `level` that is being unmade.
+  fileprivate func dropEntries(upTo end: Int, _ level: PagingLevel) {
+    for index in 0..<end {
+      let entry = self[index]
+      if entry.isAbsent { continue }
+      store(.absent, at: index, replacing: entry)
+      if entry.isTable {
+        // SAFETY: the entry held the count of its child, and has just been taken out.
+        PageTableNodePool.release(unsafe PageTableNode(at: entry.tableAddress))
+      } else if entry.isCounted, let size = level.pageSize {
+        // SAFETY: the entry held a count of this frame, and has just been taken out.
+        unsafe Mapping.release(entry, size: size)
+      }
+    }
   }
 }

@@ -5,53 +5,57 @@ package import TesseraHardware
 /// Makes page-table nodes, from frames that are known to hold zeros if there are some.
 ///
 /// A node whose last entry was taken out is all zeros again: it waits here, so that the next one
-/// need not be cleared.
+/// need not be cleared. Roots wait apart: their upper halves stay, which are the kernel's and all
+/// the same.
 package enum PageTableNodePool {
   /// More nodes than this do not wait here: their frames go back to the allocator.
   package static var capacity: Int { 64 }
 
-  /// Guards the chain. No other lock is taken while it is held.
+  /// Guards the chains. No other lock is taken while it is held.
   private static let lock = SpinLock()
   /// Access: under the lock.
-  nonisolated(unsafe) private static var first: FrameSlotReference?
+  nonisolated(unsafe) private static var nodes = NodeChain()
   /// Access: under the lock.
-  nonisolated(unsafe) private static var storedCount = 0
+  nonisolated(unsafe) private static var roots = NodeChain()
 
   /// Begins without any node, when the memory has just been started.
   package static func start() {
     withLock {
       // SAFETY: under the lock.
-      unsafe first = nil
+      unsafe nodes = NodeChain()
       // SAFETY: under the lock.
-      unsafe storedCount = 0
+      unsafe roots = NodeChain()
     }
   }
 
-  /// How many nodes wait.
+  /// How many nodes wait, roots among them.
   package static var count: Int {
     // SAFETY: under the lock.
-    withLock { unsafe storedCount }
+    withLock { unsafe nodes.count + roots.count }
   }
 
   /// A node of `level` without entries, locked, with one count. Throws `outOfFrames`.
   package static func make(
     level: PagingLevel, sharesUpperHalf: Bool = false
   ) throws(FrameError) -> PageTableNode {
-    let slot: FrameSlotReference
-    if let waiting = take() {
-      if Processor.refusesAllocation {
-        give(waiting)
-        throw .outOfFrames
-      }
-      slot = waiting
-    } else {
-      slot = try FrameAllocator.take(FrameRequest())
+    if let slot = try take(root: false) {
+      return use(slot, level, sharesUpperHalf: sharesUpperHalf)
     }
-    slot.initialize(
-      PageTableNodeMetadata(level: level, sharesUpperHalf: sharesUpperHalf), allocated: true)
-    slot.setCount(1)
-    // SAFETY: the frame has just become a node.
-    return unsafe PageTableNode(at: slot.address)
+    return use(try FrameAllocator.take(FrameRequest()), level, sharesUpperHalf: sharesUpperHalf)
+  }
+
+  /// A root without entries in its lower half, and with those of `kernel` in its upper half,
+  /// locked, with one count. `kernel` is the same each time. Throws `outOfFrames`.
+  package static func makeRoot(copying kernel: PageTableNode) throws(FrameError) -> PageTableNode {
+    let level = kernel.level
+    if let slot = try take(root: true) { return use(slot, level, sharesUpperHalf: true) }
+    let node = try make(level: level, sharesUpperHalf: true)
+    // The entries own nothing: the tables that they lead to are there for good.
+    for index in 256..<512 {
+      let entry = kernel[index]
+      if !entry.isAbsent { node.store(entry, at: index) }
+    }
+    return node
   }
 
   /// Lets go of a count of `node`. With the last one the node's children are let go too, and the
@@ -59,41 +63,52 @@ package enum PageTableNodePool {
   package static func release(_ node: PageTableNode) {
     guard node.slot.release() else { return }
     Processor.noteFrameFree(at: node.address, byteCount: PageSize.fourKiB.byteCount)
+    let sharesUpperHalf = node.sharesUpperHalf
     node.slot.destroyMetadata()
-    if Processor.poisonsFrames || !give(node.slot) { FrameAllocator.giveBack(node.slot) }
+    if Processor.poisonsFrames || !give(node.slot, sharesUpperHalf) {
+      FrameAllocator.giveBack(node.slot)
+    }
   }
 
   /// Gives all waiting nodes back to the allocator.
   package static func drain() {
-    while let slot = take() { FrameAllocator.giveBack(slot) }
-  }
-
-  /// A frame full of zeros with a unique count, or nil if none waits.
-  private static func take() -> FrameSlotReference? {
-    withLock {
-      // SAFETY: under the lock, and what waits is a node.
-      guard let slot = unsafe first else { return nil }
-      let node = unsafe PageTableNode(at: slot.address)
-      unsafe first = node.next
-      unsafe storedCount -= 1
-      return slot
+    // SAFETY: under the lock.
+    while let slot = withLock({ unsafe nodes.take() ?? roots.take() }) {
+      FrameAllocator.giveBack(slot)
     }
   }
 
-  /// Lets the frame of `slot`, full of zeros and nobody's else, wait. Says whether there was room.
-  @discardableResult
-  private static func give(_ slot: FrameSlotReference) -> Bool {
-    withLock {
-      // SAFETY: under the lock.
-      guard unsafe storedCount < capacity else { return false }
-      slot.initialize(PageTableNodeMetadata(level: .leafTable), allocated: true)
-      slot.setCount(ReferenceCount.unique)
-      // SAFETY: under the lock, and the frame has just become a node.
-      unsafe PageTableNode(at: slot.address).next = first
-      unsafe first = slot
-      unsafe storedCount += 1
-      return true
+  /// A node that waits, or nil. Throws `outOfFrames` if the next allocation is to fail.
+  @inline(__always)
+  private static func take(root isRoot: Bool) throws(FrameError) -> FrameSlotReference? {
+    // SAFETY: under the lock.
+    guard let slot = withLock({ isRoot ? unsafe roots.take() : unsafe nodes.take() }) else {
+      return nil
     }
+    guard Processor.refusesAllocation else { return slot }
+    if !give(slot, isRoot) { FrameAllocator.giveBack(slot) }
+    throw .outOfFrames
+  }
+
+  /// Makes a node of the frame of `slot`, which the caller alone has.
+  @inline(__always)
+  private static func use(
+    _ slot: FrameSlotReference, _ level: PagingLevel, sharesUpperHalf: Bool
+  ) -> PageTableNode {
+    slot.initialize(
+      PageTableNodeMetadata(level: level, sharesUpperHalf: sharesUpperHalf), allocated: true)
+    slot.setCount(1)
+    // SAFETY: the frame has just become a node.
+    return unsafe PageTableNode(at: slot.address)
+  }
+
+  /// Lets the frame of `slot`, in its state of rest and nobody's else, wait. Says whether there was
+  /// room.
+  private static func give(_ slot: FrameSlotReference, _ isRoot: Bool) -> Bool {
+    slot.initialize(PageTableNodeMetadata(level: .leafTable), allocated: true)
+    slot.setCount(ReferenceCount.unique)
+    // SAFETY: under the lock, and the frame has just become a node.
+    return withLock { isRoot ? unsafe roots.give(slot) : unsafe nodes.give(slot) }
   }
 
   @inline(__always)
@@ -102,5 +117,32 @@ package enum PageTableNodePool {
     let result = body()
     lock.unlock(interrupts)
     return result
+  }
+}
+
+/// Nodes that wait, each with a unique count. Access: under the pool's lock.
+private struct NodeChain {
+  private var first: FrameSlotReference?
+  private(set) var count = 0
+
+  /// One of the nodes, or nil if none waits.
+  @inline(__always)
+  mutating func take() -> FrameSlotReference? {
+    guard let slot = first else { return nil }
+    // SAFETY: what waits is a node.
+    first = unsafe PageTableNode(at: slot.address).next
+    count -= 1
+    return slot
+  }
+
+  /// Adds the node of `slot`. Says whether there was room.
+  @inline(__always)
+  mutating func give(_ slot: FrameSlotReference) -> Bool {
+    guard count < PageTableNodePool.capacity else { return false }
+    // SAFETY: the caller made it a node, and gives it up.
+    unsafe PageTableNode(at: slot.address).next = first
+    first = slot
+    count += 1
+    return true
   }
 }

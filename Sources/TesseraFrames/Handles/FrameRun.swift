@@ -1,0 +1,93 @@
+internal import TesseraHardware
+
+/// Frames that follow each other, of which somebody holds one count each.
+package struct FrameRun {
+  private let first: FrameSlotReference
+  /// The slot after the last.
+  private var end: FrameSlotReference
+
+  /// The one frame of `slot`.
+  @inline(__always)
+  package init(_ slot: FrameSlotReference) { self.init(slot, frameCount: 1) }
+
+  @inline(__always)
+  package init(_ first: FrameSlotReference, frameCount: Int) {
+    self.first = first
+    end = first.advanced(by: frameCount)
+  }
+
+  package var frameCount: Int {
+    Int(truncatingIfNeeded: FrameTable.number(of: end) &- FrameTable.number(of: first))
+  }
+
+  /// Adds the frame of `slot` if it is the next one. Says whether it was.
+  @inline(__always)
+  package mutating func extend(by slot: FrameSlotReference) -> Bool {
+    guard slot == end else { return false }
+    end = slot.advanced(by: 1)
+    return true
+  }
+
+  /// Calls `body` with each frame.
+  package func forEach(_ body: (FrameSlotReference) -> Void) {
+    var slot = first
+    while slot != end {
+      body(slot)
+      slot = slot.advanced(by: 1)
+    }
+  }
+
+  /// Lets go of one count of each frame; of the larger frame, where one is a part of that.
+  ///
+  /// Neighbours that nobody owns any more go back together, as soon as one comes that stays.
+  @inline(never)
+  package func release() {
+    var start = first
+    var slot = first
+    while slot != end {
+      let next = slot.advanced(by: 1)
+      if !Self.letGo(slot) {
+        Self.giveBack(from: start, to: slot)
+        start = next
+      }
+      slot = next
+    }
+    Self.giveBack(from: start, to: end)
+  }
+
+  @inline(__always)
+  private static func giveBack(from start: FrameSlotReference, to end: FrameSlotReference) {
+    guard start != end else { return }
+    FrameAllocator.giveBack(run: start, frameCount: FrameRun(start, to: end).frameCount)
+  }
+
+  @inline(__always)
+  private init(_ first: FrameSlotReference, to end: FrameSlotReference) {
+    self.first = first
+    self.end = end
+  }
+
+  /// Lets go of one count. Says whether the frame is to go back to the allocator, and has been
+  /// prepared for that.
+  @inline(__always)
+  private static func letGo(_ slot: FrameSlotReference) -> Bool {
+    if slot.count == ReferenceCount.part {
+      let head = slot.counting
+      if head.release() { head.retire() }
+      return false
+    }
+    return slot.release() && unmake(slot)
+  }
+
+  /// Unmakes a frame whose last owner just let go. Says whether it is to go back.
+  @inline(__always)
+  private static func unmake(_ slot: FrameSlotReference) -> Bool {
+    let kind = slot.destroyMetadata()
+    guard kind.isSmallAndAllocated else {
+      slot.leave(kind)
+      return false
+    }
+    FrameAllocator.prepareToGiveBack(slot)
+    return true
+  }
+}

@@ -1,0 +1,63 @@
+internal import CBenchmarks
+internal import TesseraFrames
+internal import TesseraHardware
+internal import TesseraSpaces
+
+/// The address spaces that the loops work on.
+enum Spaces {
+  /// Access: written once, by the one thread of the benchmarks.
+  nonisolated(unsafe) private static var start: UnsafeMutablePointer<VmSpace>?
+
+  /// Starts the kernel's space on a root that shows nothing, and makes the two spaces that stay, of
+  /// which the first is active.
+  static func start(roomFor count: Int) throws(FrameError) {
+    let root = try FrameAllocator.allocate()
+    // SAFETY: the processor is simulated, and runs on nothing.
+    unsafe Processor.loadRootRegister(root.rawValue)
+    try KernelSpace.start()
+    FrameAllocator.free(root)
+    let memory = unsafe host_reserve((count + 2) * MemoryLayout<VmSpace>.stride)
+    // SAFETY: fresh memory, and one thread.
+    unsafe start = memory.bindMemory(to: VmSpace.self, capacity: count + 2)
+    unsafe (places - 2).initialize(to: try VmSpace())
+    unsafe (places - 1).initialize(to: try VmSpace())
+    unsafe active.pointee.activate()
+  }
+
+  /// The space that the processor runs on.
+  @inline(__always)
+  static var active: UnsafeMutablePointer<VmSpace> { unsafe places - 2 }
+
+  /// Another one, into which the active one is copied.
+  @inline(__always)
+  static var copy: UnsafeMutablePointer<VmSpace> { unsafe places - 1 }
+
+  /// Where spaces that come and go are kept.
+  @inline(__always)
+  static var places: UnsafeMutablePointer<VmSpace> {
+    // SAFETY: `start` was called; one thread.
+    unsafe start.unsafelyUnwrapped + 2
+  }
+
+  /// `count` pages of 4 KiB, from an address at which no page of 1 GiB starts.
+  @inline(__always)
+  static func pages(_ count: Int) -> Range<VirtualAddress> {
+    VirtualAddress(firstPage)..<VirtualAddress(firstPage + UInt64(count) << 12)
+  }
+
+  /// Page `index` of them.
+  @inline(__always)
+  static func page(_ index: Int) -> Range<VirtualAddress> {
+    let address = firstPage + UInt64(index) << 12
+    return VirtualAddress(address)..<VirtualAddress(address + 4096)
+  }
+
+  /// `count` pages of 2 MiB.
+  @inline(__always)
+  static func largePages(_ count: Int) -> Range<VirtualAddress> {
+    let end = firstPage + UInt64(count) * PageSize.twoMiB.byteCount
+    return VirtualAddress(firstPage)..<VirtualAddress(end)
+  }
+
+  private static var firstPage: UInt64 { 0x12_3460_0000 }
+}
