@@ -28,10 +28,17 @@ package struct PageTableNode: @unchecked Sendable {
   @inline(__always)
   package var address: PhysicalAddress { slot.address }
 
+  /// What the slot of the node holds.
   @inline(__always)
-  private var metadata: UnsafeMutablePointer<PageTableNodeMetadata> {
-    // SAFETY: the frame is a node, so this is what its slot holds.
-    unsafe slot.storage(as: PageTableNodeMetadata.self)
+  private var metadata: PageTableNodeMetadata {
+    _read {
+      // SAFETY: the frame is a node, so this is what its slot holds.
+      yield unsafe slot.storage(as: PageTableNodeMetadata.self).pointee
+    }
+    nonmutating _modify {
+      // SAFETY: as for reading.
+      yield unsafe &slot.storage(as: PageTableNodeMetadata.self).pointee
+    }
   }
 }
 
@@ -83,46 +90,46 @@ extension PageTableNode {
 extension PageTableNode {
   /// The level of the node. Constant.
   @inline(__always)
-  package var level: PagingLevel { PagingLevel(Int(unsafe metadata.pointee.level)) }
+  package var level: PagingLevel { PagingLevel(Int(metadata.level)) }
 
   /// Makes a node that nobody else has one of `level`.
   func setLevel(_ level: PagingLevel) {
-    unsafe metadata.pointee.level = UInt8(truncatingIfNeeded: level.number)
+    metadata.level = UInt8(truncatingIfNeeded: level.number)
   }
 
   /// How many entries are not absent. Under the lock.
   @inline(__always)
   package var presentCount: Int {
-    get { Int(unsafe metadata.pointee.presentCount) }
-    nonmutating set { unsafe metadata.pointee.presentCount = UInt16(truncatingIfNeeded: newValue) }
+    get { Int(metadata.presentCount) }
+    nonmutating set { metadata.presentCount = UInt16(truncatingIfNeeded: newValue) }
   }
 
   /// Whether the node has been taken out of its tree. Under the lock.
   @inline(__always)
   package var isDetached: Bool {
-    unsafe metadata.pointee.flags & PageTableNodeMetadata.detachedFlag != 0
+    metadata.flags & PageTableNodeMetadata.detachedFlag != 0
   }
 
   /// Whether the upper half is the kernel's. Constant.
   var sharesUpperHalf: Bool {
-    unsafe metadata.pointee.flags & PageTableNodeMetadata.sharedUpperHalfFlag != 0
+    metadata.flags & PageTableNodeMetadata.sharedUpperHalfFlag != 0
   }
 
   package func markDetached() {
-    unsafe metadata.pointee.flags |= PageTableNodeMetadata.detachedFlag
+    metadata.flags |= PageTableNodeMetadata.detachedFlag
   }
 
   /// The next node in a chain of nodes that their owner keeps together.
   package var next: FrameSlotReference? {
-    get { unsafe metadata.pointee.next }
-    nonmutating set { unsafe metadata.pointee.next = newValue }
+    get { metadata.next }
+    nonmutating set { metadata.next = newValue }
   }
 
   /// On which processors the space with this root is active.
   @inline(__always)
   package var activeProcessors: UInt64 {
     // Ordering: acquiring, pairs with `setActive`; see there.
-    unsafe metadata.pointee.activeProcessors.load(ordering: .acquiring)
+    metadata.activeProcessors.load(ordering: .acquiring)
   }
 
   /// Whether the space with this root is active on the processor that runs the caller.
@@ -136,9 +143,11 @@ extension PageTableNode {
     // after the entries are written: either the one who writes sees this processor and tells it, or
     // this processor sees what was written.
     if isActive {
-      unsafe metadata.pointee.activeProcessors.bitwiseOr(bit, ordering: .acquiringAndReleasing)
+      // Ordering: see above.
+      metadata.activeProcessors.bitwiseOr(bit, ordering: .acquiringAndReleasing)
     } else {
-      unsafe metadata.pointee.activeProcessors.bitwiseAnd(~bit, ordering: .acquiringAndReleasing)
+      // Ordering: see above.
+      metadata.activeProcessors.bitwiseAnd(~bit, ordering: .acquiringAndReleasing)
     }
   }
 }
@@ -149,24 +158,24 @@ extension PageTableNode {
   @inline(__always)
   package func lock() {
     // Ordering: acquiring, pairs with the releasing store in `unlock`.
-    while unsafe metadata.pointee.lock.exchange(1, ordering: .acquiring) != 0 { waitUntilFree() }
+    while metadata.lock.exchange(1, ordering: .acquiring) != 0 { waitUntilFree() }
   }
 
   @inline(__always)
   package func unlock() {
     // Ordering: releasing, pairs with the exchange in `lock`.
-    unsafe metadata.pointee.lock.store(0, ordering: .releasing)
+    metadata.lock.store(0, ordering: .releasing)
   }
 
   package var isLocked: Bool {
     // Ordering: relaxed; only for checks made when nothing else runs.
-    unsafe metadata.pointee.lock.load(ordering: .relaxed) != 0
+    metadata.lock.load(ordering: .relaxed) != 0
   }
 
   @inline(never)
   private func waitUntilFree() {
     // Ordering: relaxed; the exchange that follows does the ordering.
-    while unsafe metadata.pointee.lock.load(ordering: .relaxed) != 0 { Processor.pause() }
+    while metadata.lock.load(ordering: .relaxed) != 0 { Processor.pause() }
   }
 }
 
