@@ -4,7 +4,8 @@ internal import TesseraPageTables
 
 extension KernelSpace {
   /// Makes the entries from `first` on of the table at `table`, and all below them, look like
-  /// Tessera's own: leaves have the mark of one that owns nothing, and what is not present is absent.
+  /// Tessera's own: leaves have the mark of one that owns nothing, and what is not present is
+  /// absent.
   ///
   /// The processor runs on the tables, and is asked to ignore the bits that change. Tables where no
   /// memory is are left alone.

@@ -29,8 +29,9 @@ public struct PageFault: Equatable, Sendable {
 /// Answers the page faults of an address space: does what makes the access succeed when it is tried
 /// again, and says whether it did.
 ///
-/// Gets the fault's address and error code, and the number that the kernel gave with the handler, such
-/// as the address of its record of the program. A C function, because it captures nothing and so takes
-/// no memory to keep. Called on the processor that faulted, with no cursor of the space open there.
+/// Gets the fault's address and error code, and the number that the kernel gave with the handler,
+/// such as the address of its record of the program. A C function, because it captures nothing and
+/// so takes no memory to keep. Called on the processor that faulted, with no cursor of the space
+/// open there.
 public typealias PageFaultHandler =
   @convention(c) (_ address: UInt64, _ errorCode: UInt64, _ context: UInt) -> Bool

@@ -18,7 +18,8 @@ extension VmSpace {
   /// Writes the same for programs, as lines of JSON: first an object with the keys `format`,
   /// `version` and `root`, then one for each range.
   ///
-  /// Each has `start`, `end` and `bytes`, and either `status` or `read`, `write`, `execute`, `user`,
+  /// Each has `start`, `end` and `bytes`, and either `status` or `read`, `write`, `execute`,
+  /// `user`,
   /// `global`, `cache`, `page` and `target`, which is null where the memory is not in one piece.
   public borrowing func dumpJSON(to sink: inout some TextSink & ~Copyable) {
     contents.writeJSON(to: &sink)

@@ -82,8 +82,8 @@ extension VmSpace {
     faultHandler = (handler, context)
   }
 
-  /// Gives `fault` to the space's handler, and says whether the access is to be tried again. False if
-  /// there is no handler.
+  /// Gives `fault` to the space's handler, and says whether the access is to be tried again. False
+  /// if there is no handler.
   public borrowing func handle(_ fault: PageFault) -> Bool {
     guard let faultHandler else { return false }
     return faultHandler.function(

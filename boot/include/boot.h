@@ -76,9 +76,12 @@ static inline __attribute__((always_inline)) uint64_t boot_frame_pointer(void) {
 }
 
 /// The first address of the upper half, where the early tables show the first 4 GiB.
-static inline __attribute__((always_inline)) uint64_t boot_window_base(void) { return WINDOW_BASE; }
+static inline __attribute__((always_inline)) uint64_t boot_window_base(void) {
+  return WINDOW_BASE;
+}
 
-/// Lets the kernel touch pages of user programs (STAC), or no longer (CLAC). The processor has SMAP.
+/// Lets the kernel touch pages of user programs (STAC), or no longer (CLAC). The processor has
+/// SMAP.
 static inline __attribute__((always_inline)) void boot_set_user_access(bool allowed) {
   if (allowed)
     __asm__ volatile("stac" : : : "memory");
