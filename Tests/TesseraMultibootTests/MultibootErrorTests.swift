@@ -117,6 +117,9 @@ struct Corruption: Sendable, CustomTestStringConvertible {
     .init("a tag of no bytes", .two, .tagTooSmall(offset: 8)) { $0.set(0, at: 12) },
     .init("a tag of seven bytes", .two, .tagTooSmall(offset: 8)) { $0.set(7, at: 12) },
     .init("a tag of 4 GiB", .two, .tagPastEnd(offset: 8)) { $0.set(0xffff_ffff, at: 12) },
+    .init("the end tag is one byte longer than the rest", .two, .tagPastEnd(offset: 0)) {
+      $0.set(9, at: $0.bytes.count - 4)
+    },
     .init("a module without a range", .two, .tagTooSmall(offset: 0)) {
       $0.set(15, at: $0.modulesOffset + 4)
     },
@@ -160,7 +163,7 @@ struct Corruption: Sendable, CustomTestStringConvertible {
   /// `expected`, in which a zero stands for a number that depends on the image.
   func matches(_ error: MultibootError) -> Bool {
     switch (expected, error) {
-    case (.noEndTag(0), .noEndTag), (.tagTooSmall(0), .tagTooSmall),
+    case (.noEndTag(0), .noEndTag), (.tagTooSmall(0), .tagTooSmall), (.tagPastEnd(0), .tagPastEnd),
       (.textNotTerminated(0), .textNotTerminated), (.secondMemoryMap(0), .secondMemoryMap),
       (.unreadable(0), .unreadable):
       true
