@@ -1,0 +1,69 @@
+internal import TesseraFrames
+package import TesseraHardware
+internal import TesseraPageTables
+
+extension VmSpace {
+  /// Calls `report` once for each rule that the space's tables do not keep, and `visit` with each leaf,
+  /// in the order of their addresses.
+  ///
+  /// No cursor may be open on the space, and nothing else may use it meanwhile.
+  package borrowing func checkInvariants(
+    allowsWriteExecute: Bool = false,
+    _ report: (StaticString, VirtualAddress, PagingLevel) -> Void,
+    visit: (PageTableEntry, VirtualAddress, PageSize) -> Void = { _, _, _ in }
+  ) {
+    let node = root.borrow().node
+    let level = PagingMode.current.rootLevel
+    node.checkInvariants(
+      of: level, from: VirtualAddress(0), indices: 0..<256,
+      PageTableRules(isKernel: false, allowsWriteExecute: allowsWriteExecute), report,
+      visit: visit)
+    KernelSpace.checkRoot(node, report)
+  }
+}
+
+extension KernelSpace {
+  /// Calls `report` once for each rule that the tables of `area` do not keep, and `visit` with each
+  /// leaf, in the order of their addresses. As for a `VmSpace`.
+  package static func checkInvariants(
+    _ report: (StaticString, VirtualAddress, PagingLevel) -> Void,
+    visit: (PageTableEntry, VirtualAddress, PageSize) -> Void = { _, _, _ in }
+  ) {
+    let level = PagingMode.current.rootLevel
+    for index in 0..<256 where !root[index].isAbsent {
+      let address = VirtualAddress(UInt64(index) << level.shift)
+      report("the kernel's root leads to nothing in the lower half", address, level)
+    }
+    checkRoot(root, report)
+    let start = area.lowerBound
+    let entry = root[start.index(at: level)]
+    guard entry.isTable, let slot = try? FrameTable.slot(at: entry.tableAddress),
+      slot.kind.usage == .pageTable
+    else { return report("the kernel's area has a table for good", start, level) }
+    // SAFETY: the frame's usage says that it is a node, and the root keeps it.
+    let table = unsafe PageTableNode(at: entry.tableAddress)
+    if slot.count != 1 { report("a node's parent is its only owner", start, level) }
+    table.checkInvariants(
+      of: level.below, from: start.alignedDown(to: level.span),
+      PageTableRules(isKernel: true, allowsWriteExecute: false), report, visit: visit)
+  }
+
+  /// The rules of a root: who has it, and that its upper half is the kernel's.
+  static func checkRoot(_ node: PageTableNode, _ report: PageTableReport) {
+    let level = PagingMode.current.rootLevel
+    let start = VirtualAddress(0)
+    let ownerCount = 1 + UInt64(node.activeProcessors.nonzeroBitCount)
+    if node.slot.count != ownerCount {
+      report("a root belongs to its space and to the processors that run on it", start, level)
+    }
+    if node.slot.kind.usage != .pageTable { report("a root's frame is a node", start, level) }
+    if node.isLocked { report("a node's lock is free while nothing happens", start, level) }
+    for index in 256..<512 where node[index] != root[index] {
+      // The processor may have used one of them in the meantime.
+      let difference = node[index].rawValue ^ root[index].rawValue
+      if difference & ~PageTableEntry.accessed == 0 { continue }
+      let address = VirtualAddress(UInt64(index) << level.shift | ~0 << (level.shift + 9))
+      report("the kernel's half is the same in every space", address, level)
+    }
+  }
+}
