@@ -212,8 +212,10 @@ extension Cursor {
   /// Shows in the next `byteCount` bytes what `source` shows in its next ones, for a fork: frames
   /// are shared, and become read-only in both.
   ///
-  /// Throws `alreadyMapped` if anything is mapped here already, and `outOfFrames`.
+  /// Throws `alreadyMapped` if a page here is mapped or has a status, and `outOfFrames`. Traps if
+  /// one cursor is the kernel's and the other is not.
   public mutating func copy(from source: inout Cursor, _ byteCount: UInt64) throws(MapError) {
+    require(source.isKernel == isKernel, "pages are copied within one half of the address space")
     try state.copy(from: &source.state, byteCount)
   }
 

@@ -3,8 +3,8 @@ package import TesseraHardware
 internal import TesseraPageTables
 
 extension VmSpace {
-  /// Calls `report` once for each rule that the space's tables do not keep, and `visit` with each leaf,
-  /// in the order of their addresses.
+  /// Calls `report` once for each rule that the space's tables do not keep, and `visit` with each
+  /// leaf, in the order of their addresses.
   ///
   /// No cursor may be open on the space, and nothing else may use it meanwhile.
   package borrowing func checkInvariants(
@@ -12,13 +12,12 @@ extension VmSpace {
     _ report: (StaticString, VirtualAddress, PagingLevel) -> Void,
     visit: (PageTableEntry, VirtualAddress, PageSize) -> Void = { _, _, _ in }
   ) {
-    let node = root.borrow().node
     let level = PagingMode.current.rootLevel
-    node.checkInvariants(
+    root.checkInvariants(
       of: level, from: VirtualAddress(0), indices: 0..<256,
       PageTableRules(isKernel: false, allowsWriteExecute: allowsWriteExecute), report,
       visit: visit)
-    KernelSpace.checkRoot(node, report)
+    KernelSpace.checkRoot(root, report)
   }
 }
 

@@ -5,58 +5,141 @@ extension CursorState {
   /// frames, and moves both past them.
   ///
   /// Pages that programs may write become read-only in both, so that the first write to either
-  /// faults. Statuses and device memory are copied as they are. The range must be vacant here:
-  /// throws
-  /// `alreadyMapped` if it is not, and `outOfFrames`. Traps as `unmap` does, for either cursor.
+  /// faults. Statuses and device memory are copied as they are. Throws `alreadyMapped` if any page
+  /// here is mapped or has a status, and `outOfFrames`. Traps as `unmap` does, for either cursor.
   package mutating func copy(
     from source: inout CursorState, _ byteCount: UInt64
   ) throws(MapError) {
     requireInside(byteCount)
     source.requireInside(byteCount)
     guard byteCount > 0 else { return }
-    try splitForCopy(&source, byteCount)
-    try requireVacant(byteCount)
-    // A table of the source may lie across two here.
-    var reservation = try obtain(
-      2 * source.tableCount(byteCount) + coveringLevel.number + source.coveringLevel.number)
+    try requireAbsent(byteCount)
+    var reservation = try obtain(nodeCount(toCopy: byteCount, from: source))
+    try source.splitEdges(byteCount)
     let end = offset + byteCount
     while offset < end { copyStep(from: &source, to: end, &reservation) }
   }
 
+  /// Throws `alreadyMapped` if any of the next `byteCount` bytes is mapped or has a status.
+  private func requireAbsent(_ byteCount: UInt64) throws(MapError) {
+    var position = address
+    let last = position &+ (byteCount &- 1)
+    while true {
+      let (node, level) = descend(to: position, level: .leafTable)
+      if !node[index(position, level)].isAbsent {
+        throw .alreadyMapped(VirtualAddress(position))
+      }
+      let isEmpty = level == .leafTable && node.presentCount == 0
+      let stop = position | ((isEmpty ? level.tableSpan : level.span) &- 1)
+      if stop >= last { return }
+      position = stop &+ 1
+    }
+  }
+
+  /// How many nodes are missing here for what `source` shows in its next `byteCount` bytes.
+  ///
+  /// May be too many by those of leaf tables of which only a part is copied that shows nothing.
+  private func nodeCount(
+    toCopy byteCount: UInt64, from source: borrowing CursorState
+  ) -> Int {
+    var count: UInt64 = 0
+    var done: UInt64 = 0
+    var lastUsed: UInt64?
+    while done < byteCount {
+      let position = source.address &+ done
+      let (node, level) = source.descend(to: position, level: .leafTable)
+      let span = level == .leafTable ? level.tableSpan : level.span
+      let length = min(byteCount - done, span - position % span)
+      let isUsed =
+        level == .leafTable ? node.presentCount > 0 : !node[index(position, level)].isAbsent
+      if isUsed {
+        let first = address &+ done
+        let largest = level == .leafTable ? level : source.largestPart(at: position, level, first)
+        count += missingNodes(first, first &+ (length &- 1), wholeUpTo: largest, after: lastUsed)
+        lastUsed = first &+ (length &- 1)
+      }
+      done += length
+    }
+    return Int(count)
+  }
+
+  /// The level of the largest entry that may show at `target` what the entry of `level` at
+  /// `position`, which is not absent, shows here.
+  private func largestPart(
+    at position: UInt64, _ level: PagingLevel, _ target: UInt64
+  ) -> PagingLevel {
+    let node = descend(to: position, level: level).0
+    guard node[index(position, level)].isLeaf else { return PagingMode.current.rootLevel }
+    return min(level, Self.largestLeaf(whereDifferent: position ^ target))
+  }
+
+  /// How many nodes are missing for the bytes from `first` to `last`, as for `prepareNodes`,
+  /// besides those that are needed for the bytes before, of which `previous` is the last one.
+  private func missingNodes(
+    _ first: UInt64, _ last: UInt64, wholeUpTo largest: PagingLevel, after previous: UInt64?
+  ) -> UInt64 {
+    var count: UInt64 = 0
+    var position = first
+    while true {
+      let level = descend(to: position, level: .leafTable).1
+      let stop = min(last, position | ((level == .leafTable ? level.tableSpan : level.span) &- 1))
+      count += NodeReservation.nodeCount(
+        below: level, from: position, to: stop, wholeUpTo: largest)
+      if let previous, position == first { count -= sharedNodes(previous, first, below: level) }
+      if stop == last { return count }
+      position = stop &+ 1
+    }
+  }
+
+  /// How many nodes below one of `top` span both addresses.
+  private func sharedNodes(_ first: UInt64, _ second: UInt64, below top: PagingLevel) -> UInt64 {
+    var count: UInt64 = 0
+    var level = top
+    while level > .leafTable {
+      if first >> level.shift == second >> level.shift { count += 1 }
+      level = level.below
+    }
+    return count
+  }
+}
+
+extension CursorState {
+  /// Copies what one entry of `source` above the leaf tables shows, or some of a leaf table.
   private mutating func copyStep(
     from source: inout CursorState, to end: UInt64, _ reservation: inout NodeReservation
   ) {
     let (from, level) = source.descend(to: source.address, level: .leafTable)
-    let size = level.pageSize ?? .fourKiB
     let first = index(source.address, level)
-    let step = level.span - source.address % level.span
-    let room = 512 - index(address, level)
-    let count =
-      level == .leafTable
-      ? min(min(512 - first, room), Int((end - offset) / size.byteCount)) : 1
-    if level == .leafTable && from.presentCount > 0 {
-      copyLeaves(count, from, first, &source, &reservation)
-    } else if level > .leafTable, !from[first].isAbsent {
-      copyLarge(from, first, level, &source, &reservation)
+    guard level == .leafTable else {
+      let byteCount = min(end - offset, level.span - source.address % level.span)
+      copyLarge(from, first, level, byteCount, &source, &reservation)
+      source.offset += byteCount
+      return
     }
-    let moved = level == .leafTable ? UInt64(count) * size.byteCount : min(step, end - offset)
-    offset += moved
-    source.offset += moved
+    let room = 512 - max(first, index(address, .leafTable))
+    let count = min(room, Int((end - offset) / PageSize.fourKiB.byteCount))
+    if from.presentCount > 0 { copyLeaves(count, from, first, &source, &reservation) }
+    offset += UInt64(count) * PageSize.fourKiB.byteCount
+    source.offset += UInt64(count) * PageSize.fourKiB.byteCount
   }
 
+  /// Copies `count` entries of a leaf table from `first` on, which are under one leaf table here.
   @inline(__always)
   private mutating func copyLeaves(
     _ count: Int, _ from: PageTableNode, _ first: Int, _ source: inout CursorState,
     _ reservation: inout NodeReservation
   ) {
+    var skipped = 0
+    while skipped < count && from[first + skipped].isAbsent { skipped += 1 }
+    guard skipped < count else { return }
     let node = makeTable(at: address, level: .leafTable, from: &reservation)
     let target = index(address, .leafTable)
-    var position = source.address
+    var position = source.address &+ UInt64(skipped) * PageSize.fourKiB.byteCount
     var added = 0
-    for offset in 0..<count {
+    for offset in skipped..<count {
       let entry = from[first + offset]
       if !entry.isAbsent {
-        if node[target + offset].isAbsent { added += 1 }
+        added += 1
         node.store(from.shareLeaf(first + offset, entry, .fourKiB), at: target + offset)
         if entry.isCounted && entry.isWritable { source.flusher.owe(position, size: .fourKiB) }
       }
@@ -65,79 +148,34 @@ extension CursorState {
     node.presentCount += added
   }
 
+  /// Copies the entry at `first` of a node of `level` above the leaf tables, of which `byteCount`
+  /// bytes are to be copied: all of it, unless it is absent.
+  ///
+  /// Where it lies differently here, or a smaller table is there already, its parts are copied.
   private mutating func copyLarge(
-    _ from: PageTableNode, _ first: Int, _ level: PagingLevel, _ source: inout CursorState,
-    _ reservation: inout NodeReservation
+    _ from: PageTableNode, _ first: Int, _ level: PagingLevel, _ byteCount: UInt64,
+    _ source: inout CursorState, _ reservation: inout NodeReservation
   ) {
     let entry = from[first]
-    let node = makeTable(at: address, level: level, from: &reservation)
-    guard entry.isLeaf, let size = level.pageSize else {
-      return node.put(entry, at: index(address, level))
+    guard let size = level.pageSize, entry.isLeaf else {
+      guard entry.isStatus else {
+        offset += byteCount
+        return
+      }
+      let largest = PagingMode.current.rootLevel
+      return fill(byteCount, wholeUpTo: largest, from: &reservation) { _, _ in entry }
     }
-    node.put(from.shareLeaf(first, entry, size), at: index(address, level))
+    let largest = source.largestPart(at: source.address, level, address)
     if entry.isCounted && entry.isWritable { source.flusher.owe(source.address, size: size) }
-  }
-}
-
-extension CursorState {
-  /// How many tables below the covering node meet the next `byteCount` bytes.
-  private func tableCount(_ byteCount: UInt64) -> Int {
-    var count = 0
-    var moved: UInt64 = 0
-    while moved < byteCount {
-      let position = address &+ moved
-      let path = TablePath(from: covering, coveringLevel, to: position)
-      path.forEachBelow { _, span in
-        if moved == 0 || position % span == 0 { count += 1 }
-      }
-      moved = path.endOfLowest(position) &- address
-    }
-    return count
-  }
-
-  /// Splits the large leaves and statuses of `source` that cannot be copied whole: those that lie
-  /// across an end of the next `byteCount` bytes, and those for which there is no place of their
-  /// size here. Throws `outOfFrames` before anything has changed.
-  private mutating func splitForCopy(
-    _ source: inout CursorState, _ byteCount: UInt64
-  ) throws(MapError) {
-    try source.splitEdges(byteCount)
-    var count = 0
-    forEachMisfit(source, byteCount) { _, level in
-      count += level.number == 2 ? 1 : 513
-    }
-    guard count > 0 else { return }
-    var reservation = try obtain(count)
-    // Each split makes the next misfit one level smaller, so this ends.
-    while let misfit = firstMisfit(source, byteCount) {
-      source.splitEntry(at: misfit, from: &reservation)
-    }
-  }
-
-  private func firstMisfit(_ source: borrowing CursorState, _ byteCount: UInt64) -> UInt64? {
-    var first: UInt64?
-    forEachMisfit(source, byteCount) { position, _ in
-      if first == nil { first = position }
-    }
-    return first
-  }
-
-  /// Calls `body` for each large entry of `source`, of the level that it is given, for which there
-  /// is no place of its size here.
-  private func forEachMisfit(
-    _ source: borrowing CursorState, _ byteCount: UInt64, _ body: (UInt64, PagingLevel) -> Void
-  ) {
-    var moved: UInt64 = 0
-    while moved < byteCount {
-      let position = source.address &+ moved
-      let (node, level) = source.descend(to: position, level: .leafTable)
-      let span = level == .leafTable ? level.tableSpan : level.span
-      if level > .leafTable, !node[index(position, level)].isAbsent {
-        let target = address &+ moved
-        let place = descend(to: target, level: .leafTable).1
-        if target % level.span != 0 || place < level { body(position, level) }
-      }
-      moved += span - position % span
+    let leaf = from.protectFromWrites(first, entry)
+    let property = leaf.property(size: size)
+    let memory = leaf.leafAddress(size: size)
+    fill(byteCount, wholeUpTo: largest, from: &reservation) { level, distance in
+      guard let size = level.pageSize else { panic("a page has one of three sizes") }
+      let part = PageTableEntry.Template(property, size: size, isCounted: leaf.isCounted)
+        .entry(at: PhysicalAddress(unchecked: memory.rawValue &+ distance))
+      if leaf.isCounted { Mapping.share(part, size: size) }
+      return part
     }
   }
 }
@@ -151,14 +189,15 @@ extension PageTableNode {
   ) -> PageTableEntry {
     guard entry.isCounted else { return entry }
     Mapping.share(entry, size: size)
-    guard entry.isWritable else { return entry }
     return protectFromWrites(index, entry)
   }
 
-  /// Takes the right to write from the leaf `entry` at `index`, keeping a dirty bit that the
-  /// processor sets at the last moment. Returns the leaf as it is then.
+  /// Takes the right to write from the leaf `entry` at `index`, if it owns a count and has the
+  /// right, keeping a dirty bit that the processor sets at the last moment. Returns the leaf as it
+  /// is then.
   @inline(__always)
-  private func protectFromWrites(_ index: Int, _ entry: PageTableEntry) -> PageTableEntry {
+  fileprivate func protectFromWrites(_ index: Int, _ entry: PageTableEntry) -> PageTableEntry {
+    guard entry.isCounted && entry.isWritable else { return entry }
     var old = entry
     while true {
       let new = PageTableEntry(rawValue: old.rawValue & ~PageTableEntry.writable)

@@ -71,18 +71,13 @@ extension CursorState {
     _ address: PhysicalAddress, byteCount: UInt64, _ property: PageProperty
   ) throws(MapError) {
     requireInside(byteCount)
-    try requireVacant(byteCount)
-    let start = offset
-    let end = offset + byteCount
-    var reservation = try obtain(nodeBound(byteCount, congruence: self.address ^ address.rawValue))
-    while offset < end {
-      let target = PhysicalAddress(unchecked: address.rawValue &+ (offset - start))
-      let size = largestSize(self.address, target, end - offset)
-      let level = PagingLevel(leafOf: size)
-      let template = PageTableEntry.Template(property, size: size, isCounted: false)
-      let node = makeTable(at: self.address, level: level, from: &reservation)
-      node.put(template.entry(at: target), at: index(self.address, level))
-      offset += size.byteCount
+    guard byteCount > 0 else { return }
+    let largest = Self.largestLeaf(whereDifferent: self.address ^ address.rawValue)
+    var reservation = try prepareNodes(byteCount, wholeUpTo: largest)
+    fill(byteCount, wholeUpTo: largest, from: &reservation) { level, distance in
+      guard let size = level.pageSize else { panic("a page has one of three sizes") }
+      let target = PhysicalAddress(unchecked: address.rawValue &+ distance)
+      return PageTableEntry.Template(property, size: size, isCounted: false).entry(at: target)
     }
   }
 }
@@ -93,26 +88,35 @@ extension CursorState {
     VirtualAddress(address).index(at: level)
   }
 
-  /// The largest page that can show `target` at `address` and is not longer than `byteCount`.
-  private func largestSize(
-    _ address: UInt64, _ target: PhysicalAddress, _ byteCount: UInt64
-  ) -> PageSize {
-    // Where there is a table already, a leaf goes below it.
-    let lowest = descend(to: address, level: .leafTable).1
-    let alignment = address | target.rawValue
-    if PagingMode.current.hasOneGiBPages && alignment & (PageSize.oneGiB.byteCount - 1) == 0
-      && byteCount >= PageSize.oneGiB.byteCount
-      && lowest >= PagingLevel(leafOf: .oneGiB)
-    {
-      return .oneGiB
+  /// The level of the largest leaf that can show at one address what is at another, or further on
+  /// in both places, if these are the bits in which the two differ.
+  static func largestLeaf(whereDifferent difference: UInt64) -> PagingLevel {
+    if PagingMode.current.hasOneGiBPages && difference & (PageSize.oneGiB.byteCount - 1) == 0 {
+      return PagingLevel(leafOf: .oneGiB)
     }
-    if alignment & (PageSize.twoMiB.byteCount - 1) == 0
-      && byteCount >= PageSize.twoMiB.byteCount
-      && lowest >= PagingLevel(leafOf: .twoMiB)
-    {
-      return .twoMiB
+    let fitsTwoMiB = difference & (PageSize.twoMiB.byteCount - 1) == 0
+    return fitsTwoMiB ? PagingLevel(leafOf: .twoMiB) : .leafTable
+  }
+
+  /// Fills the next `byteCount` bytes, which are vacant, with the largest entries that fit and are
+  /// of level `largest` at most, and moves past them.
+  ///
+  /// `entry` says what each is, by its level and its distance from the first byte. Where there is a
+  /// table already, its entries are filled.
+  @inline(__always)
+  mutating func fill(
+    _ byteCount: UInt64, wholeUpTo largest: PagingLevel, from reservation: inout NodeReservation,
+    with entry: (PagingLevel, UInt64) -> PageTableEntry
+  ) {
+    let start = offset
+    let end = offset + byteCount
+    while offset < end {
+      var level = min(descend(to: address, level: .leafTable).1, largest)
+      while address & (level.span &- 1) != 0 || end - offset < level.span { level = level.below }
+      let node = makeTable(at: address, level: level, from: &reservation)
+      node.put(entry(level, offset - start), at: index(address, level))
+      offset += level.span
     }
-    return .fourKiB
   }
 
   /// The node of `level` for the page at `position`, with the nodes above it that were missing.
@@ -134,69 +138,34 @@ extension CursorState {
     return (makeTable(at: position, level: level, from: &reservation), level)
   }
 
-  /// Gets the nodes that are missing for leaves of 4 KiB in the next `byteCount` bytes.
+  /// Gets the nodes that are missing for leaves in the next `byteCount` bytes, where entries of
+  /// level `largest` and below that lie wholly in them become leaves themselves.
   ///
   /// Throws `alreadyMapped` if any of them is mapped, and `outOfFrames`.
   mutating func prepareNodes(
-    _ byteCount: UInt64
+    _ byteCount: UInt64, wholeUpTo largest: PagingLevel = .leafTable
   ) throws(MapError) -> NodeReservation {
-    let level = PagingLevel.leafTable
     var missing: UInt64 = 0
     var position = address
     let last = position &+ (byteCount &- 1)
     while true {
-      let (node, current) = descend(to: position, level: level)
+      let (node, level) = descend(to: position, level: .leafTable)
       let stop: UInt64
-      if current == level {
+      if level == .leafTable {
         stop = min(last, position | (level.tableSpan &- 1))
         try node.requireVacant(from: index(position, level), to: index(stop, level), at: position)
       } else {
-        stop = min(last, position | (current.span &- 1))
-        if node[index(position, current)].isLeaf {
+        stop = min(last, position | (level.span &- 1))
+        if node[index(position, level)].isLeaf {
           throw .alreadyMapped(VirtualAddress(position))
         }
         missing += NodeReservation.nodeCount(
-          below: current, from: position, to: stop)
+          below: level, from: position, to: stop, wholeUpTo: largest)
       }
       if stop == last { break }
       position = stop &+ 1
     }
     return try obtain(Int(missing))
-  }
-
-  /// Throws `alreadyMapped` if any of the next `byteCount` bytes is mapped.
-  func requireVacant(_ byteCount: UInt64) throws(MapError) {
-    var position = address
-    let last = position &+ (byteCount &- 1)
-    while true {
-      let (node, level) = descend(to: position, level: .leafTable)
-      if node[index(position, level)].isLeaf { throw .alreadyMapped(VirtualAddress(position)) }
-      let stop = position | (level.span &- 1)
-      if stop >= last { return }
-      position = stop &+ 1
-    }
-  }
-
-  /// As many nodes as mapping the next `byteCount` bytes in the largest pages can need, where
-  /// `congruence` has a bit set wherever virtual and physical address differ.
-  ///
-  /// Small pages are needed at both ends only, unless the addresses differ in how far they are from
-  /// a multiple of a larger page.
-  private func nodeBound(_ byteCount: UInt64, congruence: UInt64) -> Int {
-    var level = PagingLevel.leafTable
-    while level.number < 3, congruence & (level.above.span &- 1) == 0,
-      PagingMode.current.hasPages(of: level.above.pageSize ?? .oneGiB)
-    {
-      level = level.above
-    }
-    let last = address &+ (byteCount &- 1)
-    var count = 2 * (level.number - 1)
-    var parent = coveringLevel
-    while parent > level {
-      count += Int((last >> parent.shift) - (address >> parent.shift)) + 1
-      parent = parent.below
-    }
-    return count
   }
 
   /// `count` nodes, from those that were reserved at the start as far as they go. Throws

@@ -34,20 +34,8 @@ extension CursorState {
     requireInside(byteCount)
     guard byteCount > 0 else { return }
     let status = PageTableEntry.status(payload)
-    try requireVacant(byteCount)
-    // The borders may lie inside the span of an entry at every level; between them, entries of the
-    // highest levels do.
-    var reservation = try obtain(2 * (coveringLevel.number - 1))
-    let end = offset + byteCount
-    while offset < end {
-      let (node, level) = descend(to: address, level: .leafTable)
-      let isWhole = address % level.span == 0 && end - offset >= level.span
-      if level == .leafTable || isWhole {
-        node.put(status, at: index(address, level))
-        offset += level.span
-      } else {
-        _ = makeTable(at: address, level: level.below, from: &reservation)
-      }
-    }
+    let largest = PagingMode.current.rootLevel
+    var reservation = try prepareNodes(byteCount, wholeUpTo: largest)
+    fill(byteCount, wholeUpTo: largest, from: &reservation) { _, _ in status }
   }
 }

@@ -10,7 +10,8 @@ extension CursorState {
     let isStartCut = cuts(address, before: false)
     let isEndCut = cuts(end, before: true)
     guard isStartCut || isEndCut else { return }
-    let count = nodesToSplit(at: address, isStartCut) + nodesToSplit(at: end &- 1, isEndCut)
+    let count = nodesToSplit(
+      from: address, isStartCut, to: end &- 1, isEndCut)
     var reservation = try obtain(count)
     if isStartCut { split(at: address, cutAt: address, from: &reservation) }
     if isEndCut && cuts(end, before: true) {
@@ -26,15 +27,23 @@ extension CursorState {
     return !node[index(probe, level)].isAbsent
   }
 
-  private func nodesToSplit(at address: UInt64, _ isCut: Bool) -> Int {
-    guard isCut else { return 0 }
-    return descend(to: address, level: .leafTable).1.number - 1
-  }
-
-  /// Splits the large entry of `address` into 512 of the level below.
-  mutating func splitEntry(at address: UInt64, from reservation: inout NodeReservation) {
-    let level = descend(to: address, level: .leafTable).1
-    split(at: address, cutAt: address | level.below.span, from: &reservation)
+  /// How many nodes it takes to split the entries of `first` and of `last`, the first and the last
+  /// byte of a range, so that none reaches out of it.
+  private func nodesToSplit(
+    from first: UInt64, _ isStartCut: Bool, to last: UInt64, _ isEndCut: Bool
+  ) -> Int {
+    let firstLevel = isStartCut ? descend(to: first, level: .leafTable).1 : .leafTable
+    let lastLevel = isEndCut ? descend(to: last, level: .leafTable).1 : .leafTable
+    var count = 0
+    var level = max(firstLevel, lastLevel)
+    while level > .leafTable {
+      let cutsFirst = level <= firstLevel && first & (level.span &- 1) != 0
+      let cutsLast = level <= lastLevel && ~last & (level.span &- 1) != 0
+      let isSame = first >> level.shift == last >> level.shift
+      if cutsFirst || cutsLast { count += cutsFirst && cutsLast && !isSame ? 2 : 1 }
+      level = level.below
+    }
+    return count
   }
 
   /// Splits the entry of `address`, level by level, until none lies across `border`.

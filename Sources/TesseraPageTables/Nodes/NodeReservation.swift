@@ -39,13 +39,26 @@ public struct NodeReservation: ~Copyable {
 
   /// How many nodes the bytes from `position` to `last` need below a node of `top`, if there is
   /// none.
+  ///
+  /// Entries of level `largest` and below that lie wholly among these bytes become leaves, and need
+  /// none.
   static func nodeCount(
-    below top: PagingLevel, from position: UInt64, to last: UInt64
+    below top: PagingLevel, from position: UInt64, to last: UInt64,
+    wholeUpTo largest: PagingLevel = .leafTable
   ) -> UInt64 {
     var count: UInt64 = 0
     var parent = top
     while parent > .leafTable {
-      count += (last >> parent.shift) - (position >> parent.shift) + 1
+      let first = position >> parent.shift
+      let end = last >> parent.shift
+      if parent > largest {
+        count += end - first + 1
+      } else {
+        let cutsFirst = position & (parent.span &- 1) != 0
+        let cutsLast = ~last & (parent.span &- 1) != 0
+        let cutCount: UInt64 = (cutsFirst ? 1 : 0) + (cutsLast ? 1 : 0)
+        count += first == end ? min(cutCount, 1) : cutCount
+      }
       parent = parent.below
     }
     return count

@@ -1,8 +1,8 @@
 internal import TesseraFrames
 package import TesseraHardware
 
-/// Hears of a rule of page tables that does not hold: which one, the first address that the entry or
-/// node at fault spans, and the level of the node it is in.
+/// Hears of a rule of page tables that does not hold: which one, the first address that the entry
+/// or node at fault spans, and the level of the node it is in.
 package typealias PageTableReport = (StaticString, VirtualAddress, PagingLevel) -> Void
 
 /// Sees a leaf of a tree of page tables: the entry, its address, and the size of its page.
@@ -25,8 +25,8 @@ extension PageTableNode {
   /// Calls `report` once for each rule that does not hold in this node and in those below it, and
   /// `visit` with each leaf, in the order of their addresses.
   ///
-  /// This is a node of `level` whose first entry is for `start`; of its entries those of `indices` are
-  /// looked at, and counted. No cursor may be open on the tables, and nothing else may use them
+  /// This is a node of `level` whose first entry is for `start`; of its entries those of `indices`
+  /// are looked at, and counted. No cursor may be open on the tables, and nothing else may use them
   /// meanwhile.
   package func checkInvariants(
     of level: PagingLevel, from start: VirtualAddress, indices: Range<Int> = 0..<512,
@@ -153,21 +153,11 @@ extension PageTableNode {
 extension PageTableNode {
   /// Whether a check that is going on has been here.
   private var isVisited: Bool {
-    get { unsafe visitedMetadata.pointee.flags & PageTableNodeMetadata.visitedFlag != 0 }
+    get { metadata.flags & PageTableNodeMetadata.visitedFlag != 0 }
     nonmutating set {
-      let flag = PageTableNodeMetadata.visitedFlag
-      if newValue {
-        unsafe visitedMetadata.pointee.flags |= flag
-      } else {
-        unsafe visitedMetadata.pointee.flags &= ~flag
-      }
+      let others = metadata.flags & ~PageTableNodeMetadata.visitedFlag
+      metadata.flags = newValue ? others | PageTableNodeMetadata.visitedFlag : others
     }
-  }
-
-  /// The node's metadata. Access: by a check, while nothing else happens.
-  private var visitedMetadata: UnsafeMutablePointer<PageTableNodeMetadata> {
-    // SAFETY: the frame is a node, so this is what its slot holds.
-    unsafe slot.storage(as: PageTableNodeMetadata.self)
   }
 
   /// Takes back every mark that a check left.

@@ -3,25 +3,27 @@ package import TesseraHardware
 
 extension PageTableNode {
   /// What the tables under this root show at `address`: the physical address of the byte, and the
-  /// property of its page. Nil if nothing is mapped there.
+  /// property of its page. Nil if nothing is mapped there, or the address is not canonical.
   ///
-  /// Takes no lock. The answer was true at some moment of the call.
+  /// Sees what others have mapped too, such as the kernel's loader. Takes no lock: the answer was
+  /// true at some moment of the call.
   package func translate(
     _ address: VirtualAddress
   ) -> (address: PhysicalAddress, property: PageProperty)? {
+    guard address.isCanonical else { return nil }
     Epoch.enter()
     defer { Epoch.leave() }
     var node = self
     var level = PagingMode.current.rootLevel
     while true {
       let entry = node[address.index(at: level)]
-      if entry.isLeaf {
-        guard entry.isPresent, let size = level.pageSize else { return nil }
+      guard entry.isPresent else { return nil }
+      if entry.isLeaf || entry.isLarge(at: level) || level == .leafTable {
+        guard let size = level.pageSize else { return nil }
         let base = entry.leafAddress(size: size)
         let byte = PhysicalAddress(unchecked: base.rawValue | address.offset(in: size))
         return (byte, entry.property(size: size))
       }
-      guard entry.isTable, level > .leafTable else { return nil }
       // SAFETY: a node that an entry led to inside the epoch stays until its end.
       node = unsafe PageTableNode(at: entry.tableAddress)
       level = level.below

@@ -30,7 +30,7 @@ package struct PageTableNode: @unchecked Sendable {
 
   /// What the slot of the node holds.
   @inline(__always)
-  private var metadata: PageTableNodeMetadata {
+  var metadata: PageTableNodeMetadata {
     _read {
       // SAFETY: the frame is a node, so this is what its slot holds.
       yield unsafe slot.storage(as: PageTableNodeMetadata.self).pointee
