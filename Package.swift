@@ -45,7 +45,8 @@ let package = Package(
       name: "SimulatedMachine", dependencies: ["CTessera", "Tessera", "TesseraFrames"],
       path: "Tests/SimulatedMachine", swiftSettings: forTests),
     .target(
-      name: "Scenarios", dependencies: ["TesseraFrames", "TesseraHardware"],
+      name: "Scenarios",
+      dependencies: ["TesseraSpaces", "TesseraPageTables", "TesseraFrames", "TesseraHardware"],
       path: "Tests/Scenarios", swiftSettings: strict),
     .testTarget(
       name: "TesseraHardwareTests", dependencies: ["TesseraHardware", "SimulatedMachine"],
@@ -61,7 +62,11 @@ let package = Package(
       name: "MultibootFuzz", dependencies: ["TesseraMultiboot", "TesseraFrames"],
       path: "Tests/Fuzz", exclude: ["run"], swiftSettings: forTests),
     .testTarget(
-      name: "TesseraSpacesTests", dependencies: ["Tessera", "SimulatedMachine"],
+      name: "TesseraSpacesTests",
+      dependencies: [
+        "Tessera", "TesseraSpaces", "TesseraPageTables", "TesseraFrames", "TesseraHardware",
+        "SimulatedMachine", "Scenarios", "CTessera",
+      ],
       swiftSettings: forTests),
     .testTarget(
       name: "TesseraMultibootTests",

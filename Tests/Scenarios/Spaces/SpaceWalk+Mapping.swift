@@ -1,0 +1,188 @@
+internal import TesseraFrames
+internal import TesseraHardware
+internal import TesseraPageTables
+internal import TesseraSpaces
+
+// Operations of a cursor that put memory into a space.
+
+extension SpaceWalk {
+  /// The place of a frame to map, a new one or one that the walk has a handle to.
+  private mutating func chooseFrame() -> Int? {
+    if generator.oneIn(2), let place = book.handlePlace(from: generator.below(FrameBook.size)) {
+      return place
+    }
+    guard let place = book.freePlace(from: generator.below(FrameBook.size)) else { return nil }
+    do throws(FrameError) {
+      book.keep(try Frame(allocating: PlainMemory(), .uninitialized), at: place)
+      return place
+    } catch { return nil }
+  }
+
+  mutating func mapFrame(_ cursor: inout Cursor, _ number: Int, _ index: Int) {
+    guard models[number].world.isPage(index), let place = chooseFrame() else { return }
+    let cells = index..<index + 1
+    let expected = mapRefusal(number, cells)
+    let property = chooseProperty(number)
+    var frame = book.share(place)
+    let address = book.entries[place].address
+    note(.mapFrame, number, cells, value: address.rawValue)
+    arm()
+    do throws(MapError) {
+      try cursor.map(&frame, as: property)
+      expectSuccess(cursor, number, cells, expected)
+      expect(!isThere(frame), "a frame that was mapped is the entry's")
+      book.addMapping(place)
+      models[number].pages[index] = WalkPage(
+        kind: .frame, value: UInt64(place), property: kept(property, in: number))
+    } catch {
+      expectError(error, expected)
+      expectUnmoved(cursor, number, cells)
+      expect(isThere(frame), "a frame that was not mapped comes back")
+    }
+    disarm()
+    if generator.oneIn(2) { book.dropHandle(place) }
+  }
+
+  mutating func replace(_ cursor: inout Cursor, _ number: Int, _ index: Int) {
+    guard models[number].world.isPage(index), let place = chooseFrame() else { return }
+    let cells = index..<index + 1
+    let start = models[number].world.start(index)
+    let expected: MapError? =
+      models[number].pages[index].isMapped ? nil : .notMapped(VirtualAddress(start))
+    let property = chooseProperty(number)
+    var frame = book.share(place)
+    note(.replace, number, cells, value: book.entries[place].address.rawValue)
+    arm()
+    do throws(MapError) {
+      try cursor.replace(with: &frame, as: property)
+      expectSuccess(cursor, number, cells, expected)
+      expect(!isThere(frame), "a frame that was mapped is the entry's")
+      book.addMapping(place)
+      forgetPage(index, of: number)
+      models[number].pages[index] = WalkPage(
+        kind: .frame, value: UInt64(place), property: kept(property, in: number))
+    } catch {
+      expectError(error, expected)
+      expectUnmoved(cursor, number, cells)
+      expect(isThere(frame), "a frame that was not mapped comes back")
+    }
+    disarm()
+    if generator.oneIn(2) { book.dropHandle(place) }
+  }
+
+  private func isThere(_ frame: borrowing Frame<PlainMemory>?) -> Bool {
+    switch frame {
+    case .some: true
+    case .none: false
+    }
+  }
+}
+
+extension SpaceWalk {
+  mutating func mapSegment(_ cursor: inout Cursor, _ number: Int, _ cells: Range<Int>) {
+    let limit = min(min(cells.count, 8), book.freeCount)
+    let pages = models[number].world.pages(from: cells.lowerBound, atMost: limit)
+    guard !pages.isEmpty else { return }
+    var segment: Segment<PlainMemory>?
+    do throws(FrameError) {
+      segment = try Segment(allocating: pages.count, .uninitialized) { _ in PlainMemory() }
+    } catch { return }
+    let keepsHandles = generator.oneIn(3)
+    var kept = keepsHandles ? segment?.share() : nil
+    let first = segment?.address ?? .zero
+    note(.mapSegment, number, pages, value: first.rawValue)
+    let isMapped = map(&segment, cursor: &cursor, number, pages, first)
+    while isMapped, let frame = kept?.next() { keepHandle(frame) }
+  }
+
+  private mutating func map(
+    _ segment: inout Segment<PlainMemory>?, cursor: inout Cursor, _ number: Int,
+    _ pages: Range<Int>, _ first: PhysicalAddress
+  ) -> Bool {
+    let expected = mapRefusal(number, pages)
+    let property = chooseProperty(number)
+    arm()
+    defer { disarm() }
+    do throws(MapError) {
+      try cursor.map(&segment, as: property)
+      expectSuccess(cursor, number, pages, expected)
+      expect(frameCount(segment) == 0, "a segment that was mapped is the entries'")
+      noteMapped(pages, number, first, property)
+      return true
+    } catch {
+      expectError(error, expected)
+      expectUnmoved(cursor, number, pages)
+      expect(frameCount(segment) == pages.count, "a segment that was not mapped comes back")
+      return false
+    }
+  }
+
+  private mutating func noteMapped(
+    _ pages: Range<Int>, _ number: Int, _ first: PhysicalAddress, _ property: PageProperty
+  ) {
+    for index in pages {
+      let address = first + UInt64(index - pages.lowerBound) * 4096
+      guard let place = book.noteNew(address) else { return differ("the book has room") }
+      models[number].pages[index] = WalkPage(
+        kind: .frame, value: UInt64(place), property: kept(property, in: number))
+    }
+  }
+
+  /// Keeps a handle to a frame that was mapped just now.
+  private mutating func keepHandle(_ frame: consuming Frame<PlainMemory>) {
+    for place in 0..<FrameBook.size
+    where book.entries[place].isUsed && book.entries[place].address == frame.address {
+      return book.addHandle(frame, at: place)
+    }
+  }
+
+  private func frameCount(_ segment: borrowing Segment<PlainMemory>?) -> Int {
+    switch segment {
+    case .some(let segment): segment.frameCount
+    case .none: 0
+    }
+  }
+}
+
+extension SpaceWalk {
+  mutating func mapDevice(_ cursor: inout Cursor, _ number: Int, _ cells: Range<Int>) {
+    let world = models[number].world
+    let byteCount = world.byteCount(cells)
+    guard let target = chooseTarget(world.start(cells.lowerBound), byteCount) else { return }
+    let expected = mapRefusal(number, cells)
+    let property = chooseProperty(number, isDevice: true)
+    note(.mapDevice, number, cells, value: target.rawValue)
+    arm()
+    do throws(MapError) {
+      // SAFETY: nothing uses the memory: no program runs, and the walk touches no page.
+      try unsafe cursor.mapDevice(target, byteCount: byteCount, as: property)
+      expectSuccess(cursor, number, cells, expected)
+      models[number].mapDevice(cells, target, kept(property, in: number))
+    } catch {
+      expectError(error, expected)
+      expectUnmoved(cursor, number, cells)
+    }
+    disarm()
+  }
+
+  /// Memory of a device to show at `start`: often where it can be shown in large pages.
+  private mutating func chooseTarget(_ start: UInt64, _ byteCount: UInt64) -> PhysicalAddress? {
+    let base: UInt64 = 1 << 36
+    let target: UInt64
+    switch generator.below(4) {
+    case 0...1:
+      guard byteCount <= 520 << 30, PagingMode.current.hasOneGiBPages || byteCount <= 3 << 30 else {
+        return nil
+      }
+      target = base + UInt64(generator.below(3)) << 30 + start & (1 << 30 - 1)
+    case 2:
+      guard byteCount <= 3 << 30 else { return nil }
+      target = base + UInt64(generator.below(900)) << 21 + start & (1 << 21 - 1)
+    default:
+      guard byteCount <= 5 << 20 else { return nil }
+      target = base + UInt64(generator.below(100_000)) << 12
+    }
+    let limit = PagingMode.current.physicalAddressLimit.rawValue
+    return target + byteCount <= limit ? PhysicalAddress(target) : nil
+  }
+}

@@ -1,0 +1,144 @@
+import CTessera
+import Scenarios
+import SimulatedMachine
+import Tessera
+import TesseraPageTables
+import Testing
+
+/// The machine that a walk through spaces runs on.
+enum WalkMachine {
+  /// The one that there is. Access: by the test that runs.
+  nonisolated(unsafe) private static var current: SimulatedMachine?
+  nonisolated(unsafe) private static var isWatched = false
+
+  /// Walks on a new machine, and looks that nothing is left behind.
+  ///
+  /// If `watched`, the machine keeps what its processors may have cached, and looks for anything
+  /// stale. `isSpoiled` says that something goes wrong on purpose.
+  static func walk(
+    _ options: SpaceWalkOptions, watched: Bool, isSpoiled: Bool = false
+  ) throws -> SpaceWalkOutcome {
+    try run(options, watched: watched, isSpoiled: isSpoiled) { SpaceWalk.run($0) }
+  }
+
+  /// Takes the steps of `words` on a new machine.
+  static func replay(
+    _ words: [UInt64], _ options: SpaceWalkOptions, watched: Bool,
+    note: (Int, SpaceWalkNote) -> Void = { _, _ in }
+  ) throws -> SpaceWalkOutcome {
+    try run(options, watched: watched, isSpoiled: true) {
+      SpaceWalk.replay(words.span, $0, note: note)
+    }
+  }
+
+  private static func run(
+    _ options: SpaceWalkOptions, watched: Bool, isSpoiled: Bool,
+    _ body: (SpaceWalkOptions) -> SpaceWalkOutcome
+  ) throws -> SpaceWalkOutcome {
+    let machine = SimulatedMachine(frameCount: 4096)
+    current = machine
+    isWatched = watched
+    defer { current = nil }
+    try machine.startKernelSpace()
+    if watched { machine.mmu.options.setsAccessedAndDirty = true }
+    var options = options
+    options.machine = hooks
+    let used = FrameAllocator.statistics.usedFrameCount
+    let outcome = body(options)
+    if outcome.problem == nil && !isSpoiled {
+      #expect(FrameAllocator.statistics.usedFrameCount == used)
+      #expect(machine.violations == [])
+    }
+    return outcome
+  }
+
+  private static let hooks = SpaceWalkMachine(
+    failAllocation: { simulated_fail_allocation(UInt64($0)) },
+    shows: { WalkMachine.shows($0, $1, $2) },
+    isCoherent: { WalkMachine.isCoherent })
+
+  private static func shows(_ root: UInt64, _ address: UInt64, _ physical: UInt64) -> Bool {
+    guard isWatched, let machine = current else { return true }
+    let page = machine.mmu.translation(of: address, root: root)
+    guard let page else { return physical == .max }
+    return page.physicalAddress + (address - page.virtualAddress) == physical
+  }
+
+  private static var isCoherent: Bool {
+    guard isWatched, let machine = current else { return true }
+    let found = machine.mmu.incoherences(ignoringAccessed: true) + machine.mmu.violations
+    for sentence in found { print(sentence) }
+    return found.isEmpty
+  }
+}
+
+/// The steps of a walk on which something differed, without those that have no part in it.
+struct WalkTrace {
+  private var words: [UInt64] = []
+  private let options: SpaceWalkOptions
+  private let isWatched: Bool
+  private let problem: String
+
+  init(of outcome: SpaceWalkOutcome, _ options: SpaceWalkOptions, watched: Bool) throws {
+    self.options = options
+    isWatched = watched
+    problem = outcome.problem.map { "\($0)" } ?? ""
+    var words: [UInt64] = []
+    SpaceWalk.forEachWord(
+      ofEpisode: outcome.episodeSeed, stepCount: outcome.episodeStepCount
+    ) { words.append($0) }
+    self.words = words
+    try shrink()
+  }
+
+  /// Leaves out as many steps as can be: first half of them at a time, in the end one.
+  private mutating func shrink() throws {
+    guard try fails(words) else { return }
+    var length = max(1, words.count / 2)
+    while true {
+      var start = 0
+      var hasChanged = false
+      while start < words.count {
+        var shorter = words
+        shorter.removeSubrange(start..<min(start + length, words.count))
+        if try fails(shorter) {
+          words = shorter
+          hasChanged = true
+        } else {
+          start += length
+        }
+      }
+      if length == 1 && !hasChanged { return }
+      length = max(1, length / 2)
+    }
+  }
+
+  private func fails(_ words: [UInt64]) throws -> Bool {
+    var options = options
+    options.fullCheckInterval = 1
+    return try WalkMachine.replay(words, options, watched: isWatched).problem.map { "\($0)" }
+      == problem
+  }
+
+  /// What the steps do, as a test that can be kept.
+  var description: String {
+    var lines = ["try WalkMachine.expectReplay(["]
+    var step = -1
+    var options = options
+    options.fullCheckInterval = 1
+    let outcome = try? WalkMachine.replay(words, options, watched: isWatched) { index, note in
+      let word = index == step ? "" : "  0x\(String(words[index], radix: 16)),"
+      step = index
+      lines.append("\(word)  // \(describe(note))")
+    }
+    lines.append("])  // \(outcome?.problem.map { "\($0)" } ?? "does not differ again")")
+    lines.append("// at 0x\(String(outcome?.address ?? 0, radix: 16)); first seen as: \(problem)")
+    return lines.joined(separator: "\n")
+  }
+
+  private func describe(_ note: SpaceWalkNote) -> String {
+    let start = String(note.start.rawValue, radix: 16)
+    let end = String(note.start.rawValue + note.byteCount, radix: 16)
+    return "\(note.name), space \(note.space), \(start)..<\(end), \(String(note.value, radix: 16))"
+  }
+}
