@@ -228,6 +228,11 @@ import Testing
     #expect(line.code == #"let a = "\(c("", (e)))" + g"#)
   }
 
+  @Test func `a line break that a literal leaves out ends a line all the same`() {
+    let lines = SourceText(path: "A.swift", text: "let a = \"\"\"\n  b\\\n  c\n  \"\"\"").lines
+    #expect(lines.map(\.text) == ["let a = \"\"\"", "  b\\", "  c", "  \"\"\""])
+  }
+
   @Test func `lines are counted as an editor counts them`() {
     #expect(scan("a\nb\n").lines.map(\.text) == ["a", "b", ""])
   }

@@ -101,9 +101,10 @@ struct SwiftScanner {
     } else if starts(with: "\\" + marks + "(") {
       modes.append(.code(openParentheses: 1))
       take(hashes + 2, into: \.code)
-    } else if starts(with: "\\" + marks) {
+    } else if starts(with: "\\" + marks) && !starts(with: "\\" + marks + "\n") {
       take(hashes + 2, into: nil)
     } else {
+      // A line break stays one, also where the literal leaves it out.
       take(1, into: nil)
     }
   }
