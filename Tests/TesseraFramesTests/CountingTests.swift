@@ -106,6 +106,10 @@ extension OnSimulatedMachine {
       #expect(violations(count: 1, kind: .cached, list: 0).count >= 1)
       #expect(violations(count: ReferenceCount.unique, kind: .none, list: 0).count >= 1)
       #expect(violations(count: 1, kind: .freeBlock(order: 3), list: 0).count >= 1)
+      // A part that does not say so, and leads nowhere; and one that only leads nowhere.
+      #expect(violations(count: ReferenceCount.part, kind: plain, list: 0).count == 2)
+      let part = FrameKind.part(of: .twoMiB)
+      #expect(violations(count: ReferenceCount.part, kind: part, list: 0).count == 1)
     }
   }
 }
