@@ -9,8 +9,8 @@ extension OnSimulatedMachine {
   @Suite("Checks of the free lists") struct FreeListCheckTests {
     let machine = SimulatedMachine(frameCount: 64, keptBack: 8)
 
-    /// Four frames that follow each other, of which the first and the third are free blocks of their
-    /// own, in one list.
+    /// Four frames that follow each other, of which the first and the third are free blocks of
+    /// their own, in one list.
     private func makeList() throws -> (head: FrameSlotReference, tail: FrameSlotReference) {
       let first = try FrameAllocator.allocate(4, FrameRequest(alignment: 4 * 4096))
       FrameAllocator.free(first)
