@@ -193,6 +193,22 @@ extension Cursor {
     try state.protect(byteCount, PageTableEntry.PropertyChange(to: access))
   }
 
+  /// Makes the pages in the next `byteCount` bytes look as if nobody had used them, so that
+  /// `PageProperty.isAccessed` tells which are used from now on. Returns how many bytes the pages
+  /// have that were.
+  ///
+  /// A large page that lies only partly in the range is one page.
+  @discardableResult
+  public mutating func clearAccessed(_ byteCount: UInt64) -> UInt64 {
+    state.clear(PageTableEntry.accessed, byteCount)
+  }
+
+  /// The same for `PageProperty.isDirty`, and so for writes alone.
+  @discardableResult
+  public mutating func clearDirty(_ byteCount: UInt64) -> UInt64 {
+    state.clear(PageTableEntry.dirty, byteCount)
+  }
+
   /// Makes large pages, where it can, of small ones in the next `byteCount` bytes. Returns how
   /// many.
   ///
