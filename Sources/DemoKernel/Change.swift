@@ -5,7 +5,10 @@ enum Change: UInt8 {
   case forbidExecution
   case takeAccess
   case replace
+  case clearAccessed
+  case clearDirty
   case unmapRange
+  case unmapApart
   case unmapManyPages
   case shareForFork
   case splitToUnmap
@@ -16,7 +19,7 @@ enum Change: UInt8 {
   case unmapKernelPage
   case protectKernelPage
 
-  static var count: UInt8 { 15 }
+  static var count: UInt8 { 18 }
 
   /// How the change is tried out: what is changed, and the access right after it.
   var name: StaticString {
@@ -26,8 +29,11 @@ enum Change: UInt8 {
     case .forbidExecution: "page made data only, then executed"
     case .takeAccess: "page without any access, then read"
     case .replace: "page replaced, then read"
+    case .clearAccessed: "page marked as not accessed, then read"
+    case .clearDirty: "page marked as not dirty, then written"
     case .unmapRange: "8 pages unmapped, the last one read"
-    case .unmapManyPages: "64 pages unmapped, one of them read"
+    case .unmapApart: "2 pages apart unmapped, the second read"
+    case .unmapManyPages: "64 pages unmapped, the last one read"
     case .shareForFork: "page copied for a fork, then written"
     case .splitToUnmap: "4K unmapped inside 2M, then read"
     case .splitToProtect: "4K inside 2M made read-only, written"
@@ -47,7 +53,7 @@ enum Change: UInt8 {
 
   var access: Access {
     switch self {
-    case .removeWriting, .shareForFork, .splitToProtect, .protectKernelPage: .write
+    case .removeWriting, .clearDirty, .shareForFork, .splitToProtect, .protectKernelPage: .write
     case .forbidExecution: .execute
     default: .read
     }
@@ -57,7 +63,7 @@ enum Change: UInt8 {
   enum Scene {
     /// One page among others in a table that stays.
     case page
-    /// 64 pages.
+    /// Several pages, of which the last is accessed.
     case manyPages
     /// One page of 2 MiB.
     case large
@@ -69,8 +75,10 @@ enum Change: UInt8 {
 
   var scene: Scene {
     switch self {
-    case .unmap, .removeWriting, .forbidExecution, .takeAccess, .replace, .shareForFork: .page
-    case .unmapRange, .unmapManyPages: .manyPages
+    case .unmap, .removeWriting, .forbidExecution, .takeAccess, .replace, .clearAccessed,
+      .clearDirty, .shareForFork:
+      .page
+    case .unmapRange, .unmapApart, .unmapManyPages: .manyPages
     case .splitToUnmap, .splitToProtect, .unmapLarge: .large
     case .removeTable, .removeTableAboveUnused: .table
     case .unmapKernelPage, .protectKernelPage: .kernelPage

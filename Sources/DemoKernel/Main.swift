@@ -20,7 +20,9 @@ public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
   checks.check(totals.total == FrameTable.frameCount, "the totals add up to the map")
   var frames = FrameDemonstration(checks)
   frames.run()
-  var stale = StaleReport(frames.checks, features)
+  var spaces = SpaceDemonstration(frames.checks)
+  spaces.run()
+  var stale = StaleReport(spaces.checks, features)
   stale.run()
   finish(stale.checks, totals)
 }
@@ -44,7 +46,9 @@ private func finish(_ checks: Checks, _ totals: FrameTotals) -> Never {
   if checks.failureCount == 0 {
     console.write("pass, ")
     console.write(decimal: totals.usable, grouped: true)
-    console.write(" frames taken, written, shared and given back; ")
+    console.write(" frames, all given back; ")
+    console.write(decimal: UInt64(Change.count))
+    console.write(" kinds of change, none leaves a stale translation; ")
     console.write(decimal: UInt64(checks.count), grouped: true)
     console.write(" checks held\n")
     ExitStatus.success.exit()

@@ -44,14 +44,15 @@ extension StaleDetector {
       try show(pages(place), as: property)
     case .manyPages:
       try mapNeighbour(Self.pageScene + 511 * 4096)
-      try show(manyPages(change, place), as: .userReadWrite)
-    case .large:
-      let address = block.address
-      try Pages(at: Self.largeScene, 512).change(in: space) { cursor throws(MapError) in
-        // SAFETY: the detector keeps the block for as long as the page is mapped.
-        try unsafe cursor.mapDevice(
-          address, byteCount: PageSize.twoMiB.byteCount, as: .userReadWrite)
+      let pages = manyPages(change, place)
+      if change == .unmapApart {
+        try show(self.pages(pages.start), as: .userReadWrite)
+        try show(self.pages(place), as: .userReadWrite)
+      } else {
+        try showBlock(pages)
       }
+    case .large:
+      try showBlock(Pages(at: Self.largeScene, 512))
     case .table:
       try show(pages(place), as: .userReadWrite)
       if !change.usesPageBefore {
@@ -80,7 +81,11 @@ extension StaleDetector {
       try pages(place).change(in: space) { cursor throws(MapError) in
         try cursor.replace(sharing: new, as: .userReadWrite)
       }
-    case .unmapRange, .unmapManyPages:
+    case .clearAccessed:
+      try pages(place).change(in: space) { cursor throws(MapError) in cursor.clearAccessed(4096) }
+    case .clearDirty:
+      try pages(place).change(in: space) { cursor throws(MapError) in cursor.clearDirty(4096) }
+    case .unmapRange, .unmapApart, .unmapManyPages:
       try unmap(manyPages(change, place))
     case .shareForFork:
       try copyToChild(pages(place))
@@ -119,9 +124,16 @@ extension StaleDetector {
 }
 
 extension StaleDetector {
+  /// Unmaps what is left in the kernel's half; the rest goes with the space.
+  func clearKernelScene() throws(Refusal) {
+    try Pages(at: Self.kernelScene, 512).changeInKernel { cursor throws(MapError) in
+      try cursor.unmap(PageSize.twoMiB.byteCount)
+    }
+  }
+
   /// The pages that are changed at once, of which the last is accessed.
   private func manyPages(_ change: Change, _ place: UInt64) -> Pages {
-    let count: UInt64 = change == .unmapRange ? 8 : 64
+    let count: UInt64 = change == .unmapManyPages ? 64 : 8
     return Pages(at: (place & ~4095) - (count - 1) * 4096, count)
   }
 
@@ -129,6 +141,16 @@ extension StaleDetector {
   private func show(_ pages: Pages, as property: PageProperty) throws(Refusal) {
     try pages.change(in: space) { cursor throws(MapError) in
       while !cursor.isAtEnd { try cursor.map(sharing: old, as: property) }
+    }
+  }
+
+  /// Maps the block from its start on, which needs no counts: so many shared frames could not be
+  /// held back at once, and everything would be invalidated early.
+  private func showBlock(_ pages: Pages) throws(Refusal) {
+    let address = block.address
+    try pages.change(in: space) { cursor throws(MapError) in
+      // SAFETY: the detector keeps the block for as long as the pages are mapped.
+      try unsafe cursor.mapDevice(address, byteCount: pages.byteCount, as: .userReadWrite)
     }
   }
 

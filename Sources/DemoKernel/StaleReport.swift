@@ -1,6 +1,7 @@
 internal import DemoPlatform
 internal import TesseraFrames
 internal import TesseraHardware
+internal import TesseraPageTables
 internal import TesseraSpaces
 
 /// The detector's table: what is stale after each kind of change, with Tessera's invalidations and
@@ -18,9 +19,12 @@ struct StaleReport {
 
   /// Fills in the table and prints it, line by line.
   mutating func run() {
-    console.write("tessera: stale translations after a change, of ")
+    console.write("tessera: stale accesses right after a change, of ")
     console.write(decimal: StaleDetector.roundCount)
-    console.write(" rounds each   as it is   not flushed\n")
+    console.write("     as it is   not flushed\n")
+    PageTableNodePool.drain()
+    FrameAllocator.drainCache()
+    let before = FrameAllocator.statistics
     // SAFETY: forbidden again below.
     unsafe UserAccess.setExecution(allowed: true, features)
     do throws(FrameError) {
@@ -30,6 +34,11 @@ struct StaleReport {
     }
     // SAFETY: as it was.
     unsafe UserAccess.setExecution(allowed: false, features)
+    PageTableNodePool.drain()
+    FrameAllocator.drainCache()
+    checks.check(
+      FrameAllocator.statistics.freeFrameCount == before.freeFrameCount,
+      "the detector gives back every frame")
     writeSum()
   }
 
@@ -39,6 +48,7 @@ struct StaleReport {
         guard let change = Change(rawValue: number) else { continue }
         try write(change, &detector)
       }
+      try detector.clearKernelScene()
     } catch {
       VmSpace.deactivate()
       checks.check(false, "no step of the detector is refused")
@@ -68,9 +78,20 @@ struct StaleReport {
   private mutating func writeSum() {
     console.write("  ")
     console.write(decimal: UInt64(Change.count))
-    console.write(" kinds of change; this machine shows what ")
+    if seenCount == 0 {
+      console.write(" kinds of change, but this machine shows no stale translation at all: ")
+      console.write("it proves nothing; use ACCEL=tcg\n")
+      return
+    }
+    console.write(" kinds of change; not flushed, ")
     console.write(decimal: seenCount)
-    console.write(" of them leave behind if nothing is flushed\n")
+    console.write(" of them leave something behind that this machine shows\n  invalidated: ")
+    console.write(decimal: InvalidationStatistics.pageCount, grouped: true)
+    console.write(" pages in ")
+    console.write(decimal: InvalidationStatistics.flushCount, grouped: true)
+    console.write(" flushes, and ")
+    console.write(decimal: InvalidationStatistics.fullFlushCount, grouped: true)
+    console.write(" times everything\n")
   }
 
   /// Whether the processor is QEMU's emulation, whose behaviour is known.

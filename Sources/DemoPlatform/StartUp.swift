@@ -122,13 +122,13 @@ public enum StartUp {
   }
 
   private static func reportKernelSpace(_ console: inout Console) {
-    console.write("tessera: the kernel's half starts at ")
+    console.write("tessera: kernel mappings go to ")
     console.write(hexadecimal: KernelSpace.area.lowerBound.rawValue)
-    console.write(" for its own mappings; ")
+    console.write("; the boot code's tables are left, ")
     let tables = KernelImage.bootTables
     console.write(
       decimal: tables.upperBound.frameNumber - tables.lowerBound.frameNumber)
-    console.write(" frames of the boot code's tables given back\n")
+    console.write(" frames of them given back\n")
   }
 
   private static func report(_ totals: FrameTotals, to console: inout Console) {

@@ -80,13 +80,14 @@ static inline __attribute__((always_inline)) uint64_t boot_window_base(void) {
   return WINDOW_BASE;
 }
 
-/// Lets the kernel touch pages of user programs (STAC), or no longer (CLAC). The processor has
-/// SMAP.
+/// Lets the kernel touch pages of user programs, or no longer, where SMAP forbids it: EFLAGS.AC.
+///
+/// Not STAC and CLAC, which are for that: some virtual machines cannot execute them.
 static inline __attribute__((always_inline)) void boot_set_user_access(bool allowed) {
   if (allowed)
-    __asm__ volatile("stac" : : : "memory");
+    __asm__ volatile("pushfq; orq $0x40000, (%%rsp); popfq" : : : "memory", "cc");
   else
-    __asm__ volatile("clac" : : : "memory");
+    __asm__ volatile("pushfq; andq $~0x40000, (%%rsp); popfq" : : : "memory", "cc");
 }
 
 #pragma clang assume_nonnull end

@@ -1,0 +1,110 @@
+internal import DemoPlatform
+internal import Tessera
+internal import TesseraFrames
+internal import TesseraHardware
+internal import TesseraPageTables
+internal import TesseraSpaces
+
+/// Accesses that must fault, each with the error code and the address that the fault must have.
+struct FaultDemonstration {
+  private var console = Console()
+  private(set) var checks: Checks
+
+  init(_ checks: Checks) { self.checks = checks }
+
+  /// Bits of the error code (Intel SDM Vol. 3A, "Page-Fault Exceptions").
+  private static var present: UInt64 { 1 << 0 }
+  private static var write: UInt64 { 1 << 1 }
+  private static var fetch: UInt64 { 1 << 4 }
+
+  /// Provokes all faults, with `program` in use, and prints a line for each.
+  mutating func run(in program: borrowing Program) {
+    console.write("tessera: faults provoked and recovered, each with its address and error code\n")
+    program.space.activate()
+    provokeInProgram()
+    provokeProtection()
+    provokeInKernel()
+    VmSpace.deactivate()
+  }
+
+  private mutating func provokeInProgram() {
+    let hole = Program.data.start - 4096
+    expect("read where nothing is mapped", hole, UserAccess.read(hole) == nil, 0)
+    // SAFETY: nothing is mapped there.
+    let isWritten = unsafe UserAccess.write(0, to: hole + 8)
+    expect("write where nothing is mapped", hole + 8, !isWritten, Self.write)
+    let reserve = Program.stackReserve.start
+    expect("read a page that is only a status", reserve, UserAccess.read(reserve) == nil, 0)
+    let constants = Program.constants.start
+    // SAFETY: if it succeeded, the page would be the program's.
+    let isChanged = unsafe UserAccess.write(0, to: constants)
+    expect("write a page made for reading", constants, !isChanged, Self.write | Self.present)
+  }
+
+  /// What the kernel must not do with a program's pages unless it says so.
+  private mutating func provokeProtection() {
+    let data = Program.data.start
+    if UserAccess.isPrevented {
+      let isRead = MemoryProbe.read(data) != nil
+      expect("read a program's page by mistake (SMAP)", data, !isRead, Self.present)
+    }
+    let code = Program.code.start
+    if UserAccess.isExecutionPrevented {
+      // SAFETY: every byte of the page is a return instruction.
+      let isExecuted = unsafe MemoryProbe.execute(code)
+      expect("execute a program's code (SMEP)", code, !isExecuted, Self.fetch | Self.present)
+    }
+    let hole = code + 0x1_0000
+    // SAFETY: nothing is mapped there.
+    let isExecuted = unsafe MemoryProbe.execute(hole)
+    expect("execute where nothing is mapped", hole, !isExecuted, Self.fetch)
+  }
+
+  private mutating func provokeInKernel() {
+    let text = KernelImage.text.lowerBound
+    // SAFETY: if it succeeded, the word would have the value that it has.
+    let isChanged = unsafe MemoryProbe.write(MemoryProbe.read(text) ?? 0, to: text)
+    expect("write the kernel's code", text, !isChanged, Self.write | Self.present)
+    let window = UInt64(PhysicalMemory.windowAddress)
+    let alias = window + KernelImage.readOnlyPhysicalRange.lowerBound.rawValue
+    // SAFETY: as above.
+    let isAliasChanged = unsafe MemoryProbe.write(MemoryProbe.read(alias) ?? 0, to: alias)
+    expect("write it through the window", alias, !isAliasChanged, Self.write | Self.present)
+    // SAFETY: no instruction of the window can be executed.
+    let isExecuted = unsafe MemoryProbe.execute(alias)
+    expect("execute it in the window", alias, !isExecuted, Self.fetch | Self.present)
+    let boot = KernelImage.physicalRange.lowerBound.rawValue
+    expect("read where the loader put the kernel", boot, MemoryProbe.read(boot) == nil, 0)
+    let bootWindow: UInt64 = 0xffff_8000_0000_0000
+    expect("read the boot code's window", bootWindow, MemoryProbe.read(bootWindow) == nil, 0)
+    let below = KernelImage.stack.lowerBound - 8
+    expect("read below the kernel's stack", below, MemoryProbe.read(below) == nil, 0)
+    let hole: UInt64 = 0x8000_0000_0000
+    let isRead = MemoryProbe.read(hole) != nil
+    report("read an address that is not canonical", hole)
+    checks.check(
+      !isRead && MemoryProbe.lastFault.vector == 13,
+      "an address that is not canonical is a general protection fault")
+  }
+
+  /// Checks that the last access faulted, at `address`, with the error code `code`, and prints it.
+  private mutating func expect(
+    _ access: StaticString, _ address: UInt64, _ hasFaulted: Bool, _ code: UInt64
+  ) {
+    let fault = MemoryProbe.lastFault
+    report(access, address)
+    checks.check(hasFaulted, "an access that is not allowed faults")
+    checks.check(fault.vector == 14, "it is a page fault")
+    checks.check(fault.address == address, "CR2 holds the address")
+    checks.check(fault.errorCode == code, "the error code says what was wrong")
+  }
+
+  private mutating func report(_ access: StaticString, _ address: UInt64) {
+    console.write("  ")
+    console.write(access, paddedTo: 42)
+    console.write(hexadecimal: address, digitCount: 16)
+    console.write(" ")
+    MemoryProbe.lastFault.writeWords(to: &console)
+    console.writeLine()
+  }
+}

@@ -1,0 +1,85 @@
+internal import DemoPlatform
+internal import Tessera
+internal import TesseraFrames
+internal import TesseraHardware
+internal import TesseraPageTables
+internal import TesseraSpaces
+
+/// An address space laid out like that of a program: code, constants, data, a stack that grows.
+struct Program: ~Copyable {
+  static var code: Pages { Pages(at: 0x40_0000, 4) }
+  static var constants: Pages { Pages(at: 0x40_4000, 2) }
+  static var data: Pages { Pages(at: 0x60_0000, 6) }
+  static var large: Pages { Pages(at: 0x4000_0000, 512) }
+  static var stack: Pages { Pages(at: VmSpace.end.rawValue - 4 * 4096, 4) }
+  /// Below the stack, for more of it when it is needed.
+  static var stackReserve: Pages { Pages(at: VmSpace.end.rawValue - 64 * 4096, 60) }
+  /// The status of pages that hold zeros once somebody needs them.
+  static var onDemand: UInt32 { 1 }
+
+  let space: VmSpace
+  /// What its data hold, so that two programs can be told apart.
+  let marker: UInt64
+
+  /// Makes the space and the memory that it shows.
+  init(marker: UInt64) throws(Refusal) {
+    let space: VmSpace
+    do throws(FrameError) { space = try VmSpace() } catch { throw .frame(error) }
+    try Self.fill(space, marker)
+    self.space = space
+    self.marker = marker
+  }
+
+  private static func fill(_ space: borrowing VmSpace, _ marker: UInt64) throws(Refusal) {
+    // Every byte is a return instruction.
+    try map(code, in: space, as: .userReadExecute, holding: 0xc3c3_c3c3_c3c3_c3c3)
+    try map(constants, in: space, as: .userRead, holding: marker)
+    try map(stack, in: space, as: .userReadWrite, holding: marker)
+    for index in 0..<data.byteCount / 4096 {
+      // One frame at a time, from wherever there is one.
+      let page = Pages(at: data.start + index * 4096)
+      try map(page, in: space, as: .userReadWrite, holding: marker)
+    }
+    try mapLarge(in: space, holding: marker)
+    try stackReserve.change(in: space) { cursor throws(MapError) in
+      try cursor.mark(stackReserve.byteCount, as: onDemand)
+    }
+  }
+
+  /// Maps new frames, full of `word`, in `pages`.
+  private static func map(
+    _ pages: Pages, in space: borrowing VmSpace, as property: PageProperty, holding word: UInt64
+  ) throws(Refusal) {
+    var segment: Segment<PlainMemory>?
+    do throws(FrameError) {
+      let made = try Segment(allocating: Int(pages.byteCount / 4096)) { _ in PlainMemory() }
+      made.fill(with: word)
+      segment = consume made
+    } catch { throw .frame(error) }
+    try pages.change(in: space) { cursor throws(MapError) in
+      try cursor.map(&segment, as: property)
+    }
+  }
+
+  /// Maps a new frame of 2 MiB, full of `word`.
+  private static func mapLarge(
+    in space: borrowing VmSpace, holding word: UInt64
+  ) throws(Refusal) {
+    var frame: Frame<PlainMemory>?
+    do throws(FrameError) {
+      let made = try Frame(allocating: PlainMemory(), FrameRequest(isZeroed: false, size: .twoMiB))
+      made.fill(with: word)
+      frame = consume made
+    } catch { throw .frame(error) }
+    try large.change(in: space) { cursor throws(MapError) in
+      try cursor.map(&frame, as: .userReadWrite)
+    }
+  }
+
+  /// What the program's memory at `address` holds, read through the window; nil if nothing is
+  /// mapped there.
+  func content(at address: UInt64) -> UInt64? {
+    guard let target = space.translate(VirtualAddress(address)) else { return nil }
+    return MemoryProbe.read(UInt64(PhysicalMemory.windowAddress) + target.address.rawValue)
+  }
+}
