@@ -207,3 +207,7 @@ check: doctor-test ## format, rules of the house, what the built images must not
 .PHONY: test
 test: doctor-test ## all tests, on this computer and in QEMU; ends with: N passed, N failed
 	$(Q)MAKE='$(MAKE)' Tests/run-all
+
+.PHONY: mutants
+mutants: doctor-test ## put known mistakes in, one at a time, and see a test fail; MUTANTS=pattern
+	$(Q)Tests/Mutants/run
