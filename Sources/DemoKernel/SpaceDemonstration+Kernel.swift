@@ -50,6 +50,9 @@ extension SpaceDemonstration {
     // An unused part of the area, 1 GiB aligned.
     let base = KernelSpace.area.lowerBound.rawValue + (1 << 37)
     var first: UInt64?
+    checks.check(
+      Processor.modelSpecificRegister(CachePolicy.attributeTableRegister)
+        == CachePolicy.attributeTable, "the PAT holds what entries mean")
     for number in 0..<3 as Range<UInt8> {
       guard let size = PageSize(rawValue: number), PagingMode.current.hasPages(of: size) else {
         continue
@@ -58,6 +61,9 @@ extension SpaceDemonstration {
       let offset = register & (size.byteCount - 1)
       let spanned = try mapDevice(PhysicalAddress(register - offset), in: pages)
       checks.check(spanned == size.byteCount, "a device is mapped by pages as large as it allows")
+      checks.check(
+        KernelSpace.translate(VirtualAddress(base + offset))?.property.cachePolicy == .uncacheable,
+        "a device is not cached")
       let value = MemoryProbe.read(base + offset)
       checks.check(value != nil && value == first ?? value, "leaves of all sizes show the same")
       first = first ?? value
