@@ -50,9 +50,10 @@ extension SpaceDemonstration {
     // An unused part of the area, 1 GiB aligned.
     let base = KernelSpace.area.lowerBound.rawValue + (1 << 37)
     var first: UInt64?
-    checks.check(
-      Processor.modelSpecificRegister(CachePolicy.attributeTableRegister)
-        == CachePolicy.attributeTable, "the PAT holds what entries mean")
+    if ProcessorFeatures().hasPageAttributeTable {
+      let table = Processor.modelSpecificRegister(CachePolicy.attributeTableRegister)
+      checks.check(table == CachePolicy.attributeTable, "the PAT holds what entries mean")
+    }
     for number in 0..<3 as Range<UInt8> {
       guard let size = PageSize(rawValue: number), PagingMode.current.hasPages(of: size) else {
         continue
