@@ -3,9 +3,8 @@ import SimulatedMachine
 import Tessera
 import TesseraFrames
 import TesseraPageTables
+import TesseraSpaces
 import Testing
-
-@testable import TesseraSpaces
 
 extension OnSimulatedMachine {
   /// What a cursor once did wrong.
@@ -185,18 +184,87 @@ extension OnSimulatedMachine {
         #expect(space.translate(VirtualAddress(0x5000 | 1 << bit)) == nil)
       }
     }
-  }
-}
 
-extension VmSpace {
-  /// Which rules the space's tables do not keep.
-  borrowing func problems(allowsWriteExecute: Bool = false) -> [String] {
-    var found: [String] = []
-    checkInvariants(allowsWriteExecute: allowsWriteExecute) { rule, address, level in
-      found.append("\(rule) (\(String(address.rawValue, radix: 16)), level \(level.number))")
+    private func largeFrame() throws -> Frame<PlainMemory> {
+      try Frame(allocating: PlainMemory(), FrameRequest(isZeroed: false, size: .twoMiB))
     }
-    return found
-  }
 
-  var problems: [String] { problems() }
+    @Test(arguments: [0x20_0000, 0x60_0000] as [UInt64])
+    func `a large frame is mapped in parts where there is a leaf table`(byteCount: UInt64) throws {
+      let machine = SimulatedMachine(frameCount: 2048)
+      try machine.startKernelSpace()
+      do {
+        let space = try VmSpace()
+        try makeTable(at: 0x20_5000, in: space)
+        var frame: Frame<PlainMemory>? = try largeFrame()
+        let memory = frame?.address ?? .zero
+        do {
+          var cursor = try space.cursor(over: range(0x20_0000, byteCount))
+          try cursor.map(&frame, as: .userReadWrite)
+          #expect(cursor.address == VirtualAddress(0x40_0000))
+        }
+        let isMapped = isGone(frame)
+        #expect(isMapped)
+        #expect(space.problems == [])
+        #expect(space.translate(VirtualAddress(0x3f_f123))?.address == memory + 0x1f_f123)
+        #expect(FrameTable.slot(number: memory.frameNumber).count == 512)
+      }
+      #expect(machine.violations == [])
+    }
+
+    @Test(arguments: [0x20_0000, 0x60_0000] as [UInt64])
+    func `a large frame takes the place of small pages`(byteCount: UInt64) throws {
+      let machine = SimulatedMachine(frameCount: 2048)
+      try machine.startKernelSpace()
+      let used = FrameAllocator.statistics.usedFrameCount
+      do {
+        let space = try VmSpace()
+        var segment: Segment<PlainMemory>? = try Segment(allocating: 512) { _ in PlainMemory() }
+        var frame: Frame<PlainMemory>? = try largeFrame()
+        let memory = frame?.address ?? .zero
+        do {
+          var cursor = try space.cursor(over: range(0x20_0000, 0x20_0000))
+          try cursor.map(&segment, as: .userRead)
+        }
+        do {
+          var cursor = try space.cursor(over: range(0x20_0000, byteCount))
+          try cursor.replace(with: &frame, as: .userReadWrite)
+        }
+        #expect(space.problems == [])
+        #expect(space.translate(VirtualAddress(0x3f_f123))?.address == memory + 0x1f_f123)
+        PageTableNodePool.drain()
+        let tables: UInt64 = byteCount == 0x20_0000 ? 4 : 3
+        #expect(FrameAllocator.statistics.usedFrameCount == used + 512 + tables)
+      }
+      #expect(machine.violations == [])
+    }
+
+    @Test func `a large frame does not take the place of what is mapped in part`() throws {
+      let machine = SimulatedMachine(frameCount: 2048)
+      try machine.startKernelSpace()
+      do {
+        let space = try VmSpace()
+        try mapFrame(at: 0x20_0000, in: space)
+        var frame: Frame<PlainMemory>? = try largeFrame()
+        var cursor = try space.cursor(over: range(0x20_0000, 0x20_0000))
+        #expect(throws: MapError.notMapped(VirtualAddress(0x20_1000))) {
+          try cursor.replace(with: &frame, as: .userReadWrite)
+        }
+        let isLost = isGone(frame)
+        #expect(!isLost)
+      }
+      #expect(machine.violations == [])
+    }
+
+    @Test func `mapping no frames asks for none`() throws {
+      let space = try VmSpace()
+      do {
+        var cursor = try space.cursor(over: range(0x5000, 4096))
+        try cursor.map(pageCount: 0, as: .userReadWrite) { () -> Frame<PlainMemory> in
+          fatalError("no frame is needed")
+        }
+      }
+      #expect(space.problems == [])
+    }
+  }
 }

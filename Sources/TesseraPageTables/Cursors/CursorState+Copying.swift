@@ -168,15 +168,7 @@ extension CursorState {
     let largest = source.largestPart(at: source.address, level, address)
     if entry.isCounted && entry.isWritable { source.flusher.owe(source.address, size: size) }
     let leaf = from.protectFromWrites(first, entry)
-    let property = leaf.property(size: size)
-    let memory = leaf.leafAddress(size: size)
-    fill(byteCount, wholeUpTo: largest, from: &reservation) { level, distance in
-      guard let size = level.pageSize else { panic("a page has one of three sizes") }
-      let part = PageTableEntry.Template(property, size: size, isCounted: leaf.isCounted)
-        .entry(at: PhysicalAddress(unchecked: memory.rawValue &+ distance))
-      if leaf.isCounted { Mapping.share(part, size: size) }
-      return part
-    }
+    fill(byteCount, withPartsOf: leaf, size, wholeUpTo: largest, from: &reservation)
   }
 }
 

@@ -16,9 +16,9 @@ extension CursorState {
     let position = self.address
     require(position & (size.byteCount - 1) == 0, "a page is mapped at a multiple of its size")
     let level = PagingLevel(leafOf: size)
-    var (node, current) = descend(to: position, level: level)
-    if current != level || !node[index(position, level)].isVacant {
-      (node, current) = try prepare(position, from: node, at: current, downTo: level)
+    let (node, current) = descend(to: position, level: level)
+    guard current == level && node[index(position, level)].isVacant else {
+      return try map(template.entry(at: address), size, under: node, current)
     }
     node.put(template.entry(at: address), at: index(position, level))
     offset &+= size.byteCount
@@ -54,6 +54,7 @@ extension CursorState {
     _ byteCount: UInt64, _ template: PageTableEntry.Template, _ supply: () -> PhysicalAddress
   ) throws(MapError) {
     requireInside(byteCount)
+    guard byteCount > 0 else { return }
     let end = offset + byteCount
     var reservation = try prepareNodes(byteCount)
     while offset < end {
@@ -119,23 +120,20 @@ extension CursorState {
     }
   }
 
-  /// The node of `level` for the page at `position`, with the nodes above it that were missing.
-  ///
-  /// `node` of `current` is the lowest there is. Throws before anything has changed.
+  /// Maps `leaf` of `size` at the position, where its place is not vacant, or nodes are missing, or
+  /// there are tables for smaller pages. `node` of `current` is the lowest down to its level.
   @inline(never)
-  private mutating func prepare(
-    _ position: UInt64, from node: PageTableNode, at current: PagingLevel,
-    downTo level: PagingLevel
-  ) throws(MapError) -> (PageTableNode, PagingLevel) {
-    guard current.number >= level.number else {
-      panic("a page is larger than the range that its cursor has locked")
-    }
-    let entry = node[index(position, current)]
-    if entry.isLeaf || (entry.isTable && current == level) {
-      throw .alreadyMapped(VirtualAddress(position))
-    }
+  private mutating func map(
+    _ leaf: PageTableEntry, _ size: PageSize, under node: PageTableNode, _ current: PagingLevel
+  ) throws(MapError) {
+    let level = PagingLevel(leafOf: size)
+    let entry = node[index(address, current)]
+    if current < level || entry.isTable { return try mapParts(of: leaf, size) }
+    if entry.isLeaf { throw .alreadyMapped(VirtualAddress(address)) }
     var reservation = try obtain(current.number - level.number)
-    return (makeTable(at: position, level: level, from: &reservation), level)
+    let table = makeTable(at: address, level: level, from: &reservation)
+    table.put(leaf, at: index(address, level))
+    offset &+= size.byteCount
   }
 
   /// Gets the nodes that are missing for leaves in the next `byteCount` bytes, where entries of

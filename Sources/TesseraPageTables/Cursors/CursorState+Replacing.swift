@@ -5,8 +5,8 @@ extension CursorState {
   /// and moves past it.
   ///
   /// As `map`, but what was mapped there is let go once no processor can reach it. Throws
-  /// `notMapped` if the page is not mapped, and `outOfFrames` if a larger leaf must be split and
-  /// cannot be.
+  /// `notMapped` if the page or a part of it is not mapped, and `outOfFrames` if a larger leaf must
+  /// be split and cannot be.
   package mutating func replace(
     _ address: PhysicalAddress, _ template: PageTableEntry.Template, size: PageSize
   ) throws(MapError) {
@@ -14,16 +14,30 @@ extension CursorState {
     let position = self.address
     require(position & (size.byteCount - 1) == 0, "a page is mapped at a multiple of its size")
     let level = PagingLevel(leafOf: size)
-    let (found, foundLevel) = descend(to: position, level: level)
-    guard found[index(position, foundLevel)].isLeaf else {
-      throw .notMapped(VirtualAddress(position))
-    }
+    try requireMapped(size.byteCount)
     try splitEdges(size.byteCount)
-    let (node, _) = descend(to: position, level: level)
+    let (node, current) = descend(to: position, level: level)
+    guard current == level && !node[index(position, level)].isTable else {
+      return replaceParts(by: template.entry(at: address), size, node, current)
+    }
     let old = node.exchange(template.entry(at: address), at: index(position, level))
     if old.isPresent { flusher.owe(position, size: size) }
     flusher.hold(old, size: size)
     offset &+= size.byteCount
+  }
+
+  /// Throws `notMapped` if any of the next `byteCount` bytes, which are not none, is not mapped.
+  @inline(__always)
+  private func requireMapped(_ byteCount: UInt64) throws(MapError) {
+    var position = address
+    let last = position &+ (byteCount &- 1)
+    while true {
+      let (node, level) = descend(to: position, level: .leafTable)
+      guard node[index(position, level)].isLeaf else { throw .notMapped(VirtualAddress(position)) }
+      let stop = position | (level.span &- 1)
+      if stop >= last { return }
+      position = stop &+ 1
+    }
   }
 
   /// Gives every page in the next `byteCount` bytes the status `payload`, and moves past them.
