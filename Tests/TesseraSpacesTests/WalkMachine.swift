@@ -35,7 +35,7 @@ enum WalkMachine {
     _ options: SpaceWalkOptions, watched: Bool, isSpoiled: Bool,
     _ body: (SpaceWalkOptions) -> SpaceWalkOutcome
   ) throws -> SpaceWalkOutcome {
-    let machine = SimulatedMachine(frameCount: 4096)
+    let machine = SimulatedMachine(frameCount: 8192)
     current = machine
     isWatched = watched
     defer { current = nil }

@@ -85,8 +85,7 @@ extension PageTableNode {
       report("an entry of a leaf table leads to no table", address, level)
       return nil
     }
-    guard let slot = try? FrameTable.slot(at: entry.tableAddress), slot.kind.usage == .pageTable
-    else {
+    guard holdsNode(entry.tableAddress) else {
       report("an entry leads to a table whose frame is a node", address, level)
       return nil
     }
@@ -96,8 +95,14 @@ extension PageTableNode {
       report("a node hangs in one place", address, level)
       return nil
     }
-    if slot.count != 1 { report("a node's parent is its only owner", address, level) }
+    if child.slot.count != 1 { report("a node's parent is its only owner", address, level) }
     return child
+  }
+
+  /// Whether there is memory at `address` that is used as a node.
+  private static func holdsNode(_ address: PhysicalAddress) -> Bool {
+    address.frameNumber < FrameTable.frameCount
+      && FrameTable.slot(number: address.frameNumber).kind.usage == .pageTable
   }
 
   /// The form of an entry that is not absent.
@@ -137,10 +142,11 @@ extension PageTableNode {
     if !PagingMode.current.allowsLeaf(at: target, size: size) {
       report("a leaf shows memory that the processor has, aligned to its size", address, level)
     }
-    guard let slot = try? FrameTable.slot(at: target) else {
+    guard target.frameNumber < FrameTable.frameCount else {
       if entry.isCounted { report("a counted leaf shows a frame", address, level) }
       return
     }
+    let slot = FrameTable.slot(number: target.frameNumber).counting
     if slot.kind.usage == .pageTable { report("no leaf shows a page table", address, level) }
     guard entry.isCounted else { return }
     if !ReferenceCount.isShared(slot.count) {
@@ -166,9 +172,7 @@ extension PageTableNode {
     guard level > .leafTable else { return }
     for index in indices {
       let entry = self[index]
-      guard entry.isTable, let slot = try? FrameTable.slot(at: entry.tableAddress),
-        slot.kind.usage == .pageTable
-      else { continue }
+      guard entry.isTable, Self.holdsNode(entry.tableAddress) else { continue }
       // SAFETY: the frame's usage says that it is a node.
       let child = unsafe PageTableNode(at: entry.tableAddress)
       if child.isVisited { child.forgetVisits(level.below, 0..<512) }

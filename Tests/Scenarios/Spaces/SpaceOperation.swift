@@ -3,7 +3,8 @@ package enum SpaceOperation: Int {
   case makeSpace, dropSpace, activate, deactivate, dropHandle, drainPool, translate, refuseRange,
     copy
   // These are done with a cursor.
-  case mapFrame, mapSegment, mapDevice, unmap, protect, replace, mark, query, findNext, jump
+  case mapLargeFrame, mapLongSegment, promote, mapFrame, mapEach, mapSegment, mapDevice, unmap,
+    protect, replace, mark, query, findNext, jump
 
   package static var count: Int { SpaceOperation.jump.rawValue + 1 }
 
@@ -19,6 +20,7 @@ package enum SpaceOperation: Int {
     case 18..<22: .translate
     case 22..<23: .refuseRange
     case 23..<32: .copy
+    case 32..<38: .mapLargeFrame
     default: nil
     }
   }
@@ -26,7 +28,9 @@ package enum SpaceOperation: Int {
   /// How often an operation is chosen once a cursor is open, of 100.
   static func withCursor(_ choice: Int) -> SpaceOperation {
     switch choice {
-    case 0..<20: .mapFrame
+    case 0..<14: .mapFrame
+    case 14..<17: .mapEach
+    case 17..<20: .promote
     case 20..<28: .mapSegment
     case 28..<40: .mapDevice
     case 40..<60: .unmap
@@ -51,6 +55,10 @@ package enum SpaceOperation: Int {
     case .refuseRange: "ask for a wrong range"
     case .copy: "copy pages"
     case .mapFrame: "map a frame"
+    case .mapLargeFrame: "map a large frame"
+    case .mapLongSegment: "map a segment of 512"
+    case .promote: "make large pages"
+    case .mapEach: "map frames one by one"
     case .mapSegment: "map a segment"
     case .mapDevice: "map a device"
     case .unmap: "unmap"

@@ -70,6 +70,25 @@ extension SpaceWalk {
       "a cursor stops at the first page, or at the end")
   }
 
+  /// Looks at `cells` in runs, which must be as many bytes, and as many of them mapped.
+  mutating func visitRuns(_ cursor: inout Cursor, _ number: Int, _ cells: Range<Int>) {
+    let world = models[number].world
+    do throws(RangeError) {
+      try cursor.jump(to: VirtualAddress(world.start(cells.lowerBound)))
+    } catch { differ("a cursor jumps anywhere in its range") }
+    var next = world.start(cells.lowerBound)
+    var isContiguous = true
+    var mapped: UInt64 = 0
+    cursor.forEachRun(within: world.byteCount(cells)) { run in
+      if run.start.rawValue != next || run.byteCount == 0 { isContiguous = false }
+      next = run.start.rawValue &+ run.byteCount
+      if case .mapped = run.content { mapped += run.byteCount }
+    }
+    expectSuccess(cursor, number, cells, nil)
+    expect(isContiguous && next == world.end(cells.upperBound - 1), "runs follow each other", next)
+    expect(mapped == models[number].mappedByteCount(cells), "runs tell what is mapped")
+  }
+
   /// Jumps to addresses that are allowed and to some that are not.
   mutating func jump(_ cursor: inout Cursor, _ number: Int, _ cells: Range<Int>) {
     note(.jump, number, cells)
@@ -162,8 +181,8 @@ extension SpaceWalk {
     for index in cells {
       let place = target.lowerBound + index - cells.lowerBound
       var page = models[from].pages[index]
-      if page.kind == .frame {
-        book.addMapping(Int(page.value))
+      if page.isCounted {
+        if page.kind == .frame { book.addMapping(Int(page.value)) }
         if page.property.access == .readWrite { page.property.access = .read }
         models[from].pages[index] = page
       }

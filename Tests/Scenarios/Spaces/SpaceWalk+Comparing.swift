@@ -160,7 +160,7 @@ extension SpaceWalk {
     case .mapped(let target, let property, let isCounted):
       guard page.isMapped else { return differ("nothing is found that is not mapped", address) }
       let world = models[number].world
-      expect(isCounted == (page.kind == .frame), "what is counted is a frame", address)
+      expect(isCounted == page.isCounted, "what is counted is a frame", address)
       expect(property.withoutHistory == page.property, "a page has the property it got", address)
       expect(
         target.rawValue &+ (address &- start)

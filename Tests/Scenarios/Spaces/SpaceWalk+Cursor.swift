@@ -78,6 +78,8 @@ extension SpaceWalk {
     } catch { differ("a cursor jumps anywhere in its range") }
     switch operation {
     case .mapFrame: mapFrame(&cursor, number, part.lowerBound)
+    case .mapEach: mapEach(&cursor, number, part)
+    case .promote: promote(&cursor, number, part)
     case .mapSegment: mapSegment(&cursor, number, part)
     case .mapDevice: mapDevice(&cursor, number, part)
     case .unmap: unmap(&cursor, number, part)
@@ -89,6 +91,7 @@ extension SpaceWalk {
     default:
       note(.query, number, part)
       for index in part { query(&cursor, number, index, at: models[number].world.start(index)) }
+      visitRuns(&cursor, number, part)
     }
     expect(book.freeCount >= 0, "the book has room")
   }

@@ -11,11 +11,7 @@ extension SpaceWalk {
     if generator.oneIn(2), let place = book.handlePlace(from: generator.below(FrameBook.size)) {
       return place
     }
-    guard let place = book.freePlace(from: generator.below(FrameBook.size)) else { return nil }
-    do throws(FrameError) {
-      book.keep(try Frame(allocating: PlainMemory(), .uninitialized), at: place)
-      return place
-    } catch { return nil }
+    return newFrame()
   }
 
   mutating func mapFrame(_ cursor: inout Cursor, _ number: Int, _ index: Int) {
@@ -75,6 +71,56 @@ extension SpaceWalk {
     case .some: true
     case .none: false
     }
+  }
+}
+
+extension SpaceWalk {
+  /// Maps new frames that are supplied one by one.
+  mutating func mapEach(_ cursor: inout Cursor, _ number: Int, _ cells: Range<Int>) {
+    let limit = min(min(cells.count, 6), book.freeCount)
+    let pages = models[number].world.pages(from: cells.lowerBound, atMost: limit)
+    var places = [6 of Int](repeating: 0)
+    for index in 0..<pages.count {
+      guard let place = newFrame() else { return }
+      places[index] = place
+    }
+    let expected = mapRefusal(number, pages)
+    let property = chooseProperty(number)
+    note(.mapEach, number, pages)
+    var supplied = 0
+    arm()
+    do throws(MapError) {
+      try cursor.map(pageCount: pages.count, as: property) {
+        guard supplied < pages.count, let frame = book.share(places[supplied]) else {
+          panic("a cursor asks for as many frames as it maps")
+        }
+        supplied += 1
+        return frame
+      }
+      expectSuccess(cursor, number, pages, expected)
+      expect(supplied == pages.count, "a cursor asks for as many frames as it maps")
+      for index in pages {
+        let place = places[index - pages.lowerBound]
+        book.addMapping(place)
+        models[number].pages[index] = WalkPage(
+          kind: .frame, value: UInt64(place), property: kept(property, in: number))
+      }
+    } catch {
+      expectError(error, expected)
+      expectUnmoved(cursor, number, pages)
+      expect(supplied == 0, "a cursor asks for frames once nothing can be refused any more")
+    }
+    disarm()
+    for index in 0..<pages.count where generator.oneIn(2) { book.dropHandle(places[index]) }
+  }
+
+  /// The place of a new frame, with a handle; nil if there is no room or no memory.
+  private mutating func newFrame() -> Int? {
+    guard let place = book.freePlace(from: generator.below(FrameBook.size)) else { return nil }
+    do throws(FrameError) {
+      book.keep(try Frame(allocating: PlainMemory(), .uninitialized), at: place)
+      return place
+    } catch { return nil }
   }
 }
 

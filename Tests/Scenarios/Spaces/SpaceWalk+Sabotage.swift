@@ -24,7 +24,9 @@ extension SpaceWalk {
     }
     let tables = FrameTable.census.count(of: .pageTable) - tablesBefore
     let used = FrameAllocator.statistics.usedFrameCount - usedBefore
-    expect(used == tables + book.usedCount, "every frame that is out is mapped, held or a table")
+    expect(
+      used == tables + book.usedCount + checkBlocks(),
+      "every frame that is out is mapped, held or a table")
   }
 
   private mutating func addStrayOwner() {

@@ -82,6 +82,7 @@ extension SpaceWalk {
   }
 
   mutating func dropHandle() {
+    if generator.oneIn(4) { return blocks.dropHandle(generator.below(BlockBook.size)) }
     guard let place = book.handlePlace(from: generator.below(FrameBook.size)) else { return }
     note(.dropHandle, 0, value: book.entries[place].address.rawValue)
     book.dropHandle(place)

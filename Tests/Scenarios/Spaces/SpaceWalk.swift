@@ -18,6 +18,7 @@ package struct SpaceWalk: ~Copyable {
   var outcome = SpaceWalkOutcome()
   var generator = SplitMix(seed: 0)
   var book = FrameBook()
+  var blocks = BlockBook()
   var spaces = InlineArray<3, HeldSpace?> { _ in nil }
   var isThere = [3 of Bool](repeating: false)
   var models: InlineArray<5, WalkSpaceModel>
@@ -149,6 +150,7 @@ extension SpaceWalk {
     case .drainPool: drainPool()
     case .translate: translate()
     case .refuseRange: refuseRange()
+    case .mapLargeFrame: useBlock()
     default: copy()
     }
   }
@@ -174,7 +176,9 @@ extension SpaceWalk {
     check(Self.kernelPlace, 0..<models[Self.kernelPlace].world.cellCount)
     let tables = FrameTable.census.count(of: .pageTable) - tablesBefore
     let used = FrameAllocator.statistics.usedFrameCount - usedBefore
-    expect(used == tables + book.usedCount, "every frame that is out is mapped, held or a table")
+    expect(
+      used == tables + book.usedCount + checkBlocks(),
+      "every frame that is out is mapped, held or a table")
     var problem: StaticString?
     FrameTable.checkInvariants { message, _ in problem = message }
     FrameAllocator.checkInvariants { problem = $0 }
@@ -196,6 +200,10 @@ extension SpaceWalk {
     }
     clearKernel()
     for place in 0..<FrameBook.size where book.entries[place].hasHandle { book.dropHandle(place) }
+    for place in 0..<BlockBook.size {
+      blocks.dropHandle(place)
+      blocks.remove(place)
+    }
     PageTableNodePool.drain()
     FrameAllocator.drainCache()
   }

@@ -86,7 +86,7 @@ package struct SpaceWalkOutcome {
   package var episodeSeed: UInt64 = 0
   package var episodeStepCount = 0
   /// How often each operation was done.
-  package var counts = InlineArray<24, Int>(repeating: 0)
+  package var counts = InlineArray<32, Int>(repeating: 0)
   /// How many operations were refused for want of memory.
   package var refusalCount = 0
   /// How many operations were refused for another reason.

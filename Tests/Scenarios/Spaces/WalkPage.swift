@@ -10,6 +10,8 @@ struct WalkPage: Equatable {
     case frame
     /// Memory without owners.
     case device
+    /// A part of a block of 2 MiB, of which entries own counts.
+    case block
   }
 
   var kind = Kind.absent
@@ -19,7 +21,8 @@ struct WalkPage: Equatable {
   /// For what is mapped.
   var property = PageProperty.kernelRead
 
-  var isMapped: Bool { kind == .frame || kind == .device }
+  var isMapped: Bool { kind != .absent && kind != .status }
+  var isCounted: Bool { kind == .frame || kind == .block }
 }
 
 /// What an address space should show, kept by the plainest means.
