@@ -29,7 +29,7 @@ package struct FrameRun {
   }
 
   /// Calls `body` with each frame.
-  package func forEach(_ body: (FrameSlotReference) -> Void) {
+  package func forEachSlot(_ body: (FrameSlotReference) -> Void) {
     var slot = first
     while slot != end {
       body(slot)

@@ -41,7 +41,7 @@ struct HeldFrames: ~Copyable {
   /// Makes room for another run.
   private mutating func putAway(_ run: FrameRun) {
     guard run.frameCount <= Self.shortRun else { return keep(run) }
-    run.forEach { slot in
+    run.forEachSlot { slot in
       if slot.reclaim() {
         slot.setListIdentifier(FrameChain.word(for: chain))
         chain = slot
