@@ -1,0 +1,129 @@
+import SimulatedMachine
+import Tessera
+import TesseraFrames
+import TesseraHardware
+import TesseraPageTables
+import Testing
+
+extension OnSimulatedMachine {
+  /// Whatever a caller asks for is done, or refused with the documented error and without a trace.
+  @Suite("Bad inputs") struct BadInputTests {
+    let machine: SimulatedMachine
+
+    init() throws {
+      machine = SimulatedMachine(frameCount: 1024)
+      try machine.startKernelSpace()
+    }
+
+    /// Addresses at and around everything that could be a border.
+    private static let edges: [UInt64] = {
+      let borders: [UInt64] = [
+        0, 4096, 2 << 20, 1 << 30, 1 << 39, 1 << 46, VmSpace.end.rawValue, 1 << 47, 1 << 48,
+        1 << 63, 0xffff_8000_0000_0000, KernelSpace.area.lowerBound.rawValue,
+        KernelSpace.area.upperBound.rawValue, 0xffff_ffff_8000_0000,
+      ]
+      let distances: [UInt64] = [0, 1, 8, 512, 4095, 4096, 8192]
+      let near = borders.flatMap { border in
+        distances.flatMap { [border &+ $0, border &- $0] }
+      }
+      return Set(near + [.max, .max - 1, .max - 4095]).sorted()
+    }()
+
+    /// What may be said of a range that is to lie from `lowest` to `highest`.
+    private func refusals(
+      _ start: UInt64, _ end: UInt64, within lowest: UInt64, _ highest: UInt64
+    ) -> Set<String> {
+      var reasons: Set<String> = []
+      if start == end { reasons.insert("empty") }
+      if start % 4096 != 0 || end % 4096 != 0 { reasons.insert("notAligned") }
+      if start < lowest || start > highest || end > highest { reasons.insert("outOfBounds") }
+      return reasons
+    }
+
+    private func expect(
+      _ error: RangeError?, oneOf reasons: Set<String>, _ start: UInt64, _ end: UInt64
+    ) {
+      let said = error.map { "\($0)" }
+      let isRight = said.map { reasons.contains($0) } ?? reasons.isEmpty
+      #expect(
+        isRight,
+        "\(String(start, radix: 16))..<\(String(end, radix: 16)): \(said ?? "nothing"), not \(reasons)"
+      )
+    }
+
+    @Test func `a range of a space is locked, or refused for a reason that it gives`() throws {
+      let space = try VmSpace()
+      var count = 0
+      for start in Self.edges {
+        for end in Self.edges where start <= end {
+          count += 1
+          var error: RangeError?
+          do throws(RangeError) {
+            let cursor = try space.cursor(over: VirtualAddress(start)..<VirtualAddress(end))
+            #expect(cursor.address.rawValue == start)
+          } catch let found { error = found }
+          expect(
+            error, oneOf: refusals(start, end, within: 0, VmSpace.end.rawValue), start, end)
+        }
+      }
+      print("\(count) ranges of a space")
+      #expect(count > 5000)
+      #expect(space.problems == [])
+    }
+
+    @Test func `a range of the kernel's area is locked, or refused for a reason`() throws {
+      let area = KernelSpace.area
+      var count = 0
+      for start in Self.edges {
+        for end in Self.edges where start <= end {
+          count += 1
+          var error: RangeError?
+          do throws(RangeError) {
+            _ = try KernelSpace.cursor(over: VirtualAddress(start)..<VirtualAddress(end))
+          } catch let found { error = found }
+          let reasons = refusals(
+            start, end, within: area.lowerBound.rawValue, area.upperBound.rawValue)
+          // Nothing of it is in the area: its end, too.
+          let isAtEnd = start == end && start == area.upperBound.rawValue
+          expect(error, oneOf: isAtEnd ? ["empty", "outOfBounds"] : reasons, start, end)
+        }
+      }
+      print("\(count) ranges of the kernel's area")
+      #expect(KernelSpace.problems == [])
+    }
+
+    @Test(
+      arguments: [
+        0..<4096, 0x1f_f000..<0x20_1000, 0..<VmSpace.end.rawValue,
+        VmSpace.end.rawValue - 4096..<VmSpace.end.rawValue,
+      ] as [Range<UInt64>])
+    func `a cursor jumps into its range and nowhere else`(range: Range<UInt64>) throws {
+      let space = try VmSpace()
+      var cursor = try space.cursor(
+        over: VirtualAddress(range.lowerBound)..<VirtualAddress(range.upperBound))
+      for address in Self.edges {
+        let before = cursor.address
+        var error: RangeError?
+        do throws(RangeError) { try cursor.jump(to: VirtualAddress(address)) } catch let found {
+          error = found
+        }
+        let isInside = range.contains(address) || address == range.upperBound
+        let expected: RangeError? =
+          address % 4096 != 0 ? .notAligned : isInside ? nil : .outOfBounds
+        #expect(error == expected, "\(String(address, radix: 16))")
+        let after = cursor.address
+        #expect(after == (expected == nil ? VirtualAddress(address) : before))
+      }
+    }
+
+    @Test func `an address that nobody mapped is not translated`() throws {
+      let space = try VmSpace()
+      space.activate()
+      for address in Self.edges {
+        #expect(space.translate(VirtualAddress(address)) == nil, "\(String(address, radix: 16))")
+        #expect(KernelSpace.translate(VirtualAddress(address)) == nil)
+      }
+      VmSpace.deactivate()
+    }
+  }
+}

@@ -1,0 +1,308 @@
+import SimulatedMachine
+import Tessera
+import TesseraFrames
+import TesseraHardware
+import TesseraPageTables
+import TesseraSpaces
+import Testing
+
+extension OnSimulatedMachine {
+  /// What only a wrong program does stops it with a sentence. Each test matches its own.
+  @Suite("Traps of spaces") struct SpaceTrapTests {
+    @Test func `an operation on part of a page traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 8192)) { cursor in try cursor.unmap(100) }
+      }
+      try expectPanic(
+        in: result, "a cursor works on whole pages of 4096 bytes")
+    }
+
+    @Test func `an operation on a page and a byte traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 8192)) { cursor in
+          try cursor.protect(4097, to: .read)
+        }
+      }
+      try expectPanic(
+        in: result, "a cursor works on whole pages of 4096 bytes")
+    }
+
+    @Test func `an operation beyond the range traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 8192)) { cursor in try cursor.unmap(3 * 4096) }
+      }
+      try expectPanic(
+        in: result, "an operation reaches beyond the range of its cursor")
+    }
+
+    @Test func `an operation on nearly all addresses traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0x5000, 8192)) { cursor in
+          try cursor.mark(.max - 4095, as: 1)
+        }
+      }
+      try expectPanic(
+        in: result, "an operation reaches beyond the range of its cursor")
+    }
+
+    @Test func `mapping at the end of the range traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 4096)) { cursor in
+          try cursor.jump(to: VirtualAddress(4096))
+          var frame: Frame<PlainMemory>? = try Frame(allocating: PlainMemory())
+          try cursor.map(&frame, as: .userReadWrite)
+        }
+      }
+      try expectPanic(
+        in: result, "an operation reaches beyond the range of its cursor")
+    }
+
+    @Test func `a segment longer than the range traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 4096)) { cursor in
+          var segment: Segment<PlainMemory>? = try Segment(allocating: 2) { _ in PlainMemory() }
+          try cursor.map(&segment, as: .userReadWrite)
+        }
+      }
+      try expectPanic(
+        in: result, "an operation reaches beyond the range of its cursor")
+    }
+
+    @Test func `a search beyond the range traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 4096)) { cursor in _ = cursor.findNext(within: 8192)
+        }
+      }
+      try expectPanic(
+        in: result, "an operation reaches beyond the range of its cursor")
+    }
+
+    @Test func `a large frame beyond the range traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 4096)) { cursor in
+          var frame: Frame<PlainMemory>? = try Frame(
+            allocating: PlainMemory(), FrameRequest(size: .twoMiB))
+          try cursor.map(&frame, as: .userReadWrite)
+        }
+      }
+      try expectPanic(
+        in: result, "an operation reaches beyond the range of its cursor")
+    }
+
+    @Test func `a large frame at an address that is not aligned traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(4096, 4 << 20)) { cursor in
+          var frame: Frame<PlainMemory>? = try Frame(
+            allocating: PlainMemory(), FrameRequest(size: .twoMiB))
+          try cursor.map(&frame, as: .userReadWrite)
+        }
+      }
+      try expectPanic(
+        in: result, "a page is mapped at a multiple of its size")
+    }
+
+    @Test func `mapping no frame traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 4096)) { cursor in
+          var frame: Frame<PlainMemory>?
+          try cursor.map(&frame, as: .userReadWrite)
+        }
+      }
+      try expectPanic(
+        in: result, "a cursor was given no frame to map")
+    }
+
+    @Test func `replacing by no frame traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 4096)) { cursor in
+          var frame: Frame<PlainMemory>?
+          try cursor.replace(with: &frame, as: .userReadWrite)
+        }
+      }
+      try expectPanic(
+        in: result, "a cursor was given no frame to map")
+    }
+
+    @Test func `mapping no segment traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 4096)) { cursor in
+          var segment: Segment<PlainMemory>?
+          try cursor.map(&segment, as: .userReadWrite)
+        }
+      }
+      try expectPanic(
+        in: result, "a cursor was given no segment to map")
+    }
+
+    @Test func `a kernel's page in a space traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 4096)) { cursor in
+          var frame: Frame<PlainMemory>? = try Frame(allocating: PlainMemory())
+          try cursor.map(&frame, as: .kernelReadWrite)
+        }
+      }
+      try expectPanic(
+        in: result, "a program's pages are user pages, and the kernel's are not")
+    }
+
+    @Test func `a program's page in the kernel's area traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 4096)) { _ in
+          var cursor = try KernelSpace.cursor(over: KernelSpace.area)
+          var frame: Frame<PlainMemory>? = try Frame(allocating: PlainMemory())
+          try cursor.map(&frame, as: .userReadWrite)
+        }
+      }
+      try expectPanic(
+        in: result, "a program's pages are user pages, and the kernel's are not")
+    }
+
+    @Test func `device memory that is not aligned traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 4096)) { cursor in
+          try unsafe cursor.mapDevice(
+            PhysicalAddress(0x1008), byteCount: 4096, as: .userReadWrite)
+        }
+      }
+      try expectPanic(
+        in: result, "device memory is mapped in whole pages: 0x1008")
+    }
+
+    @Test func `device memory beyond the last address traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 8192)) { cursor in
+          try unsafe cursor.mapDevice(
+            PhysicalAddress((1 << 52) - 4096), byteCount: 8192, as: .userReadWrite)
+        }
+      }
+      try expectPanic(
+        in: result, "device memory lies beyond what the processor can address: 0x")
+    }
+
+    @Test func `device memory of more bytes than there are traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 8192)) { cursor in
+          try unsafe cursor.mapDevice(
+            PhysicalAddress(4096), byteCount: .max - 4095, as: .userReadWrite)
+        }
+      }
+      try expectPanic(
+        in: result, "device memory lies beyond what the processor can address: 0x")
+    }
+
+    @Test func `copying from the kernel's area into a space traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 4096)) { cursor in
+          var source = try KernelSpace.cursor(over: KernelSpace.area)
+          try cursor.copy(from: &source, 4096)
+        }
+      }
+      try expectPanic(
+        in: result, "pages are copied within one half of the address space")
+    }
+
+    @Test func `copying beyond the source traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 8192)) { cursor in
+          let other = try VmSpace()
+          var source = try other.cursor(over: bytes(0, 4096))
+          try cursor.copy(from: &source, 8192)
+        }
+      }
+      try expectPanic(
+        in: result, "an operation reaches beyond the range of its cursor")
+    }
+
+    @Test func `a space before the kernel's traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        SimulatedMachine.forGood(frameCount: 8)
+        _ = try VmSpace()
+      }
+      try expectPanic(
+        in: result, "an address space was used before the kernel's was started")
+    }
+
+    @Test func `starting on tables that use the kernel's area traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        SimulatedMachine.forGood(frameCount: 64)
+        let root = try FrameAllocator.allocate()
+        let index = KernelSpace.area.lowerBound.index(at: PagingMode.current.rootLevel)
+        let window = unsafe PageTableWindow(base: PhysicalMemory.windowAddress)
+        window.set(.table(at: PhysicalAddress(0x3000)), at: index, of: root)
+        unsafe Processor.loadRootRegister(root.rawValue)
+        try KernelSpace.start()
+      }
+      try expectPanic(
+        in: result, "the kernel's area is mapped already")
+    }
+
+    @Test func `an entry beyond a node traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        SimulatedMachine.forGood(frameCount: 8)
+        let node = try PageTableNodePool.make(level: .leafTable)
+        _ = node[512]
+      }
+      try expectPanic(
+        in: result, "a page-table node has 512 entries")
+    }
+  }
+}
+
+/// A space of a machine that stays until the process ends.
+private enum OneSpace {
+  static func withCursor(
+    over range: Range<VirtualAddress>, _ body: (inout Cursor) throws -> Void
+  ) throws {
+    SimulatedMachine.forGood(frameCount: 1100)
+    let root = try FrameAllocator.allocate()
+    unsafe Processor.loadRootRegister(root.rawValue)
+    try KernelSpace.start()
+    let space = try VmSpace()
+    var cursor = try space.cursor(over: range)
+    try body(&cursor)
+  }
+}
