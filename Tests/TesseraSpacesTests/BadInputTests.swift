@@ -45,10 +45,8 @@ extension OnSimulatedMachine {
     ) {
       let said = error.map { "\($0)" }
       let isRight = said.map { reasons.contains($0) } ?? reasons.isEmpty
-      #expect(
-        isRight,
-        "\(String(start, radix: 16))..<\(String(end, radix: 16)): \(said ?? "nothing"), not \(reasons)"
-      )
+      let place = "\(String(start, radix: 16))..<\(String(end, radix: 16))"
+      #expect(isRight, "\(place): \(said ?? "nothing"), not \(reasons)")
     }
 
     @Test func `a range of a space is locked, or refused for a reason that it gives`() throws {

@@ -105,131 +105,131 @@ extension StarvedOperation {
 
   private static let spaces = [
     StarvedOperation(
-      testDescription: "make a space", allocationCount: 1, prepare: nothing
-    ) { _, _, _ in
-      do throws(FrameError) { _ = try VmSpace() } catch { throw error }
-    },
+      testDescription: "make a space", allocationCount: 1, prepare: nothing,
+      perform: { _, _, _ in
+        do throws(FrameError) { _ = try VmSpace() } catch { throw error }
+      }),
     StarvedOperation(
-      testDescription: "reserve nodes", allocationCount: 10, prepare: nothing
-    ) { space, _, _ in
-      _ = try space.cursor(over: bytes(twoMiB - 4096, 8192), reservingNodes: true)
-    },
+      testDescription: "reserve nodes", allocationCount: 10, prepare: nothing,
+      perform: { space, _, _ in
+        _ = try space.cursor(over: bytes(twoMiB - 4096, 8192), reservingNodes: true)
+      }),
     StarvedOperation(
-      testDescription: "map frames for the kernel", allocationCount: 2, prepare: nothing
-    ) { _, _, supply in
-      _ = try KernelMapping(&supply.segment)
-    },
+      testDescription: "map frames for the kernel", allocationCount: 2, prepare: nothing,
+      perform: { _, _, supply in
+        _ = try KernelMapping(&supply.segment)
+      }),
     StarvedOperation(
-      testDescription: "map a device for the kernel", allocationCount: 2, prepare: nothing
-    ) { _, _, _ in
-      _ = try unsafe KernelMapping(device: PhysicalAddress(device), byteCount: 8192)
-    },
+      testDescription: "map a device for the kernel", allocationCount: 2, prepare: nothing,
+      perform: { _, _, _ in
+        _ = try unsafe KernelMapping(device: PhysicalAddress(device), byteCount: 8192)
+      }),
   ]
 
   private static let mapping = [
     StarvedOperation(
-      testDescription: "map a frame", allocationCount: 3, prepare: nothing
-    ) { space, _, supply in
-      var cursor = try space.cursor(over: bytes(0x5000, 4096))
-      try cursor.map(&supply.frame, as: .userReadWrite)
-    },
+      testDescription: "map a frame", allocationCount: 3, prepare: nothing,
+      perform: { space, _, supply in
+        var cursor = try space.cursor(over: bytes(0x5000, 4096))
+        try cursor.map(&supply.frame, as: .userReadWrite)
+      }),
     StarvedOperation(
       testDescription: "map a frame in the last table", allocationCount: 3,
-      prepare: { space, _ in try mapFrame(at: 0, in: space) }
-    ) { space, _, supply in
-      var cursor = try space.cursor(over: bytes(VmSpace.end.rawValue - 4096, 4096))
-      try cursor.map(&supply.frame, as: .userReadWrite)
-    },
+      prepare: { space, _ in try mapFrame(at: 0, in: space) },
+      perform: { space, _, supply in
+        var cursor = try space.cursor(over: bytes(VmSpace.end.rawValue - 4096, 4096))
+        try cursor.map(&supply.frame, as: .userReadWrite)
+      }),
     StarvedOperation(
       testDescription: "map a frame in a large status", allocationCount: 3,
-      prepare: { space, _ in try mark(0, 1 << 40, as: 9, in: space) }
-    ) { space, _, supply in
-      var cursor = try space.cursor(over: bytes(0x5000, 4096))
-      try cursor.map(&supply.frame, as: .userReadWrite)
-    },
+      prepare: { space, _ in try mark(0, 1 << 40, as: 9, in: space) },
+      perform: { space, _, supply in
+        var cursor = try space.cursor(over: bytes(0x5000, 4096))
+        try cursor.map(&supply.frame, as: .userReadWrite)
+      }),
     StarvedOperation(
       testDescription: "map a large frame", allocationCount: 2, needsLargeFrame: true,
-      prepare: nothing
-    ) { space, _, supply in
-      var cursor = try space.cursor(over: bytes(twoMiB, twoMiB))
-      try cursor.map(&supply.frame, as: .userReadWrite)
-    },
+      prepare: nothing,
+      perform: { space, _, supply in
+        var cursor = try space.cursor(over: bytes(twoMiB, twoMiB))
+        try cursor.map(&supply.frame, as: .userReadWrite)
+      }),
     StarvedOperation(
       testDescription: "map a segment across tables of every level", allocationCount: 6,
-      prepare: nothing
-    ) { space, _, supply in
-      var cursor = try space.cursor(over: bytes(1 << 39 - 4 * 4096, 9 * 4096))
-      try cursor.map(&supply.segment, as: .userReadWrite)
-    },
+      prepare: nothing,
+      perform: { space, _, supply in
+        var cursor = try space.cursor(over: bytes(1 << 39 - 4 * 4096, 9 * 4096))
+        try cursor.map(&supply.segment, as: .userReadWrite)
+      }),
     StarvedOperation(
-      testDescription: "map frames one by one", allocationCount: 4, prepare: nothing
-    ) { space, _, supply in
-      var cursor = try space.cursor(over: bytes(twoMiB - 4096, 8192))
-      var frames: Segment<PlainMemory>? = supply.segment?.share()
-      try cursor.map(pageCount: 2, as: .userReadWrite) { frames!.next()! }
-    },
+      testDescription: "map frames one by one", allocationCount: 4, prepare: nothing,
+      perform: { space, _, supply in
+        var cursor = try space.cursor(over: bytes(twoMiB - 4096, 8192))
+        var frames: Segment<PlainMemory>? = supply.segment?.share()
+        try cursor.map(pageCount: 2, as: .userReadWrite) { frames!.next()! }
+      }),
     StarvedOperation(
-      testDescription: "map a device in pages of all sizes", allocationCount: 5, prepare: nothing
-    ) { space, _, _ in
-      let start = oneGiB - twoMiB - 4096
-      let byteCount = 2 * oneGiB + 2 * twoMiB + 8192
-      var cursor = try space.cursor(over: bytes(start, byteCount))
-      try unsafe cursor.mapDevice(
-        PhysicalAddress(device + start), byteCount: byteCount, as: .userReadWrite)
-    },
+      testDescription: "map a device in pages of all sizes", allocationCount: 5, prepare: nothing,
+      perform: { space, _, _ in
+        let start = oneGiB - twoMiB - 4096
+        let byteCount = 2 * oneGiB + 2 * twoMiB + 8192
+        var cursor = try space.cursor(over: bytes(start, byteCount))
+        try unsafe cursor.mapDevice(
+          PhysicalAddress(device + start), byteCount: byteCount, as: .userReadWrite)
+      }),
     StarvedOperation(
-      testDescription: "mark from page to page", allocationCount: 6, prepare: nothing
-    ) { space, _, _ in
-      var cursor = try space.cursor(over: bytes(0x1000, 1 << 40))
-      try cursor.mark(1 << 40, as: 3)
-    },
+      testDescription: "mark from page to page", allocationCount: 6, prepare: nothing,
+      perform: { space, _, _ in
+        var cursor = try space.cursor(over: bytes(0x1000, 1 << 40))
+        try cursor.mark(1 << 40, as: 3)
+      }),
   ]
 
   private static let splitting = [
     StarvedOperation(
       testDescription: "unmap a page in the middle of 1 GiB", allocationCount: 2,
-      prepare: { space, _ in try mapDevice(at: oneGiB, device, oneGiB, in: space) }
-    ) { space, _, _ in
-      var cursor = try space.cursor(over: bytes(oneGiB + 5 * twoMiB + 4096, 4096))
-      try cursor.unmap(4096)
-    },
+      prepare: { space, _ in try mapDevice(at: oneGiB, device, oneGiB, in: space) },
+      perform: { space, _, _ in
+        var cursor = try space.cursor(over: bytes(oneGiB + 5 * twoMiB + 4096, 4096))
+        try cursor.unmap(4096)
+      }),
     StarvedOperation(
       testDescription: "unmap from the middle of one page of 1 GiB to that of the next",
       allocationCount: 4,
-      prepare: { space, _ in try mapDevice(at: oneGiB, device, 2 * oneGiB, in: space) }
-    ) { space, _, _ in
-      var cursor = try space.cursor(over: bytes(2 * oneGiB - 4096, 8192))
-      try cursor.unmap(8192)
-    },
+      prepare: { space, _ in try mapDevice(at: oneGiB, device, 2 * oneGiB, in: space) },
+      perform: { space, _, _ in
+        var cursor = try space.cursor(over: bytes(2 * oneGiB - 4096, 8192))
+        try cursor.unmap(8192)
+      }),
     StarvedOperation(
       testDescription: "unmap a part of a large status", allocationCount: 3,
-      prepare: { space, _ in try mark(0, 1 << 39, as: 9, in: space) }
-    ) { space, _, _ in
-      var cursor = try space.cursor(over: bytes(0x1000, 4096))
-      try cursor.unmap(4096)
-    },
+      prepare: { space, _ in try mark(0, 1 << 39, as: 9, in: space) },
+      perform: { space, _, _ in
+        var cursor = try space.cursor(over: bytes(0x1000, 4096))
+        try cursor.unmap(4096)
+      }),
     StarvedOperation(
       testDescription: "protect a part of 2 MiB", allocationCount: 1,
-      prepare: { space, _ in try mapDevice(at: twoMiB, device, twoMiB, in: space) }
-    ) { space, _, _ in
-      var cursor = try space.cursor(over: bytes(twoMiB + 4096, 8192))
-      try cursor.protect(8192, to: .read)
-    },
+      prepare: { space, _ in try mapDevice(at: twoMiB, device, twoMiB, in: space) },
+      perform: { space, _, _ in
+        var cursor = try space.cursor(over: bytes(twoMiB + 4096, 8192))
+        try cursor.protect(8192, to: .read)
+      }),
     StarvedOperation(
       testDescription: "replace a page of 1 GiB in part", allocationCount: 2,
-      prepare: { space, _ in try mapDevice(at: oneGiB, device, oneGiB, in: space) }
-    ) { space, _, supply in
-      var cursor = try space.cursor(over: bytes(oneGiB, 4096))
-      try cursor.replace(with: &supply.frame, as: .userReadWrite)
-    },
+      prepare: { space, _ in try mapDevice(at: oneGiB, device, oneGiB, in: space) },
+      perform: { space, _, supply in
+        var cursor = try space.cursor(over: bytes(oneGiB, 4096))
+        try cursor.replace(with: &supply.frame, as: .userReadWrite)
+      }),
     StarvedOperation(
       testDescription: "replace a page of 1 GiB by a large frame", allocationCount: 1,
       needsLargeFrame: true,
-      prepare: { space, _ in try mapDevice(at: oneGiB, device, oneGiB, in: space) }
-    ) { space, _, supply in
-      var cursor = try space.cursor(over: bytes(oneGiB + twoMiB, twoMiB))
-      try cursor.replace(with: &supply.frame, as: .userReadWrite)
-    },
+      prepare: { space, _ in try mapDevice(at: oneGiB, device, oneGiB, in: space) },
+      perform: { space, _, supply in
+        var cursor = try space.cursor(over: bytes(oneGiB + twoMiB, twoMiB))
+        try cursor.replace(with: &supply.frame, as: .userReadWrite)
+      }),
   ]
 
   private static let copying = [
@@ -240,19 +240,19 @@ extension StarvedOperation {
         try mapFrame(at: 0x20_0000, in: space)
         try mapDevice(at: oneGiB, device, oneGiB, in: space)
         try mark(1 << 39, 1 << 39, as: 1, in: space)
-      }
-    ) { space, other, _ in
-      var source = try space.cursor(over: bytes(0, 1 << 40))
-      var cursor = try other.cursor(over: bytes(0, 1 << 40))
-      try cursor.copy(from: &source, 1 << 40)
-    },
+      },
+      perform: { space, other, _ in
+        var source = try space.cursor(over: bytes(0, 1 << 40))
+        var cursor = try other.cursor(over: bytes(0, 1 << 40))
+        try cursor.copy(from: &source, 1 << 40)
+      }),
     StarvedOperation(
       testDescription: "copy a part of a large page to another place", allocationCount: 6,
-      prepare: { space, _ in try mapDevice(at: twoMiB, device, twoMiB, in: space) }
-    ) { space, other, _ in
-      var source = try space.cursor(over: bytes(twoMiB + 4096, 8192))
-      var cursor = try other.cursor(over: bytes(oneGiB - 4096, 8192))
-      try cursor.copy(from: &source, 8192)
-    },
+      prepare: { space, _ in try mapDevice(at: twoMiB, device, twoMiB, in: space) },
+      perform: { space, other, _ in
+        var source = try space.cursor(over: bytes(twoMiB + 4096, 8192))
+        var cursor = try other.cursor(over: bytes(oneGiB - 4096, 8192))
+        try cursor.copy(from: &source, 8192)
+      }),
   ]
 }
