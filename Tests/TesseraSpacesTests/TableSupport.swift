@@ -102,3 +102,13 @@ func mark(
   var cursor = try space.cursor(over: bytes(address, byteCount))
   try cursor.mark(byteCount, as: payload)
 }
+
+/// Maps `frameCount` new frames from `address` of `space` on.
+func mapSegment(
+  _ frameCount: Int, at address: UInt64, in space: borrowing VmSpace,
+  as property: PageProperty = .userReadWrite
+) throws {
+  var segment: Segment<PlainMemory>? = try Segment(allocating: frameCount) { _ in PlainMemory() }
+  var cursor = try space.cursor(over: bytes(address, UInt64(frameCount) * 4096))
+  try cursor.map(&segment, as: property)
+}

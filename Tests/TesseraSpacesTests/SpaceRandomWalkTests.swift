@@ -7,7 +7,7 @@ import Testing
 
 extension OnSimulatedMachine {
   /// `TESSERA_SEED` and `TESSERA_STEPS` in the environment choose another walk.
-  @Suite("Random walk through spaces") struct SpaceWalkTests {
+  @Suite("Random walk through spaces") struct SpaceRandomWalkTests {
     private static let environment = ProcessInfo.processInfo.environment
 
     private static let seed = environment["TESSERA_SEED"].flatMap { UInt64($0) } ?? 20_261_121
@@ -28,7 +28,7 @@ extension OnSimulatedMachine {
           """
           \(problem) at \(String(outcome.address, radix: 16)), operation \(outcome.operationCount)
           TESSERA_SEED=\(options.seed) TESSERA_STEPS=\(outcome.operationCount) swift test \
-          --filter SpaceWalk
+          --filter SpaceRandomWalk
           \(trace.description)
           """)
       }
