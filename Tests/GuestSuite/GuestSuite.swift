@@ -41,6 +41,27 @@ struct GuestSuite: ~Copyable {
     report("frames do what the model says, whatever is done with them", checks)
   }
 
+  /// Walks at random through address spaces on the real MMU, with the same seed as on the host.
+  mutating func runSpaceWalk() {
+    var options = SpaceWalkOptions(seed: Self.seed, operationCount: 10_000)
+    options.fullCheckInterval =
+      FrameTable.frameCount <= Self.frameCountVisitedEachTime ? 100 : 1_000
+    let outcome = SpaceWalk.run(options)
+    var checks = Checks()
+    checks.expect(outcome.problem == nil, outcome.problem ?? "spaces show what the model says")
+    checks.expect(outcome.operationCount >= 10_000, "a walk takes all its steps")
+    report("spaces show what the model says, whatever is done with them", checks)
+    if outcome.problem != nil {
+      console.write("     step ")
+      console.write(decimal: UInt64(outcome.episodeStepCount))
+      console.write(" of the episode with seed ")
+      console.write(decimal: outcome.episodeSeed)
+      console.write(", at ")
+      console.write(hexadecimal: outcome.address)
+      console.writeLine()
+    }
+  }
+
   private static var seed: UInt64 { 20_261_121 }
 
   private mutating func reportEnd(_ outcome: WalkOutcome) {

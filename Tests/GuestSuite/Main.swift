@@ -14,6 +14,7 @@ public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
   var suite = GuestSuite()
   suite.runScenarios()
   suite.runWalk()
+  suite.runSpaceWalk()
   suite.checkEveryFrame()
   suite.finish()
 }

@@ -7,7 +7,7 @@ struct FrameBook: ~Copyable {
   /// How many frames there can be.
   static var size: Int { 64 }
 
-  struct Entry {
+  struct Entry: BitwiseCopyable {
     var address = PhysicalAddress.zero
     var mappingCount: UInt64 = 0
     var hasHandle = false
@@ -15,13 +15,18 @@ struct FrameBook: ~Copyable {
     var isUsed: Bool { mappingCount > 0 || hasHandle }
   }
 
-  private(set) var entries = [64 of Entry](repeating: Entry())
+  private let entries: WalkTable<Entry>
   private var handles = InlineArray<64, HeldFrame?> { _ in nil }
+
+  init(_ entries: WalkTable<Entry>) { self.entries = entries }
+
+  /// What is at `place`.
+  func entry(_ place: Int) -> Entry { entries[place] }
 
   /// How many frames are in use.
   var usedCount: UInt64 {
     var count: UInt64 = 0
-    for place in 0..<Self.size where entries[place].isUsed { count += 1 }
+    for place in 0..<Self.size where entry(place).isUsed { count += 1 }
     return count
   }
 
@@ -29,7 +34,7 @@ struct FrameBook: ~Copyable {
   func freePlace(from start: Int = 0) -> Int? {
     for offset in 0..<Self.size {
       let place = (start + offset) % Self.size
-      if !entries[place].isUsed { return place }
+      if !entry(place).isUsed { return place }
     }
     return nil
   }
@@ -41,7 +46,7 @@ struct FrameBook: ~Copyable {
   func handlePlace(from start: Int) -> Int? {
     for offset in 0..<Self.size {
       let place = (start + offset) % Self.size
-      if entries[place].hasHandle { return place }
+      if entry(place).hasHandle { return place }
     }
     return nil
   }
@@ -84,7 +89,7 @@ struct FrameBook: ~Copyable {
 
   /// Whether every frame has as many owners as it has mappings and handles.
   var countsAgree: Bool {
-    for place in 0..<Self.size where entries[place].isUsed {
+    for place in 0..<Self.size where entry(place).isUsed {
       let entry = entries[place]
       let slot = FrameTable.slot(number: entry.address.frameNumber)
       if slot.count != entry.mappingCount + (entry.hasHandle ? 1 : 0) { return false }

@@ -7,7 +7,10 @@ internal import TesseraSpaces
 
 extension SpaceWalk {
   /// The cells that are exactly the second 2 MiB of a space.
-  private static var blockCells: Range<Int> { 25..<42 }
+  private static var blockCells: Range<Int> {
+    let (row, half) = (WalkWorld.rowLength + 1, WalkWorld.rowLength / 2)
+    return row + half..<2 * row + half
+  }
 
   /// Maps a block, with a cursor over little more than it.
   mutating func useBlock() {
@@ -25,7 +28,7 @@ extension SpaceWalk {
     of space: borrowing VmSpace, _ number: Int, _ cells: Range<Int>
   ) {
     do throws(RangeError) {
-      var cursor = try space.cursor(over: models[number].world.addresses(cells))
+      var cursor = try space.cursor(over: world(number).addresses(cells))
       try cursor.jump(to: VirtualAddress(BlockBook.byteCount))
       if generator.oneIn(4) {
         promote(&cursor, number, Self.blockCells)
@@ -40,11 +43,11 @@ extension SpaceWalk {
   /// Makes large leaves where that can be. Nothing that a program sees changes.
   mutating func promote(_ cursor: inout Cursor, _ number: Int, _ cells: Range<Int>) {
     note(.promote, number, cells)
-    let start = models[number].world.start(cells.lowerBound)
+    let start = world(number).start(cells.lowerBound)
     do throws(RangeError) { try cursor.jump(to: VirtualAddress(start)) } catch {
       differ("a cursor jumps anywhere in its range")
     }
-    _ = cursor.promote(models[number].world.byteCount(cells))
+    _ = cursor.promote(world(number).byteCount(cells))
     expectSuccess(cursor, number, cells, nil)
   }
 
@@ -79,8 +82,8 @@ extension SpaceWalk {
 
   /// What replacing `cells` should be refused with.
   private func replaceRefusal(_ number: Int, _ cells: Range<Int>) -> MapError? {
-    for index in cells where !models[number].pages[index].isMapped {
-      return .notMapped(VirtualAddress(models[number].world.start(index)))
+    for index in cells where !wanted(index, of: number).isMapped {
+      return .notMapped(VirtualAddress(world(number).start(index)))
     }
     return nil
   }
@@ -134,7 +137,7 @@ extension SpaceWalk {
     _ cells: Range<Int>, _ number: Int, _ address: PhysicalAddress, _ property: PageProperty
   ) {
     models[number].mapDevice(cells, address, kept(property, in: number))
-    for index in cells { models[number].pages[index].kind = .block }
+    for index in cells { models[number][index].kind = .block }
   }
 }
 
@@ -150,8 +153,8 @@ extension SpaceWalk {
   private func isShown(_ place: Int) -> Bool {
     for number in 0..<5 {
       guard isInUse(number) else { continue }
-      for index in 0..<models[number].world.cellCount {
-        let page = models[number].pages[index]
+      for index in 0..<world(number).cellCount {
+        let page = wanted(index, of: number)
         if page.kind == .block && blocks.place(of: page.value) == place { return true }
       }
     }
@@ -216,8 +219,8 @@ extension SpaceWalk {
       of: PagingMode.current.rootLevel, from: VirtualAddress(0), indices: 0..<256, rules
     ) { _, _, _ in
     } visit: { entry, address, size in
-      let cells = models[number].world.cells(from: address.rawValue, to: address.rawValue)
-      guard let index = cells.first, models[number].pages[index].kind == .block else { return }
+      let cells = world(number).cells(from: address.rawValue, to: address.rawValue)
+      guard let index = cells.first, wanted(index, of: number).kind == .block else { return }
       let target = entry.leafAddress(size: size).rawValue
       guard blocks.place(of: target) == place, let start = blocks.addresses[place] else { return }
       if size == .twoMiB {

@@ -7,11 +7,11 @@ internal import TesseraSpaces
 
 extension SpaceWalk {
   mutating func unmap(_ cursor: inout Cursor, _ number: Int, _ cells: Range<Int>) {
-    let expected = models[number].mappedByteCount(cells)
+    let expected = mappedByteCount(in: number, cells)
     note(.unmap, number, cells)
     arm()
     do throws(MapError) {
-      let byteCount = try cursor.unmap(models[number].world.byteCount(cells))
+      let byteCount = try cursor.unmap(world(number).byteCount(cells))
       expectSuccess(cursor, number, cells, nil)
       expect(byteCount == expected, "unmapping says how much was mapped")
       for index in cells { forgetPage(index, of: number) }
@@ -23,16 +23,16 @@ extension SpaceWalk {
   }
 
   mutating func protect(_ cursor: inout Cursor, _ number: Int, _ cells: Range<Int>) {
-    let expected = models[number].mappedByteCount(cells)
+    let expected = mappedByteCount(in: number, cells)
     let access = chooseProperty(number).access
     note(.protect, number, cells, value: UInt64(access.rawValue))
     arm()
     do throws(MapError) {
-      let byteCount = try cursor.protect(models[number].world.byteCount(cells), to: access)
+      let byteCount = try cursor.protect(world(number).byteCount(cells), to: access)
       expectSuccess(cursor, number, cells, nil)
       expect(byteCount == expected, "protecting says how much is mapped")
-      for index in cells where models[number].pages[index].isMapped {
-        models[number].pages[index].property.access = access
+      for index in cells where wanted(index, of: number).isMapped {
+        models[number][index].property.access = access
       }
     } catch {
       expectError(error, nil)
@@ -47,10 +47,10 @@ extension SpaceWalk {
     note(.mark, number, cells, value: UInt64(payload))
     arm()
     do throws(MapError) {
-      try cursor.mark(models[number].world.byteCount(cells), as: payload)
+      try cursor.mark(world(number).byteCount(cells), as: payload)
       expectSuccess(cursor, number, cells, expected)
       for index in cells {
-        models[number].pages[index] = WalkPage(kind: .status, value: UInt64(payload))
+        models[number][index] = WalkPage(kind: .status, value: UInt64(payload))
       }
     } catch {
       expectError(error, expected)
@@ -61,9 +61,9 @@ extension SpaceWalk {
 
   mutating func findNext(_ cursor: inout Cursor, _ number: Int, _ cells: Range<Int>) {
     note(.findNext, number, cells)
-    let world = models[number].world
+    let world = world(number)
     let isFound = cursor.findNext(within: world.byteCount(cells))
-    let first = models[number].firstMapped(cells)
+    let first = firstMapped(in: number, cells)
     expect(isFound == (first != nil), "a page is found if there is one")
     expect(
       cursor.address.rawValue == world.start(first ?? cells.upperBound),
@@ -72,7 +72,7 @@ extension SpaceWalk {
 
   /// Looks at `cells` in runs, which must be as many bytes, and as many of them mapped.
   mutating func visitRuns(_ cursor: inout Cursor, _ number: Int, _ cells: Range<Int>) {
-    let world = models[number].world
+    let world = world(number)
     do throws(RangeError) {
       try cursor.jump(to: VirtualAddress(world.start(cells.lowerBound)))
     } catch { differ("a cursor jumps anywhere in its range") }
@@ -86,14 +86,14 @@ extension SpaceWalk {
     }
     expectSuccess(cursor, number, cells, nil)
     expect(isContiguous && next == world.end(cells.upperBound - 1), "runs follow each other", next)
-    expect(mapped == models[number].mappedByteCount(cells), "runs tell what is mapped")
+    expect(mapped == mappedByteCount(in: number, cells), "runs tell what is mapped")
   }
 
   /// Jumps to addresses that are allowed and to some that are not.
   mutating func jump(_ cursor: inout Cursor, _ number: Int, _ cells: Range<Int>) {
     note(.jump, number, cells)
-    let start = models[number].world.start(cells.lowerBound)
-    let end = models[number].world.start(cells.upperBound)
+    let start = world(number).start(cells.lowerBound)
+    let end = world(number).start(cells.upperBound)
     let inside = start + generator.next() % (end - start) & ~4095
     expectJump(&cursor, to: inside, nil)
     expectJump(&cursor, to: end + 4096, .outOfBounds)
@@ -130,7 +130,7 @@ extension SpaceWalk {
     let from = generator.below(Self.spaceCount)
     let to = (from + 1 + generator.below(Self.spaceCount - 1)) % Self.spaceCount
     guard isThere[from], isThere[to] else { return }
-    let world = models[from].world
+    let world = world(from)
     var source = chooseCells(within: 0..<world.cellCount)
     var target = source
     if generator.oneIn(2) {
@@ -153,8 +153,8 @@ extension SpaceWalk {
     from first: borrowing VmSpace, _ from: Int, _ cells: Range<Int>,
     to second: borrowing VmSpace, _ to: Int, _ target: Range<Int>
   ) {
-    let world = models[from].world
-    let expected: MapError? = models[to].firstPresent(target).map {
+    let world = world(from)
+    let expected: MapError? = firstPresent(in: to, target).map {
       .alreadyMapped(VirtualAddress(world.start($0)))
     }
     do throws(RangeError) {
@@ -180,13 +180,13 @@ extension SpaceWalk {
   ) {
     for index in cells {
       let place = target.lowerBound + index - cells.lowerBound
-      var page = models[from].pages[index]
+      var page = wanted(index, of: from)
       if page.isCounted {
         if page.kind == .frame { book.addMapping(Int(page.value)) }
         if page.property.access == .readWrite { page.property.access = .read }
-        models[from].pages[index] = page
+        models[from][index] = page
       }
-      models[to].pages[place] = page
+      models[to][place] = page
     }
   }
 }

@@ -30,9 +30,9 @@ extension SpaceWalk {
       mapped += size.byteCount
     }
     if let problem { differ(problem, address) }
-    let world = models[number].world
+    let world = world(number)
     expect(
-      mapped == models[number].mappedByteCount(0..<world.cellCount),
+      mapped == mappedByteCount(in: number, 0..<world.cellCount),
       "the leaves of a space are as many bytes as it maps")
   }
 
@@ -46,9 +46,9 @@ extension SpaceWalk {
       mapped += size.byteCount
     }
     if let problem { differ(problem, address) }
-    let world = models[number].world
+    let world = world(number)
     expect(
-      mapped == models[number].mappedByteCount(0..<world.cellCount),
+      mapped == mappedByteCount(in: number, 0..<world.cellCount),
       "the leaves of the kernel's area are as many bytes as it maps")
   }
 
@@ -58,7 +58,7 @@ extension SpaceWalk {
   ) {
     // Tables that are spoiled may be locked, and nobody would ever let the lock go.
     guard outcome.problem == nil else { return }
-    let range = models[number].world.addresses(cells)
+    let range = world(number).addresses(cells)
     do throws(RangeError) {
       var cursor = try space.cursor(over: range)
       query(&cursor, number, cells)
@@ -71,7 +71,7 @@ extension SpaceWalk {
   private mutating func lookAround(_ number: Int, _ cells: Range<Int>) {
     // Tables that are spoiled may be locked, and nobody would ever let the lock go.
     guard outcome.problem == nil else { return }
-    let range = models[number].world.addresses(cells)
+    let range = world(number).addresses(cells)
     do throws(RangeError) {
       var cursor = try KernelSpace.cursor(over: range)
       query(&cursor, number, cells)
@@ -85,8 +85,8 @@ extension SpaceWalk {
     of index: Int, _ number: Int,
     _ translate: (VirtualAddress) -> (address: PhysicalAddress, property: PageProperty)?
   ) {
-    let world = models[number].world
-    let page = models[number].pages[index]
+    let world = world(number)
+    let page = wanted(index, of: number)
     let last = world.end(index) &- 1
     compare(translate(VirtualAddress(world.start(index))), page, 0, world.start(index))
     compare(translate(VirtualAddress(last)), page, last &- world.start(index), last)
@@ -95,8 +95,8 @@ extension SpaceWalk {
   /// Has the machine's own walker look at a page, if there is a machine.
   private mutating func walkTables(_ root: UInt64, _ index: Int, _ number: Int) {
     guard let machine = options.machine else { return }
-    let world = models[number].world
-    let page = models[number].pages[index]
+    let world = world(number)
+    let page = wanted(index, of: number)
     let last = world.end(index) &- 1
     let isShown = page.isMapped && page.property.access != .none
     let target = isShown ? physical(page) + (last - world.start(index)) : .max
@@ -105,7 +105,7 @@ extension SpaceWalk {
 
   /// Where the memory of a mapped page is.
   private func physical(_ page: WalkPage) -> UInt64 {
-    page.kind == .frame ? book.entries[Int(page.value)].address.rawValue : page.value
+    page.kind == .frame ? book.entry(Int(page.value)).address.rawValue : page.value
   }
 
   /// Compares a translation of the byte at `offset` of a page.
@@ -128,7 +128,7 @@ extension SpaceWalk {
   /// Queries the first and the last page of each of `cells`.
   private mutating func query(_ cursor: inout Cursor, _ number: Int, _ cells: Range<Int>) {
     for index in cells {
-      let world = models[number].world
+      let world = world(number)
       query(&cursor, number, index, at: world.start(index))
       if !world.isPage(index) { query(&cursor, number, index, at: world.end(index) - 4096) }
     }
@@ -145,7 +145,7 @@ extension SpaceWalk {
   }
 
   private mutating func compare(_ run: PageRun, _ number: Int, _ index: Int, at address: UInt64) {
-    let page = models[number].pages[index]
+    let page = wanted(index, of: number)
     let start = run.start.rawValue
     let last = start &+ (run.byteCount &- 1)
     expect(
@@ -159,7 +159,7 @@ extension SpaceWalk {
         address)
     case .mapped(let target, let property, let isCounted):
       guard page.isMapped else { return differ("nothing is found that is not mapped", address) }
-      let world = models[number].world
+      let world = world(number)
       expect(isCounted == page.isCounted, "what is counted is a frame", address)
       expect(property.withoutHistory == page.property, "a page has the property it got", address)
       expect(
@@ -174,12 +174,12 @@ extension SpaceWalk {
   private mutating func compareRest(of run: PageRun, _ number: Int, like page: WalkPage) {
     let start = run.start.rawValue
     let last = start &+ (run.byteCount &- 1)
-    for index in models[number].world.cells(from: start, to: last) {
-      let other = models[number].pages[index]
+    for index in world(number).cells(from: start, to: last) {
+      let other = wanted(index, of: number)
       expect(
         other.kind == page.kind && (page.kind != .status || other.value == page.value)
           && (!page.isMapped || other.property == page.property),
-        "pages under one entry are alike", models[number].world.start(index))
+        "pages under one entry are alike", world(number).start(index))
     }
   }
 }

@@ -10,7 +10,7 @@ extension SpaceWalk {
   /// result.
   mutating func useCursor() {
     let number = generator.oneIn(5) ? Self.kernelPlace : generator.below(Self.spaceCount)
-    let cells = chooseCells(within: 0..<models[number].world.cellCount)
+    let cells = chooseCells(within: 0..<world(number).cellCount)
     if number == Self.kernelPlace {
       useKernelCursor(over: cells)
     } else {
@@ -24,7 +24,7 @@ extension SpaceWalk {
 
   private mutating func useKernelCursor(over cells: Range<Int>) {
     do throws(RangeError) {
-      var cursor = try KernelSpace.cursor(over: models[Self.kernelPlace].world.addresses(cells))
+      var cursor = try KernelSpace.cursor(over: world(Self.kernelPlace).addresses(cells))
       work(&cursor, Self.kernelPlace, cells, count: 1 + generator.below(4))
     } catch { differ("a range of the kernel's area can be locked") }
   }
@@ -32,8 +32,8 @@ extension SpaceWalk {
   private mutating func useCursor(
     of space: borrowing VmSpace, _ number: Int, over cells: Range<Int>
   ) {
-    let range = models[number].world.addresses(cells)
-    let isReserving = generator.oneIn(8) && models[number].world.byteCount(cells) <= 4 << 20
+    let range = world(number).addresses(cells)
+    let isReserving = generator.oneIn(8) && world(number).byteCount(cells) <= 4 << 20
     if isReserving { arm() }
     do throws(RangeError) {
       var cursor = try space.cursor(over: range, reservingNodes: isReserving)
@@ -74,7 +74,7 @@ extension SpaceWalk {
   ) {
     let part = chooseCells(within: cells)
     do throws(RangeError) {
-      try cursor.jump(to: VirtualAddress(models[number].world.start(part.lowerBound)))
+      try cursor.jump(to: VirtualAddress(world(number).start(part.lowerBound)))
     } catch { differ("a cursor jumps anywhere in its range") }
     switch operation {
     case .mapFrame: mapFrame(&cursor, number, part.lowerBound)
@@ -90,7 +90,7 @@ extension SpaceWalk {
     case .jump: jump(&cursor, number, cells)
     default:
       note(.query, number, part)
-      for index in part { query(&cursor, number, index, at: models[number].world.start(index)) }
+      for index in part { query(&cursor, number, index, at: world(number).start(index)) }
       visitRuns(&cursor, number, part)
     }
     expect(book.freeCount >= 0, "the book has room")
@@ -142,23 +142,23 @@ extension SpaceWalk {
   mutating func expectSuccess(
     _ cursor: borrowing Cursor, _ number: Int, _ cells: Range<Int>, _ expected: MapError?
   ) {
-    let end = models[number].world.start(cells.upperBound)
+    let end = world(number).start(cells.upperBound)
     expect(
       expected == nil, "what cannot be done is refused",
-      models[number].world.start(cells.lowerBound))
+      world(number).start(cells.lowerBound))
     expect(cursor.address.rawValue == end, "a cursor moves past what it changed", end)
   }
 
   /// An operation on `cells` was refused: the cursor is where it was.
   mutating func expectUnmoved(_ cursor: borrowing Cursor, _ number: Int, _ cells: Range<Int>) {
-    let start = models[number].world.start(cells.lowerBound)
+    let start = world(number).start(cells.lowerBound)
     expect(cursor.address.rawValue == start, "a cursor does not move when it refuses", start)
   }
 
   /// What mapping or marking `cells` should be refused with.
   func mapRefusal(_ number: Int, _ cells: Range<Int>) -> MapError? {
-    models[number].firstMapped(cells).map {
-      .alreadyMapped(VirtualAddress(models[number].world.start($0)))
+    firstMapped(in: number, cells).map {
+      .alreadyMapped(VirtualAddress(world(number).start($0)))
     }
   }
 }

@@ -15,12 +15,12 @@ extension SpaceWalk {
   }
 
   mutating func mapFrame(_ cursor: inout Cursor, _ number: Int, _ index: Int) {
-    guard models[number].world.isPage(index), let place = chooseFrame() else { return }
+    guard world(number).isPage(index), let place = chooseFrame() else { return }
     let cells = index..<index + 1
     let expected = mapRefusal(number, cells)
     let property = chooseProperty(number)
     var frame = book.share(place)
-    let address = book.entries[place].address
+    let address = book.entry(place).address
     note(.mapFrame, number, cells, value: address.rawValue)
     arm()
     do throws(MapError) {
@@ -28,7 +28,7 @@ extension SpaceWalk {
       expectSuccess(cursor, number, cells, expected)
       expect(!isThere(frame), "a frame that was mapped is the entry's")
       book.addMapping(place)
-      models[number].pages[index] = WalkPage(
+      models[number][index] = WalkPage(
         kind: .frame, value: UInt64(place), property: kept(property, in: number))
     } catch {
       expectError(error, expected)
@@ -40,14 +40,14 @@ extension SpaceWalk {
   }
 
   mutating func replace(_ cursor: inout Cursor, _ number: Int, _ index: Int) {
-    guard models[number].world.isPage(index), let place = chooseFrame() else { return }
+    guard world(number).isPage(index), let place = chooseFrame() else { return }
     let cells = index..<index + 1
-    let start = models[number].world.start(index)
+    let start = world(number).start(index)
     let expected: MapError? =
-      models[number].pages[index].isMapped ? nil : .notMapped(VirtualAddress(start))
+      wanted(index, of: number).isMapped ? nil : .notMapped(VirtualAddress(start))
     let property = chooseProperty(number)
     var frame = book.share(place)
-    note(.replace, number, cells, value: book.entries[place].address.rawValue)
+    note(.replace, number, cells, value: book.entry(place).address.rawValue)
     arm()
     do throws(MapError) {
       try cursor.replace(with: &frame, as: property)
@@ -55,7 +55,7 @@ extension SpaceWalk {
       expect(!isThere(frame), "a frame that was mapped is the entry's")
       book.addMapping(place)
       forgetPage(index, of: number)
-      models[number].pages[index] = WalkPage(
+      models[number][index] = WalkPage(
         kind: .frame, value: UInt64(place), property: kept(property, in: number))
     } catch {
       expectError(error, expected)
@@ -78,7 +78,7 @@ extension SpaceWalk {
   /// Maps new frames that are supplied one by one.
   mutating func mapEach(_ cursor: inout Cursor, _ number: Int, _ cells: Range<Int>) {
     let limit = min(min(cells.count, 6), book.freeCount)
-    let pages = models[number].world.pages(from: cells.lowerBound, atMost: limit)
+    let pages = world(number).pages(from: cells.lowerBound, atMost: limit)
     var places = [6 of Int](repeating: 0)
     for index in 0..<pages.count {
       guard let place = newFrame() else { return }
@@ -102,7 +102,7 @@ extension SpaceWalk {
       for index in pages {
         let place = places[index - pages.lowerBound]
         book.addMapping(place)
-        models[number].pages[index] = WalkPage(
+        models[number][index] = WalkPage(
           kind: .frame, value: UInt64(place), property: kept(property, in: number))
       }
     } catch {
@@ -127,7 +127,7 @@ extension SpaceWalk {
 extension SpaceWalk {
   mutating func mapSegment(_ cursor: inout Cursor, _ number: Int, _ cells: Range<Int>) {
     let limit = min(min(cells.count, 8), book.freeCount)
-    let pages = models[number].world.pages(from: cells.lowerBound, atMost: limit)
+    let pages = world(number).pages(from: cells.lowerBound, atMost: limit)
     guard !pages.isEmpty else { return }
     var segment: Segment<PlainMemory>?
     do throws(FrameError) {
@@ -169,7 +169,7 @@ extension SpaceWalk {
     for index in pages {
       let address = first + UInt64(index - pages.lowerBound) * 4096
       guard let place = book.noteNew(address) else { return differ("the book has room") }
-      models[number].pages[index] = WalkPage(
+      models[number][index] = WalkPage(
         kind: .frame, value: UInt64(place), property: kept(property, in: number))
     }
   }
@@ -177,7 +177,7 @@ extension SpaceWalk {
   /// Keeps a handle to a frame that was mapped just now.
   private mutating func keepHandle(_ frame: consuming Frame<PlainMemory>) {
     for place in 0..<FrameBook.size
-    where book.entries[place].isUsed && book.entries[place].address == frame.address {
+    where book.entry(place).isUsed && book.entry(place).address == frame.address {
       return book.addHandle(frame, at: place)
     }
   }
@@ -192,7 +192,7 @@ extension SpaceWalk {
 
 extension SpaceWalk {
   mutating func mapDevice(_ cursor: inout Cursor, _ number: Int, _ cells: Range<Int>) {
-    let world = models[number].world
+    let world = world(number)
     let byteCount = world.byteCount(cells)
     guard let target = chooseTarget(world.start(cells.lowerBound), byteCount) else { return }
     let expected = mapRefusal(number, cells)

@@ -20,7 +20,7 @@ extension SpaceWalk {
 
   private mutating func checkAgain() {
     for number in 0..<Self.spaceCount where isThere[number] {
-      check(number, 0..<models[number].world.cellCount)
+      check(number, 0..<world(number).cellCount)
     }
     let tables = FrameTable.census.count(of: .pageTable) - tablesBefore
     let used = FrameAllocator.statistics.usedFrameCount - usedBefore
@@ -30,9 +30,9 @@ extension SpaceWalk {
   }
 
   private mutating func addStrayOwner() {
-    for place in 0..<FrameBook.size where book.entries[place].mappingCount > 0 {
+    for place in 0..<FrameBook.size where book.entry(place).mappingCount > 0 {
       outcome.sabotagedStep = outcome.stepCount
-      let slot = FrameTable.slot(number: book.entries[place].address.frameNumber)
+      let slot = FrameTable.slot(number: book.entry(place).address.frameNumber)
       slot.share()
       checkAgain()
       _ = slot.release()
@@ -43,12 +43,12 @@ extension SpaceWalk {
   /// Spoils a node of leaves, looks, and puts it right again.
   private mutating func spoilTable(_ sabotage: SpaceWalkSabotage) {
     for number in 0..<Self.spaceCount where isThere[number] {
-      guard let index = models[number].firstMapped(0..<models[number].world.cellCount) else {
+      guard let index = firstMapped(in: number, 0..<world(number).cellCount) else {
         continue
       }
-      let page = models[number].pages[index]
+      let page = wanted(index, of: number)
       guard page.kind == .frame, page.property.access != .none else { continue }
-      let address = VirtualAddress(models[number].world.start(index))
+      let address = VirtualAddress(world(number).start(index))
       guard let node = leafTable(of: number, address) else { continue }
       outcome.sabotagedStep = outcome.stepCount
       spoil(node, address.index(at: .leafTable), sabotage)

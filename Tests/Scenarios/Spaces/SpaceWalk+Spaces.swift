@@ -13,7 +13,7 @@ extension SpaceWalk {
     do throws(FrameError) {
       spaces[number] = try HeldSpace()
       isThere[number] = true
-      models[number] = WalkSpaceModel(.user)
+      models[number].clear()
     } catch {
       expect(error == .outOfFrames, "a space is refused for want of memory alone")
       noteRefusal()
@@ -27,7 +27,9 @@ extension SpaceWalk {
     guard isThere[number] else { return }
     note(.dropSpace, number)
     if active == number {
-      models[Self.ghostPlace] = models[number]
+      for index in 0..<world(number).cellCount {
+        models[Self.ghostPlace][index] = wanted(index, of: number)
+      }
       active = Self.ghostPlace
     } else {
       forget(number)
@@ -71,20 +73,20 @@ extension SpaceWalk {
 
   /// Takes all mappings of a space that is gone out of the book.
   mutating func forget(_ number: Int) {
-    for index in 0..<models[number].world.cellCount { forgetPage(index, of: number) }
+    for index in 0..<world(number).cellCount { forgetPage(index, of: number) }
   }
 
   /// Takes what a page maps out of the book and the model.
   mutating func forgetPage(_ index: Int, of number: Int) {
-    let page = models[number].pages[index]
+    let page = wanted(index, of: number)
     if page.kind == .frame { book.removeMapping(Int(page.value)) }
-    models[number].pages[index] = WalkPage()
+    models[number][index] = WalkPage()
   }
 
   mutating func dropHandle() {
     if generator.oneIn(4) { return blocks.dropHandle(generator.below(BlockBook.size)) }
     guard let place = book.handlePlace(from: generator.below(FrameBook.size)) else { return }
-    note(.dropHandle, 0, value: book.entries[place].address.rawValue)
+    note(.dropHandle, 0, value: book.entry(place).address.rawValue)
     book.dropHandle(place)
     expect(book.countsAgree, "a frame has as many owners as mappings and handles")
   }
@@ -113,18 +115,18 @@ extension SpaceWalk {
   mutating func translate() {
     let number = generator.below(Self.spaceCount)
     guard isThere[number], let held = spaces[number].take() else { return }
-    let index = generator.below(models[number].world.cellCount)
+    let index = generator.below(world(number).cellCount)
     note(.translate, number, index..<index + 1)
     translate(held.space, number, index)
     spaces[number] = consume held
   }
 
   private mutating func translate(_ space: borrowing VmSpace, _ number: Int, _ index: Int) {
-    let world = models[number].world
+    let world = world(number)
     let size = world.byteCount(index..<index + 1)
     let offset = generator.next() % size
     let address = world.start(index) + offset
-    compare(space.translate(VirtualAddress(address)), models[number].pages[index], offset, address)
+    compare(space.translate(VirtualAddress(address)), wanted(index, of: number), offset, address)
     let width = UInt64(PagingMode.current.virtualAddressWidth)
     let bit = generator.next() % (63 - width) + width
     expect(
@@ -141,7 +143,7 @@ extension SpaceWalk {
     guard isThere[number], let held = spaces[number].take() else { return }
     note(.refuseRange, number)
     let end = VmSpace.end.rawValue
-    let start = generator.next() % (end >> 12) << 12
+    let start = (generator.next() % (end >> 12)) << 12
     expectRefusal(held.space, start, start, .empty)
     expectRefusal(held.space, start + 1 + generator.next() % 4095, end, .notAligned)
     expectRefusal(held.space, start, end - 1 - generator.next() % 4095, .notAligned)

@@ -17,7 +17,7 @@ package struct SpaceWalk: ~Copyable {
   let options: SpaceWalkOptions
   var outcome = SpaceWalkOutcome()
   var generator = SplitMix(seed: 0)
-  var book = FrameBook()
+  var book: FrameBook
   var blocks = BlockBook()
   var spaces = InlineArray<3, HeldSpace?> { _ in nil }
   var isThere = [3 of Bool](repeating: false)
@@ -33,10 +33,18 @@ package struct SpaceWalk: ~Copyable {
   let usedBefore: UInt64
   let tablesBefore: UInt64
 
-  private init(_ options: SpaceWalkOptions) {
+  /// The caller gives memory for the tables, `tableByteCount` bytes, for as long as this lives.
+  @unsafe private init(_ options: SpaceWalkOptions, tablesAt memory: UnsafeMutableRawPointer) {
     self.options = options
-    models = [5 of WalkSpaceModel](repeating: WalkSpaceModel(.user))
-    models[Self.kernelPlace] = WalkSpaceModel(.kernel)
+    let byteCount = WalkTable<WalkPage>.byteCount(WalkSpaceModel.mostCells)
+    models = InlineArray {
+      let pages = unsafe WalkTable(
+        at: memory + $0 * byteCount, count: WalkSpaceModel.mostCells, repeating: WalkPage())
+      return WalkSpaceModel($0 == Self.kernelPlace ? .kernel : .user, pages)
+    }
+    book = FrameBook(
+      unsafe WalkTable(
+        at: memory + 5 * byteCount, count: FrameBook.size, repeating: FrameBook.Entry()))
     VmSpace.deactivate()
     PageTableNodePool.drain()
     usedBefore = FrameAllocator.statistics.usedFrameCount
@@ -51,20 +59,12 @@ extension SpaceWalk {
   // Kept out of the modules that call it: the compiler cannot destroy there what is internal here.
   @export(interface)
   package static func run(_ options: SpaceWalkOptions) -> SpaceWalkOutcome {
-    var walk = SpaceWalk(options)
-    var seeds = SplitMix(seed: options.seed)
-    while walk.outcome.problem == nil && walk.outcome.operationCount < options.operationCount {
-      let seed = seeds.next()
-      walk.outcome.episodeSeed = seed
-      walk.outcome.episodeStepCount = 0
-      var words = SplitMix(seed: seed)
-      while walk.outcome.problem == nil && walk.outcome.episodeStepCount < options.episodeLength {
-        walk.step(words.next())
+    make(options) { walk in
+      var seeds = SplitMix(seed: options.seed)
+      while walk.outcome.problem == nil && walk.outcome.operationCount < options.operationCount {
+        walk.takeEpisode(seeds.next())
       }
-      if walk.outcome.problem == nil { walk.finishEpisode() }
     }
-    walk.letGoOfEverything()
-    return walk.outcome
   }
 
   /// Takes the steps that `words` stand for, and tells `note` what they do.
@@ -73,17 +73,68 @@ extension SpaceWalk {
     _ words: Span<UInt64>, _ options: SpaceWalkOptions,
     note: (_ step: Int, SpaceWalkNote) -> Void = { _, _ in }
   ) -> SpaceWalkOutcome {
-    var walk = SpaceWalk(options)
-    for index in words.indices {
-      walk.step(words[index])
-      for number in 0..<min(walk.noteCount, walk.notes.count) {
-        if let found = walk.notes[number] { note(index, found) }
+    make(options) { walk in
+      for index in words.indices {
+        walk.step(words[index])
+        for number in 0..<min(walk.noteCount, walk.notes.count) {
+          if let found = walk.notes[number] { note(index, found) }
+        }
+        if walk.outcome.problem != nil { return }
       }
-      if walk.outcome.problem != nil { break }
+      walk.finishEpisode()
     }
-    if walk.outcome.problem == nil { walk.finishEpisode() }
+  }
+
+  /// Makes a walk for `body`, and gives back all that it has left.
+  ///
+  /// The walk is in memory of its own, because it is too large for the stack of a kernel.
+  private static func make(
+    _ options: SpaceWalkOptions, _ body: (inout SpaceWalk) -> Void
+  ) -> SpaceWalkOutcome {
+    let walkByteCount = (MemoryLayout<SpaceWalk>.size | 63) + 1
+    let frameCount = (walkByteCount + tableByteCount) / 4096 + 1
+    do throws(FrameError) {
+      let memory = try Segment(allocating: frameCount, .uninitialized) { _ in PlainMemory() }
+      // SAFETY: the memory is large enough, aligned to 4096, and nobody else's until it goes.
+      let bytes = unsafe PhysicalMemory.pointer(to: memory.address)
+      let place = unsafe bytes.bindMemory(to: SpaceWalk.self, capacity: 1)
+      unsafe place.initialize(to: SpaceWalk(options, tablesAt: bytes + walkByteCount))
+      // SAFETY: as above.
+      let outcome = unsafe walk(in: &place.pointee, body)
+      // SAFETY: as above.
+      unsafe place.deinitialize(count: 1)
+      _ = consume memory
+      return outcome
+    } catch {
+      var outcome = SpaceWalkOutcome()
+      outcome.problem = "there is memory for a walk"
+      return outcome
+    }
+  }
+
+  /// How many bytes the tables of a walk take.
+  private static var tableByteCount: Int {
+    5 * WalkTable<WalkPage>.byteCount(WalkSpaceModel.mostCells)
+      + WalkTable<FrameBook.Entry>.byteCount(FrameBook.size)
+  }
+
+  private static func walk(
+    in walk: inout SpaceWalk, _ body: (inout SpaceWalk) -> Void
+  ) -> SpaceWalkOutcome {
+    body(&walk)
     walk.letGoOfEverything()
     return walk.outcome
+  }
+
+  @inline(never)
+  private mutating func takeEpisode(_ seed: UInt64) {
+    outcome.episodeSeed = seed
+    outcome.episodeStepCount = 0
+    var words = SplitMix(seed: seed)
+    while outcome.problem == nil && outcome.episodeStepCount < options.episodeLength {
+      step(words.next())
+    }
+    finishEpisode()
   }
 
   /// The word of each step of the episode with `seed`, in their order.
@@ -92,6 +143,37 @@ extension SpaceWalk {
   ) {
     var words = SplitMix(seed: seed)
     for _ in 0..<stepCount { body(words.next()) }
+  }
+}
+
+// What the models say.
+extension SpaceWalk {
+  @inline(never)
+  func world(_ number: Int) -> WalkWorld { models[number].world }
+
+  @inline(never)
+  func wanted(_ index: Int, of number: Int) -> WalkPage { models[number][index] }
+
+  @inline(never)
+  func firstMapped(in number: Int, _ cells: Range<Int>) -> Int? {
+    for index in cells where wanted(index, of: number).isMapped { return index }
+    return nil
+  }
+
+  @inline(never)
+  func firstPresent(in number: Int, _ cells: Range<Int>) -> Int? {
+    for index in cells where wanted(index, of: number).kind != .absent { return index }
+    return nil
+  }
+
+  @inline(never)
+  func mappedByteCount(in number: Int, _ cells: Range<Int>) -> UInt64 {
+    let world = world(number)
+    var count: UInt64 = 0
+    for index in cells where wanted(index, of: number).isMapped {
+      count += world.byteCount(index..<index + 1)
+    }
+    return count
   }
 }
 
@@ -115,7 +197,7 @@ extension SpaceWalk {
     outcome.operationCount += 1
     outcome.counts[operation.rawValue] += 1
     if noteCount < notes.count {
-      let world = models[space].world
+      let world = world(space)
       notes[noteCount] = SpaceWalkNote(
         name: operation.name, space: space, start: VirtualAddress(world.start(cells.lowerBound)),
         byteCount: world.byteCount(cells), value: value)
@@ -159,6 +241,7 @@ extension SpaceWalk {
 extension SpaceWalk {
   /// Gives everything back, and looks whether that is all there was.
   private mutating func finishEpisode() {
+    guard outcome.problem == nil else { return }
     checkEverything()
     guard outcome.problem == nil else { return }
     letGoOfEverything()
@@ -171,9 +254,9 @@ extension SpaceWalk {
   /// Looks at every page of every space, at all frames and at all tables.
   private mutating func checkEverything() {
     for number in 0..<Self.spaceCount where isThere[number] {
-      check(number, 0..<models[number].world.cellCount)
+      check(number, 0..<world(number).cellCount)
     }
-    check(Self.kernelPlace, 0..<models[Self.kernelPlace].world.cellCount)
+    check(Self.kernelPlace, 0..<world(Self.kernelPlace).cellCount)
     let tables = FrameTable.census.count(of: .pageTable) - tablesBefore
     let used = FrameAllocator.statistics.usedFrameCount - usedBefore
     expect(
@@ -199,7 +282,7 @@ extension SpaceWalk {
       spaces[number] = nil
     }
     clearKernel()
-    for place in 0..<FrameBook.size where book.entries[place].hasHandle { book.dropHandle(place) }
+    for place in 0..<FrameBook.size where book.entry(place).hasHandle { book.dropHandle(place) }
     for place in 0..<BlockBook.size {
       blocks.dropHandle(place)
       blocks.remove(place)

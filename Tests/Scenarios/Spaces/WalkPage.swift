@@ -1,7 +1,7 @@
 internal import TesseraHardware
 
 /// What a cell of a walk should show.
-struct WalkPage: Equatable {
+struct WalkPage: Equatable, BitwiseCopyable {
   enum Kind: UInt8 {
     case absent
     /// Nothing, with a status.
@@ -14,12 +14,24 @@ struct WalkPage: Equatable {
     case block
   }
 
-  var kind = Kind.absent
-  /// The status; the place of the frame in the walk's book; or the address of the memory at the
-  /// start of the cell.
-  var value: UInt64 = 0
+  /// The kind in the highest byte, and the value in the others: models have to fit on a stack.
+  private var word: UInt64 = 0
   /// For what is mapped.
   var property = PageProperty.kernelRead
+
+  init(kind: Kind = .absent, value: UInt64 = 0, property: PageProperty = .kernelRead) {
+    word = UInt64(kind.rawValue) << 56 | value
+    self.property = property
+  }
+
+  var kind: Kind {
+    get { Kind(rawValue: UInt8(truncatingIfNeeded: word >> 56)) ?? .absent }
+    set { word = UInt64(newValue.rawValue) << 56 | value }
+  }
+
+  /// The status; the place of the frame in the walk's book; or the address of the memory at the
+  /// start of the cell.
+  var value: UInt64 { word & (1 << 56 - 1) }
 
   var isMapped: Bool { kind != .absent && kind != .status }
   var isCounted: Bool { kind == .frame || kind == .block }
@@ -28,32 +40,28 @@ struct WalkPage: Equatable {
 /// What an address space should show, kept by the plainest means.
 struct WalkSpaceModel {
   let world: WalkWorld
-  var pages = [118 of WalkPage](repeating: WalkPage())
+  private let pages: WalkTable<WalkPage>
 
-  init(_ world: WalkWorld) { self.world = world }
+  /// How many cells a world has at most.
+  static var mostCells: Int { 90 }
 
-  /// The first of `cells` that is mapped.
-  func firstMapped(_ cells: Range<Int>) -> Int? {
-    for index in cells where pages[index].isMapped { return index }
-    return nil
+  init(_ world: WalkWorld, _ pages: WalkTable<WalkPage>) {
+    self.world = world
+    self.pages = pages
   }
 
-  /// The first of `cells` that is not absent.
-  func firstPresent(_ cells: Range<Int>) -> Int? {
-    for index in cells where pages[index].kind != .absent { return index }
-    return nil
+  subscript(index: Int) -> WalkPage {
+    get { pages[index] }
+    nonmutating set { pages[index] = newValue }
   }
 
-  /// How many bytes of `cells` are mapped.
-  func mappedByteCount(_ cells: Range<Int>) -> UInt64 {
-    var count: UInt64 = 0
-    for index in cells where pages[index].isMapped { count += world.byteCount(index..<index + 1) }
-    return count
+  /// Makes all pages absent.
+  func clear() {
+    for index in 0..<world.cellCount { pages[index] = WalkPage() }
   }
 
   /// Makes `cells` show memory from `address` on.
-  mutating func mapDevice(_ cells: Range<Int>, _ address: PhysicalAddress, _ property: PageProperty)
-  {
+  func mapDevice(_ cells: Range<Int>, _ address: PhysicalAddress, _ property: PageProperty) {
     for index in cells {
       let offset = world.start(index) - world.start(cells.lowerBound)
       pages[index] = WalkPage(kind: .device, value: address.rawValue + offset, property: property)

@@ -7,14 +7,12 @@ internal import TesseraSpaces
 /// cell does, so that the pages of a gap are always alike, and a few cells are a model of
 /// terabytes.
 struct WalkWorld {
-  /// How many cells a world has at most.
-  static var mostCells: Int { 118 }
-  /// How many pages a row has.
-  static var rowLength: Int { 16 }
+  /// How many pages a row has. A gap follows it, unless it is the last.
+  static var rowLength: Int { 12 }
 
-  private(set) var cellCount = 0
-  /// Where each cell begins, and where the last one ends.
-  private var borders = [119 of UInt64](repeating: 0)
+  private var rowCount = 0
+  /// Where each row begins.
+  private var rows = [7 of UInt64](repeating: 0)
 
   /// A program's addresses: the first pages, those around the borders of tables of every level, and
   /// the last pages.
@@ -45,32 +43,36 @@ struct WalkWorld {
     addRow(at: address - UInt64(Self.rowLength / 2) * 4096)
   }
 
-  /// Adds a row, and the gap before it if it is not the first.
   private mutating func addRow(at start: UInt64) {
-    if cellCount > 0 { cellCount += 1 }
-    for page in 0...Self.rowLength { borders[cellCount + page] = start + UInt64(page) * 4096 }
-    cellCount += Self.rowLength
+    rows[rowCount] = start
+    rowCount += 1
   }
 }
 
 extension WalkWorld {
+  /// How many cells there are: 90 at most.
+  var cellCount: Int { rowCount * (Self.rowLength + 1) - 1 }
+
   /// Where cell `index` begins; where the last one ends for `cellCount`.
-  func start(_ index: Int) -> UInt64 { borders[index] }
+  func start(_ index: Int) -> UInt64 {
+    let row = index / (Self.rowLength + 1)
+    return rows[row] + UInt64(index % (Self.rowLength + 1)) * 4096
+  }
 
   /// The byte after cell `index`.
-  func end(_ index: Int) -> UInt64 { borders[index + 1] }
+  func end(_ index: Int) -> UInt64 { start(index + 1) }
 
   /// How many bytes the `cells` have.
   func byteCount(_ cells: Range<Int>) -> UInt64 {
-    borders[cells.upperBound] - borders[cells.lowerBound]
+    start(cells.upperBound) - start(cells.lowerBound)
   }
 
   func addresses(_ cells: Range<Int>) -> Range<VirtualAddress> {
-    VirtualAddress(borders[cells.lowerBound])..<VirtualAddress(borders[cells.upperBound])
+    VirtualAddress(start(cells.lowerBound))..<VirtualAddress(start(cells.upperBound))
   }
 
   /// Whether cell `index` is a single page, and no gap.
-  func isPage(_ index: Int) -> Bool { borders[index + 1] - borders[index] == 4096 }
+  func isPage(_ index: Int) -> Bool { index % (Self.rowLength + 1) != Self.rowLength }
 
   /// The page cells from `index` on that follow each other, at most `limit` of them.
   func pages(from index: Int, atMost limit: Int) -> Range<Int> {
@@ -81,10 +83,17 @@ extension WalkWorld {
 
   /// The cells that have an address in common with the bytes from `start` to `last`.
   func cells(from start: UInt64, to last: UInt64) -> Range<Int> {
-    var first = 0
-    while first < cellCount, end(first) &- 1 < start { first += 1 }
-    var end = first
-    while end < cellCount, borders[end] <= last { end += 1 }
-    return first..<end
+    let first = min(cellCount, firstCell(endingAfter: start))
+    let end = first == cellCount ? first : firstCell(endingAfter: last) + 1
+    return first..<max(first, min(cellCount, end))
+  }
+
+  /// The first cell that ends after `address`; what comes after the last one, if none does.
+  private func firstCell(endingAfter address: UInt64) -> Int {
+    var row = rowCount - 1
+    while row > 0, rows[row] > address { row -= 1 }
+    guard address >= rows[row] else { return 0 }
+    let page = Int(min((address - rows[row]) >> 12, UInt64(Self.rowLength)))
+    return row * (Self.rowLength + 1) + page
   }
 }
