@@ -138,4 +138,10 @@ extension Processor {
   package static func noteFrameFree(at address: PhysicalAddress, byteCount: UInt64) {
     hw_note_frame_free(address.rawValue, byteCount)
   }
+
+  /// Whether more is to be done with a freed frame than to free it: `noteFrameFree`, or poisoning.
+  @inline(__always)
+  package static var watchesFreeFrames: Bool {
+    hw_frame_frees_are_noted() || hw_frames_are_poisoned()
+  }
 }

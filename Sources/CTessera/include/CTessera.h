@@ -51,7 +51,8 @@ typedef struct {
 //
 // Two of them tell whoever looks on at a simulated machine what Tessera did, and are nothing at all
 // when freestanding: `hw_note_entry_write`, after each store to an entry of a page table, with the
-// physical address of the entry; and `hw_note_frame_free`, whenever a frame is taken back.
+// physical address of the entry; and `hw_note_frame_free`, whenever a frame is taken back;
+// `hw_frame_frees_are_noted` says whether there is somebody to be told.
 
 #if __STDC_HOSTED__
 
@@ -169,6 +170,7 @@ TESSERA_INLINE void hw_note_frame_free(uint64_t frame_address, uint64_t byte_cou
   if (__builtin_expect(observer != NULL, 0))
     observer->frame_free(observer->context, hw_processor_id(), frame_address, byte_count);
 }
+TESSERA_INLINE bool hw_frame_frees_are_noted(void) { return simulated_current_observer() != NULL; }
 TESSERA_INLINE void hw_invalidate_page(uint64_t address) {
   simulated_this_processor.page_invalidations += 1;
   const simulated_observer *observer = simulated_current_observer();
@@ -240,6 +242,7 @@ TESSERA_INLINE void hw_note_frame_free(uint64_t frame_address, uint64_t byte_cou
   (void)frame_address;
   (void)byte_count;
 }
+TESSERA_INLINE bool hw_frame_frees_are_noted(void) { return false; }
 TESSERA_INLINE void hw_invalidate_page(uint64_t address) {
   __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
 }

@@ -5,6 +5,16 @@ extension FrameAllocator {
   ///
   /// The count is `busy` or `unique`, and the caller alone has the frame.
   package static func giveBack(_ slot: FrameSlotReference) {
+    if Processor.watchesFreeFrames { return giveBackWatched(slot) }
+    slot.setKind(.cached)
+    slot.setCount(ReferenceCount.free)
+    keep(slot)
+  }
+
+  /// As `giveBack(_:)`, if somebody looks on or freed frames are poisoned. Apart, so that the other
+  /// way calls nothing before its last step, and has no registers to save.
+  @inline(never)
+  private static func giveBackWatched(_ slot: FrameSlotReference) {
     Processor.noteFrameFree(at: slot.address, byteCount: PageSize.fourKiB.byteCount)
     prepareToGiveBack(slot, as: .cached)
     keep(slot)

@@ -45,12 +45,10 @@ package struct FrameRun {
     var start = first
     var slot = first
     while slot != end {
-      let next = slot.advanced(by: 1)
-      if !Self.letGo(slot) {
-        Self.giveBack(from: start, to: slot)
-        start = next
-      }
-      slot = next
+      let isFree = Self.letGo(slot)
+      if !isFree { Self.giveBack(from: start, to: slot) }
+      slot = slot.advanced(by: 1)
+      if !isFree { start = slot }
     }
     Self.giveBack(from: start, to: end)
   }
@@ -71,6 +69,17 @@ package struct FrameRun {
   /// prepared for that.
   @inline(__always)
   private static func letGo(_ slot: FrameSlotReference) -> Bool {
+    // The kind stays what it is as long as there is a count, and tells parts of large frames too.
+    guard slot.kind.leavesNothingToDo else { return letGoOfUnusual(slot) }
+    guard slot.release() else { return false }
+    FrameAllocator.prepareToGiveBack(slot)
+    return true
+  }
+
+  /// As `letGo`, of whatever frame; of the larger one that the frame of `slot` is a part of, which
+  /// goes back by itself.
+  @inline(never)
+  private static func letGoOfUnusual(_ slot: FrameSlotReference) -> Bool {
     if slot.count == ReferenceCount.part {
       let head = slot.counting
       if head.release() { head.retire() }
@@ -80,7 +89,6 @@ package struct FrameRun {
   }
 
   /// Unmakes a frame whose last owner just let go. Says whether it is to go back.
-  @inline(__always)
   private static func unmake(_ slot: FrameSlotReference) -> Bool {
     let kind = slot.destroyMetadata()
     guard kind.isSmallAndAllocated else {

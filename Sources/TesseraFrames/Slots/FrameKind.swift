@@ -109,6 +109,13 @@ extension FrameKind {
     rawValue & (Self.allocatedBit | 3 << Self.sizeShift) == Self.allocatedBit
   }
 
+  /// Whether the frame is small, goes back to the allocator, and its metadata needs no destroying.
+  @inline(__always)
+  package var leavesNothingToDo: Bool {
+    let deciding = Self.allocatedBit | 3 << Self.sizeShift | Self.activeBit
+    return rawValue & deciding == Self.allocatedBit
+  }
+
   @inline(__always)
   package var size: PageSize {
     PageSize(rawValue: UInt8(truncatingIfNeeded: rawValue >> Self.sizeShift & 3)) ?? .fourKiB

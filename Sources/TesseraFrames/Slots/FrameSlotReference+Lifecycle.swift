@@ -31,9 +31,19 @@ extension FrameSlotReference {
   /// Unmakes a frame whose last owner just let go, and gives it back to where it came from.
   ///
   /// The count is `busy` or `unique`, and the caller alone has the frame.
-  package func retire() { leave(destroyMetadata()) }
+  @inline(__always)
+  package func retire() {
+    guard kind.leavesNothingToDo else { return retireUnusual() }
+    FrameAllocator.giveBack(self)
+  }
+
+  /// As `retire`, of whatever frame. Apart, because what large frames and destructors need would
+  /// cost every owner's last step the saving of registers.
+  @inline(never)
+  private func retireUnusual() { leave(destroyMetadata()) }
 
   /// Gives back a frame that was of `kind`, whose metadata is destroyed. As `retire`.
+  @inline(never)
   func leave(_ kind: FrameKind) {
     if kind.size != .fourKiB {
       giveBack(kind.size)
