@@ -40,6 +40,13 @@ let package = Package(
       name: "Tessera",
       dependencies: ["TesseraSpaces", "TesseraPageTables", "TesseraFrames", "TesseraHardware"],
       swiftSettings: strict),
+    .target(
+      name: "TesseraC",
+      dependencies: [
+        "CTessera", "Tessera", "TesseraMultiboot", "TesseraSpaces", "TesseraPageTables",
+        "TesseraFrames", "TesseraHardware",
+      ],
+      swiftSettings: strict),
 
     .target(
       name: "SimulatedMachine", dependencies: ["CTessera", "Tessera", "TesseraFrames"],

@@ -1,11 +1,21 @@
 internal import CTessera
 
 extension CachePolicy {
+  /// What IA32_PAT holds on the calling processor, or what a processor without one always does.
+  package static var installedAttributeTable: UInt64 {
+    guard ProcessorFeatures().hasPageAttributeTable else { return resetAttributeTable }
+    return hw_read_msr(attributeTableRegister)
+  }
+
+  /// What IA32_PAT holds after a reset: as if there were none.
+  private static var resetAttributeTable: UInt64 { 0x0007_0406_0007_0406 }
+
   /// Makes entries mean on the calling processor what this module says, by loading IA32_PAT.
   ///
   /// Every processor needs it, before it uses a page that is not written back. A processor whose
   /// PAT is fixed keeps it: write combining is then uncacheable, which is slower and as correct.
-  /// The caller promises that all pages in use have index 0, which means the same before and after.
+  /// The caller promises that all pages in use have an index that means the same before and after,
+  /// as 0 does.
   ///
   /// Intel SDM Vol. 3A, "Programming the PAT", which asks for the steps of "MTRR Considerations in
   /// MP Systems".

@@ -41,6 +41,16 @@ extension CachePolicy {
     }
   }
 
+  /// The policy closest to a memory type, by its number in IA32_PAT, that is no faster than it.
+  package init(memoryType: UInt64) {
+    switch memoryType {
+    case 6: self = .writeBack
+    case 4, 5: self = .writeThrough
+    case 1: self = .writeCombining
+    default: self = .uncacheable
+    }
+  }
+
   /// The number of the memory type in IA32_PAT ("Memory Types That Can Be Encoded With PAT").
   private var memoryType: UInt64 {
     switch self {

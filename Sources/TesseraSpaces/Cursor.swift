@@ -9,8 +9,8 @@ public import TesseraPageTables
 /// Whatever is refused is refused before anything has changed. Operations act on the bytes from the
 /// position on and move past them; reaching beyond the range, or acting on parts of pages, traps.
 public struct Cursor: ~Copyable, ~Escapable {
-  private var state: CursorState
-  private let isKernel: Bool
+  var state: CursorState
+  let isKernel: Bool
 
   /// Locks `range` of the tables under `root`, which outlives the cursor.
   @_lifetime(immortal)
@@ -45,6 +45,15 @@ public struct Cursor: ~Copyable, ~Escapable {
       reserve: reserve)
     self.isKernel = isKernel
   }
+
+  @_lifetime(immortal)
+  init(state: consuming CursorState, isKernel: Bool) {
+    self.state = state
+    self.isKernel = isKernel
+  }
+
+  /// Gives the state away, and with it the duty to destroy it.
+  consuming func takeState() -> CursorState { state }
 }
 
 extension Cursor {

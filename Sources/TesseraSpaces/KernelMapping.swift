@@ -52,7 +52,7 @@ public struct KernelMapping: ~Copyable, Sendable {
 }
 
 /// Finds free addresses in `KernelSpace.area`. The page tables are the record of what is free.
-private enum KernelArea {
+package enum KernelArea {
   /// Where the search begins: after what was mapped last, so that addresses are not used again
   /// soon.
   ///
@@ -66,7 +66,7 @@ private enum KernelArea {
   }
 
   /// Finds free addresses for `byteCount` bytes and a page, locks them, and has `body` map there.
-  static func withFreeRange(
+  package static func withFreeRange(
     _ byteCount: UInt64, _ body: (inout Cursor) throws(MapError) -> Void
   ) throws(MapError) -> Range<VirtualAddress> {
     let size = KernelSpace.area.upperBound.byteCount(from: KernelSpace.area.lowerBound)

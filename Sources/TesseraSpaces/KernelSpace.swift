@@ -32,29 +32,67 @@ public enum KernelSpace {
   /// on it from here on.
   ///
   /// The tables below the upper half are taken over for good: nothing here frees them, or changes
-  /// what they map. The lower half of the old root is left behind, and whatever it mapped. Runs
-  /// once, alone. Throws `outOfFrames`, and then nothing has changed. Traps if something is mapped
-  /// in `area`.
-  public static func start() throws(FrameError) {
-    PageTableNodePool.start()
+  /// what they map. If they are `copied`, the loader's own are out of use afterwards. The lower
+  /// half of the old root is left behind, and whatever it mapped, but for what lies below `lowEnd`:
+  /// that stays the kernel's in every space, rounded up to whole entries of the root.
+  ///
+  /// The tables must be visible. Runs once, alone. Throws `outOfFrames`, and then nothing has
+  /// changed. Traps if something is mapped in `area`, or `lowEnd` lies beyond the lower half.
+  public static func start(
+    copied: Bool = false, keepingBelow lowEnd: VirtualAddress = VirtualAddress(0)
+  ) throws(FrameError) {
     let level = PagingMode.current.rootLevel
-    let old = PhysicalAddress(Processor.rootRegister & PageTableEntry.addressMask)
+    let lowCount = lowEnd.rawValue == 0 ? 0 : ((lowEnd.rawValue &- 1) >> level.shift) &+ 1
+    require(lowCount <= 256, "what the kernel keeps of the lower half lies in it")
+    require(isAreaAbsent, "the kernel's area is mapped already")
+    PageTableNodePool.start(kernelLowEntryCount: Int(lowCount))
     let node = try PageTableNodePool.make(level: level, sharesUpperHalf: true)
     // SAFETY: `make` gave this count.
     let owner = unsafe Frame(owning: node)
-    let table = try PageTableNodePool.make(level: level.below)
-    table.unlock()
-    // SAFETY: the processor runs on the table at `old`, which is visible through the window.
-    let window = unsafe PageTableWindow(base: PhysicalMemory.windowAddress)
-    adopt(old, level, from: 256, in: window)
-    for index in 256..<512 { node.store(window.entry(at: index, of: old), at: index) }
+    let area = try PageTableNodePool.make(level: level.below)
+    area.unlock()
+    // SAFETY: as above.
+    let areaOwner = unsafe Frame(owning: area)
+    let tables = LoaderTables(copied: copied)
+    try tables.give(0..<Int(lowCount), to: node)
+    do throws(FrameError) {
+      try tables.give(256..<512, to: node)
+    } catch {
+      tables.takeBack(0..<Int(lowCount), from: node)
+      throw error
+    }
     let place = VirtualAddress(areaStart).index(at: level)
-    require(node[place].isAbsent, "the kernel's area is mapped already")
-    node.store(.table(at: table.address, isUser: false), at: place)
+    node.store(.table(at: areaOwner.relinquish(), isUser: false), at: place)
     node.unlock()
     // SAFETY: nothing else runs. The count stays with the kernel.
     unsafe rootSlot = owner.relinquishSlot()
     ActiveSpace.activate(node)
+  }
+
+  /// The physical address of the kernel's own root. Traps before `start`.
+  public static var rootAddress: PhysicalAddress { root.address }
+
+  /// Whether `start` was called.
+  public static var isStarted: Bool {
+    // SAFETY: constant once the kernel runs.
+    unsafe rootSlot != nil
+  }
+
+  /// Whether nothing is mapped in `area` by the tables that the processor runs on, which are
+  /// visible.
+  public static var isAreaAbsent: Bool {
+    let place = VirtualAddress(areaStart).index(at: PagingMode.current.rootLevel)
+    return LoaderTables(copied: false).entry(at: place).isAbsent
+  }
+
+  /// Whether a table that the kernel's half uses lies in `range`, other than those of `area`.
+  public static func usesTable(in range: Range<PhysicalAddress>) -> Bool {
+    let level = PagingMode.current.rootLevel
+    let place = VirtualAddress(areaStart).index(at: level)
+    for index in 0..<512 where index != place {
+      if root[index].leadsToTable(in: range, level) { return true }
+    }
+    return false
   }
 
   /// Locks the pages of `range`, which lies in `area`. As `VmSpace.cursor`, for the kernel's pages.
@@ -81,5 +119,17 @@ public enum KernelSpace {
     let node = try PageTableNodePool.makeRoot(copying: root)
     node.unlock()
     return node
+  }
+}
+
+extension PageTableEntry {
+  /// Whether this entry of a table of `level` leads to a table in `range`, or to one that does.
+  fileprivate func leadsToTable(in range: Range<PhysicalAddress>, _ level: PagingLevel) -> Bool {
+    guard leadsToTable(at: level), tableAddress < FrameTable.end else { return false }
+    if range.contains(tableAddress) { return true }
+    // SAFETY: the kernel's tables stay, and are visible.
+    let table = unsafe PageTableNode(at: tableAddress)
+    for index in 0..<512 where table[index].leadsToTable(in: range, level.below) { return true }
+    return false
   }
 }

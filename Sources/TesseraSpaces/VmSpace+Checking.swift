@@ -14,7 +14,7 @@ extension VmSpace {
   ) {
     let level = PagingMode.current.rootLevel
     root.checkInvariants(
-      of: level, from: VirtualAddress(0), indices: 0..<256,
+      of: level, from: VirtualAddress(0), indices: PageTableNodePool.kernelLowEntryCount..<256,
       PageTableRules(isKernel: false, allowsWriteExecute: allowsWriteExecute), report,
       visit: visit)
     KernelSpace.checkRoot(root, report)
@@ -29,7 +29,7 @@ extension KernelSpace {
     visit: (PageTableEntry, VirtualAddress, PageSize) -> Void = { _, _, _ in }
   ) {
     let level = PagingMode.current.rootLevel
-    for index in 0..<256 where !root[index].isAbsent {
+    for index in PageTableNodePool.kernelLowEntryCount..<256 where !root[index].isAbsent {
       let address = VirtualAddress(UInt64(index) << level.shift)
       report("the kernel's root leads to nothing in the lower half", address, level)
     }
@@ -57,7 +57,8 @@ extension KernelSpace {
     }
     if node.slot.kind.usage != .pageTable { report("a root's frame is a node", start, level) }
     if node.isLocked { report("a node's lock is free while nothing happens", start, level) }
-    for index in 256..<512 where node[index] != root[index] {
+    for index in 0..<512 where node[index] != root[index] {
+      if index >= PageTableNodePool.kernelLowEntryCount && index < 256 { continue }
       // The processor may have used one of them in the meantime.
       let difference = node[index].rawValue ^ root[index].rawValue
       if difference & ~PageTableEntry.accessed == 0 { continue }

@@ -38,6 +38,6 @@ extension VmSpace {
   private var contents: PageTableDump {
     let half: UInt64 = 1 << UInt64(PagingMode.current.virtualAddressWidth - 1)
     return PageTableDump(
-      root: root, start: VirtualAddress(0), end: VirtualAddress(half))
+      root: root, start: Self.start, end: VirtualAddress(half))
   }
 }

@@ -25,8 +25,14 @@ public struct VmSpace: ~Copyable, Sendable {
   /// The physical address of the root node, for a register or a picture.
   public var rootAddress: PhysicalAddress { root.address }
 
-  /// The first address that no program can map: half of all virtual addresses, less a page, because
-  /// an instruction that ends there would fault on the way back to the program.
+  /// The first address that a program can map: zero, unless the kernel keeps low addresses.
+  public static var start: VirtualAddress {
+    VirtualAddress(
+      UInt64(PageTableNodePool.kernelLowEntryCount) << PagingMode.current.rootLevel.shift)
+  }
+
+  /// The first address that no program can map any more: half of all virtual addresses, less a
+  /// page, because an instruction that ends there would fault on the way back to the program.
   public static var end: VirtualAddress {
     VirtualAddress(1 << UInt64(PagingMode.current.virtualAddressWidth - 1) - 4096)
   }
@@ -34,8 +40,8 @@ public struct VmSpace: ~Copyable, Sendable {
   /// Locks the pages of `range`, for as long as the cursor lives.
   ///
   /// Waits while another cursor holds a part of them. The caller is not moved to another processor
-  /// until the cursor is destroyed. Throws `empty`, `notAligned`, or `outOfBounds` if `range` ends
-  /// above `end`.
+  /// until the cursor is destroyed. Throws `empty`, `notAligned`, or `outOfBounds` if `range`
+  /// begins below `start` or ends above `end`.
   ///
   /// If `reservingNodes`, as many page-table nodes as the whole range may need are allocated before
   /// it is locked, and no operation of the cursor fails for want of frames; throws `outOfFrames` if
@@ -44,7 +50,21 @@ public struct VmSpace: ~Copyable, Sendable {
   public borrowing func cursor(
     over range: Range<VirtualAddress>, reservingNodes: Bool = false
   ) throws(RangeError) -> Cursor {
-    guard range.upperBound <= Self.end else { throw .outOfBounds }
+    guard range.lowerBound >= Self.start, range.upperBound <= Self.end else {
+      throw .outOfBounds
+    }
+    return try Cursor(
+      over: range, of: root, isKernel: false, reservesNodes: reservingNodes)
+  }
+
+  /// The same, of which nobody checks that the space outlives it.
+  @_lifetime(immortal)
+  @unsafe package borrowing func unboundCursor(
+    over range: Range<VirtualAddress>, reservingNodes: Bool
+  ) throws(RangeError) -> Cursor {
+    guard range.lowerBound >= Self.start, range.upperBound <= Self.end else {
+      throw .outOfBounds
+    }
     return try Cursor(
       over: range, of: root, isKernel: false, reservesNodes: reservingNodes)
   }

@@ -4,7 +4,7 @@ enum Tidy {
   /// The modules, lowest first. A file imports only modules that stand before its own.
   static let layers: [Substring] = [
     "CTessera", "TesseraHardware", "TesseraFrames", "TesseraMultiboot", "TesseraPageTables",
-    "TesseraSpaces", "Tessera", "DemoPlatform",
+    "TesseraSpaces", "Tessera", "TesseraHeader", "TesseraC", "DemoPlatform",
     "DemoKernel",
   ]
 

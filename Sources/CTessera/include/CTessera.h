@@ -8,22 +8,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+// What the kernel around Tessera supplies is told where kernels look.
+#include "tessera.h"
 #pragma clang assume_nonnull begin
 
 #define TESSERA_INLINE static inline __attribute__((always_inline))
-
-// What the kernel around Tessera supplies ---------------------------------------------------------
-
-/// Stops the kernel, because its own code broke a rule of Tessera. Must not return.
-///
-/// `message` is `length` bytes of text without a terminator. Called with interrupts in any state
-/// and possibly with Tessera's locks held: do not call back into Tessera.
-_Noreturn void tessera_host_panic(const char *message, size_t length);
-
-/// The number of the calling processor: 0 up to the processor count given at start-up, less one.
-///
-/// Called with interrupts off, very often.
-uint32_t tessera_host_processor_id(void);
 
 // Instructions that need no privilege: the same on a host -----------------------------------------
 

@@ -11,6 +11,14 @@ public enum PageContent: Equatable, Sendable {
   case mapped(PhysicalAddress, PageProperty, isCounted: Bool)
 }
 
+extension PageContent {
+  /// Whether something is mapped.
+  public var isMapped: Bool {
+    if case .mapped = self { return true }
+    return false
+  }
+}
+
 /// Pages that follow each other and are all the same.
 ///
 /// If they are mapped, their memory follows each other too, and the content names the first byte.
@@ -19,6 +27,8 @@ public struct PageRun: Equatable, Sendable {
   public let start: VirtualAddress
   /// How many bytes there are.
   public let byteCount: UInt64
+  /// How much one entry spans that says so.
+  public let entryByteCount: UInt64
   public let content: PageContent
 }
 
@@ -30,7 +40,13 @@ extension CursorState {
     let entry = node[index(address, level)]
     return PageRun(
       start: VirtualAddress(address & ~(level.span &- 1)), byteCount: level.span,
-      content: entry.content(level))
+      entryByteCount: level.span, content: entry.content(level))
+  }
+
+  /// The entry that the page at the position, which is not the end, is under, and its level.
+  package var entry: (entry: PageTableEntry, level: PagingLevel) {
+    let (node, level) = descend(to: address, level: .leafTable)
+    return (node[index(address, level)], level)
   }
 
   /// Moves back to the start.

@@ -112,7 +112,10 @@ private struct EntryRun {
   @inline(__always)
   func close(at end: UInt64, _ body: (PageRun) -> Void) {
     guard end != start else { return }
-    body(PageRun(start: VirtualAddress(start), byteCount: end &- start, content: content))
+    body(
+      PageRun(
+        start: VirtualAddress(start), byteCount: end &- start, entryByteCount: level.span,
+        content: content))
   }
 
   @inline(__always)

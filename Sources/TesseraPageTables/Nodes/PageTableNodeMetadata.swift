@@ -65,8 +65,9 @@ public struct PageTableNodeMetadata: FrameMetadata, ~Copyable {
     if level == PagingLevel.leafTable.number {
       node.dropLeaves()
     } else {
-      let end = flags & Self.sharedUpperHalfFlag != 0 ? 256 : 512
-      node.dropEntries(upTo: end, PagingLevel(Int(level)))
+      let isRoot = flags & Self.sharedUpperHalfFlag != 0
+      node.dropEntries(
+        isRoot ? PageTableNodePool.kernelLowEntryCount..<256 : 0..<512, PagingLevel(Int(level)))
     }
     presentCount = 0
   }
@@ -91,9 +92,9 @@ extension PageTableNode {
     run?.release()
   }
 
-  /// Lets go of the first `end` entries of a node of `level` that is being unmade.
-  fileprivate func dropEntries(upTo end: Int, _ level: PagingLevel) {
-    for index in 0..<end {
+  /// Lets go of the entries at `indices` of a node of `level` that is being unmade.
+  fileprivate func dropEntries(_ indices: Range<Int>, _ level: PagingLevel) {
+    for index in indices {
       let entry = self[index]
       if entry.isAbsent { continue }
       store(.absent, at: index, replacing: entry)

@@ -18,9 +18,24 @@ package enum PageTableNodePool {
   /// Access: under the lock.
   nonisolated(unsafe) private static var roots = NodeChain()
 
+  /// How many entries at the start of each root are the kernel's, as those of the upper half are.
+  ///
+  /// Access: written by `start`, constant afterwards.
+  nonisolated(unsafe) private static var lowEntryCount = 0
+
+  /// How many entries at the start of each root are the kernel's.
+  package static var kernelLowEntryCount: Int {
+    // SAFETY: constant once there are spaces.
+    unsafe lowEntryCount
+  }
+
   /// Begins without any node, when the memory has just been started.
-  package static func start() {
+  ///
+  /// The first `kernelLowEntryCount` entries of each root are to be the kernel's.
+  package static func start(kernelLowEntryCount: Int = 0) {
     withLock {
+      // SAFETY: under the lock, before there are spaces.
+      unsafe lowEntryCount = kernelLowEntryCount
       // SAFETY: under the lock.
       unsafe nodes = NodeChain()
       // SAFETY: under the lock.
@@ -44,18 +59,26 @@ package enum PageTableNodePool {
     return use(try FrameAllocator.take(FrameRequest()), level, sharesUpperHalf: sharesUpperHalf)
   }
 
-  /// A root without entries in its lower half, and with those of `kernel` in its upper half,
-  /// locked, with one count. `kernel` is the same each time. Throws `outOfFrames`.
+  /// A root without entries of a program's, and with those of `kernel` in its upper half and where
+  /// else the kernel is, locked, with one count. `kernel` is the same each time. Throws
+  /// `outOfFrames`.
   package static func makeRoot(copying kernel: PageTableNode) throws(FrameError) -> PageTableNode {
     let level = kernel.level
     if let slot = try take(root: true) { return use(slot, level, sharesUpperHalf: true) }
     let node = try make(level: level, sharesUpperHalf: true)
     // The entries own nothing: the tables that they lead to are there for good.
-    for index in 256..<512 {
+    copy(0..<kernelLowEntryCount, of: kernel, to: node)
+    copy(256..<512, of: kernel, to: node)
+    return node
+  }
+
+  private static func copy(
+    _ indices: Range<Int>, of kernel: PageTableNode, to node: PageTableNode
+  ) {
+    for index in indices {
       let entry = kernel[index]
       if !entry.isAbsent { node.store(entry, at: index) }
     }
-    return node
   }
 
   /// Lets go of a count of `node`. With the last one the node's children are let go too, and the

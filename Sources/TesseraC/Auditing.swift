@@ -1,0 +1,46 @@
+// The names are the header's.
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
+internal import TesseraFrames
+internal import TesseraHardware
+public import TesseraHeader
+internal import TesseraPageTables
+internal import TesseraSpaces
+
+@c @implementation @unsafe
+public func tessera_audit(
+  _ write: tessera_write?, _ context: UnsafeMutableRawPointer?,
+  _ violations: UnsafeMutablePointer<UInt64>?
+) -> tessera_status {
+  status { () throws(Refusal) in
+    try Start.demandDone()
+    let violations = unsafe try demand(violations)
+    var audit = Audit(try unsafe GivenSink(write, context))
+    FrameTable.checkInvariants { audit.report($0, at: $1.rawValue) }
+    FrameAllocator.checkInvariants { audit.report($0) }
+    KernelSpace.checkInvariants({ rule, address, _ in audit.report(rule, at: address.rawValue) })
+    // SAFETY: the caller lends it.
+    unsafe violations.pointee = audit.count
+  }
+}
+
+@c @implementation @unsafe
+public func tessera_audit_space(
+  _ space: UnsafePointer<tessera_space>?, _ write: tessera_write?,
+  _ context: UnsafeMutableRawPointer?, _ violations: UnsafeMutablePointer<UInt64>?
+) -> tessera_status {
+  status { () throws(Refusal) in
+    let handle = unsafe try SpaceHandle(space)
+    let violations = unsafe try demand(violations)
+    var audit = Audit(try unsafe GivenSink(write, context))
+    if handle.isKernel {
+      KernelSpace.checkInvariants({ rule, address, _ in audit.report(rule, at: address.rawValue) })
+    } else {
+      // SAFETY: the handle was found to be a space.
+      unsafe handle.space.pointee.checkInvariants(
+        allowsWriteExecute: true, { rule, address, _ in audit.report(rule, at: address.rawValue) })
+    }
+    // SAFETY: the caller lends it.
+    unsafe violations.pointee = audit.count
+  }
+}

@@ -1,0 +1,38 @@
+internal import TesseraHardware
+internal import TesseraHeader
+
+/// Where the kernel wants text: a function that takes it piece by piece.
+///
+/// Pieces are gathered up to the end of a line, with which all that is written ends.
+@safe
+struct GivenSink: ~Copyable, TextSink {
+  private let function: tessera_write
+  private let context: UnsafeMutableRawPointer?
+  private var bytes = [64 of CChar](repeating: 0)
+  private var count = 0
+
+  /// The caller promises that `function` may be called with `context`. Refused with NULL.
+  @unsafe init(
+    _ function: tessera_write?, _ context: UnsafeMutableRawPointer?
+  ) throws(Refusal) {
+    guard let function = unsafe function else { throw Refusal(TESSERA_ERROR_NULL) }
+    unsafe self.function = function
+    unsafe self.context = context
+  }
+
+  mutating func write(byte: UInt8) {
+    bytes[count] = CChar(truncatingIfNeeded: byte)
+    count += 1
+    if count == bytes.count || byte == 10 { flush() }
+  }
+
+  /// Hands over what has been gathered.
+  private mutating func flush() {
+    guard count > 0 else { return }
+    // SAFETY: the maker's promise; the bytes are lent for the call.
+    unsafe bytes.span.withUnsafeBufferPointer { buffer in
+      unsafe function(context, buffer.baseAddress, count)
+    }
+    count = 0
+  }
+}

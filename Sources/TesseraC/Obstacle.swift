@@ -1,0 +1,23 @@
+internal import TesseraHardware
+internal import TesseraHeader
+internal import TesseraPageTables
+internal import TesseraSpaces
+
+/// What was in the way of a change.
+enum Obstacle {
+  /// Writes what `failure` met, while the cursor still keeps it there, unless `place` is null.
+  @unsafe static func write(
+    _ failure: Failure, seenBy cursor: inout Cursor,
+    to place: UnsafeMutablePointer<tessera_obstacle>?
+  ) {
+    guard let place = unsafe try? demand(place), let address = failure.address else { return }
+    var obstacle = tessera_obstacle()
+    obstacle.address = address.rawValue
+    if let met = cursor.entry(at: address) {
+      obstacle.entry = met.entry.rawValue
+      obstacle.level = UInt32(met.level.number)
+    }
+    // SAFETY: the caller lends it.
+    unsafe place.pointee = obstacle
+  }
+}

@@ -1,0 +1,64 @@
+// The names are the header's.
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
+internal import TesseraFrames
+internal import TesseraHardware
+public import TesseraHeader
+internal import TesseraMultiboot
+
+@c @implementation
+public func tessera_kind_of_e820(_ type: UInt32) -> UInt32 {
+  switch type {
+  case 1: UInt32(TESSERA_USABLE)
+  case 3: UInt32(TESSERA_ACPI)
+  case 4: UInt32(TESSERA_FIRMWARE)
+  case 5: UInt32(TESSERA_BROKEN)
+  default: UInt32(TESSERA_RESERVED)
+  }
+}
+
+@c @implementation
+public func tessera_kind_of_limine(_ type: UInt64) -> UInt32 {
+  switch type {
+  case 0: UInt32(TESSERA_USABLE)
+  case 2: UInt32(TESSERA_ACPI)
+  case 3: UInt32(TESSERA_FIRMWARE)
+  case 4: UInt32(TESSERA_BROKEN)
+  case 5: UInt32(TESSERA_LOADER)
+  case 6: UInt32(TESSERA_KERNEL_IMAGE)
+  default: UInt32(TESSERA_RESERVED)
+  }
+}
+
+@c @implementation @unsafe
+public func tessera_read_multiboot(
+  _ magic: UInt32, _ address: UInt32, _ direct_map: UInt64, _ visible_end: UInt64,
+  _ regions: UnsafeMutablePointer<tessera_region>?, _ capacity: UInt64,
+  _ count: UnsafeMutablePointer<UInt64>?
+) -> tessera_status {
+  status { () throws(Refusal) in
+    let regions = unsafe try demand(regions)
+    let count = unsafe try demand(count)
+    let information: MultibootInformation<GivenWindow>
+    do throws(MultibootError) {
+      // SAFETY: the caller's promise.
+      let window = unsafe GivenWindow(base: direct_map, end: visible_end)
+      information = try MultibootInformation(magic: magic, address: address, memory: window)
+    } catch {
+      throw Refusal(TESSERA_ERROR_BOOT_INFORMATION)
+    }
+    var found: UInt64 = 0
+    information.forEachRegion { region in
+      if region.isEmpty { return }
+      if found < capacity {
+        // SAFETY: the caller has room for `capacity` regions.
+        unsafe regions[Int(found)] = tessera_region(
+          start: region.start.rawValue, length: region.byteCount, kind: region.kind.number, zero: 0)
+      }
+      found += 1
+    }
+    // SAFETY: the caller lends it.
+    unsafe count.pointee = found
+    try demand(found <= capacity, TESSERA_ERROR_OUT_OF_BOUNDS)
+  }
+}

@@ -1,0 +1,74 @@
+// The names are the header's.
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
+internal import TesseraFrames
+internal import TesseraHardware
+public import TesseraHeader
+internal import TesseraPageTables
+internal import TesseraSpaces
+
+@c @implementation @unsafe
+public func tessera_write_memory_map(
+  _ config: UnsafePointer<tessera_config>?, _ write: tessera_write?,
+  _ context: UnsafeMutableRawPointer?
+) -> tessera_status {
+  status { () throws(Refusal) in
+    // SAFETY: the caller lends it.
+    let config = unsafe try demand(config)
+    let isKnown = unsafe config.pointee.size == UInt64(MemoryLayout<tessera_config>.size)
+    try demand(isKnown, TESSERA_ERROR_SIZE)
+    // SAFETY: as above; the regions are read during the call alone.
+    let regions = unsafe try GivenRegions(config.pointee)
+    var sink = try unsafe GivenSink(write, context)
+    MemoryMap(regions).write(to: &sink, title: "memory map")
+  }
+}
+
+/// Has `body` show the space at `space` on the caller's sink.
+@unsafe private func show(
+  _ space: UnsafePointer<tessera_space>?, _ write: tessera_write?,
+  _ context: UnsafeMutableRawPointer?, _ body: (SpaceHandle, inout GivenSink) -> Void
+) -> tessera_status {
+  status { () throws(Refusal) in
+    let handle = unsafe try SpaceHandle(space)
+    var sink = try unsafe GivenSink(write, context)
+    body(handle, &sink)
+  }
+}
+
+@c @implementation @unsafe
+public func tessera_dump(
+  _ space: UnsafePointer<tessera_space>?, _ write: tessera_write?,
+  _ context: UnsafeMutableRawPointer?
+) -> tessera_status {
+  unsafe show(space, write, context) { handle, sink in
+    if handle.isKernel { return KernelSpace.dump(to: &sink) }
+    // SAFETY: the handle was found to be a space.
+    unsafe handle.space.pointee.dump(to: &sink)
+  }
+}
+
+@c @implementation @unsafe
+public func tessera_dump_json(
+  _ space: UnsafePointer<tessera_space>?, _ write: tessera_write?,
+  _ context: UnsafeMutableRawPointer?
+) -> tessera_status {
+  unsafe show(space, write, context) { handle, sink in
+    if handle.isKernel { return KernelSpace.dumpJSON(to: &sink) }
+    // SAFETY: the handle was found to be a space.
+    unsafe handle.space.pointee.dumpJSON(to: &sink)
+  }
+}
+
+@c @implementation @unsafe
+public func tessera_walk(
+  _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ write: tessera_write?,
+  _ context: UnsafeMutableRawPointer?
+) -> tessera_status {
+  unsafe show(space, write, context) { handle, sink in
+    let address = VirtualAddress(address)
+    if handle.isKernel { return KernelSpace.writeWalk(of: address, to: &sink) }
+    // SAFETY: the handle was found to be a space.
+    unsafe handle.space.pointee.writeWalk(of: address, to: &sink)
+  }
+}

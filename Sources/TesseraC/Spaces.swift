@@ -1,0 +1,101 @@
+// The names are the header's.
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
+internal import TesseraFrames
+internal import TesseraHardware
+public import TesseraHeader
+internal import TesseraPageTables
+internal import TesseraSpaces
+
+/// Where the kernel's own space is.
+///
+/// Access: written by the first who asks for it, always with the same.
+nonisolated(unsafe) private var kernelSpace = tessera_space()
+
+@c @implementation
+public func tessera_kernel_space() -> UnsafeMutablePointer<tessera_space>! {
+  guard (try? Start.demandDone()) != nil else { return nil }
+  // SAFETY: a global variable stays where it is.
+  return unsafe withUnsafeMutablePointer(to: &kernelSpace) {
+    unsafe SpaceHandle.makeKernel(at: $0)
+    return unsafe $0
+  }
+}
+
+@c @implementation @unsafe
+public func tessera_space_create(
+  _ space: UnsafeMutablePointer<tessera_space>?
+) -> tessera_status {
+  status { () throws(Refusal) in
+    try Start.demandDone()
+    let storage = unsafe try demand(space)
+    do throws(FrameError) {
+      // SAFETY: the caller lends the memory.
+      unsafe SpaceHandle.make(try VmSpace(), at: storage)
+    } catch { throw Refusal(error) }
+  }
+}
+
+@c @implementation @unsafe
+public func tessera_space_destroy(
+  _ space: UnsafeMutablePointer<tessera_space>?
+) -> tessera_status {
+  status { () throws(Refusal) in
+    let handle = unsafe try SpaceHandle(space)
+    try demand(!handle.isKernel, TESSERA_ERROR_KERNEL_SPACE)
+    _ = handle.take()
+  }
+}
+
+@c @implementation @unsafe
+public func tessera_space_activate(_ space: UnsafePointer<tessera_space>?) -> tessera_status {
+  status { () throws(Refusal) in
+    let handle = unsafe try SpaceHandle(space)
+    guard !handle.isKernel else { return VmSpace.deactivate() }
+    // SAFETY: the handle was found to be a space.
+    unsafe handle.space.pointee.activate()
+  }
+}
+
+@c @implementation @unsafe
+public func tessera_space_root(_ space: UnsafePointer<tessera_space>?) -> UInt64 {
+  guard let handle = unsafe try? SpaceHandle(space) else { return 0 }
+  return handle.rootAddress
+}
+
+@c @implementation @unsafe
+public func tessera_space_bounds(
+  _ space: UnsafePointer<tessera_space>?, _ start: UnsafeMutablePointer<UInt64>?,
+  _ end: UnsafeMutablePointer<UInt64>?
+) -> tessera_status {
+  status { () throws(Refusal) in
+    let bounds = unsafe try SpaceHandle(space).bounds
+    let start = unsafe try demand(start)
+    let end = unsafe try demand(end)
+    // SAFETY: the caller lends both.
+    unsafe start.pointee = bounds.lowerBound.rawValue
+    // SAFETY: as above.
+    unsafe end.pointee = bounds.upperBound.rawValue
+  }
+}
+
+@c @implementation @unsafe
+public func tessera_translate(
+  _ space: UnsafePointer<tessera_space>?, _ address: UInt64,
+  _ target: UnsafeMutablePointer<UInt64>?, _ flags: UnsafeMutablePointer<UInt32>?
+) -> tessera_status {
+  status { () throws(Refusal) in
+    let handle = unsafe try SpaceHandle(space)
+    let target = unsafe try demand(target)
+    // SAFETY: the handle was found to be a space.
+    let found =
+      handle.isKernel
+      ? KernelSpace.translate(VirtualAddress(address))
+      : unsafe handle.space.pointee.translate(VirtualAddress(address))
+    guard let found else { throw Refusal(TESSERA_ERROR_NOT_MAPPED) }
+    // SAFETY: the caller lends it.
+    unsafe target.pointee = found.address.rawValue
+    // SAFETY: the caller lends it, or gives none.
+    if let flags = unsafe flags { unsafe flags.pointee = found.property.flags }
+  }
+}

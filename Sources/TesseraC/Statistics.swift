@@ -1,0 +1,44 @@
+// The names are the header's.
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+
+internal import Tessera
+internal import TesseraFrames
+internal import TesseraHardware
+public import TesseraHeader
+internal import TesseraPageTables
+
+@c @implementation @unsafe
+public func tessera_count(
+  _ statistics: UnsafeMutablePointer<tessera_statistics>?
+) -> tessera_status {
+  status { () throws(Refusal) in
+    try Start.demandDone()
+    let place = unsafe try demand(statistics)
+    // SAFETY: the caller lends it.
+    let size = unsafe place.pointee.size
+    try demand(size == UInt64(MemoryLayout<tessera_statistics>.size), TESSERA_ERROR_SIZE)
+    // SAFETY: as above.
+    unsafe place.pointee = tessera_statistics(FrameAllocator.statistics)
+  }
+}
+
+extension tessera_statistics {
+  fileprivate init(_ frames: FrameStatistics) {
+    let start = Start.result
+    self.init()
+    size = UInt64(MemoryLayout<tessera_statistics>.size)
+    managed_frames = frames.managedFrameCount
+    free_frames = frames.freeFrameCount + frames.cachedFrameCount
+    cached_frames = frames.cachedFrameCount
+    largest_free_block = frames.largestFreeBlock
+    record_frames = start.totals.metadata
+    // What was given to the allocator later is managed now.
+    kernel_frames = start.totals.kernel - (frames.managedFrameCount - start.totals.usable)
+    reserved_frames = start.totals.reserved + start.totals.low
+    invisible_frames = start.invisible
+    flushes = InvalidationStatistics.flushCount + InvalidationStatistics.fullFlushCount
+    flushed_pages = InvalidationStatistics.pageCount
+    full_flushes = InvalidationStatistics.fullFlushCount
+    saturated_frames = FrameTable.saturatedFrameCount
+  }
+}

@@ -1,0 +1,51 @@
+package import TesseraHardware
+internal import TesseraPageTables
+
+/// What is left of a cursor that is put aside, to go on with later: its locks and its position.
+///
+/// For a cursor that lives in memory which Swift knows nothing of. Destroying this destroys the
+/// cursor. The space has to outlive it, which nobody checks.
+package struct SuspendedCursor: ~Copyable {
+  fileprivate let state: CursorState
+  fileprivate let isKernel: Bool
+
+  /// Puts `cursor` aside.
+  package init(_ cursor: consuming Cursor) {
+    isKernel = cursor.isKernel
+    state = cursor.takeState()
+  }
+
+  /// The first byte of the page that the next operation acts on.
+  package var address: UInt64 { state.address }
+
+  /// How many bytes are left from there on.
+  package var byteCountLeft: UInt64 { state.start &+ state.byteCount &- state.address }
+}
+
+extension Cursor {
+  /// Goes on with what was put aside.
+  @_lifetime(immortal)
+  package init(resuming suspended: consuming SuspendedCursor) {
+    let isKernel = suspended.isKernel
+    self.init(state: suspended.takeState(), isKernel: isKernel)
+  }
+
+  /// How many bytes are left from the position on.
+  package var byteCountLeft: UInt64 { state.start &+ state.byteCount &- state.address }
+
+  /// The entry that shows the page at `address`, which is in the range, or that it is missing
+  /// under, and the level of its table. Moves there.
+  package mutating func entry(
+    at address: VirtualAddress
+  ) -> (entry: PageTableEntry, level: PagingLevel)? {
+    guard (try? jump(to: address)) != nil, !isAtEnd else { return nil }
+    return state.entry
+  }
+
+  /// Whether the range is the kernel's.
+  package var isKernelsOwn: Bool { isKernel }
+}
+
+extension SuspendedCursor {
+  fileprivate consuming func takeState() -> CursorState { state }
+}
