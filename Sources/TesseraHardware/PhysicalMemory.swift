@@ -15,6 +15,7 @@ public enum PhysicalMemory {
   @unsafe public static func setWindow(at base: UInt) { unsafe windowBase = base }
 
   /// The virtual address at which physical byte zero is visible.
+  @inline(__always)
   public static var windowAddress: UInt {
     // SAFETY: constant once the kernel runs; see `windowBase`.
     unsafe windowBase

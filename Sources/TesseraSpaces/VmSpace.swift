@@ -72,6 +72,7 @@ public struct VmSpace: ~Copyable, Sendable {
   /// What the page at `address` shows: the physical address of that byte, and the page's property.
   ///
   /// Takes no lock: the answer may be old when it is returned. Nil if nothing is mapped there.
+  @inline(__always)
   public borrowing func translate(
     _ address: VirtualAddress
   ) -> (address: PhysicalAddress, property: PageProperty)? {

@@ -15,6 +15,9 @@ uint64_t host_nanoseconds(void);
 /// Writes a byte to the standard output.
 void host_write(uint8_t byte);
 
+/// Uses `value`, so that what computes it is not left out.
+void host_keep(uint64_t value);
+
 // limit.c -----------------------------------------------------------------------------------------
 //
 // The same work on a slot array of their own, with only the loads and stores that cannot be left

@@ -48,8 +48,14 @@ enum Spaces {
   /// Page `index` of them.
   @inline(__always)
   static func page(_ index: Int) -> Range<VirtualAddress> {
-    let address = firstPage + UInt64(index) << 12
-    return VirtualAddress(address)..<VirtualAddress(address + 4096)
+    let start = pageAddress(index)
+    return start..<VirtualAddress(start.rawValue &+ 4096)
+  }
+
+  /// The first byte of page `index`.
+  @inline(__always)
+  static func pageAddress(_ index: Int) -> VirtualAddress {
+    VirtualAddress(firstPage &+ UInt64(truncatingIfNeeded: index) &<< 12)
   }
 
   /// `count` pages of 2 MiB.

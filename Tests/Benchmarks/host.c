@@ -30,6 +30,8 @@ uint64_t host_nanoseconds(void) {
 
 void host_write(uint8_t byte) { putchar(byte); }
 
+void host_keep(uint64_t value) { __asm__ volatile("" : : "r"(value)); }
+
 // Stays on the last processor that it may use: interrupts of devices mostly go to the first.
 static void stay_on_one_processor(void) {
   cpu_set_t allowed, one;

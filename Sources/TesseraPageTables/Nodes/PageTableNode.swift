@@ -13,20 +13,25 @@ package import TesseraHardware
 /// to send, because a node is changed under its lock, and by atomic operations.
 @safe
 package struct PageTableNode: @unchecked Sendable {
-  package let slot: FrameSlotReference
   private let entries: UnsafeMutablePointer<Atomic<UInt64>>
 
   /// The caller promises that the frame at `address` is a node, and stays one for as long as this
   /// is used.
   @inline(__always)
   @unsafe package init(at address: PhysicalAddress) {
-    slot = FrameTable.slot(number: address.frameNumber)
     unsafe entries = PhysicalMemory.pointer(to: address)
       .assumingMemoryBound(to: Atomic<UInt64>.self)
   }
 
   @inline(__always)
-  package var address: PhysicalAddress { slot.address }
+  package var address: PhysicalAddress {
+    // SAFETY: a number; nothing is read through it.
+    let visible = unsafe UInt(bitPattern: entries)
+    return PhysicalAddress(unchecked: UInt64(visible &- PhysicalMemory.windowAddress))
+  }
+
+  @inline(__always)
+  package var slot: FrameSlotReference { FrameTable.slot(number: address.frameNumber) }
 
   /// What the slot of the node holds.
   @inline(__always)
