@@ -27,6 +27,20 @@ extension OnSimulatedMachine {
       try expectPanic(in: result, "shared a frame that has no owner: 0x1000")
     }
 
+    @Test(arguments: [
+      ReferenceCount.busy, ReferenceCount.unique, ReferenceCount.free, ReferenceCount.part,
+    ])
+    func `sharing a frame traps while its count is none of owners`(count: UInt64) async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) { [count] in
+        SimulatedMachine.forGood(frameCount: 8, keptBack: 2)
+        try FrameTable.slot(at: PhysicalAddress(0x1000)).setCount(count)
+        unsafe FrameTable.share(at: PhysicalAddress(0x1000))
+      }
+      try expectPanic(in: result, "shared a frame that has no owner: 0x1000")
+    }
+
     @Test func `adopting what is no frame traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]

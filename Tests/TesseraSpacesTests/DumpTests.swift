@@ -83,6 +83,15 @@ extension OnSimulatedMachine {
           """)
     }
 
+    @Test(arguments: [[0, 1, 2, 3], [0, 2, 1, 3], [1, 0, 2, 3], [0, 1, 3, 2]] as [[UInt64]])
+    func `a range is linear if each page is in its place`(order: [UInt64]) throws {
+      let space = try VmSpace()
+      try map(order.map { 0x3_0000 + $0 << 12 }, at: 0x50_0000, as: .userRead, in: space)
+      let dump = Transcript.of { space.dump(to: &$0) }
+      #expect(dump.lines.first?.contains("16 KiB") == true)
+      #expect(dump.text.contains("(linear)") == (order == [0, 1, 2, 3]))
+    }
+
     @Test func `a page that was used looks like its neighbours that were not`() throws {
       let space = try VmSpace()
       let used = PageProperty.userReadWrite.with(isAccessed: true, isDirty: true)

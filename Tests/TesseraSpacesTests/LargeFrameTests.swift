@@ -164,6 +164,30 @@ extension OnSimulatedMachine {
       expectNothingLost(since: used)
     }
 
+    @Test(arguments: [PageProperty.userRead, .userReadWrite, .userReadExecute])
+    func `what becomes one leaf keeps its rights, and every mark that a page had`(
+      property: PageProperty
+    ) throws {
+      let space = try VmSpace()
+      var segment: Segment<PlainMemory>? = try Segment(
+        allocating: 512, FrameRequest(alignment: Self.twoMiB)
+      ) { _ in PlainMemory() }
+      var cursor = try space.cursor(over: range(0, 2 * Self.twoMiB))
+      try cursor.jump(to: VirtualAddress(Self.twoMiB))
+      try cursor.map(&segment, as: property)
+      let table = try #require(space.rootNode.node(for: Self.twoMiB, at: 1))
+      for (index, mark) in [(7, PageTableEntry.accessed), (511, PageTableEntry.dirty)] {
+        // What a processor does at any moment.
+        let entry = table[index]
+        table.store(PageTableEntry(rawValue: entry.rawValue | mark), at: index, replacing: entry)
+      }
+      try cursor.jump(to: VirtualAddress(0))
+      #expect(cursor.promote(2 * Self.twoMiB) == 1)
+      #expect(
+        space.translate(VirtualAddress(Self.twoMiB))?.property
+          == property.with(isAccessed: true, isDirty: true))
+    }
+
     @Test func `a fork shares a large leaf and its parts alike`() throws {
       let used = FrameAllocator.statistics.usedFrameCount
       do {
