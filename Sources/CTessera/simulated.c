@@ -135,6 +135,16 @@ void simulated_write_msr(uint32_t number, uint64_t value) {
   }
 }
 
+size_t simulated_copy_user(uint64_t user_address, void *buffer, size_t byte_count, bool is_write) {
+  const simulated_observer *observer = simulated_current_observer();
+  if (observer == NULL || observer->user_copy == NULL) {
+    fputs("a program's memory is reached only if the machine has an MMU that looks on\n", stderr);
+    abort();
+  }
+  return observer->user_copy(observer->context, hw_processor_id(), user_address, buffer, byte_count,
+                             is_write);
+}
+
 void simulated_halt(void) { abort(); }
 
 uint32_t tessera_host_processor_id(void) { return simulated_this_processor.number; }

@@ -38,6 +38,7 @@ struct SpaceDemonstration {
   ) throws(Refusal) {
     writeAndSwitch(first, second)
     switchOften(first, second)
+    copyUserMemory(first, while: second)
     try fork(first)
     showTables(first)
     var faults = FaultDemonstration(checks)

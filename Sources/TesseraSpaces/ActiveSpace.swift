@@ -24,6 +24,11 @@ enum ActiveSpace {
     leave(old, on: processor)
   }
 
+  /// Whether this processor runs on the tables under `root`.
+  static func isActive(_ root: PageTableNode) -> Bool {
+    Processor.rootRegister & PageTableEntry.addressMask == root.address.rawValue
+  }
+
   /// Lets go of the root at `address`, which this processor has just left.
   private static func leave(_ address: PhysicalAddress, on processor: Int) {
     // The tables that the kernel started on are no node, and nobody's.

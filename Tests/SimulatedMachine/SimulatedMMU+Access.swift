@@ -65,6 +65,38 @@ extension SimulatedMMU {
 }
 
 extension SimulatedMMU {
+  /// Copies bytes between the kernel's `buffer` and the program's `address`, as the kernel on
+  /// processor `number`, until one faults. Returns how many were copied.
+  ///
+  /// A fault is a violation: the kernel does not recover from those that it runs into itself.
+  func copy(
+    _ byteCount: Int, between address: UInt64, and buffer: UnsafeMutableRawPointer, isWrite: Bool,
+    on number: Int
+  ) -> Int {
+    let isAllowed = simulated_current_processor().pointee.user_access_allowed
+    let access = Access(
+      kind: isWrite ? .write : .read, privilege: isAllowed ? .supervisorOnUserMemory : .supervisor,
+      processor: number)
+    return locked { cache, counters in
+      var done = 0
+      while done < byteCount {
+        let place = address &+ UInt64(done)
+        let length = min(byteCount - done, 4096 - Int(place & 4095))
+        do throws(PageFault) {
+          let memory = memory.base + Int(try cache.use(place, access, &counters))
+          let (target, source) = isWrite ? (memory, buffer + done) : (buffer + done, memory)
+          target.copyMemory(from: source, byteCount: length)
+        } catch {
+          cache.violations.report("the kernel faulted at a program's address: \(error)")
+          return done
+        }
+        counters.userBytesCopied += length
+        done += length
+      }
+      return done
+    }
+  }
+
   /// What the tables in memory say about `address`, for an access as processor `number` or the
   /// calling one. Changes nothing, and looks at no cache.
   public func translate(

@@ -26,6 +26,8 @@ public final class SimulatedMMU: @unchecked Sendable {
     public var spuriousFaults = 0
     /// Accesses that used a translation that the tables did not give any more.
     public var staleAccesses = 0
+    /// Bytes that the kernel copied to or from programs' memory.
+    public var userBytesCopied = 0
   }
 
   /// Looks on at the machine that was made last, which has memory of `frameCount` frames from
@@ -96,6 +98,10 @@ extension SimulatedMMU {
       },
       control: { context, processor, kind, old, new in
         SimulatedMMU.at(context).noteControl(kind, old: old, new: new, on: Int(processor))
+      },
+      user_copy: { context, processor, address, buffer, byteCount, isWrite in
+        SimulatedMMU.at(context).copy(
+          byteCount, between: address, and: buffer, isWrite: isWrite, on: Int(processor))
       })
     simulated_install_observer(&observer)
   }

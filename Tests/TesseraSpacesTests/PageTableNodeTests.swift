@@ -258,7 +258,8 @@ private final class EntryLog {
         EntryLog.writes.append(Write(address: address, new: new))
       },
       frame_free: { _, _, _, _ in },
-      control: { _, _, _, _, _ in })
+      control: { _, _, _, _, _ in },
+      user_copy: { _, _, _, _, _, _ in 0 })
     simulated_install_observer(&observer)
   }
 

@@ -43,6 +43,11 @@ typedef struct {
 // when freestanding: `hw_note_entry_write`, after each store to an entry of a page table, with the
 // physical address of the entry; and `hw_note_frame_free`, whenever a frame is taken back;
 // `hw_frame_frees_are_noted` says whether there is somebody to be told.
+//
+// Three are for the memory of programs. `hw_set_user_access` allows or forbids the kernel to touch
+// it where SMAP is on (EFLAGS.AC). `hw_copy_from_user` and `hw_copy_to_user` copy `count` bytes and
+// return how many were copied: fewer if the next one faulted, once the kernel around Tessera goes
+// on behind the instruction that did (REP MOVSB, which has counted what is left).
 
 #if __STDC_HOSTED__
 
@@ -50,6 +55,8 @@ typedef struct {
 typedef struct {
   uint32_t number;
   bool interrupts_enabled;
+  /// EFLAGS.AC: the kernel may touch the memory of programs although SMAP is on.
+  bool user_access_allowed;
   /// How many instructions of each kind this thread has executed.
   uint64_t interrupt_disables, page_invalidations, root_loads;
 } simulated_processor;
@@ -90,6 +97,10 @@ typedef struct {
   /// A processor executed an instruction that concerns its translations.
   void (*control)(void *_Nullable context, uint32_t processor, simulated_control_kind kind,
                   uint64_t old_value, uint64_t new_value);
+  /// The kernel copies `byte_count` bytes between `buffer` and the virtual address `user_address`.
+  /// Returns how many could be copied. Whoever looks on is the machine's MMU, which does it.
+  size_t (*user_copy)(void *_Nullable context, uint32_t processor, uint64_t user_address,
+                      void *buffer, size_t byte_count, bool is_write);
 } simulated_observer;
 
 /// What the simulated processors are like, as far as CPUID says.
@@ -134,6 +145,8 @@ void simulated_write_port(uint16_t port, uint32_t value);
 uint64_t simulated_read_msr(uint32_t number);
 void simulated_write_msr(uint32_t number, uint64_t value);
 _Noreturn void simulated_halt(void);
+/// Copies by the MMU of whoever looks on; stops the program if nobody does.
+size_t simulated_copy_user(uint64_t user_address, void *buffer, size_t byte_count, bool is_write);
 
 TESSERA_INLINE uint32_t hw_processor_id(void) { return simulated_this_processor.number; }
 TESSERA_INLINE bool hw_disable_interrupts(void) {
@@ -200,6 +213,15 @@ TESSERA_INLINE void hw_write_port32(uint16_t port, uint32_t value) {
   simulated_write_port(port, value);
 }
 TESSERA_INLINE uint8_t hw_read_port8(uint16_t port) { (void)port; return 0xff; }
+TESSERA_INLINE void hw_set_user_access(bool allowed) {
+  simulated_this_processor.user_access_allowed = allowed;
+}
+TESSERA_INLINE size_t hw_copy_from_user(void *destination, uint64_t source, size_t count) {
+  return simulated_copy_user(source, destination, count, false);
+}
+TESSERA_INLINE size_t hw_copy_to_user(uint64_t destination, const void *source, size_t count) {
+  return simulated_copy_user(destination, (void *)source, count, true);
+}
 TESSERA_INLINE _Noreturn void hw_halt_forever(void) { simulated_halt(); }
 TESSERA_INLINE bool hw_allocation_is_refused(void) {
   return __builtin_expect(simulated_allocations_until_failure != 0, 0)
@@ -277,6 +299,23 @@ TESSERA_INLINE uint8_t hw_read_port8(uint16_t port) {
   uint8_t value;
   __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
   return value;
+}
+// Not STAC and CLAC, which are for that: some virtual machines cannot execute them.
+TESSERA_INLINE void hw_set_user_access(bool allowed) {
+  if (allowed)
+    __asm__ volatile("pushfq; orq $0x40000, (%%rsp); popfq" : : : "memory", "cc");
+  else
+    __asm__ volatile("pushfq; andq $~0x40000, (%%rsp); popfq" : : : "memory", "cc");
+}
+TESSERA_INLINE size_t hw_copy_from_user(void *destination, uint64_t source, size_t count) {
+  size_t left = count;
+  __asm__ volatile("rep movsb" : "+D"(destination), "+S"(source), "+c"(left) : : "memory");
+  return count - left;
+}
+TESSERA_INLINE size_t hw_copy_to_user(uint64_t destination, const void *source, size_t count) {
+  size_t left = count;
+  __asm__ volatile("rep movsb" : "+D"(destination), "+S"(source), "+c"(left) : : "memory");
+  return count - left;
 }
 TESSERA_INLINE _Noreturn void hw_halt_forever(void) {
   for (;;) __asm__ volatile("cli; hlt");
