@@ -17,6 +17,9 @@ MEM ?= 512M
 # anew so often that a missing flush goes unnoticed, and it boots more slowly.
 ACCEL ?= tcg
 QEMUFLAGS ?=
+# Where `make install` puts the library, and a folder that stands for the root of the file system.
+PREFIX ?= /usr/local
+DESTDIR ?=
 V ?=
 
 ifeq ($(filter $(CONFIG),release debug check),)
@@ -39,6 +42,7 @@ CLANG = $(TOOLCHAIN)/clang
 LD = $(TOOLCHAIN)/ld.lld
 OBJCOPY = $(TOOLCHAIN)/llvm-objcopy
 OBJDUMP = $(TOOLCHAIN)/llvm-objdump
+AR = $(TOOLCHAIN)/llvm-ar
 NM = $(TOOLCHAIN)/llvm-nm
 GDB ?= gdb
 
@@ -51,16 +55,20 @@ TRIPLE := x86_64-unknown-none-elf
 CFLAGS := -target $(TRIPLE) -ffreestanding -mno-red-zone -mno-sse -mno-mmx -fno-stack-protector -g \
   -Wall -Wextra -Werror -I boot/include
 
+# What all Swift of one kernel is compiled with, its own as well: Tessera's code is inlined there.
+KERNEL_SWIFTFLAGS_check := -Xcc -DTESSERA_CHECK=1
+KERNEL_SWIFTFLAGS := -target $(TRIPLE) -wmo -parse-as-library \
+  -enable-experimental-feature Embedded -enable-experimental-feature Lifetimes \
+  -Xcc -ffreestanding -Xcc -mno-red-zone -Xcc -mno-sse -Xcc -mno-mmx \
+  -Xfrontend -disable-stack-protector -Xfrontend -function-sections $(KERNEL_SWIFTFLAGS_$(CONFIG))
+
 SWIFTFLAGS_release := -O
 SWIFTFLAGS_debug := -Onone -no-emit-module-separately-wmo
-SWIFTFLAGS_check := -O -assert-config Debug -Xcc -DTESSERA_CHECK=1
-SWIFTFLAGS := -target $(TRIPLE) -g -wmo -parse-as-library -swift-version 6 -package-name tessera \
-  -enable-experimental-feature Embedded -enable-experimental-feature Lifetimes \
+SWIFTFLAGS_check := -O -assert-config Debug
+SWIFTFLAGS := $(KERNEL_SWIFTFLAGS) -g -swift-version 6 -package-name tessera \
   -enable-upcoming-feature ExistentialAny -enable-upcoming-feature InternalImportsByDefault \
   -enable-upcoming-feature MemberImportVisibility \
   -strict-memory-safety -warnings-as-errors -no-allocations \
-  -Xcc -ffreestanding -Xcc -mno-red-zone -Xcc -mno-sse -Xcc -mno-mmx \
-  -Xfrontend -disable-stack-protector -Xfrontend -function-sections \
   -Xfrontend -no-clang-module-breadcrumbs \
   -module-cache-path $(B)/modules -I Sources/CTessera/include -I boot/include -I $(B) \
   $(SWIFTFLAGS_$(CONFIG))
@@ -140,6 +148,65 @@ build/%.sym: build/%.elf
 build/%.map: build/%.elf
 	$(Q)cp $(B)/$*.map $@
 
+# The library for other kernels --------------------------------------------------------------------
+
+HEADER := Sources/CTessera/include/tessera.h
+
+$(B)/defaults.o: Sources/CTessera/defaults.c $(HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(call say,clang,$<)
+	$(Q)$(CLANG) $(CFLAGS) -O2 -I Sources/CTessera/include -c $< -o $@
+
+# One object of what the functions tessera_... need, whose other names are its own: each Embedded
+# Swift object has a copy of a small runtime, and a kernel may hold a second one. lld leaves a mark
+# on .rodata as if it held strings alone, which another linker may merge: that is taken off.
+#
+# The debug information stays: it is never loaded, gdb finds Tessera's lines with it, and a kernel
+# that is linked with --strip-debug is rid of it.
+$(B)/tessera.o: $(LIBRARY:%=$(B)/%.o) $(B)/defaults.o linker/library.ld
+	$(if $(filter debug,$(CONFIG)),$(error make lib needs CONFIG=release or check: code that is not \
+	  optimised asks for more of Swift's runtime than there is))
+	$(call say,link,$@)
+	$(Q)$(NM) --defined-only --extern-only --format=just-symbols $(filter %.o,$^) | \
+	  sed -n 's/^tessera_/--undefined=&/p' > $(B)/tessera.offered
+	$(Q)$(LD) --relocatable --gc-sections --force-group-allocation -T linker/library.ld \
+	  @$(B)/tessera.offered $(filter %.o,$^) -o $@
+	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='tessera_*' \
+	  --set-section-flags .rodata=alloc,readonly,data $@
+
+$(B)/libtessera.a: $(B)/tessera.o
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+# For kernels in Swift, which see Tessera's types and inline its code: all objects as they are.
+$(B)/libtessera-swift.a: $(LIBRARY:%=$(B)/%.o) $(B)/defaults.o
+	$(call say,archive,$@)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+	$(Q)$(OBJCOPY) -R .debug_names -R .swift_modhash -R .swift1_autolink_entries \
+	  -R .linker-options $@
+
+VERSION = $(shell awk '$$2 == "TESSERA_VERSION" { \
+  printf "%d.%d.%d", $$3 / 10000, $$3 / 100 % 100, $$3 % 100 }' $(HEADER))
+$(B)/tessera.pc: linker/tessera.pc $(HEADER) Makefile
+	@mkdir -p $(@D)
+	$(Q)sed 's|@VERSION@|$(VERSION)|;s|@SWIFTFLAGS@|$(strip $(KERNEL_SWIFTFLAGS))|' $< > $@
+
+# The last configuration built is the one under build/ itself, as with kernels. The modules of Swift
+# lie beside the C modules that they are made of.
+OBJECTS_SHOWN := $(addprefix build/,tessera.o libtessera.a libtessera-swift.a)
+MODULES_SHOWN := $(patsubst %,build/swift/%.swiftmodule,$(filter-out TesseraC,$(LIBRARY))) \
+  $(patsubst Sources/CTessera/include/%,build/swift/%,$(wildcard Sources/CTessera/include/*))
+show = @mkdir -p $(@D); cmp -s $< $@ || cp $< $@
+$(OBJECTS_SHOWN) build/tessera.pc: build/%: $(B)/% FORCE
+	$(show)
+build/swift/%.swiftmodule: $(B)/%.swiftmodule FORCE
+	$(show)
+build/swift/%: Sources/CTessera/include/% FORCE
+	$(show)
+build/include/%: Sources/CTessera/include/% FORCE
+	$(show)
+
 .SECONDARY:
 .PHONY: FORCE
 FORCE:
@@ -152,7 +219,10 @@ include Tests/Benchmarks/rules.mk
 .PHONY: help
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z-]+:.* ## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  variables: CONFIG=release|debug|check SMP= MEM= ACCEL=tcg|kvm QEMUFLAGS= V=1'
+	@echo '  variables: CONFIG=release|debug|check SMP= MEM= ACCEL=tcg|kvm QEMUFLAGS= PREFIX= V=1'
+	@echo '  your kernel: ld ... k.o $$(pkg-config --libs tessera), and --cflags for C;'
+	@echo '  if in Swift: swiftc -O $$(pkg-config --variable=swiftflags tessera) -c *.swift -o k.o'
+	@echo '               ld ... --gc-sections k.o $$(pkg-config --variable=swiftlibrary tessera)'
 
 # What boot/qemu-run reads.
 export SMP MEM ACCEL QEMUFLAGS
@@ -164,6 +234,30 @@ run: doctor-run build/tessera.elf ## build the demo kernel and boot it in QEMU
 ARTEFACTS := build/tessera.elf build/tessera.asm build/tessera.sym build/tessera.map
 .PHONY: kernel
 kernel: $(ARTEFACTS) ## build build/tessera.elf, with disassembly, symbols and map
+
+LIBRARY_SHOWN := $(OBJECTS_SHOWN) build/include/tessera.h build/tessera.pc $(MODULES_SHOWN)
+.PHONY: lib
+lib: $(LIBRARY_SHOWN) ## what other kernels link: build/libtessera.a, header, modules
+	@$(OBJDUMP) --section-headers build/tessera.o | { printf '  tessera.o'; \
+	  while read -r _ name size _; do case $$name in .text|.rodata|.data|.bss) \
+	  printf '  %s %d' $$name 0x$$size; esac; done; echo ' bytes'; }
+
+# Nothing that is installed names the place, so that the whole may be moved.
+INCLUDE = $(DESTDIR)$(PREFIX)/include
+LIB = $(DESTDIR)$(PREFIX)/lib
+.PHONY: install uninstall
+install: lib ## install that under PREFIX=/usr/local, and a file for pkg-config
+	$(Q)install -d "$(INCLUDE)" "$(LIB)/pkgconfig" "$(LIB)/tessera"
+	$(Q)install -m 644 build/include/tessera.h "$(INCLUDE)"
+	$(Q)install -m 644 $(OBJECTS_SHOWN) "$(LIB)"
+	$(Q)install -m 644 $(MODULES_SHOWN) "$(LIB)/tessera"
+	$(Q)sed -e 's|^prefix=.*|prefix=$${pcfiledir}/../..|' -e 's|^libdir=.*|libdir=$${prefix}/lib|' \
+	  -e 's|^swiftdir=.*|swiftdir=$${libdir}/tessera|' \
+	  build/tessera.pc > "$(LIB)/pkgconfig/tessera.pc"
+uninstall: ## remove what was installed there
+	$(Q)rm -f "$(INCLUDE)/tessera.h" "$(LIB)/pkgconfig/tessera.pc" \
+	  $(OBJECTS_SHOWN:build/%="$(LIB)/%") $(MODULES_SHOWN:build/swift/%="$(LIB)/tessera/%")
+	$(Q)rmdir "$(LIB)/tessera"
 
 .PHONY: iso
 iso: doctor-iso build/tessera.iso ## make an image that GRUB boots, build/tessera.iso
@@ -187,10 +281,10 @@ build/tessera.iso: build/tessera.elf boot/grub.cfg FORCE
 gdb: doctor-run doctor-gdb build/tessera.elf ## debug the demo kernel: QEMU stopped, gdb attached
 	$(Q)$(GDB) -q -nx -x .gdbinit $(GDBFLAGS)
 
-.PHONY: doctor doctor-run doctor-iso doctor-gdb doctor-test doctor-bench
+.PHONY: doctor doctor-run doctor-iso doctor-gdb doctor-test doctor-check doctor-bench
 doctor: ## name each missing tool, and install it or print the line that does
-	$(Q)boot/doctor run test iso gdb bench
-doctor-run doctor-iso doctor-gdb doctor-test doctor-bench: doctor-%:
+	$(Q)boot/doctor run test check iso gdb bench
+doctor-run doctor-iso doctor-gdb doctor-test doctor-check doctor-bench: doctor-%:
 	$(Q)boot/doctor --quiet $*
 
 .PHONY: format
@@ -202,7 +296,7 @@ clean: ## remove everything that was built
 	$(Q)rm -rf build .build .build-*
 
 .PHONY: check
-check: doctor-test ## format, rules of the house, what the built images must not contain
+check: doctor-check ## format, rules of the house, what the built images must not contain
 	$(Q)MAKE='$(MAKE)' Tests/check-all $(LIBRARY)
 
 .PHONY: test
