@@ -76,6 +76,10 @@ let package = Package(
       ],
       swiftSettings: forTests),
     .testTarget(
+      name: "TesseraCTests",
+      dependencies: ["CTessera", "Tessera", "TesseraC", "SimulatedMachine"],
+      swiftSettings: forTests),
+    .testTarget(
       name: "TesseraMultibootTests",
       dependencies: ["TesseraMultiboot", "TesseraFrames", "MultibootFuzz"],
       swiftSettings: forTests),

@@ -17,12 +17,10 @@ struct ClientFrameReference {
       throw Refusal(TESSERA_ERROR_OUT_OF_BOUNDS)
     }
     do throws(FrameError) { slot = try FrameTable.slot(at: address) } catch { throw Refusal(error) }
-    try demand(
-      slot.kind.hasMetadata || !slot.kind.isAllocated || slot.kind.usage == .part,
-      TESSERA_ERROR_NO_HANDLE)
-    try demand(
-      slot.kind.hasSameMetadata(as: FrameKind.of(ClientFrame.self)), TESSERA_ERROR_NOT_CLIENTS)
+    let kind = slot.kind
+    try demand(!kind.isKeptForGood && kind.usage != .part, TESSERA_ERROR_NOT_CLIENTS)
     try demand(ReferenceCount.isShared(slot.count), TESSERA_ERROR_NO_HANDLE)
+    try demand(kind.hasSameMetadata(as: .of(ClientFrame.self)), TESSERA_ERROR_NOT_CLIENTS)
   }
 
   var address: PhysicalAddress { slot.address }

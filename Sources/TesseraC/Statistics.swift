@@ -31,6 +31,7 @@ extension tessera_statistics {
     free_frames = frames.freeFrameCount + frames.cachedFrameCount
     cached_frames = frames.cachedFrameCount
     largest_free_block = frames.largestFreeBlock
+    waiting_tables = UInt64(PageTableNodePool.count)
     record_frames = start.totals.metadata
     // What was given to the allocator later is managed now.
     kernel_frames = start.totals.kernel - (frames.managedFrameCount - start.totals.usable)

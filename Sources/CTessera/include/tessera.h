@@ -671,6 +671,9 @@ typedef struct {
   uint64_t managed_frames, free_frames, cached_frames;
   /** How many frames the largest free block has. */
   uint64_t largest_free_block;
+  /** Frames of page tables that are in no space any more and wait to be used in another. They are
+   * not counted as free. */
+  uint64_t waiting_tables;
   /** Frames of records, of the kernel's image and what its loader left, and of the firmware. */
   uint64_t record_frames, kernel_frames, reserved_frames;
   /** Usable frames beyond the end of the direct map. */

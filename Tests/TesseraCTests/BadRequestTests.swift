@@ -1,0 +1,158 @@
+import SimulatedMachine
+import TesseraHeader
+import Testing
+
+@testable import TesseraC
+
+extension OnSimulatedMachine {
+  /// Requests that break the rules of the header, as `BadCallerTests`.
+  @Suite("Bad requests in C") struct BadRequestTests {
+    let world: BadCallerWorld
+
+    init() throws { world = try BadCallerWorld() }
+
+    @Test func `a run is refused as a whole`() {
+      var request = world.request
+      request.count = 4
+      var first: tessera_frame = 0
+      expect(tessera_allocate_as(&request, &first), TESSERA_OK)
+      expect(tessera_drop(first + 0x3000), TESSERA_OK)
+      let page = BadCallerWorld.unmappedPage
+      expect(
+        tessera_map_run(world.space, page, first, 4, world.readWrite, nil),
+        TESSERA_ERROR_NO_HANDLE)
+      expect(tessera_drop_run(first, 4), TESSERA_ERROR_NO_HANDLE)
+      expect(tessera_drop_run(first, 0), TESSERA_ERROR_EMPTY)
+      expect(tessera_drop_run(first, .max), TESSERA_ERROR_OUT_OF_BOUNDS)
+      expect(
+        tessera_map_run(world.space, page, first, .max, world.readWrite, nil),
+        TESSERA_ERROR_OUT_OF_BOUNDS)
+      expect(tessera_map_run(world.space, page, first, 3, world.readWrite, nil), TESSERA_OK)
+      expect(
+        tessera_map_run(world.space, page + 0x8000, first, 3, world.readWrite, nil),
+        TESSERA_ERROR_NO_HANDLE)
+      expect(tessera_unmap(world.space, page, 0x3000, nil), TESSERA_OK)
+      world.demandUnchanged("runs")
+    }
+
+    @Test func `requests that cannot be met are refused`() {
+      func demand(_ expected: Int, _ change: (inout tessera_request) -> Void) {
+        var request = world.request
+        change(&request)
+        var frame: tessera_frame = 77
+        expect(tessera_allocate_as(&request, &frame), expected)
+        #expect(frame == 77)
+      }
+      for size in [0, 8, 55, 57, .max] as [UInt64] { demand(TESSERA_ERROR_SIZE) { $0.size = size } }
+      for size in [1, 4095, 8192, 1 << 39, .max] as [UInt64] {
+        demand(TESSERA_ERROR_ARGUMENT) { $0.frame_size = size }
+      }
+      for alignment in [3, 4097, .max, 0xffff] as [UInt64] {
+        demand(TESSERA_ERROR_ARGUMENT) { $0.alignment = alignment }
+      }
+      for flags in [2, 4, 1 << 63, .max] as [UInt64] {
+        demand(TESSERA_ERROR_ARGUMENT) { $0.flags = flags }
+      }
+      for count in [10_000, 1 << 39, 1 << 40, 1 << 52, 1 << 63, .max] as [UInt64] {
+        demand(TESSERA_ERROR_OUT_OF_FRAMES) { $0.count = count }
+      }
+      demand(TESSERA_ERROR_ARGUMENT) {
+        $0.count = 2
+        $0.frame_size = 1 << 21
+      }
+      demand(TESSERA_ERROR_OUT_OF_FRAMES) { $0.frame_size = 1 << 30 }
+      demand(TESSERA_ERROR_OUT_OF_FRAMES) { $0.alignment = 1 << 62 }
+      demand(TESSERA_ERROR_OUT_OF_FRAMES) { $0.limit = 1 }
+      demand(TESSERA_ERROR_OUT_OF_FRAMES) { $0.limit = 0x10_0000 }
+      expect(tessera_allocate(nil), TESSERA_ERROR_NULL)
+      expect(tessera_allocate_as(nil, nil), TESSERA_ERROR_NULL)
+      world.demandUnchanged("requests")
+    }
+
+    @Test func `results that have no place are refused`() {
+      var request = world.request
+      expect(tessera_allocate_as(&request, nil), TESSERA_ERROR_NULL)
+      var info = tessera_frame_info()
+      for size in [0, 1, 39, 41, .max] as [UInt64] {
+        info.size = size
+        expect(tessera_frame_look(world.frame, &info), TESSERA_ERROR_SIZE)
+        var page = tessera_page()
+        page.size = size
+        expect(tessera_query(world.space, BadCallerWorld.mappedPage, &page), TESSERA_ERROR_SIZE)
+        var statistics = tessera_statistics()
+        statistics.size = size
+        expect(tessera_count(&statistics), TESSERA_ERROR_SIZE)
+      }
+      let page = BadCallerWorld.mappedPage
+      expect(tessera_frame_look(world.frame, nil), TESSERA_ERROR_NULL)
+      expect(tessera_query(world.space, page, nil), TESSERA_ERROR_NULL)
+      expect(tessera_count(nil), TESSERA_ERROR_NULL)
+      expect(tessera_translate(world.space, page, nil, nil), TESSERA_ERROR_NULL)
+      expect(tessera_visit(world.space, page, 4096, nil, nil), TESSERA_ERROR_NULL)
+      expect(tessera_dump(world.space, nil, nil), TESSERA_ERROR_NULL)
+      expect(tessera_walk(world.space, page, nil, nil), TESSERA_ERROR_NULL)
+      expect(tessera_audit(nil, nil, nil), TESSERA_ERROR_NULL)
+      expect(tessera_space_create(nil), TESSERA_ERROR_NULL)
+      expect(tessera_space_bounds(world.space, nil, nil), TESSERA_ERROR_NULL)
+      expect(tessera_cursor_open(nil, world.space, page, 4096, 0), TESSERA_ERROR_NULL)
+      expect(tessera_kernel_allocate(4096, world.readWrite, nil), TESSERA_ERROR_NULL)
+      world.demandUnchanged("places")
+    }
+
+    @Test func `the kernel's area is not given away piecemeal`() {
+      let start = 0xffff_c000_0000_0000 as UInt64
+      func at(_ address: UInt64) -> UnsafeMutableRawPointer? {
+        UnsafeMutableRawPointer(bitPattern: UInt(address))
+      }
+      var address: UnsafeMutableRawPointer?
+      expect(tessera_kernel_allocate(0, world.readWrite, &address), TESSERA_ERROR_EMPTY)
+      for length in [1 << 39, 1 << 40, .max, .max - 4094] as [UInt64] {
+        let status = Int(tessera_kernel_allocate(length, world.readWrite, &address))
+        #expect(
+          status == TESSERA_ERROR_OUT_OF_ADDRESSES || status == TESSERA_ERROR_OUT_OF_FRAMES)
+      }
+      expect(
+        tessera_kernel_allocate(1 << 30, world.readWrite, &address), TESSERA_ERROR_OUT_OF_FRAMES)
+      expect(tessera_kernel_allocate(4096, 1 << 30, &address), TESSERA_ERROR_ARGUMENT)
+      expect(
+        tessera_kernel_map_device(0x1001, 4096, world.readWrite, &address),
+        TESSERA_ERROR_NOT_ALIGNED)
+      expect(
+        tessera_kernel_map_device(1 << 40, 4096, world.readWrite, &address),
+        TESSERA_ERROR_OUT_OF_BOUNDS)
+      expect(
+        tessera_kernel_map_device(.max & ~4095, 8192, world.readWrite, &address),
+        TESSERA_ERROR_OUT_OF_BOUNDS)
+      expect(
+        tessera_kernel_map_device(world.frame, 4096, world.readWrite, &address),
+        TESSERA_ERROR_IN_USE)
+      #expect(address == nil)
+      expect(tessera_kernel_free(at(start), 0), TESSERA_ERROR_EMPTY)
+      expect(tessera_kernel_free(at(start + 1), 4096), TESSERA_ERROR_NOT_ALIGNED)
+      expect(tessera_kernel_free(at(start), 4096), TESSERA_ERROR_NOT_MAPPED)
+      expect(tessera_kernel_free(nil, 4096), TESSERA_ERROR_OUT_OF_BOUNDS)
+      expect(tessera_kernel_free(at(start), .max), TESSERA_ERROR_OUT_OF_BOUNDS)
+      expect(tessera_kernel_free(at(.max & ~4095), 8192), TESSERA_ERROR_OUT_OF_BOUNDS)
+      expect(tessera_space_destroy(tessera_kernel_space()), TESSERA_ERROR_KERNEL_SPACE)
+      world.demandUnchanged("the kernel's area")
+    }
+
+    @Test func `memory that is in use is not claimed`() {
+      expect(tessera_claim(world.frame), TESSERA_ERROR_IN_USE)
+      expect(tessera_claim(world.frame + 1), TESSERA_ERROR_NOT_ALIGNED)
+      expect(tessera_claim(1 << 52), TESSERA_ERROR_OUT_OF_BOUNDS)
+      expect(tessera_claim(.max), TESSERA_ERROR_OUT_OF_BOUNDS)
+      expect(tessera_claim(LoadedMachine.image.lowerBound), TESSERA_ERROR_NOT_CLIENTS)
+      expect(tessera_claim(tessera_space_root(world.space)), TESSERA_ERROR_NOT_CLIENTS)
+      expect(tessera_claim(0x5000), TESSERA_OK)
+      expect(tessera_claim(0x5000), TESSERA_ERROR_IN_USE)
+      expect(tessera_drop(0x5000), TESSERA_OK)
+      expect(tessera_add_memory(0, 0), TESSERA_ERROR_EMPTY)
+      expect(tessera_add_memory(1, 4096), TESSERA_ERROR_NOT_ALIGNED)
+      expect(tessera_add_memory(.max, 4096), TESSERA_ERROR_OUT_OF_BOUNDS)
+      expect(tessera_add_memory(1 << 40, 4096), TESSERA_ERROR_OUT_OF_BOUNDS)
+      expect(tessera_add_memory(world.frame, 4096), TESSERA_ERROR_NOT_CLIENTS)
+      world.demandUnchanged("claims")
+    }
+  }
+}
