@@ -65,6 +65,31 @@ extension OnSimulatedMachine {
       #expect(PhysicalAddress(Processor.rootRegister) != tables[0])
     }
 
+    @Test func `what the kernel keeps of the lower half is in every space, and no program's`()
+      throws
+    {
+      set(0x3 | tables[1].rawValue, at: 0, of: tables[0])
+      set(0x8000_0000_0004_5103, at: 7, of: tables[3])
+      try KernelSpace.start(keepingBelow: VirtualAddress(0x1000))
+      // An entry of the root is the least that can be kept.
+      #expect(VmSpace.start == VirtualAddress(1 << 39))
+      let other = try VmSpace()
+      do {
+        let space = try VmSpace()
+        var error: RangeError?
+        do throws(RangeError) {
+          _ = try space.cursor(over: bytes(VmSpace.start.rawValue - 4096, 8192))
+        } catch let found { error = found }
+        #expect(error == .outOfBounds)
+        try mapFrame(at: VmSpace.start.rawValue, in: space)
+        #expect(space.translate(VirtualAddress(0x20_7123))?.address.rawValue == 0x4_5123)
+        #expect(space.problems == [])
+      }
+      #expect(other.translate(VirtualAddress(0x20_7123))?.address.rawValue == 0x4_5123)
+      #expect(KernelSpace.problems == [])
+      #expect(machine.violations == [])
+    }
+
     @Test func `a table where no memory is ends nothing but a walk`() throws {
       set(0xff_0000_0003, at: 300, of: tables[0])
       try KernelSpace.start()
