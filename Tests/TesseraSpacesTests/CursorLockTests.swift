@@ -171,7 +171,8 @@ private final class LockWatch {
       context: nil,
       entry_write: { _, _, _, _, _ in },
       frame_free: { _, _, _, _ in },
-      control: { _, _, _, _, _ in LockWatch.seen.append(LockWatch.node?.isLocked == true) })
+      control: { _, _, _, _, _ in LockWatch.seen.append(LockWatch.node?.isLocked == true) },
+      user_copy: { _, _, _, _, _, _ in 0 })
     simulated_install_observer(&observer)
   }
 
