@@ -5,7 +5,7 @@ internal import TesseraPageTables
 public enum UserMemoryError: Error, Equatable, Sendable {
   /// The space is not the one that the calling processor runs on.
   case notActive
-  /// The bytes do not all lie below `VmSpace.end`.
+  /// The bytes do not all lie between `VmSpace.start` and `VmSpace.end`.
   case outOfBounds
 }
 
@@ -23,9 +23,9 @@ struct UserMemory {
     at address: VirtualAddress, byteCount: UInt64, of root: PageTableNode
   ) throws(UserMemoryError) {
     guard ActiveSpace.isActive(root) else { throw .notActive }
-    guard let end = address.advanced(byChecked: byteCount), end <= VmSpace.end else {
-      throw .outOfBounds
-    }
+    guard let end = address.advanced(byChecked: byteCount), end <= VmSpace.end,
+      address >= VmSpace.start
+    else { throw .outOfBounds }
     self.root = root
     self.address = address
     self.byteCount = byteCount

@@ -68,7 +68,7 @@ extension VmSpace {
   /// be mapped there, and there may be no bytes at all.
   ///
   /// Throws `notActive` if the calling processor does not run on this space, and `outOfBounds` if
-  /// the bytes reach above `end`, or beyond the last of all addresses.
+  /// the bytes begin below `start`, or reach above `end` or beyond the last of all addresses.
   @_lifetime(borrow self)
   public borrowing func reader(
     at address: VirtualAddress, byteCount: UInt64

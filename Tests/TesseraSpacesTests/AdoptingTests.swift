@@ -90,6 +90,21 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
+    @Test func `what the kernel keeps of the lower half is not read for a program`() throws {
+      // As if the loader let programs use the page: the bounds alone keep them from it.
+      set(0x7 | tables[1].rawValue, at: 0, of: tables[0])
+      try KernelSpace.start(keepingBelow: VirtualAddress(0x1000))
+      let space = try VmSpace()
+      space.activate()
+      defer { VmSpace.deactivate() }
+      var error: UserMemoryError?
+      do throws(UserMemoryError) {
+        _ = try space.reader(at: VirtualAddress(VmSpace.start.rawValue - 1), byteCount: 2)
+      } catch let found { error = found }
+      #expect(error == .outOfBounds)
+      _ = try space.reader(at: VmSpace.start, byteCount: 2)
+    }
+
     @Test func `a table where no memory is ends nothing but a walk`() throws {
       set(0xff_0000_0003, at: 300, of: tables[0])
       try KernelSpace.start()

@@ -1,0 +1,6 @@
+// error: overlapping accesses to 'cursor'
+import Tessera
+
+func repeatPages(_ cursor: inout Cursor) throws(MapError) {
+  try cursor.copy(from: &cursor, 4096)  // wrong
+}

@@ -1,0 +1,10 @@
+// error: 'mapping' used after consume
+import Tessera
+
+func show(_ segment: inout Segment<PlainMemory>?) throws(MapError) -> VirtualAddress {
+  let mapping = try KernelMapping(&segment)
+  let address = mapping.address
+  _ = consume mapping
+  _ = mapping.range  // wrong
+  return address
+}

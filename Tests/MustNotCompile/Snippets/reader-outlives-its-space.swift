@@ -1,0 +1,9 @@
+// error: lifetime-dependent value escapes its scope
+import Tessera
+
+@_lifetime(immortal)
+func open(_ range: Range<VirtualAddress>) throws(UserMemoryError) -> UserMemoryReader {
+  guard let space = try? VmSpace(), space.activeProcessorCount == 0 else { throw .notActive }
+  return try space.reader(of: range)  // wrong
+  throw .outOfBounds
+}

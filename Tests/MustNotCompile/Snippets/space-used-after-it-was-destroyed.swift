@@ -1,0 +1,9 @@
+// error: 'space' used after consume
+import Tessera
+
+func run() throws(FrameError) {
+  let space = try VmSpace()
+  space.activate()
+  _ = consume space
+  space.activate()  // wrong
+}
