@@ -136,13 +136,30 @@ struct TablePath {
     }
   }
 
-  /// What the walk has dealt with: all of a leaf table; above, the entry at which it stopped.
-  private var spanOfLowest: UInt64 {
-    lowestLevel.number == 1 && topLevel.number > 1 ? lowestLevel.above.span : lowestLevel.span
+  /// Where the part begins that the walk to `address` has dealt with: all of a leaf table; above,
+  /// the entry at which it stopped, and those before it that lead to no table either.
+  func startOfLowest(_ address: UInt64) -> UInt64 {
+    guard lowestLevel.number > 1 else { return startOfLowestNode(address) }
+    let node = lowest
+    var index = VirtualAddress(address).index(at: lowestLevel)
+    while index > 0 && !node[index - 1].isTable { index -= 1 }
+    return startOfLowestNode(address) &+ UInt64(index) << lowestLevel.shift
   }
 
-  func startOfLowest(_ address: UInt64) -> UInt64 { address & ~(spanOfLowest &- 1) }
+  /// The byte after the part that the walk to `address` has dealt with: all of a leaf table; above,
+  /// the entry at which it stopped, and those after it that lead to no table either. Zero at the
+  /// top of the address space.
+  func endOfLowest(_ address: UInt64) -> UInt64 {
+    guard lowestLevel.number > 1 else {
+      return startOfLowestNode(address) &+ lowestLevel.tableSpan
+    }
+    let node = lowest
+    var index = VirtualAddress(address).index(at: lowestLevel) + 1
+    while index < 512 && !node[index].isTable { index += 1 }
+    return startOfLowestNode(address) &+ UInt64(index) << lowestLevel.shift
+  }
 
-  /// The byte after that part; zero at the top of the address space.
-  func endOfLowest(_ address: UInt64) -> UInt64 { startOfLowest(address) &+ spanOfLowest }
+  private func startOfLowestNode(_ address: UInt64) -> UInt64 {
+    address & ~(lowestLevel.tableSpan &- 1)
+  }
 }
