@@ -6,17 +6,19 @@ extension VmSpace {
   /// Calls `report` once for each rule that the space's tables do not keep, and `visit` with each
   /// leaf, in the order of their addresses.
   ///
-  /// No cursor may be open on the space, and nothing else may use it meanwhile.
+  /// Of the tables, only those for an address of `range` are looked at, if there is one. No cursor
+  /// may be open on the space, and nothing else may use it meanwhile.
   package borrowing func checkInvariants(
-    allowsWriteExecute: Bool = false,
+    allowsWriteExecute: Bool = false, within range: Range<VirtualAddress>? = nil,
     _ report: (StaticString, VirtualAddress, PagingLevel) -> Void,
     visit: (PageTableEntry, VirtualAddress, PageSize) -> Void = { _, _, _ in }
   ) {
     let level = PagingMode.current.rootLevel
     root.checkInvariants(
       of: level, from: VirtualAddress(0), indices: PageTableNodePool.kernelLowEntryCount..<256,
-      PageTableRules(isKernel: false, allowsWriteExecute: allowsWriteExecute), report,
-      visit: visit)
+      PageTableRules(
+        isKernel: false, allowsWriteExecute: allowsWriteExecute, within: .bytes(of: range)),
+      report, visit: visit)
     KernelSpace.checkRoot(root, report)
   }
 }
@@ -25,6 +27,7 @@ extension KernelSpace {
   /// Calls `report` once for each rule that the tables of `area` do not keep, and `visit` with each
   /// leaf, in the order of their addresses. As for a `VmSpace`.
   package static func checkInvariants(
+    within range: Range<VirtualAddress>? = nil,
     _ report: (StaticString, VirtualAddress, PagingLevel) -> Void,
     visit: (PageTableEntry, VirtualAddress, PageSize) -> Void = { _, _, _ in }
   ) {
@@ -44,7 +47,8 @@ extension KernelSpace {
     if slot.count != 1 { report("a node's parent is its only owner", start, level) }
     table.checkInvariants(
       of: level.below, from: start.alignedDown(to: level.span),
-      PageTableRules(isKernel: true, allowsWriteExecute: false), report, visit: visit)
+      PageTableRules(isKernel: true, allowsWriteExecute: false, within: .bytes(of: range)), report,
+      visit: visit)
   }
 
   /// The rules of a root: who has it, and that its upper half is the kernel's.
@@ -65,5 +69,13 @@ extension KernelSpace {
       let address = VirtualAddress(UInt64(index) << level.shift | ~0 << (level.shift + 9))
       report("the kernel's half is the same in every space", address, level)
     }
+  }
+}
+
+extension ClosedRange<UInt64> {
+  /// From the first address of `range`, which is not empty, to the last; without one, all.
+  fileprivate static func bytes(of range: Range<VirtualAddress>?) -> ClosedRange<UInt64> {
+    guard let range else { return 0...(.max) }
+    return range.lowerBound.rawValue...range.upperBound.rawValue - 1
   }
 }

@@ -2,9 +2,10 @@ import SimulatedMachine
 import Tessera
 import TesseraFrames
 import TesseraHardware
-import TesseraPageTables
 import TesseraSpaces
 import Testing
+
+@testable import TesseraPageTables
 
 extension OnSimulatedMachine {
   /// Each rule of page tables is broken once, and the check names it.
@@ -45,6 +46,57 @@ extension OnSimulatedMachine {
         found == ["the kernel's root leads to nothing in the lower half (18000000000, level 4)"])
     }
 
+    @Test func `a kernel's area that lost its table, or shares it, is found`() throws {
+      let fixture = try SpoiledTables()
+      VmSpace.deactivate()
+      let root = unsafe PageTableNode(
+        at: PhysicalAddress(Processor.rootRegister & PageTableEntry.addressMask))
+      let index = KernelSpace.area.lowerBound.index(at: PagingMode.current.rootLevel)
+      let entry = root[index]
+      root.store(.absent, at: index)
+      #expect(
+        KernelSpace.problems == [
+          "the kernel's area has a table for good (ffffc00000000000, level 4)"
+        ])
+      root.store(entry, at: index)
+      let table = unsafe PageTableNode(at: entry.tableAddress)
+      table.slot.share()
+      #expect(
+        KernelSpace.problems == ["a node's parent is its only owner (ffffc00000000000, level 4)"])
+      _ = table.slot.release()
+      #expect(KernelSpace.problems == [])
+      #expect(fixture.problems == [])
+    }
+
+    @Test func `a check of a part looks at the tables for that part, and at no other`() throws {
+      let fixture = try SpoiledTables()
+      func problems(within range: Range<VirtualAddress>) -> Set<String> {
+        var found: Set<String> = []
+        fixture.space.checkInvariants(within: range) { rule, _, _ in found.insert("\(rule)") }
+        return found
+      }
+      let rule: Set = ["a program's page is not global"]
+      let restore = fixture.flip(PageTableEntry.global)
+      #expect(problems(within: bytes(0x5000, 4096)) == rule)
+      #expect(problems(within: bytes(0, 1 << 40)) == rule)
+      for range in [bytes(0x4000, 4096), bytes(0x6000, 4096), bytes(2 << 20, 1 << 40)] {
+        #expect(problems(within: range) == [])
+      }
+      restore()
+      // A node is counted whole, whatever is looked at of what it leads to.
+      fixture.leafTable.presentCount += 1
+      let counted: Set = ["a node counts its entries that are not absent"]
+      #expect(problems(within: bytes(0x1f_f000, 4096)) == counted)
+      #expect(problems(within: bytes(2 << 20, 4096)) == [])
+      fixture.leafTable.presentCount -= 1
+      var seen: [UInt64] = []
+      fixture.space.checkInvariants(within: bytes(0x6000, 3 << 20)) { _, _, _ in
+      } visit: { _, address, _ in
+        seen.append(address.rawValue)
+      }
+      #expect(seen == [0x6000, 2 << 20])
+    }
+
     @Test func `a check sees every leaf, in the order of addresses`() throws {
       let fixture = try SpoiledTables()
       var seen: [String] = []
@@ -68,7 +120,7 @@ final class SpoiledTables {
   let frame: PhysicalAddress
 
   init() throws {
-    machine = SimulatedMachine(frameCount: 256)
+    machine = SimulatedMachine(frameCount: 2048)
     try machine.startKernelSpace()
     space = try VmSpace()
     frame = try mapFrame(at: 0x5000, in: space)
@@ -125,6 +177,16 @@ extension SpoiledTables {
     Spoiling(sentence: "no node of a tree is in a chain") { tables in
       tables.directory.next = tables.leafTable.slot
       return { tables.directory.next = nil }
+    },
+    Spoiling(sentence: "no node of a tree is marked as taken out of it") { tables in
+      tables.leafTable.markDetached()
+      return {
+        tables.leafTable.metadata.flags &= ~PageTableNodeMetadata.detachedFlag
+      }
+    },
+    Spoiling(sentence: "a node is one level below its parent") { tables in
+      tables.directory.setLevel(PagingLevel(3))
+      return { tables.directory.setLevel(PagingLevel(2)) }
     },
     Spoiling(sentence: "no node is in a list") { tables in
       tables.leafTable.slot.setListIdentifier(2)
@@ -198,6 +260,25 @@ extension SpoiledTables {
       FrameAllocator.free(free)
       return tables.flip(tables.frame.rawValue ^ free.rawValue)
     },
+    Spoiling(sentence: "a counted leaf shows a frame that has owners") { tables in
+      let slot = FrameTable.slot(number: tables.frame.frameNumber)
+      slot.setCount(ReferenceCount.unique)
+      return { slot.setCount(1) }
+    },
+    Spoiling(sentence: "a counted leaf is no larger than its frame") { tables in
+      // The first of 512 frames that follow each other, each with an owner of its own.
+      let frames = try Segment(
+        allocating: 512, FrameRequest(isZeroed: false, alignment: PageSize.twoMiB.byteCount)
+      ) { _ in PlainMemory() }
+      let leaf = PageTableEntry.leaf(
+        at: frames.address, property: .userReadWrite, size: .twoMiB, isCounted: true)
+      let held = HeldSegment(frames)
+      let restore = tables.store(leaf.rawValue, at: 100, of: tables.directory)
+      return {
+        restore()
+        held.letGo()
+      }
+    },
     Spoiling(sentence: "a counted leaf shows plain memory") { tables in
       let address = try Frame(allocating: TypedContents()).relinquish()
       return tables.flip(tables.frame.rawValue ^ address.rawValue)
@@ -210,12 +291,37 @@ extension SpoiledTables {
       slot.share()
       return { _ = slot.release() }
     },
+    Spoiling(sentence: "a root's frame is a node") { tables in
+      let slot = tables.space.rootNode.slot
+      let kind = slot.kind
+      slot.setKind(FrameTable.slot(number: tables.frame.frameNumber).kind)
+      return { slot.setKind(kind) }
+    },
+    Spoiling(sentence: "a node's lock is free while nothing happens") { tables in
+      let root = tables.space.rootNode
+      root.lock()
+      return { root.unlock() }
+    },
+    Spoiling(sentence: "a root belongs to its space and to the processors that run on it") {
+      let root = $0.space.rootNode
+      root.setActive(true, on: 5)
+      return { root.setActive(false, on: 5) }
+    },
     Spoiling(sentence: "the kernel's half is the same in every space") { tables in
       let root = tables.space.rootNode
       root.store(.table(at: tables.directory.address), at: 511)
       return { root.store(.absent, at: 511) }
     },
   ]
+}
+
+/// Frames that are let go when that is asked for.
+private final class HeldSegment: @unchecked Sendable {
+  private var frames: Segment<PlainMemory>?
+
+  init(_ frames: consuming Segment<PlainMemory>) { self.frames = consume frames }
+
+  func letGo() { frames = nil }
 }
 
 /// Metadata of an object.

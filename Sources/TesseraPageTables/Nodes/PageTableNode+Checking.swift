@@ -8,16 +8,28 @@ package typealias PageTableReport = (StaticString, VirtualAddress, PagingLevel) 
 /// Sees a leaf of a tree of page tables: the entry, its address, and the size of its page.
 package typealias LeafVisitor = (PageTableEntry, VirtualAddress, PageSize) -> Void
 
-/// What a tree of page tables must keep besides the rules of all.
+/// What a tree of page tables must keep besides the rules of all, and how much of it is looked at.
 package struct PageTableRules {
   /// Whether it is in the kernel's half of the address space.
   let isKernel: Bool
   /// Whether memory may be both written and executed.
   let allowsWriteExecute: Bool
+  /// Tables for no address of this range, and leaves, are passed over.
+  let range: ClosedRange<UInt64>
 
-  package init(isKernel: Bool, allowsWriteExecute: Bool) {
+  /// `range` is from the first to the last address.
+  package init(
+    isKernel: Bool, allowsWriteExecute: Bool, within range: ClosedRange<UInt64> = 0...(.max)
+  ) {
     self.isKernel = isKernel
     self.allowsWriteExecute = allowsWriteExecute
+    self.range = range
+  }
+
+  /// Whether any of the `byteCount` bytes from `start` on is looked at.
+  func concerns(_ start: VirtualAddress, _ byteCount: UInt64) -> Bool {
+    let last = start.rawValue &+ (byteCount &- 1)
+    return start.rawValue <= range.upperBound && last >= range.lowerBound
   }
 }
 
@@ -48,6 +60,7 @@ extension PageTableNode {
       if entry.isAbsent { continue }
       count += 1
       let address = VirtualAddress(start.rawValue &+ UInt64(index) << level.shift)
+      guard rules.concerns(address, level.span) else { continue }
       Self.checkForm(of: entry, level, address, rules, report)
       if entry.isLeaf {
         guard let size = level.pageSize else { continue }
@@ -149,6 +162,9 @@ extension PageTableNode {
     let slot = FrameTable.slot(number: target.frameNumber).counting
     if slot.kind.usage == .pageTable { report("no leaf shows a page table", address, level) }
     guard entry.isCounted else { return }
+    if size > slot.kind.size {
+      report("a counted leaf is no larger than its frame", address, level)
+    }
     if !ReferenceCount.isShared(slot.count) {
       report("a counted leaf shows a frame that has owners", address, level)
     }
