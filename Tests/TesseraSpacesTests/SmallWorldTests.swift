@@ -7,8 +7,8 @@ import TesseraPageTables
 import Testing
 
 extension OnSimulatedMachine {
-  /// All sequences of a few operations on two pages, two frames and three sizes of pages, each
-  /// compared with a model after every operation.
+  /// All sequences of a few operations on two pages, two frames and three sizes of pages, compared
+  /// with a model after every operation.
   @Suite("Small world") struct SmallWorldTests {
     /// `TESSERA_SEQUENCE` in the environment chooses how long the sequences are.
     private static var length: Int {
@@ -19,23 +19,18 @@ extension OnSimulatedMachine {
     @Test func `every sequence of operations does what the model says`() throws {
       let machine = SimulatedMachine(frameCount: 512)
       try machine.startKernelSpace()
-      let letters = SmallWorld.Step.all
-      var indices = [Int](repeating: 0, count: Self.length)
-      var count = 0
       let start = ContinuousClock.now
-      repeat {
-        let failure = SmallWorld.run(indices.map { letters[$0] })
+      var count = 0
+      let failure = Self.forEachSequence(of: Self.length) { steps, firstNew in
         count += 1
-        if let failure {
-          Issue.record("\(failure): \(indices.map { "\(letters[$0])" }.joined(separator: ", "))")
-          return
-        }
         if count % 4096 == 0 { #expect(machine.violations == []) }
-      } while advance(&indices, letters.count)
-      #expect(count == Int(pow(Double(letters.count), Double(Self.length))))
+        return SmallWorld.run(steps, comparingFrom: firstNew)
+      }
+      #expect(failure == nil)
+      #expect(failure != nil || count == Self.sequenceCount(Self.length))
       #expect(machine.violations == [])
       print(
-        "\(count) sequences of \(Self.length) of \(letters.count) operations, "
+        "tally: \(count) sequences of \(Self.length) of \(SmallWorld.Step.all.count) operations, "
           + "\(ContinuousClock.now - start)")
     }
 
@@ -43,35 +38,54 @@ extension OnSimulatedMachine {
       let machine = SimulatedMachine(frameCount: 512)
       try machine.startKernelSpace()
       _ = machine.mmu
-      let length = min(Self.length, 3)
-      let letters = SmallWorld.Step.all
-      var indices = [Int](repeating: 0, count: length)
+      let length = min(Self.length - 1, 4)
+      let start = ContinuousClock.now
       var count = 0
-      repeat {
-        let failure = SmallWorld.run(indices.map { letters[$0] }) { root in
+      let failure = Self.forEachSequence(of: length) { steps, firstNew in
+        count += 1
+        return SmallWorld.run(steps, comparingFrom: firstNew) { root in
           machine.mmu.incoherences(root: root, ignoringAccessed: true).first
             ?? machine.mmu.violations.first
         }
-        count += 1
-        if let failure {
-          Issue.record("\(failure): \(indices.map { "\(letters[$0])" }.joined(separator: ", "))")
-          return
-        }
-      } while count < (isOptimized ? .max : 2000) && advance(&indices, letters.count)
+      }
+      #expect(failure == nil)
+      #expect(failure != nil || count == Self.sequenceCount(length))
       #expect(machine.violations == [])
-      print("\(count) sequences of \(length) operations left nothing stale")
+      print(
+        "tally: \(count) sequences of \(length) operations left nothing stale, "
+          + "\(ContinuousClock.now - start)")
     }
 
-    /// The next sequence, with its last operation changing fastest. Says whether there is one.
-    private func advance(_ indices: inout [Int], _ letterCount: Int) -> Bool {
-      var place = indices.count - 1
-      while place >= 0 {
+    private static func sequenceCount(_ length: Int) -> Int {
+      Int(pow(Double(SmallWorld.Step.all.count), Double(length)))
+    }
+
+    /// Calls `body` with every sequence of `length` operations, until it says that one failed, and
+    /// says which.
+    ///
+    /// They come as in a tree that is walked in depth: each begins as the one before it did, up to
+    /// the step `firstNew`. What is before that has been compared with the model already.
+    private static func forEachSequence(
+      of length: Int, _ body: (_ steps: [SmallWorld.Step], _ firstNew: Int) -> String?
+    ) -> String? {
+      let letters = SmallWorld.Step.all
+      var steps = [SmallWorld.Step](repeating: letters[0], count: length)
+      var indices = [Int](repeating: 0, count: length)
+      var place = 0
+      while true {
+        if let failure = body(steps, place) {
+          return "\(failure): \(steps.map { "\($0)" }.joined(separator: ", "))"
+        }
+        place = length - 1
+        while place >= 0 && indices[place] == letters.count - 1 {
+          indices[place] = 0
+          steps[place] = letters[0]
+          place -= 1
+        }
+        guard place >= 0 else { return nil }
         indices[place] += 1
-        if indices[place] < letterCount { return true }
-        indices[place] = 0
-        place -= 1
+        steps[place] = letters[indices[place]]
       }
-      return false
     }
 
     @Test func `a wrong model is noticed`() throws {
@@ -142,9 +156,11 @@ struct SmallWorld {
 }
 
 extension SmallWorld {
-  /// Runs `steps` in a new space, and says what differs from the model, or what `check` says of the
-  /// space with a root; nil if nothing does.
-  static func run(_ steps: [Step], check: (UInt64) -> String? = { _ in nil }) -> String? {
+  /// Runs `steps` in a new space, and says what differs from the model after the step `firstNew`
+  /// and those that follow, or what `check` says of the space with a root; nil if nothing does.
+  static func run(
+    _ steps: [Step], comparingFrom firstNew: Int = 0, check: (UInt64) -> String? = { _ in nil }
+  ) -> String? {
     do {
       let space = try VmSpace()
       let copy = try VmSpace()
@@ -152,8 +168,9 @@ extension SmallWorld {
       space.activate()
       defer { VmSpace.deactivate() }
       var world = SmallWorld()
-      for step in steps {
+      for (index, step) in steps.enumerated() {
         if let failure = try world.perform(step, space, copy, frames) { return failure }
+        if index < firstNew { continue }
         if let failure = world.compare(space, copy, frames) { return failure }
         if let failure = check(space.rootAddress.rawValue) { return failure }
       }

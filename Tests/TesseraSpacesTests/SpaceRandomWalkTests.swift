@@ -3,10 +3,12 @@ import Foundation
 import Scenarios
 import SimulatedMachine
 import Tessera
+import TesseraHardware
 import Testing
 
 extension OnSimulatedMachine {
-  /// `TESSERA_SEED` and `TESSERA_STEPS` in the environment choose another walk.
+  /// `TESSERA_SEED` and `TESSERA_STEPS` in the environment choose another walk, and
+  /// `TESSERA_WALK_OPERATIONS` how long all those together are that are taken at once.
   @Suite("Random walk through spaces") struct SpaceRandomWalkTests {
     private static let environment = ProcessInfo.processInfo.environment
 
@@ -18,9 +20,14 @@ extension OnSimulatedMachine {
       return isOptimized ? 400_000 : 8_000
     }
 
+    /// How many operations all processes do that walk at once.
+    private static let operationCountAtOnce =
+      environment["TESSERA_WALK_OPERATIONS"].flatMap { Int($0) } ?? (isOptimized ? 400_000 : 4_000)
+
     /// Walks, and says how to take the same walk again if something differs: with a trace that has
     /// nothing in it that is not needed for the difference.
-    private func walk(_ options: SpaceWalkOptions, watched: Bool) throws -> SpaceWalkOutcome {
+    private static func walk(_ options: SpaceWalkOptions, watched: Bool) throws -> SpaceWalkOutcome
+    {
       let outcome = try WalkMachine.walk(options, watched: watched)
       if let problem = outcome.problem {
         let trace = try WalkTrace(of: outcome, options, watched: watched)
@@ -38,8 +45,8 @@ extension OnSimulatedMachine {
     @Test func `spaces show what the model says, whatever is done with them`() throws {
       let options = SpaceWalkOptions(seed: Self.seed, operationCount: Self.operationCount)
       let start = ContinuousClock.now
-      let outcome = try walk(options, watched: false)
-      print(describe(outcome, ContinuousClock.now - start))
+      let outcome = try Self.walk(options, watched: false)
+      print(Self.describe(outcome, ContinuousClock.now - start))
       // Most of what a walk can do, it did.
       for number in 0..<SpaceOperation.count {
         #expect(outcome.counts[number] > outcome.operationCount / 2000)
@@ -50,8 +57,80 @@ extension OnSimulatedMachine {
     @Test func `no processor can use what is gone, whatever is done with spaces`() throws {
       let options = SpaceWalkOptions(seed: Self.seed ^ 1, operationCount: Self.operationCount / 4)
       let start = ContinuousClock.now
-      let outcome = try walk(options, watched: true)
-      print(describe(outcome, ContinuousClock.now - start))
+      let outcome = try Self.walk(options, watched: true)
+      print(Self.describe(outcome, ContinuousClock.now - start))
+    }
+
+    @Test(
+      arguments: [(5, true, 52), (5, false, 40), (4, false, 52), (4, true, 38)]
+        as [(Int, Bool, Int)], [false, true])
+    func `a walk on a processor of another kind finds nothing either`(
+      kind: (levelCount: Int, hasOneGiBPages: Bool, width: Int), watched: Bool
+    ) throws {
+      SimulatedMachine.setFeatures(
+        physicalAddressWidth: kind.width, hasFiveLevels: kind.levelCount == 5,
+        hasOneGiBPages: kind.hasOneGiBPages)
+      unsafe PagingMode.install(
+        PagingMode(
+          rootLevel: PagingLevel(kind.levelCount), physicalAddressWidth: kind.width,
+          hasOneGiBPages: kind.hasOneGiBPages))
+      defer {
+        SimulatedMachine.setFeatures()
+        unsafe PagingMode.install(PagingMode())
+      }
+      var options = SpaceWalkOptions(
+        seed: Self.seed ^ 2, operationCount: isOptimized ? 20_000 : 500)
+      options.episodeLength = isOptimized ? 1000 : 200
+      let outcome = try Self.walk(options, watched: watched)
+      #expect(outcome.operationCount >= options.operationCount)
+    }
+
+    /// A process has one machine, and a computer several processors.
+    @Test(
+      .enabled(
+        if: environment["TESSERA_STEPS"] == nil
+          && (isOptimized || environment["TESSERA_WALK_OPERATIONS"] != nil),
+        "one walk was chosen, or the tests are not optimised"))
+    func `walks that are taken at once find nothing either`() async throws {
+      let start = ContinuousClock.now
+      let processCount = ProcessInfo.processInfo.activeProcessorCount
+      let each = Self.operationCountAtOnce / processCount
+      let walked = try await withThrowingTaskGroup(of: [Int].self) { group in
+        for number in 1...processCount {
+          let seed = Self.seed &+ UInt64(number) << 32
+          group.addTask { try await Self.walkElsewhere(seed, each) }
+        }
+        return try await group.reduce([0, 0, 0]) { sum, walked in zip(sum, walked).map(+) }
+      }
+      #expect(walked[0] >= each * processCount)
+      let rate = Double(walked[0]) / ((ContinuousClock.now - start) / .seconds(1))
+      print(
+        """
+        tally: \(walked[0]) operations of random walks through spaces, \(walked[2]) of them \
+        watched by an MMU; \(walked[1]) episodes, each with a seed of its own; \(Int(rate)) \
+        operations a second
+        """)
+    }
+
+    /// Walks in a process of its own: an eighth of the operations watched by an MMU. Returns how
+    /// many operations there were, how many episodes, and how many operations that were watched.
+    private static func walkElsewhere(_ seed: UInt64, _ operationCount: Int) async throws -> [Int] {
+      let result = await #expect(
+        processExitsWith: .success, observing: [\.standardOutputContent]
+      ) { [seed, operationCount] in
+        let watched = SpaceWalkOptions(seed: seed ^ 1, operationCount: operationCount / 8)
+        let options = SpaceWalkOptions(seed: seed, operationCount: operationCount * 7 / 8)
+        let outcomes = try [
+          OnSimulatedMachine.SpaceRandomWalkTests.walk(watched, watched: true),
+          OnSimulatedMachine.SpaceRandomWalkTests.walk(options, watched: false),
+        ]
+        let operations = outcomes.map(\.operationCount)
+        let episodes = outcomes.map(\.episodeCount).reduce(0, +)
+        print("walked", operations[0] + operations[1], episodes, operations[0])
+      }
+      let said = String(decoding: try #require(result).standardOutputContent, as: UTF8.self)
+      let line = try #require(said.split(separator: "\n").first { $0.hasPrefix("walked ") })
+      return line.split(separator: " ").dropFirst().compactMap { Int($0) }
     }
 
     @Test(arguments: 0..<SpaceWalkSabotage.count)
@@ -66,7 +145,7 @@ extension OnSimulatedMachine {
       print("\(sabotage) at step \(step) is noticed at \(outcome.stepCount): \(problem)")
     }
 
-    private func describe(_ outcome: SpaceWalkOutcome, _ time: Duration) -> String {
+    private static func describe(_ outcome: SpaceWalkOutcome, _ time: Duration) -> String {
       let counts = (0..<SpaceOperation.count).map { number in
         "\(SpaceOperation(rawValue: number).map { "\($0)" } ?? "") \(outcome.counts[number])"
       }

@@ -81,7 +81,7 @@ extension SpaceWalk {
   }
 
   /// What replacing `cells` should be refused with.
-  private func replaceRefusal(_ number: Int, _ cells: Range<Int>) -> MapError? {
+  private mutating func replaceRefusal(_ number: Int, _ cells: Range<Int>) -> MapError? {
     for index in cells where !wanted(index, of: number).isMapped {
       return .notMapped(VirtualAddress(world(number).start(index)))
     }
@@ -136,7 +136,7 @@ extension SpaceWalk {
   private mutating func noteBlock(
     _ cells: Range<Int>, _ number: Int, _ address: PhysicalAddress, _ property: PageProperty
   ) {
-    models[number].mapDevice(cells, address, kept(property, in: number))
+    models[number].mapDevice(cells, address, Self.kept(property, in: number))
     for index in cells { models[number][index].kind = .block }
   }
 }
@@ -150,19 +150,22 @@ extension SpaceWalk {
     }
   }
 
-  private func isShown(_ place: Int) -> Bool {
-    for number in 0..<5 {
-      guard isInUse(number) else { continue }
-      for index in 0..<world(number).cellCount {
-        let page = wanted(index, of: number)
-        if page.kind == .block && blocks.place(of: page.value) == place { return true }
-      }
+  private mutating func isShown(_ place: Int) -> Bool {
+    for number in 0..<5 where isInUse(number) && isShown(place, in: number) { return true }
+    return false
+  }
+
+  /// Whether a page of space `number` shows something of the block at `place`.
+  private mutating func isShown(_ place: Int, in number: Int) -> Bool {
+    for index in 0..<world(number).cellCount {
+      let page = wanted(index, of: number)
+      if page.kind == .block && blocks.place(of: page.value) == place { return true }
     }
     return false
   }
 
   /// Whether the model at `number` is that of a space that is still there.
-  private func isInUse(_ number: Int) -> Bool {
+  private mutating func isInUse(_ number: Int) -> Bool {
     if number == Self.kernelPlace { return true }
     return number == Self.ghostPlace ? active == Self.ghostPlace : isThere[number]
   }
@@ -196,7 +199,7 @@ extension SpaceWalk {
 
   private mutating func countLeaves(of place: Int) -> BlockUse {
     var use = BlockUse()
-    for number in 0..<Self.spaceCount where isThere[number] {
+    for number in 0..<Self.spaceCount where isThere[number] && isShown(place, in: number) {
       guard let held = spaces[number].take() else { continue }
       count(held.space.rootAddress, number, place, &use)
       spaces[number] = consume held
@@ -209,9 +212,11 @@ extension SpaceWalk {
   }
 
   /// Counts the leaves under `root` that show a block.
-  private func count(
+  private mutating func count(
     _ root: PhysicalAddress, _ number: Int, _ place: Int, _ use: inout BlockUse
   ) {
+    guard let start = blocks.addresses[place] else { return }
+    let world = world(number)
     let rules = PageTableRules(isKernel: false, allowsWriteExecute: false)
     // SAFETY: the space is there, or the processor still runs on it.
     let node = unsafe PageTableNode(at: root)
@@ -219,10 +224,10 @@ extension SpaceWalk {
       of: PagingMode.current.rootLevel, from: VirtualAddress(0), indices: 0..<256, rules
     ) { _, _, _ in
     } visit: { entry, address, size in
-      let cells = world(number).cells(from: address.rawValue, to: address.rawValue)
-      guard let index = cells.first, wanted(index, of: number).kind == .block else { return }
       let target = entry.leafAddress(size: size).rawValue
-      guard blocks.place(of: target) == place, let start = blocks.addresses[place] else { return }
+      guard entry.isCounted, target &- start.rawValue < BlockBook.byteCount else { return }
+      let cells = world.cells(from: address.rawValue, to: address.rawValue)
+      guard let index = cells.first, wanted(index, of: number).kind == .block else { return }
       if size == .twoMiB {
         use.large += 1
       } else {

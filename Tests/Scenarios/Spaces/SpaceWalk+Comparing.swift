@@ -6,50 +6,47 @@ internal import TesseraSpaces
 // Reality against the model.
 
 extension SpaceWalk {
-  /// Looks at `cells` of space `number`, and at all its tables. No cursor is open.
+  /// Looks at `cells` of space `number`, and at the tables for them. No cursor is open.
   mutating func check(_ number: Int, _ cells: Range<Int>) {
     guard outcome.problem == nil else { return }
     expect(book.countsAgree, "a frame has as many owners as mappings and handles")
     if number == Self.kernelPlace {
-      checkTables(number)
+      checkTables(number, cells)
       lookAround(number, cells)
     } else if let held = spaces[number].take() {
-      checkTables(held.space, number)
+      checkTables(held.space, number, cells)
       lookAround(held.space, number, cells)
       spaces[number] = consume held
     }
   }
 
-  private mutating func checkTables(_ space: borrowing VmSpace, _ number: Int) {
-    var problem: StaticString?
-    var address: UInt64 = 0
-    var mapped: UInt64 = 0
-    space.checkInvariants { message, place, _ in
-      if problem == nil { (problem, address) = (message, place.rawValue) }
-    } visit: { _, _, size in
-      mapped += size.byteCount
+  private mutating func checkTables(
+    _ space: borrowing VmSpace, _ number: Int, _ cells: Range<Int>
+  ) {
+    var tally = LeafTally(world(number), cells)
+    space.checkInvariants(within: tally.range) { message, place, _ in
+      tally.note(message, place)
+    } visit: { _, address, size in
+      tally.add(address, size)
     }
-    if let problem { differ(problem, address) }
-    let world = world(number)
-    expect(
-      mapped == mappedByteCount(in: number, 0..<world.cellCount),
-      "the leaves of a space are as many bytes as it maps")
+    compare(tally, number, cells)
   }
 
-  private mutating func checkTables(_ number: Int) {
-    var problem: StaticString?
-    var address: UInt64 = 0
-    var mapped: UInt64 = 0
-    KernelSpace.checkInvariants { message, place, _ in
-      if problem == nil { (problem, address) = (message, place.rawValue) }
-    } visit: { _, _, size in
-      mapped += size.byteCount
+  private mutating func checkTables(_ number: Int, _ cells: Range<Int>) {
+    var tally = LeafTally(world(number), cells)
+    KernelSpace.checkInvariants(within: tally.range) { message, place, _ in
+      tally.note(message, place)
+    } visit: { _, address, size in
+      tally.add(address, size)
     }
-    if let problem { differ(problem, address) }
-    let world = world(number)
+    compare(tally, number, cells)
+  }
+
+  private mutating func compare(_ tally: LeafTally, _ number: Int, _ cells: Range<Int>) {
+    if let problem = tally.problem { differ(problem, tally.address) }
     expect(
-      mapped == mappedByteCount(in: number, 0..<world.cellCount),
-      "the leaves of the kernel's area are as many bytes as it maps")
+      tally.byteCount == mappedByteCount(in: number, cells),
+      "the leaves of a space are as many bytes as it maps", world(number).start(cells.lowerBound))
   }
 
   /// Queries and translates the first and last page of each of `cells`.
@@ -104,7 +101,7 @@ extension SpaceWalk {
   }
 
   /// Where the memory of a mapped page is.
-  private func physical(_ page: WalkPage) -> UInt64 {
+  private mutating func physical(_ page: WalkPage) -> UInt64 {
     page.kind == .frame ? book.entry(Int(page.value)).address.rawValue : page.value
   }
 
@@ -127,8 +124,8 @@ extension SpaceWalk {
 extension SpaceWalk {
   /// Queries the first and the last page of each of `cells`.
   private mutating func query(_ cursor: inout Cursor, _ number: Int, _ cells: Range<Int>) {
+    let world = world(number)
     for index in cells {
-      let world = world(number)
       query(&cursor, number, index, at: world.start(index))
       if !world.isPage(index) { query(&cursor, number, index, at: world.end(index) - 4096) }
     }
@@ -174,13 +171,43 @@ extension SpaceWalk {
   private mutating func compareRest(of run: PageRun, _ number: Int, like page: WalkPage) {
     let start = run.start.rawValue
     let last = start &+ (run.byteCount &- 1)
-    for index in world(number).cells(from: start, to: last) {
+    let world = world(number)
+    for index in world.cells(from: start, to: last) {
       let other = wanted(index, of: number)
       expect(
         other.kind == page.kind && (page.kind != .status || other.value == page.value)
           && (!page.isMapped || other.property == page.property),
-        "pages under one entry are alike", world(number).start(index))
+        "pages under one entry are alike", world.start(index))
     }
+  }
+}
+
+/// What a check of the tables for some cells has found: the first rule that is broken, and how many
+/// bytes of the cells leaves show.
+private struct LeafTally {
+  private let cells: ClosedRange<UInt64>
+  /// Which tables are looked at; nil for all.
+  let range: Range<VirtualAddress>?
+  private(set) var problem: StaticString?
+  private(set) var address: UInt64 = 0
+  private(set) var byteCount: UInt64 = 0
+
+  init(_ world: WalkWorld, _ cells: Range<Int>) {
+    let end = world.start(cells.upperBound)
+    self.cells = world.start(cells.lowerBound)...end - 1
+    range = cells.count == world.cellCount ? nil : world.addresses(cells)
+  }
+
+  mutating func note(_ message: StaticString, _ place: VirtualAddress) {
+    if problem == nil { (problem, address) = (message, place.rawValue) }
+  }
+
+  /// Adds the bytes of a page that belong to the cells.
+  mutating func add(_ start: VirtualAddress, _ size: PageSize) {
+    let last = start.rawValue &+ (size.byteCount - 1)
+    let first = max(start.rawValue, cells.lowerBound)
+    let end = min(last, cells.upperBound)
+    if first <= end { byteCount += end - first + 1 }
   }
 }
 

@@ -126,8 +126,8 @@ extension SpaceWalk {
   }
 
   /// What becomes of `property` in space `number`.
-  func kept(_ property: PageProperty, in number: Int) -> PageProperty {
-    guard number == Self.kernelPlace else { return property }
+  static func kept(_ property: PageProperty, in number: Int) -> PageProperty {
+    guard number == kernelPlace else { return property }
     return property.with(isGlobal: PagingMode.current.hasGlobalPages)
   }
 
@@ -156,7 +156,7 @@ extension SpaceWalk {
   }
 
   /// What mapping or marking `cells` should be refused with.
-  func mapRefusal(_ number: Int, _ cells: Range<Int>) -> MapError? {
+  mutating func mapRefusal(_ number: Int, _ cells: Range<Int>) -> MapError? {
     firstMapped(in: number, cells).map {
       .alreadyMapped(VirtualAddress(world(number).start($0)))
     }

@@ -26,14 +26,14 @@ extension SpaceWalk {
     do throws(MapError) {
       try cursor.map(&frame, as: property)
       expectSuccess(cursor, number, cells, expected)
-      expect(!isThere(frame), "a frame that was mapped is the entry's")
+      expect(!Self.isThere(frame), "a frame that was mapped is the entry's")
       book.addMapping(place)
       models[number][index] = WalkPage(
-        kind: .frame, value: UInt64(place), property: kept(property, in: number))
+        kind: .frame, value: UInt64(place), property: Self.kept(property, in: number))
     } catch {
       expectError(error, expected)
       expectUnmoved(cursor, number, cells)
-      expect(isThere(frame), "a frame that was not mapped comes back")
+      expect(Self.isThere(frame), "a frame that was not mapped comes back")
     }
     disarm()
     if generator.oneIn(2) { book.dropHandle(place) }
@@ -52,21 +52,21 @@ extension SpaceWalk {
     do throws(MapError) {
       try cursor.replace(with: &frame, as: property)
       expectSuccess(cursor, number, cells, expected)
-      expect(!isThere(frame), "a frame that was mapped is the entry's")
+      expect(!Self.isThere(frame), "a frame that was mapped is the entry's")
       book.addMapping(place)
       forgetPage(index, of: number)
       models[number][index] = WalkPage(
-        kind: .frame, value: UInt64(place), property: kept(property, in: number))
+        kind: .frame, value: UInt64(place), property: Self.kept(property, in: number))
     } catch {
       expectError(error, expected)
       expectUnmoved(cursor, number, cells)
-      expect(isThere(frame), "a frame that was not mapped comes back")
+      expect(Self.isThere(frame), "a frame that was not mapped comes back")
     }
     disarm()
     if generator.oneIn(2) { book.dropHandle(place) }
   }
 
-  private func isThere(_ frame: borrowing Frame<PlainMemory>?) -> Bool {
+  private static func isThere(_ frame: borrowing Frame<PlainMemory>?) -> Bool {
     switch frame {
     case .some: true
     case .none: false
@@ -103,7 +103,7 @@ extension SpaceWalk {
         let place = places[index - pages.lowerBound]
         book.addMapping(place)
         models[number][index] = WalkPage(
-          kind: .frame, value: UInt64(place), property: kept(property, in: number))
+          kind: .frame, value: UInt64(place), property: Self.kept(property, in: number))
       }
     } catch {
       expectError(error, expected)
@@ -152,13 +152,13 @@ extension SpaceWalk {
     do throws(MapError) {
       try cursor.map(&segment, as: property)
       expectSuccess(cursor, number, pages, expected)
-      expect(frameCount(segment) == 0, "a segment that was mapped is the entries'")
+      expect(Self.frameCount(segment) == 0, "a segment that was mapped is the entries'")
       noteMapped(pages, number, first, property)
       return true
     } catch {
       expectError(error, expected)
       expectUnmoved(cursor, number, pages)
-      expect(frameCount(segment) == pages.count, "a segment that was not mapped comes back")
+      expect(Self.frameCount(segment) == pages.count, "a segment that was not mapped comes back")
       return false
     }
   }
@@ -170,7 +170,7 @@ extension SpaceWalk {
       let address = first + UInt64(index - pages.lowerBound) * 4096
       guard let place = book.noteNew(address) else { return differ("the book has room") }
       models[number][index] = WalkPage(
-        kind: .frame, value: UInt64(place), property: kept(property, in: number))
+        kind: .frame, value: UInt64(place), property: Self.kept(property, in: number))
     }
   }
 
@@ -182,7 +182,7 @@ extension SpaceWalk {
     }
   }
 
-  private func frameCount(_ segment: borrowing Segment<PlainMemory>?) -> Int {
+  private static func frameCount(_ segment: borrowing Segment<PlainMemory>?) -> Int {
     switch segment {
     case .some(let segment): segment.frameCount
     case .none: 0
@@ -203,7 +203,7 @@ extension SpaceWalk {
       // SAFETY: nothing uses the memory: no program runs, and the walk touches no page.
       try unsafe cursor.mapDevice(target, byteCount: byteCount, as: property)
       expectSuccess(cursor, number, cells, expected)
-      models[number].mapDevice(cells, target, kept(property, in: number))
+      models[number].mapDevice(cells, target, Self.kept(property, in: number))
     } catch {
       expectError(error, expected)
       expectUnmoved(cursor, number, cells)

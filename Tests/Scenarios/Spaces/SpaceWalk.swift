@@ -128,6 +128,7 @@ extension SpaceWalk {
 
   @inline(never)
   private mutating func takeEpisode(_ seed: UInt64) {
+    outcome.episodeCount += 1
     outcome.episodeSeed = seed
     outcome.episodeStepCount = 0
     var words = SplitMix(seed: seed)
@@ -146,28 +147,29 @@ extension SpaceWalk {
   }
 }
 
-// What the models say.
+// What the models say. These are mutating because swiftc 6.3.1 copies the whole walk for a call
+// that is not.
 extension SpaceWalk {
   @inline(never)
-  func world(_ number: Int) -> WalkWorld { models[number].world }
+  mutating func world(_ number: Int) -> WalkWorld { models[number].world }
 
   @inline(never)
-  func wanted(_ index: Int, of number: Int) -> WalkPage { models[number][index] }
+  mutating func wanted(_ index: Int, of number: Int) -> WalkPage { models[number][index] }
 
   @inline(never)
-  func firstMapped(in number: Int, _ cells: Range<Int>) -> Int? {
+  mutating func firstMapped(in number: Int, _ cells: Range<Int>) -> Int? {
     for index in cells where wanted(index, of: number).isMapped { return index }
     return nil
   }
 
   @inline(never)
-  func firstPresent(in number: Int, _ cells: Range<Int>) -> Int? {
+  mutating func firstPresent(in number: Int, _ cells: Range<Int>) -> Int? {
     for index in cells where wanted(index, of: number).kind != .absent { return index }
     return nil
   }
 
   @inline(never)
-  func mappedByteCount(in number: Int, _ cells: Range<Int>) -> UInt64 {
+  mutating func mappedByteCount(in number: Int, _ cells: Range<Int>) -> UInt64 {
     let world = world(number)
     var count: UInt64 = 0
     for index in cells where wanted(index, of: number).isMapped {

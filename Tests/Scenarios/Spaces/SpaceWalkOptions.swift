@@ -82,6 +82,8 @@ package struct SpaceWalkOutcome {
   package var problem: StaticString?
   /// Where, if it has an address.
   package var address: UInt64 = 0
+  /// How many episodes there were, each with a seed of its own.
+  package var episodeCount = 0
   /// The seed of the last episode, and how many of its steps were taken.
   package var episodeSeed: UInt64 = 0
   package var episodeStepCount = 0
