@@ -123,5 +123,49 @@ extension OnSimulatedMachine {
       }
       VmSpace.deactivate()
     }
+
+    @Test func `memory that is not to be had is not claimed, and nothing changes`() throws {
+      let machine = SimulatedMachine(frameCount: 64, keptBack: 4)
+      try machine.startKernelSpace()
+      let space = try VmSpace()
+      let mapped = try mapFrame(at: 0x5000, in: space)
+      let node = try #require(space.rootNode.node(for: 0x5000, at: 1))
+      let before = space.rootNode.hash()
+      let used = FrameAllocator.statistics.usedFrameCount
+      let claims: [(UInt64, FrameError)] = [
+        (mapped.rawValue, .inUse), (node.address.rawValue, .inUse),
+        (space.rootAddress.rawValue, .inUse), (node.address.rawValue + 8, .notAligned),
+        (mapped.rawValue + 1, .notAligned), (64 << 12, .outOfBounds), (1 << 40, .outOfBounds),
+        (1 << 52 - 4096, .outOfBounds), (512, .notAligned),
+      ]
+      for (address, expected) in claims {
+        #expect(throws: expected, "\(String(address, radix: 16))") {
+          _ = try Frame(claiming: PhysicalAddress(address), metadata: PlainMemory())
+        }
+      }
+      // A node can be shared, so that it stays, but not taken for anything else.
+      let shared = try AnyFrame(sharing: node.address)
+      let isUntyped = shared.isUntyped
+      #expect(!isUntyped)
+      #expect(FrameAllocator.statistics.usedFrameCount == used)
+      #expect(space.rootNode.hash() == before)
+    }
+
+    @Test(arguments: [1, 8, 512, 4095] as [UInt64])
+    func `device memory in part of a page traps`(distance: UInt64) async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) { [distance] in
+        SimulatedMachine.forGood(frameCount: 64)
+        let root = try FrameAllocator.allocate()
+        unsafe Processor.loadRootRegister(root.rawValue)
+        try KernelSpace.start()
+        let space = try VmSpace()
+        var cursor = try space.cursor(over: bytes(0, 4096))
+        try unsafe cursor.mapDevice(
+          PhysicalAddress(0x10_0000_0000 + distance), byteCount: 4096, as: .userReadWrite)
+      }
+      try expectPanic(in: result, "device memory is mapped in whole pages")
+    }
   }
 }

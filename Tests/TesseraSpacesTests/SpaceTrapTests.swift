@@ -262,6 +262,37 @@ extension OnSimulatedMachine {
         in: result, "an address space was used before the kernel's was started")
     }
 
+    @Test func `a cursor in the kernel's area before the start traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        SimulatedMachine.forGood(frameCount: 8)
+        _ = try KernelSpace.cursor(over: KernelSpace.area)
+      }
+      try expectPanic(
+        in: result, "an address space was used before the kernel's was started")
+    }
+
+    @Test func `a translation in the kernel's area before the start traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        SimulatedMachine.forGood(frameCount: 8)
+        _ = KernelSpace.translate(KernelSpace.area.lowerBound)
+      }
+      try expectPanic(
+        in: result, "an address space was used before the kernel's was started")
+    }
+
+    @Test func `starting the kernel's space twice traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 4096)) { _ in try KernelSpace.start() }
+      }
+      try expectPanic(in: result, "the kernel's area is mapped already")
+    }
+
     @Test func `starting on tables that use the kernel's area traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]

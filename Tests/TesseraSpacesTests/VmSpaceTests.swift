@@ -1,5 +1,9 @@
+import Foundation
 import SimulatedMachine
 import Tessera
+import TesseraFrames
+import TesseraHardware
+import TesseraPageTables
 import Testing
 
 extension OnSimulatedMachine {
@@ -95,5 +99,73 @@ extension OnSimulatedMachine {
       #expect(FrameAllocator.statistics.usedFrameCount == used)
       #expect(machine.violations == [])
     }
+
+    @Test func `a space at a root that was another's begins with nothing, on processors too`()
+      throws
+    {
+      _ = machine.mmu
+      var root = PhysicalAddress.zero
+      var memory = PhysicalAddress.zero
+      do {
+        let first = try VmSpace()
+        root = first.rootAddress
+        memory = try mapFrame(at: 0x5000, in: first)
+        first.activate()
+        #expect(try machine.mmu.translate(0x5000).physicalAddress == memory.rawValue)
+        VmSpace.deactivate()
+      }
+      let second = try VmSpace()
+      #expect(second.rootAddress == root, "the root that was let go last")
+      #expect(second.translate(VirtualAddress(0x5000)) == nil)
+      second.activate()
+      machine.checkCoherent()
+      machine.expectNoCachedRights(in: 0..<VmSpace.end.rawValue)
+      let cursor = try second.cursor(over: VirtualAddress(0)..<VmSpace.end)
+      #expect(try cursor.query().content == .absent)
+      _ = consume cursor
+      VmSpace.deactivate()
+      #expect(machine.violations == [])
+    }
+
+    @Test func `a processor holds a share of the root that it runs on, and lets the last one go`()
+      throws
+    {
+      // Processors that have no root yet have zero in CR3, which must be no node's address.
+      let machine = SimulatedMachine(frameCount: 256, keptBack: 1, processorCount: 4)
+      try machine.startKernelSpace()
+      let space = try VmSpace()
+      let counts = LockedCounts()
+      machine.onEveryProcessor { number in
+        if number == 3 { return }
+        counts.meet(3)
+        space.activate()
+        space.activate()
+        counts.meet(6)
+        counts.add(Int(space.rootNode.slot.count), space.activeProcessorCount)
+        counts.meet(9)
+        VmSpace.deactivate()
+      }
+      #expect(counts.all == [4, 3, 4, 3, 4, 3], "the space, and three processors")
+      #expect(space.rootNode.slot.count == 1)
+      #expect(space.activeProcessorCount == 0)
+      #expect(space.problems == [])
+    }
+  }
+}
+
+/// Numbers that several processors write down, and places where they wait for each other.
+private final class LockedCounts: @unchecked Sendable {
+  private let lock = NSLock()
+  private var numbers: [Int] = []
+  private var arrivals = 0
+
+  var all: [Int] { lock.withLock { numbers } }
+
+  func add(_ first: Int, _ second: Int) { lock.withLock { numbers += [first, second] } }
+
+  /// Waits until there were `count` arrivals.
+  func meet(_ count: Int) {
+    lock.withLock { arrivals += 1 }
+    while lock.withLock({ arrivals }) < count { sched_yield() }
   }
 }
