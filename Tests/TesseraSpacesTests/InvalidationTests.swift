@@ -211,6 +211,25 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
+    @Test func `more runs of frames than can be kept are flushed before they are let go`() throws {
+      let space = try makeSpace(0)
+      let runCount: UInt64 = 20
+      let runLength: UInt64 = 9
+      // Backwards, so that no run continues the one before.
+      for run in (0..<runCount).reversed() {
+        try mapSegment(Int(runLength), at: 1 << 30 + run * runLength * 4096, in: space)
+      }
+      let used = FrameAllocator.statistics.usedFrameCount
+      let paid = try paid {
+        var cursor = try space.cursor(over: bytes(1 << 30, runCount * runLength * 4096))
+        try cursor.unmap(runCount * runLength * 4096)
+      }
+      #expect(paid[1] >= 2, "once on the way, and once at the end")
+      #expect(FrameAllocator.statistics.usedFrameCount == used - runCount * runLength)
+      #expect(machine.violations == [])
+      VmSpace.deactivate()
+    }
+
     @Test func `activating what is active does nothing`() throws {
       let space = try makeSpace(0)
       let loads = simulated_current_processor().pointee.root_loads

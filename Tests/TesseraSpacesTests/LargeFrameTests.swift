@@ -188,6 +188,18 @@ extension OnSimulatedMachine {
           == property.with(isAccessed: true, isDirty: true))
     }
 
+    @Test func `pages of memory that begins between two large ones stay small`() throws {
+      let space = try VmSpace()
+      try mapDevice(at: Self.twoMiB, 0x40_0000_1000, Self.twoMiB, in: space)
+      do {
+        var cursor = try space.cursor(over: range(0, 2 * Self.twoMiB))
+        #expect(cursor.promote(2 * Self.twoMiB) == 0)
+      }
+      let last = VirtualAddress(2 * Self.twoMiB - 1)
+      #expect(space.translate(last)?.address.rawValue == 0x40_0020_0fff)
+      #expect(space.problems == [])
+    }
+
     @Test func `a fork shares a large leaf and its parts alike`() throws {
       let used = FrameAllocator.statistics.usedFrameCount
       do {
