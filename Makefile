@@ -303,6 +303,10 @@ check: doctor-check ## format, rules of the house, what the built images must no
 test: doctor-test ## all tests, on this computer and in QEMU; ends with: N passed, N failed
 	$(Q)MAKE='$(MAKE)' Tests/run-all
 
+.PHONY: hobby
+hobby: doctor-test lib ## boot small kernels in C, C++, Rust, Zig and Swift that link the library
+	$(Q)MAKE='$(MAKE)' Tests/HobbyKernels/run
+
 .PHONY: mutants
 mutants: doctor-test ## put known mistakes in, one at a time, and see a test fail; MUTANTS=pattern
 	$(Q)Tests/Mutants/run

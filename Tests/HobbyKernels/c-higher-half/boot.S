@@ -1,0 +1,139 @@
+# From the boot loader to C: page tables, long mode, and the kernel's half of the address space.
+#
+# A multiboot 1 loader leaves 32-bit protected mode without paging, and interrupts off. The sections
+# .boot are linked where they are loaded, at 1 MiB; everything else 2 GiB below the top.
+
+        .set MAGIC, 0x1badb002
+        .set FLAGS, 3                           # modules page-aligned; memory map wanted
+        .set KERNEL, 0xffffffff80000000
+
+        .section .boot, "ax"
+        .long MAGIC, FLAGS, -(MAGIC + FLAGS)
+
+        .code32
+        .globl start
+start:
+        movl %eax, %edi                         # these two become arguments of kernel_main
+        movl %ebx, %esi
+        movl $0x20, %eax                        # CR4: PAE
+        movl %eax, %cr4
+        movl $root_table, %eax
+        movl %eax, %cr3
+        movl $0xc0000080, %ecx                  # EFER: long mode
+        rdmsr
+        orl $0x100, %eax
+        wrmsr
+        movl $0x80000011, %eax                  # CR0: paging, and protected mode as before
+        movl %eax, %cr0
+        lgdt low_segments_pointer
+        ljmp $0x08, $long_mode
+
+        .code64
+long_mode:
+        movabsq $higher_half, %rax
+        jmp *%rax
+
+        .balign 8
+low_segments_pointer:
+        .word 3 * 8 - 1
+        .long segments - KERNEL
+
+# The first 4 GiB, in pages of 2 MiB: at their own addresses, to get out of here; at 2^47 below the
+# top, which is the direct map; and the first of them where the kernel is linked.
+        .set PRESENT, 1
+        .set WRITABLE, 2
+        .set LARGE, 0x80
+        .set LINK, PRESENT + WRITABLE
+
+        .balign 4096
+root_table:
+        .quad first_gibibytes + LINK
+        .fill 255, 8, 0
+        .quad first_gibibytes + LINK
+        .fill 254, 8, 0
+        .quad last_gibibytes + LINK
+first_gibibytes:
+        .quad pages + LINK, pages + 0x1000 + LINK, pages + 0x2000 + LINK, pages + 0x3000 + LINK
+        .fill 508, 8, 0
+last_gibibytes:
+        .fill 510, 8, 0
+        .quad pages + LINK
+        .quad 0
+pages:
+        .set address, 0
+        .rept 4 * 512
+        .quad address + PRESENT + WRITABLE + LARGE
+        .set address, address + 0x200000
+        .endr
+
+        .text
+higher_half:
+        lgdt segments_pointer                   # where it is once the lower half is for programs
+        movl $0x10, %eax
+        movl %eax, %ds
+        movl %eax, %es
+        movl %eax, %ss
+        movq $stack_top, %rsp
+        xorl %ebp, %ebp
+        call kernel_main                        # does not return
+        ud2
+
+# Vector 14. The processor has pushed where it was, and an error code; the call may change all that
+# C does not keep, so it is kept here. page_fault reads and writes what is on the stack.
+        .globl page_fault_entry
+page_fault_entry:
+        pushq %rax
+        pushq %rcx
+        pushq %rdx
+        pushq %rsi
+        pushq %rdi
+        pushq %r8
+        pushq %r9
+        pushq %r10
+        pushq %r11
+        cld
+        leaq 9 * 8(%rsp), %rdi
+        subq $8, %rsp                           # a multiple of 16, as C wants it
+        call page_fault
+        addq $8, %rsp
+        popq %r11
+        popq %r10
+        popq %r9
+        popq %r8
+        popq %rdi
+        popq %rsi
+        popq %rdx
+        popq %rcx
+        popq %rax
+        addq $8, %rsp                           # the error code
+        iretq
+
+# bool read_if_mapped(const uint64_t *address, uint64_t *value)
+#
+# page_fault knows the first instruction, and lets it go on at read_failed.
+        .globl read_if_mapped, read_failed
+read_if_mapped:
+        movq (%rdi), %rax
+        movq %rax, (%rsi)
+        movl $1, %eax
+        ret
+read_failed:
+        xorl %eax, %eax
+        ret
+
+        .section .rodata
+        .balign 8
+segments:                                       # marked as accessed, so that nothing is written
+        .quad 0
+        .quad 0x00af9b000000ffff                # 0x08: 64-bit code
+        .quad 0x00cf93000000ffff                # 0x10: data
+segments_pointer:
+        .word 3 * 8 - 1
+        .quad segments
+
+        .bss
+        .balign 16
+        .skip 32768
+stack_top:
+
+        .section .note.GNU-stack, "", @progbits

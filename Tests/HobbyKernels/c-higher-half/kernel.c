@@ -1,0 +1,172 @@
+/* A small kernel that leaves its memory to Tessera: it starts it, uses frames, an address space and
+ * kernel memory, and gives everything back. */
+#include "machine.h"
+#include "tessera.h"
+
+/* Ends the kernel if `call` is refused, or `truth` is none. */
+#define TRY(call) check_status(call, #call)
+#define EXPECT(truth) check_truth(truth, #truth)
+
+/* Where boot.S shows physical memory, and how much of it. */
+static const uint64_t direct_map = 0xffff800000000000;
+static const uint64_t direct_map_end = 4 * TESSERA_1G;
+
+/* From kernel.ld: physical addresses of the boot code, and of the end of everything. */
+extern char boot_start[], boot_end[], image_end[];
+
+_Noreturn static void fail(const char *what, const char *why) {
+  print("verdict: fail, ");
+  print(what);
+  print(": ");
+  print(why);
+  print("\n");
+  power_off(FAILED);
+}
+
+static void check_status(tessera_status status, const char *call) {
+  if (status != TESSERA_OK) fail(call, tessera_strerror(status));
+}
+
+static void check_truth(bool truth, const char *what) {
+  if (!truth) fail(what, "this is not so");
+}
+
+/** Tessera's one hook that every kernel has to supply. */
+void tessera_host_panic(const char *message, size_t length) {
+  print("verdict: crashed, ");
+  print_bytes(message, length);
+  print("\n");
+  power_off(CRASHED);
+}
+
+/** Where Tessera's lines go. */
+static void write(void *context, const char *text, size_t length) {
+  (void)context;
+  print_bytes(text, length);
+}
+
+/** How many frames nobody uses; some of them wait to be a page table again. */
+static uint64_t unused_frames(void) {
+  tessera_statistics statistics = {.size = sizeof statistics};
+  TRY(tessera_count(&statistics));
+  return statistics.free_frames + statistics.waiting_tables;
+}
+
+static void start_tessera(uint32_t magic, uint32_t information) {
+  static tessera_region regions[128];
+  tessera_config config = {
+      .size = sizeof config,
+      .regions = regions,
+      .direct_map = direct_map,
+      .direct_map_end = direct_map_end,
+      .image_start = (uint64_t)boot_start,
+      .image_end = (uint64_t)image_end,
+      .kernel_half = TESSERA_COPY,
+  };
+  TRY(tessera_read_multiboot(
+      magic, information, direct_map, direct_map_end, regions, 128, &config.region_count));
+  TRY(tessera_write_memory_map(&config, write, NULL));
+  TRY(tessera_start(&config));
+
+  /* The tables that boot.S made were copied, and nobody comes back to its code. */
+  TRY(tessera_add_memory((uint64_t)boot_start, (uint64_t)boot_end - (uint64_t)boot_start));
+}
+
+/** Maps one frame for a program, looks at it from all sides, and unmaps it. */
+static void use_a_space(void) {
+  tessera_space space;
+  tessera_frame frame;
+  uint64_t *const page = (uint64_t *)0x400000;
+  const uint64_t address = (uint64_t)page;
+  uint64_t target, unmapped, word;
+
+  TRY(tessera_space_create(&space));
+  TRY(tessera_allocate(&frame));
+  uint64_t *bytes = tessera_frame_bytes(frame);
+  bytes[0] = 42;
+
+  /* The mapping takes over the handle; the second one is for `bytes`, which are used below. */
+  TRY(tessera_share(frame));
+  TRY(tessera_map(&space, address, frame, TESSERA_READ | TESSERA_WRITE, NULL));
+  TRY(tessera_space_activate(&space));
+  EXPECT(page[0] == 42);
+  page[1] = 43;
+  EXPECT(bytes[1] == 43);
+  TRY(tessera_translate(&space, address + 8, &target, NULL));
+  EXPECT(target == frame + 8);
+  print("a page of a program, and how the processor finds it:\n");
+  TRY(tessera_walk(&space, address, write, NULL));
+
+  TRY(tessera_unmap(&space, address, TESSERA_4K, &unmapped));
+  EXPECT(unmapped == TESSERA_4K);
+  EXPECT(!read_if_mapped(page, &word) && fault_address == address);
+  print("unmapped, and reading it was a page fault:\n");
+  TRY(tessera_walk(&space, address, write, NULL));
+
+  uint64_t violations;
+  TRY(tessera_audit_space(&space, write, NULL, &violations));
+  EXPECT(violations == 0);
+  TRY(tessera_space_activate(tessera_kernel_space()));
+  TRY(tessera_space_destroy(&space));
+
+  /* The mapping is gone, the handle is not; with it goes the frame. */
+  EXPECT(bytes[0] == 42 && bytes[1] == 43);
+  TRY(tessera_drop(frame));
+  EXPECT(tessera_frame_bytes(frame) == NULL);
+}
+
+/** Makes and destroys spaces, each with memory in it. */
+static void use_many_spaces(void) {
+  for (int i = 0; i < 1000; i++) {
+    tessera_space space;
+    TRY(tessera_space_create(&space));
+    TRY(tessera_map_new(&space, 0x400000, 16 * TESSERA_4K, TESSERA_READ, NULL));
+    TRY(tessera_space_destroy(&space));
+  }
+  print("1000 spaces, made and destroyed\n");
+}
+
+/** Fills memory of the kernel's own, up to the last byte and not beyond. */
+static void use_kernel_memory(void) {
+  const uint64_t length = TESSERA_2M;
+  void *memory;
+  uint64_t word;
+  TRY(tessera_kernel_allocate(length, TESSERA_READ | TESSERA_WRITE, &memory));
+  uint64_t *const words = memory, count = length / sizeof *words;
+  for (uint64_t i = 0; i < count; i++) words[i] = i;
+  for (uint64_t i = 0; i < count; i++) EXPECT(words[i] == i);
+  EXPECT(!read_if_mapped(words + count, &word) && fault_address == (uint64_t)(words + count));
+  TRY(tessera_kernel_free(memory, length));
+  EXPECT(!read_if_mapped(words, &word));
+  print_count(length / TESSERA_4K, " pages of kernel memory, used and freed\n");
+}
+
+static void report(void) {
+  tessera_statistics statistics = {.size = sizeof statistics};
+  uint64_t violations;
+  TRY(tessera_audit(write, NULL, &violations));
+  EXPECT(violations == 0);
+  TRY(tessera_count(&statistics));
+  print_count(statistics.managed_frames, " frames to hand out, ");
+  print_count(statistics.free_frames, " of them free, ");
+  print_count(statistics.record_frames, " for records, ");
+  print_count(statistics.invisible_frames, " beyond the direct map, ");
+  print_count(statistics.flushes, " flushes\n");
+}
+
+void kernel_main(uint32_t magic, uint32_t information) {
+  prepare_serial_port();
+  print("c-higher-half: a kernel in C, 2 GiB below the top\n");
+  prepare_page_faults();
+  EXPECT(tessera_version() >= TESSERA_VERSION);
+  start_tessera(magic, information);
+
+  const uint64_t unused_before = unused_frames();
+  use_a_space();
+  use_many_spaces();
+  use_kernel_memory();
+  report();
+  EXPECT(unused_frames() == unused_before);
+  print("verdict: pass\n");
+  power_off(PASSED);
+}

@@ -1,0 +1,188 @@
+/* A kernel of the old school: it runs at 1 MiB, where it is loaded, and its own allocator hands out
+ * what lies behind `end`. Tessera gets the rest of the machine. Nothing here is optimised, and only
+ * general registers are used. */
+#include <stdint.h>
+#include "tessera.h"
+
+#define POOL_SIZE 0x10000
+#define FOUR_GIB 0x100000000
+
+extern char end[];
+extern void page_fault(void);
+extern int peek(unsigned long address);
+unsigned long fault_address;
+
+/* The machine --------------------------------------------------------------------------------- */
+
+static void outb(int port, int byte) {
+  __asm__ volatile("outb %b0, %w1" : : "a"(byte), "d"(port));
+}
+
+static int inb(int port) {
+  unsigned char byte;
+  __asm__ volatile("inb %w1, %0" : "=a"(byte) : "d"(port));
+  return byte;
+}
+
+static void print_character(char character) {
+  while (!(inb(0x3fd) & 0x20)) {}
+  outb(0x3f8, character);
+}
+
+static void print(const char *text) {
+  while (*text) print_character(*text++);
+}
+
+static void print_number(unsigned long number) {
+  if (number >= 10) print_number(number / 10);
+  print_character((char)('0' + number % 10));
+}
+
+static void power_off(int verdict) {
+  while (!(inb(0x3fd) & 0x40)) {}
+  __asm__ volatile("outl %0, %w1" : : "a"(verdict), "d"(0xf4));
+  for (;;) __asm__ volatile("cli; hlt");
+}
+
+static void fail(const char *why) {
+  print("verdict: fail, ");
+  print(why);
+  print("\n");
+  power_off(0x11);
+}
+
+void unexpected_page_fault(void) {
+  print("verdict: crashed, a page fault\n");
+  power_off(0x12);
+}
+
+static uint16_t gates[32][8];
+
+static void catch_page_faults(void) {
+  unsigned long entry = (unsigned long)page_fault;
+  struct __attribute__((packed)) { uint16_t limit; void *base; } table = {sizeof gates - 1, gates};
+  gates[14][0] = (uint16_t)entry;
+  gates[14][1] = 0x08;
+  gates[14][2] = 0x8e00;
+  gates[14][3] = (uint16_t)(entry >> 16);
+  __asm__ volatile("lidt %0" : : "m"(table) : "memory");
+}
+
+/* The allocator behind `end`. Nothing may lie there, so all of it is made junk first. */
+static char *next = end;
+
+static void prepare_pool(void) {
+  for (char *p = end; p < end + POOL_SIZE; p++) *p = (char)0xa5;
+}
+
+static void *allocate(unsigned long size) {
+  char *memory = (char *)(((unsigned long)next + 15) & ~15UL);
+  next = memory + size;
+  if (next > end + POOL_SIZE) fail("the pool behind the kernel is used up");
+  return memory;
+}
+
+void *memset(void *to, int byte, size_t count) {
+  for (char *p = to; count--; p++) *p = (char)byte;
+  return to;
+}
+
+void *memcpy(void *to, const void *from, size_t count) {
+  const char *f = from;
+  for (char *p = to; count--;) *p++ = *f++;
+  return to;
+}
+
+void *memmove(void *to, const void *from, size_t count) {
+  if ((unsigned long)to < (unsigned long)from) return memcpy(to, from, count);
+  while (count--) ((char *)to)[count] = ((const char *)from)[count];
+  return to;
+}
+
+int memcmp(const void *a, const void *b, size_t count) {
+  const unsigned char *l = a, *r = b;
+  for (; count--; l++, r++) if (*l != *r) return *l - *r;
+  return 0;
+}
+
+/* Tessera ------------------------------------------------------------------------------------- */
+
+void tessera_host_panic(const char *message, size_t length) {
+  print("verdict: crashed, ");
+  while (length--) print_character(*message++);
+  print("\n");
+  power_off(0x12);
+  for (;;) {}
+}
+
+static void write(void *context, const char *text, size_t length) {
+  (void)context;
+  while (length--) print_character(*text++);
+}
+
+static void must(tessera_status status) {
+  if (status != TESSERA_OK) fail(tessera_strerror(status));
+}
+
+static void start_tessera(uint32_t magic, uint32_t information) {
+  /* Not from the pool: that may be where the loader left what is read below. */
+  static tessera_region regions[64];
+  static tessera_config config;
+  config.size = sizeof config;
+  config.regions = regions;
+  config.direct_map_end = FOUR_GIB;
+  config.image_start = 0x100000;
+  config.image_end = (uint64_t)end + POOL_SIZE;
+  config.kernel_half = TESSERA_ADOPT;
+  config.kernel_low_end = FOUR_GIB;
+  must(tessera_read_multiboot(magic, information, 0, FOUR_GIB, regions, 64, &config.region_count));
+  must(tessera_write_memory_map(&config, write, 0));
+  prepare_pool();
+  must(tessera_start(&config));
+}
+
+static void use_a_space(void) {
+  tessera_space *space = allocate(sizeof *space);
+  uint64_t start, last;
+  tessera_frame frame;
+  must(tessera_space_create(space));
+  must(tessera_space_bounds(space, &start, &last));
+  if (start < FOUR_GIB) fail("programs begin where the kernel is");
+  must(tessera_allocate(&frame));
+  must(tessera_map(space, start, frame, TESSERA_READ | TESSERA_WRITE, 0));
+  must(tessera_space_activate(space));
+  *(volatile long *)start = 42;
+  if (*(long *)frame != 42) fail("a page does not show its frame");
+  if (!peek(start)) fail("a mapped page faults");
+  must(tessera_walk(space, start, write, 0));
+  must(tessera_unmap(space, start, TESSERA_4K, 0));
+  if (peek(start) || fault_address != start) fail("an unmapped page can be read");
+  must(tessera_walk(space, start, write, 0));
+  must(tessera_space_activate(tessera_kernel_space()));
+  must(tessera_space_destroy(space));
+}
+
+static void use_kernel_memory(void) {
+  void *memory;
+  must(tessera_kernel_allocate(5 * TESSERA_4K, TESSERA_READ | TESSERA_WRITE, &memory));
+  memset(memory, 1, 5 * TESSERA_4K);
+  if (peek((unsigned long)memory + 5 * TESSERA_4K)) fail("there is more than was allocated");
+  must(tessera_kernel_free(memory, 5 * TESSERA_4K));
+}
+
+void kernel_main(uint32_t magic, uint32_t information) {
+  uint64_t violations;
+  tessera_statistics statistics;
+  print("c-identity: a kernel in C at 1 MiB, not optimised\n");
+  catch_page_faults();
+  start_tessera(magic, information);
+  use_a_space();
+  use_kernel_memory();
+  must(tessera_audit(write, 0, &violations));
+  if (violations) fail("Tessera's records are damaged");
+  statistics.size = sizeof statistics;
+  must(tessera_count(&statistics));
+  print_number(statistics.free_frames);
+  print(" frames are free\nverdict: pass\n");
+  power_off(0x10);
+}
