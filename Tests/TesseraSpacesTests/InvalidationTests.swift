@@ -211,6 +211,18 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
+    @Test func `a large page that goes is invalidated, though its table stays`() throws {
+      let space = try makeSpace(0)
+      let place: UInt64 = 1 << 30 + 2 << 20
+      try mapDevice(at: place, 0x40_0000_0000, 2 << 20, in: space)
+      let paid = try paid {
+        var cursor = try space.cursor(over: bytes(place, 2 << 20))
+        try cursor.unmap(2 << 20)
+      }
+      #expect(paid == [1, 0])
+      VmSpace.deactivate()
+    }
+
     @Test func `more runs of frames than can be kept are flushed before they are let go`() throws {
       let space = try makeSpace(0)
       let runCount: UInt64 = 20
