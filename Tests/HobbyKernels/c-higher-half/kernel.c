@@ -67,9 +67,18 @@ static void start_tessera(uint32_t magic, uint32_t information) {
       magic, information, direct_map, direct_map_end, regions, 128, &config.region_count));
   TRY(tessera_write_memory_map(&config, write, NULL));
   TRY(tessera_start(&config));
+}
 
-  /* The tables that boot.S made were copied, and nobody comes back to its code. */
-  TRY(tessera_add_memory((uint64_t)boot_start, (uint64_t)boot_end - (uint64_t)boot_start));
+/** Gives the memory of the boot code away: its tables were copied, and nobody comes back to it.
+ * Writing over all of it would show the contrary. */
+static void free_boot_memory(void) {
+  const uint64_t start = (uint64_t)boot_start, end = (uint64_t)boot_end;
+  TRY(tessera_add_memory(start, end - start));
+  for (tessera_frame frame = start; frame < end; frame += TESSERA_4K) {
+    TRY(tessera_claim(frame));
+    memset(tessera_frame_bytes(frame), 0xcc, TESSERA_4K);
+    TRY(tessera_drop(frame));
+  }
 }
 
 /** Maps one frame for a program, looks at it from all sides, and unmaps it. */
@@ -160,6 +169,7 @@ void kernel_main(uint32_t magic, uint32_t information) {
   prepare_page_faults();
   EXPECT(tessera_version() >= TESSERA_VERSION);
   start_tessera(magic, information);
+  free_boot_memory();
 
   const uint64_t unused_before = unused_frames();
   use_a_space();

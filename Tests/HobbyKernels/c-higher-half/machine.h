@@ -23,4 +23,6 @@ bool read_if_mapped(const uint64_t *address, uint64_t *value);
 /** The address of the last page fault. */
 extern uint64_t fault_address;
 
+void *memset(void *to, int byte, size_t count);
+
 #endif
