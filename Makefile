@@ -287,6 +287,25 @@ doctor: ## name each missing tool, and install it or print the line that does
 doctor-run doctor-iso doctor-gdb doctor-test doctor-check doctor-bench: doctor-%:
 	$(Q)boot/doctor --quiet $*
 
+# Every module is converted by itself, with its articles if it has some, and then put together.
+.PHONY: docs
+docs: ## make the documentation of the library, build/docs/index.html
+	$(call say,symbols,build/symbols)
+	$(Q)rm -rf build/docs build/symbols build/archives && mkdir -p build/archives
+	$(Q)swift package dump-symbol-graph --minimum-access-level public \
+	  --skip-synthesized-members >build/archives/log 2>&1 || { cat build/archives/log >&2; exit 1; }
+	$(Q)for m in $(LIBRARY); do \
+	  $(if $(V),,printf '  %-8s %s\n' docc $$m;) mkdir -p build/symbols/$$m && \
+	  cp .build/*/symbolgraph/$$m.symbols.json build/symbols/$$m && \
+	  $(TOOLCHAIN)/docc convert $$(ls -d Sources/$$m/*.docc 2>/dev/null) \
+	    --additional-symbol-graph-dir build/symbols/$$m --fallback-display-name $$m \
+	    --fallback-bundle-identifier tessera.$$m --warnings-as-errors \
+	    --transform-for-static-hosting --output-path build/archives/$$m.doccarchive || exit 1; \
+	done
+	$(Q)$(TOOLCHAIN)/docc merge build/archives/*.doccarchive --output-path build/docs \
+	  --synthesized-landing-page-name Tessera
+	@echo '  to read it: python3 -m http.server -d build/docs'
+
 .PHONY: format
 format: ## lay out all Swift sources
 	$(Q)swift format format --in-place --recursive --parallel Package.swift Sources Tests

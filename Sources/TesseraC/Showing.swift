@@ -20,7 +20,7 @@ public func tessera_write_memory_map(
     // SAFETY: as above; the regions are read during the call alone.
     let regions = unsafe try GivenRegions(config.pointee)
     var sink = try unsafe GivenSink(write, context)
-    MemoryMap(regions).write(to: &sink, title: "memory map")
+    MemoryMap(regions).write(to: &sink, title: "the kernel's")
   }
 }
 

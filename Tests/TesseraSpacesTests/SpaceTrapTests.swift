@@ -53,6 +53,18 @@ extension OnSimulatedMachine {
         in: result, "an operation reaches beyond the range of its cursor")
     }
 
+    @Test func `a second cursor over the same table traps where nobody else could let go`()
+      async throws
+    {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.openTwoCursors(over: bytes(0, 4096))
+      }
+      try expectPanic(
+        in: result, "a cursor was opened over a table that another one holds")
+    }
+
     @Test func `mapping at the end of the range traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
@@ -335,5 +347,16 @@ private enum OneSpace {
     let space = try VmSpace()
     var cursor = try space.cursor(over: range)
     try body(&cursor)
+  }
+
+  static func openTwoCursors(over range: Range<VirtualAddress>) throws {
+    SimulatedMachine.forGood(frameCount: 1100)
+    let root = try FrameAllocator.allocate()
+    unsafe Processor.loadRootRegister(root.rawValue)
+    try KernelSpace.start()
+    let space = try VmSpace()
+    let first = try space.cursor(over: range)
+    let second = try space.cursor(over: range)
+    print(first.address == second.address)
   }
 }

@@ -30,6 +30,12 @@ public enum FrameAllocator {
   /// Access: written by `start`, constant afterwards.
   nonisolated(unsafe) private static var cacheCount = 0
 
+  /// How many processors the machine was started with.
+  package static var processorCount: Int {
+    // SAFETY: constant once the kernel runs.
+    unsafe cacheCount
+  }
+
   /// How many bytes of memory the allocator needs for `processorCount` processors.
   package static func stateByteCount(processorCount: Int) -> UInt64 {
     let state = MemoryLayout<FrameAllocatorState>.stride.alignedUp(to: 64)

@@ -179,6 +179,10 @@ extension PageTableNode {
 
   @inline(never)
   private func waitUntilFree() {
+    require(
+      FrameAllocator.processorCount > 1,
+      "a cursor was opened over a table that another one holds, on a machine with one processor",
+      address)
     // Ordering: relaxed; the exchange that follows does the ordering.
     while metadata.lock.load(ordering: .relaxed) != 0 { Processor.pause() }
   }
