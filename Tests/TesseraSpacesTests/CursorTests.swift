@@ -92,6 +92,24 @@ extension OnSimulatedMachine {
       #expect(!isFoundAtOnce)
     }
 
+    @Test func `a search of what is empty ends where it was told to`() throws {
+      let space = try VmSpace()
+      var cursor = try space.cursor(over: bytes(0x5000, 0x10_0000))
+      let isFound = cursor.findNext(within: 0x2000)
+      #expect(!isFound)
+      #expect(cursor.address == VirtualAddress(0x7000))
+    }
+
+    @Test(arguments: [0, 1, 2] as [UInt64])
+    func `a segment is refused if any of its pages is mapped`(index: UInt64) throws {
+      let space = try VmSpace()
+      try mapFrame(at: 0x5000 + index * 4096, in: space)
+      #expect(throws: MapError.alreadyMapped(VirtualAddress(0x5000 + index * 4096))) {
+        try mapSegment(3, at: 0x5000, in: space)
+      }
+      #expect(space.problems == [])
+    }
+
     @Test func `a page without access is mapped and owned, and comes back as it was`() throws {
       let space = try VmSpace()
       let memory = try mapFrame(at: 0x5000, in: space)
