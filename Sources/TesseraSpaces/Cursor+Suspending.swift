@@ -7,13 +7,9 @@ internal import TesseraPageTables
 /// cursor. The space has to outlive it, which nobody checks.
 package struct SuspendedCursor: ~Copyable {
   fileprivate let state: CursorState
-  fileprivate let isKernel: Bool
 
   /// Puts `cursor` aside.
-  package init(_ cursor: consuming Cursor) {
-    isKernel = cursor.isKernel
-    state = cursor.takeState()
-  }
+  package init(_ cursor: consuming Cursor) { state = cursor.takeState() }
 
   /// The first byte of the page that the next operation acts on.
   package var address: UInt64 { state.address }
@@ -26,8 +22,7 @@ extension Cursor {
   /// Goes on with what was put aside.
   @_lifetime(immortal)
   package init(resuming suspended: consuming SuspendedCursor) {
-    let isKernel = suspended.isKernel
-    self.init(state: suspended.takeState(), isKernel: isKernel)
+    self.init(state: suspended.takeState())
   }
 
   /// How many bytes are left from the position on.

@@ -10,9 +10,10 @@ public import TesseraPageTables
 /// position on and move past them; reaching beyond the range, or acting on parts of pages, traps.
 public struct Cursor: ~Copyable, ~Escapable {
   var state: CursorState
-  let isKernel: Bool
+  var isKernel: Bool { state.isKernel }
 
   /// Locks `range` of the tables under `root`, which outlives the cursor.
+  @inline(__always)
   @_lifetime(immortal)
   init(
     over range: Range<VirtualAddress>, of root: PageTableNode, isKernel: Bool,
@@ -34,6 +35,7 @@ public struct Cursor: ~Copyable, ~Escapable {
   }
 
   /// Locks `range`, which has been checked, of the tables under `root`.
+  @inline(__always)
   @_lifetime(immortal)
   init(
     locking range: Range<VirtualAddress>, of root: PageTableNode, isKernel: Bool,
@@ -43,14 +45,11 @@ public struct Cursor: ~Copyable, ~Escapable {
       locking: root, from: range.lowerBound.rawValue,
       byteCount: range.upperBound.byteCount(from: range.lowerBound), isKernel: isKernel,
       reserve: reserve)
-    self.isKernel = isKernel
   }
 
+  @inline(__always)
   @_lifetime(immortal)
-  init(state: consuming CursorState, isKernel: Bool) {
-    self.state = state
-    self.isKernel = isKernel
-  }
+  init(state: consuming CursorState) { self.state = state }
 
   /// Gives the state away, and with it the duty to destroy it.
   consuming func takeState() -> CursorState { state }
@@ -99,16 +98,41 @@ extension Cursor {
   ///
   /// Traps if the position is not a multiple of the frame's size, or the range has less room.
   /// Throws `alreadyMapped` or `outOfFrames`; `frame` is then still there.
-  // Not inlined by force: swiftc 6.3.1 then stops at an assertion in the clients' code generation.
+  @inline(__always)
   public mutating func map<Metadata: UntypedContents & ~Copyable>(
     _ frame: inout Frame<Metadata>?, as property: PageProperty
+  ) throws(MapError) {
+    if put(frame?.slot, property) {
+      _ = frame.take()?.relinquishSlot()
+    } else {
+      try mapOther(&frame, property)
+    }
+  }
+
+  @inline(__always)
+  private mutating func put(_ slot: FrameSlotReference?, _ property: PageProperty) -> Bool {
+    guard let slot, slot.kind.isSmall else { return false }
+    return state.put(slot.address, property)
+  }
+
+  @inline(never)
+  private mutating func mapOther<Metadata: UntypedContents & ~Copyable>(
+    _ frame: inout Frame<Metadata>?, _ property: PageProperty
   ) throws(MapError) {
     guard let address = frame?.address, let size = frame?.size else {
       panic("a cursor was given no frame to map")
     }
+    try map(address, size, property)
+    _ = frame.take()?.relinquishSlot()
+  }
+
+  /// Maps the frame of `size` at `address`, whose count the caller then gives up.
+  @inline(never)
+  private mutating func map(
+    _ address: PhysicalAddress, _ size: PageSize, _ property: PageProperty
+  ) throws(MapError) {
     try state.map(
       address, PageTableEntry.Template(checked(property), size: size, isCounted: true), size: size)
-    _ = frame.take()?.relinquishSlot()
   }
 
   /// Maps the frames of `segment` from the position on, which then own its counts.
@@ -188,6 +212,7 @@ extension Cursor {
   /// Unmaps all in the next `byteCount` bytes. Returns how many of them were mapped.
   ///
   /// Throws `outOfFrames` if a large page that lies only partly in them cannot be split.
+  @inline(__always)
   @discardableResult
   public mutating func unmap(_ byteCount: UInt64) throws(MapError) -> UInt64 {
     try state.unmap(byteCount)

@@ -46,6 +46,7 @@ public enum KernelSpace {
     require(lowCount <= 256, "what the kernel keeps of the lower half lies in it")
     require(isAreaAbsent, "the kernel's area is mapped already")
     PageTableNodePool.start(kernelLowEntryCount: Int(lowCount))
+    PageTableNodePool.setProgramBounds(VmSpace.start..<VmSpace.end)
     let node = try PageTableNodePool.make(level: level, sharesUpperHalf: true)
     // SAFETY: `make` gave this count.
     let owner = unsafe Frame(owning: node)

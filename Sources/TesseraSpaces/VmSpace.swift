@@ -26,15 +26,19 @@ public struct VmSpace: ~Copyable, Sendable {
   public var rootAddress: PhysicalAddress { root.address }
 
   /// The first address that a program can map: zero, unless the kernel keeps low addresses.
+  @inline(__always)
   public static var start: VirtualAddress {
     VirtualAddress(
-      UInt64(PageTableNodePool.kernelLowEntryCount) << PagingMode.current.rootLevel.shift)
+      UInt64(truncatingIfNeeded: PageTableNodePool.kernelLowEntryCount)
+        &<< PagingMode.current.rootLevel.shift)
   }
 
   /// The first address that no program can map any more: half of all virtual addresses, less a
   /// page, because an instruction that ends there would fault on the way back to the program.
+  @inline(__always)
   public static var end: VirtualAddress {
-    VirtualAddress(1 << UInt64(PagingMode.current.virtualAddressWidth - 1) - 4096)
+    let width = UInt64(truncatingIfNeeded: PagingMode.current.virtualAddressWidth)
+    return VirtualAddress(1 &<< (width &- 1) &- 4096)
   }
 
   /// Locks the pages of `range`, for as long as the cursor lives.
@@ -46,13 +50,12 @@ public struct VmSpace: ~Copyable, Sendable {
   /// If `reservingNodes`, as many page-table nodes as the whole range may need are allocated before
   /// it is locked, and no operation of the cursor fails for want of frames; throws `outOfFrames` if
   /// there are not as many.
+  @inline(__always)
   @_lifetime(borrow self)
   public borrowing func cursor(
     over range: Range<VirtualAddress>, reservingNodes: Bool = false
   ) throws(RangeError) -> Cursor {
-    guard range.lowerBound >= Self.start, range.upperBound <= Self.end else {
-      throw .outOfBounds
-    }
+    guard PageTableNodePool.isProgram(range) else { throw .outOfBounds }
     return try Cursor(
       over: range, of: root, isKernel: false, reservesNodes: reservingNodes)
   }
@@ -62,9 +65,7 @@ public struct VmSpace: ~Copyable, Sendable {
   @unsafe package borrowing func unboundCursor(
     over range: Range<VirtualAddress>, reservingNodes: Bool
   ) throws(RangeError) -> Cursor {
-    guard range.lowerBound >= Self.start, range.upperBound <= Self.end else {
-      throw .outOfBounds
-    }
+    guard PageTableNodePool.isProgram(range) else { throw .outOfBounds }
     return try Cursor(
       over: range, of: root, isKernel: false, reservesNodes: reservingNodes)
   }

@@ -225,7 +225,7 @@ extension OnSimulatedMachine {
 
     @Test func `more runs of frames than can be kept are flushed before they are let go`() throws {
       let space = try makeSpace(0)
-      let runCount: UInt64 = 20
+      let runCount: UInt64 = 24
       let runLength: UInt64 = 9
       // Backwards, so that no run continues the one before.
       for run in (0..<runCount).reversed() {

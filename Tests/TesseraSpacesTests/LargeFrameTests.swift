@@ -45,6 +45,28 @@ extension OnSimulatedMachine {
       expectNothingLost(since: used)
     }
 
+    @Test func `a single page of a large frame, not its first, can be unmapped`() throws {
+      let used = FrameAllocator.statistics.usedFrameCount
+      do {
+        let space = try VmSpace()
+        var frame: Frame<PlainMemory>? = try Frame(
+          allocating: PlainMemory(), FrameRequest(size: .twoMiB))
+        let address = frame?.address ?? .zero
+        do {
+          var cursor = try space.cursor(over: range(Self.twoMiB, Self.twoMiB))
+          try cursor.map(&frame, as: .userReadWrite)
+        }
+        for page in [5, 6, 511] as [UInt64] {
+          var cursor = try space.cursor(over: range(Self.twoMiB + page << 12, 4096))
+          let unmapped = try cursor.unmap(4096)
+          #expect(unmapped == 4096)
+        }
+        let count = try AnyFrame(sharing: address).referenceCount
+        #expect(count == 509 + 1, "a count for each page that is left, and this one")
+      }
+      expectNothingLost(since: used)
+    }
+
     @Test func `a large frame is one leaf, and goes when that is unmapped`() throws {
       let used = FrameAllocator.statistics.usedFrameCount
       do {

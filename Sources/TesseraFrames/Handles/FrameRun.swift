@@ -20,6 +20,10 @@ package struct FrameRun {
     Int(truncatingIfNeeded: FrameTable.number(of: end) &- FrameTable.number(of: first))
   }
 
+  /// The slot of the one frame, if it is but one.
+  @inline(__always)
+  package var only: FrameSlotReference? { first.advanced(by: 1) == end ? first : nil }
+
   /// Adds the frame of `slot` if it is the next one. Says whether it was.
   @inline(__always)
   package mutating func extend(by slot: FrameSlotReference) -> Bool {

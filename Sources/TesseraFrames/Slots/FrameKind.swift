@@ -103,6 +103,10 @@ extension FrameKind {
   @inline(__always)
   package var hasDestructor: Bool { rawValue & Self.activeBit != 0 }
 
+  /// Whether the frame is of 4 KiB.
+  @inline(__always)
+  package var isSmall: Bool { rawValue & (3 << Self.sizeShift) == 0 }
+
   /// Whether the frame goes back to the allocator, and is of 4 KiB.
   @inline(__always)
   package var isSmallAndAllocated: Bool {

@@ -2,13 +2,32 @@ internal import TesseraFrames
 package import TesseraHardware
 
 extension CursorState {
+  /// Maps the frame of 4 KiB at `address` at the position, and moves past it, if it is for a
+  /// program, and its table is there and has nothing at its place. Says whether it did.
+  ///
+  /// The count that the entry then owns was the caller's. The short form of `map`, which does what
+  /// this does not.
+  @inline(__always)
+  package mutating func put(_ address: PhysicalAddress, _ property: PageProperty) -> Bool {
+    guard !isAtEnd, property.isUser, !isKernel else { return false }
+    let isLeafTable = coveringLevel == .leafTable
+    guard let node = isLeafTable ? covering : Self.leafTable(covering, coveringLevel, self.address)
+    else { return false }
+    let index = index(self.address, .leafTable)
+    guard node[index].isAbsent else { return false }
+    let template = PageTableEntry.Template(property, size: .fourKiB, isCounted: true)
+    node.store(template.entry(at: address), at: index)
+    node.presentCount &+= 1
+    offset &+= PageSize.fourKiB.byteCount
+    return true
+  }
+
   /// Maps what `template` makes of `address` at the position, as a page of `size`, and moves past
   /// it.
   ///
   /// The count that a counted template promises is the caller's until this returns, and the entry's
   /// afterwards. Throws `alreadyMapped` if the page or a part of it is mapped, and `outOfFrames`.
   /// Traps if the position is not aligned to `size` or fewer bytes are left.
-  @inline(__always)
   package mutating func map(
     _ address: PhysicalAddress, _ template: PageTableEntry.Template, size: PageSize
   ) throws(MapError) {
@@ -75,15 +94,36 @@ extension CursorState {
     guard byteCount > 0 else { return }
     let largest = Self.largestLeaf(whereDifferent: self.address ^ address.rawValue)
     var reservation = try prepareNodes(byteCount, wholeUpTo: largest)
+    // Made once; what can be in question is only how large the largest are.
+    let small = PageTableEntry.Template(property, size: .fourKiB, isCounted: false)
+    let large = PageTableEntry.Template(property, size: .twoMiB, isCounted: false)
+    let largestSize = largest.pageSize ?? .fourKiB
+    let other = PageTableEntry.Template(property, size: largestSize, isCounted: false)
     fill(byteCount, wholeUpTo: largest, from: &reservation) { level, distance in
-      guard let size = level.pageSize else { panic("a page has one of three sizes") }
-      let target = PhysicalAddress(unchecked: address.rawValue &+ distance)
-      return PageTableEntry.Template(property, size: size, isCounted: false).entry(at: target)
+      let template = level.number == 1 ? small : level.number == 2 ? large : other
+      return template.entry(at: PhysicalAddress(unchecked: address.rawValue &+ distance))
     }
   }
 }
 
 extension CursorState {
+  /// The leaf table below `top` of `level`, which is locked, that spans `address`, if there is one.
+  ///
+  /// Not a method, for which the cursor would be copied.
+  @inline(never)
+  private static func leafTable(
+    _ top: PageTableNode, _ level: PagingLevel, _ address: UInt64
+  ) -> PageTableNode? {
+    var node = top
+    var level = level
+    while level > .leafTable {
+      guard let child = node.ownChild(VirtualAddress(address).index(at: level)) else { return nil }
+      node = child
+      level = level.below
+    }
+    return node
+  }
+
   @inline(__always)
   func index(_ address: UInt64, _ level: PagingLevel) -> Int {
     VirtualAddress(address).index(at: level)
@@ -115,8 +155,11 @@ extension CursorState {
       var level = min(descend(to: address, level: .leafTable).1, largest)
       while address & (level.span &- 1) != 0 || end - offset < level.span { level = level.below }
       let node = makeTable(at: address, level: level, from: &reservation)
-      node.put(entry(level, offset - start), at: index(address, level))
-      offset += level.span
+      let first = index(address, level)
+      let count = min(512 - first, Int(truncatingIfNeeded: (end - offset) &>> level.shift))
+      let distance = offset - start
+      let done = node.fill(count, from: first) { entry(level, distance &+ $0 &<< level.shift) }
+      offset += UInt64(truncatingIfNeeded: done) &<< level.shift
     }
   }
 
@@ -153,10 +196,7 @@ extension CursorState {
         stop = min(last, position | (level.tableSpan &- 1))
         try node.requireVacant(from: index(position, level), to: index(stop, level), at: position)
       } else {
-        stop = min(last, position | (level.span &- 1))
-        if node[index(position, level)].isLeaf {
-          throw .alreadyMapped(VirtualAddress(position))
-        }
+        stop = try node.requireNoLeaf(of: level, from: position, to: last)
         missing += NodeReservation.nodeCount(
           below: level, from: position, to: stop, wholeUpTo: largest)
       }
@@ -227,6 +267,44 @@ extension PageTableNode {
       throw .alreadyMapped(
         VirtualAddress(position &+ UInt64(index - first) * PageSize.fourKiB.byteCount))
     }
+  }
+
+  /// Stores what `entry` returns for 0, 1 and so on in the next `count` places from `first` on, as
+  /// far as they are vacant; the first one is. Returns how many that are. Under the lock.
+  @inline(__always)
+  func fill(_ count: Int, from first: Int, with entry: (UInt64) -> PageTableEntry) -> Int {
+    require(first >= 0 && first < 512 && count <= 512 - first, "a page-table node has 512 entries")
+    var added = 0
+    var done = 0
+    repeat {
+      let old = self[first &+ done]
+      if !old.isVacant { break }
+      if old.isAbsent { added &+= 1 }
+      store(entry(UInt64(truncatingIfNeeded: done)), at: first &+ done)
+      done &+= 1
+    } while done < count
+    presentCount += added
+    return done
+  }
+
+  /// Throws `alreadyMapped` if an entry of this node of `level`, above the leaf tables, is a leaf,
+  /// among those of `position` and on up to the first that leads to a table, or to that of `last`.
+  /// The entry of `position` leads to none. Returns the last byte of which that is known.
+  func requireNoLeaf(
+    of level: PagingLevel, from position: UInt64, to last: UInt64
+  ) throws(MapError) -> UInt64 {
+    let first = VirtualAddress(position).index(at: level)
+    let start = position & ~(level.span &- 1)
+    let count = min(512 - first, Int(truncatingIfNeeded: (last &- start) &>> level.shift) &+ 1)
+    var place = first
+    while place < first &+ count && !self[place].isTable {
+      let distance = UInt64(truncatingIfNeeded: place &- first) &<< level.shift
+      if self[place].isLeaf {
+        throw .alreadyMapped(VirtualAddress(max(position, start &+ distance)))
+      }
+      place &+= 1
+    }
+    return min(last, start &+ (UInt64(truncatingIfNeeded: place &- first) &<< level.shift &- 1))
   }
 
   /// Stores `status` everywhere in a node that nobody else has yet.

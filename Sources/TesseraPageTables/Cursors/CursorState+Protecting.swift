@@ -29,27 +29,52 @@ extension CursorState {
       return 0
     }
     let first = index(address, level)
-    let count =
-      level == .leafTable ? min(512 - first, Int((end - offset) / size.byteCount)) : 1
-    var position = address & ~(level.span &- 1)
-    var mapped: UInt64 = 0
+    if level == .leafTable {
+      let count = min(512 - first, Int((end - offset) / size.byteCount))
+      return protectLeaves(node, from: first, count, change)
+    }
+    let position = address & ~(level.span &- 1)
+    let entry = node[first]
+    offset = min(end, (position &+ size.byteCount) &- start)
+    guard entry.isLeaf else { return 0 }
+    if node.change(first, entry, change) { flusher.owe(position, size: size) }
+    return size.byteCount
+  }
+
+  /// Changes `count` leaves of a node of 4 KiB pages from `first` on, and moves past them.
+  @inline(__always)
+  private mutating func protectLeaves(
+    _ node: PageTableNode, from first: Int, _ count: Int, _ change: PageTableEntry.PropertyChange
+  ) -> UInt64 {
+    require(first >= 0 && first < 512 && count <= 512 - first, "a page-table node has 512 entries")
+    let position = address
+    var leafCount: UInt64 = 0
+    var owesEverything = flusher.owesEverything
     for index in first..<first + count {
       let entry = node[index]
-      if entry.isLeaf {
-        mapped += size.byteCount
-        if node.change(index, entry, change) { flusher.owe(position, size: size) }
+      guard entry.isLeaf else { continue }
+      leafCount &+= 1
+      if entry.isPresent && !entry.mayBecomeDirty {
+        let new = change.applied(toPresent: entry)
+        if new == entry { continue }
+        node.store(new, at: index, replacing: entry)
+        if owesEverything || !entry.owesInvalidation(becoming: new) { continue }
+      } else if !node.change(index, entry, change) || owesEverything {
+        continue
       }
-      position &+= size.byteCount
+      let distance = UInt64(truncatingIfNeeded: index &- first) &* PageSize.fourKiB.byteCount
+      flusher.owe(position &+ distance, size: .fourKiB)
+      owesEverything = flusher.owesEverything
     }
-    offset = min(end, position &- start)
-    return mapped
+    offset += UInt64(count) * PageSize.fourKiB.byteCount
+    return leafCount &* PageSize.fourKiB.byteCount
   }
 }
 
 extension PageTableNode {
   /// Applies `change` to the leaf `entry` at `index`. Says whether an invalidation is owed. Under
   /// the lock.
-  @inline(__always)
+  @inline(never)
   func change(
     _ index: Int, _ entry: PageTableEntry, _ change: PageTableEntry.PropertyChange
   ) -> Bool {
@@ -61,7 +86,7 @@ extension PageTableNode {
     return entry.owesInvalidation(becoming: new)
   }
 
-  @inline(never)
+  @inline(__always)
   private func changeAtomically(
     _ index: Int, _ change: PageTableEntry.PropertyChange
   ) -> Bool {

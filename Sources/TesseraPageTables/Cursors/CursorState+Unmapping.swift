@@ -6,11 +6,44 @@ extension CursorState {
   /// What was mapped is let go once no processor can reach it. A leaf that lies only partly in the
   /// range is split first. Returns how many bytes were mapped. Throws `outOfFrames` if a leaf
   /// cannot be split. Traps if fewer bytes are left or they are not whole pages.
+  @inline(__always)
   package mutating func unmap(_ byteCount: UInt64) throws(MapError) -> UInt64 {
+    if byteCount == PageSize.fourKiB.byteCount && coveringLevel == .leafTable && !isAtEnd {
+      return takeLeaf()
+    }
+    return try unmapAny(byteCount)
+  }
+
+  /// Unmaps the page at the position, of a leaf table that is the covering node, and moves past it.
+  @inline(__always)
+  private mutating func takeLeaf() -> UInt64 {
+    let position = address
+    let index = index(position, .leafTable)
+    let entry = covering[index]
+    offset &+= PageSize.fourKiB.byteCount
+    if entry.isAbsent { return 0 }
+    covering.store(.absent, at: index, replacing: entry)
+    covering.presentCount &-= 1
+    return release(entry, at: position)
+  }
+
+  /// Owes and holds what the leaf `entry` of 4 KiB, which was at `position`, makes necessary.
+  /// Returns how many bytes it mapped.
+  @inline(__always)
+  private mutating func release(_ entry: PageTableEntry, at position: UInt64) -> UInt64 {
+    guard entry.isLeaf else { return 0 }
+    if entry.isPresent { flusher.owe(position, size: .fourKiB) }
+    flusher.hold(entry, size: .fourKiB)
+    return PageSize.fourKiB.byteCount
+  }
+
+  /// As `unmap`, wherever the pages are.
+  @inline(never)
+  private mutating func unmapAny(_ byteCount: UInt64) throws(MapError) -> UInt64 {
     requireInside(byteCount)
     guard byteCount > 0 else { return 0 }
+    let end = offset &+ byteCount
     try splitEdges(byteCount)
-    let end = offset + byteCount
     var unmapped: UInt64 = 0
     while offset < end { unmapped += unmapStep(to: end) }
     return unmapped
@@ -92,11 +125,7 @@ extension CursorState {
       if !entry.isAbsent {
         node.store(.absent, at: index, replacing: entry)
         taken += 1
-        if entry.isLeaf {
-          if entry.isPresent { flusher.owe(position, size: .fourKiB) }
-          flusher.hold(entry, size: .fourKiB)
-          unmapped += PageSize.fourKiB.byteCount
-        }
+        unmapped &+= release(entry, at: position)
       }
       position &+= PageSize.fourKiB.byteCount
     }

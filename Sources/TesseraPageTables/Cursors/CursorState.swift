@@ -23,7 +23,7 @@ public struct CursorState: ~Copyable {
   /// Where the cursor is: bytes from the start; the byte count itself at the end.
   package internal(set) var offset: UInt64 = 0
   /// Whether the range is the kernel's: shared by all address spaces, and global.
-  let isKernel: Bool
+  package var isKernel: Bool { flusher.isGlobal }
   var flusher: TLBFlusher
   /// Nodes that were allocated before the range was locked, for changes that must not fail.
   var reserve: NodeReservation
@@ -32,6 +32,7 @@ public struct CursorState: ~Copyable {
   ///
   /// The caller has checked the range: not empty, multiples of 4096, within one half of the address
   /// space. It stays on this processor until this is destroyed. `root` outlives it.
+  @inline(__always)
   package init(
     locking root: PageTableNode, from start: UInt64, byteCount: UInt64, isKernel: Bool,
     reserve: consuming NodeReservation = NodeReservation()
@@ -40,13 +41,24 @@ public struct CursorState: ~Copyable {
     self.root = root
     self.start = start
     self.byteCount = byteCount
-    self.isKernel = isKernel
     flusher = TLBFlusher(isGlobal: isKernel)
     (covering, coveringLevel) = RangeLock.lockCovering(root, start, start &+ (byteCount &- 1))
     RangeLock.lockBelow(covering, coveringLevel, start, byteCount)
   }
 
+  @inline(__always)
   deinit {
+    // Most cursors work on pages of one leaf table and owe nothing.
+    if coveringLevel == .leafTable && flusher.isEmpty && covering.presentCount != 0 {
+      covering.unlock()
+    } else {
+      close()
+    }
+  }
+
+  /// Ends the work and lets the locks go.
+  @inline(never)
+  private borrowing func close() {
     // Requests go out before a lock is let go; nothing held is released before every processor that
     // may still use it has answered.
     flusher.pay(isActive: root.isActiveHere)

@@ -16,6 +16,18 @@ enum RangeLock {
   ) -> (PageTableNode, PagingLevel) {
     Epoch.enter()
     defer { Epoch.leave() }
+    if (start ^ last) < PagingLevel.leafTable.tableSpan,
+      let node = root.ownLeafTable(for: VirtualAddress(start)), node.lockUnlessDetached()
+    {
+      return (node, .leafTable)
+    }
+    return lockCoveringByLevel(root, start, last)
+  }
+
+  @inline(never)
+  private static func lockCoveringByLevel(
+    _ root: PageTableNode, _ start: UInt64, _ last: UInt64
+  ) -> (PageTableNode, PagingLevel) {
     while true {
       var node = root
       var level = PagingMode.current.rootLevel
@@ -49,7 +61,13 @@ enum RangeLock {
   static func lockBelow(
     _ covering: PageTableNode, _ level: PagingLevel, _ start: UInt64, _ byteCount: UInt64
   ) {
-    guard level.number > 1 else { return }
+    if level.number > 1 { lockChildren(covering, level, start, byteCount) }
+  }
+
+  @inline(never)
+  private static func lockChildren(
+    _ covering: PageTableNode, _ level: PagingLevel, _ start: UInt64, _ byteCount: UInt64
+  ) {
     var offset: UInt64 = 0
     while offset < byteCount {
       let path = TablePath(from: covering, level, to: start &+ offset)
@@ -70,6 +88,7 @@ enum RangeLock {
     covering.unlock()
   }
 
+  @inline(never)
   private static func unlockBelow(
     _ covering: PageTableNode, _ level: PagingLevel, _ start: UInt64, _ byteCount: UInt64
   ) {

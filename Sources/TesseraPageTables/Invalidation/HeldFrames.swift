@@ -6,55 +6,61 @@ internal import TesseraHardware
 /// Frames that follow each other are kept as a run, which costs nothing. A short run that has come
 /// to its end is taken apart: a frame with no other owner is made unique and goes into a chain
 /// through its slot, so there is room for any number of them. Long runs, and frames with other
-/// owners, are kept in a small table.
+/// owners, are kept in a small table, if there is one left.
 struct HeldFrames: ~Copyable {
   /// The last frames that came.
   private var run: FrameRun?
   private var chain: FrameSlotReference?
   private var nodes: FrameSlotReference?
-  /// Made when it is first needed: most cursors hold no more than one run.
-  private var table: RunTable?
+  /// Taken when it is first needed: most cursors hold no more than one run.
+  private var table = RunTable.none
 
-  var isEmpty: Bool { run == nil && chain == nil && nodes == nil && table == nil }
+  // Nothing else is held where there is no run.
+  @inline(__always)
+  var isEmpty: Bool { run == nil && nodes == nil }
   var holdsNodes: Bool { nodes != nil }
-
-  /// Whether the next frame may find no room.
-  var isFull: Bool {
-    guard let table else { return false }
-    return table.count > RunTable.capacity - Self.shortRun
-  }
 
   /// Runs of at most so many frames are taken apart.
   private static var shortRun: Int { 8 }
 
-  /// Holds the count of the frame of `slot`, which the caller gives up, if the frame follows the
-  /// last one. Says whether it does.
+  /// Holds the count of the frame of `slot`, which the caller gives up, if the frame is the first
+  /// or follows the last one. Says whether it does.
   @inline(__always)
-  mutating func extend(by slot: FrameSlotReference) -> Bool { run?.extend(by: slot) == true }
-
-  /// Holds the count of the frame of `slot`, which the caller gives up. There is room.
-  mutating func add(_ slot: FrameSlotReference) {
-    if let ended = run { putAway(ended) }
-    run = FrameRun(slot)
+  mutating func extend(by slot: FrameSlotReference) -> Bool {
+    if run == nil {
+      run = FrameRun(slot)
+      return true
+    }
+    return run?.extend(by: slot) == true
   }
 
-  /// Makes room for another run.
-  private mutating func putAway(_ run: FrameRun) {
-    guard run.frameCount <= Self.shortRun else { return keep(run) }
+  /// Makes room for another run. Says whether there is: if not, everything must be let go.
+  mutating func makeRoom() -> Bool {
+    guard let ended = run else { return true }
+    run = ended.frameCount <= Self.shortRun ? takeApart(ended) : keep(ended) ? nil : ended
+    return run == nil
+  }
+
+  /// Puts each frame of `run` into the chain or the table. Returns those for which there was no
+  /// room.
+  private mutating func takeApart(_ run: FrameRun) -> FrameRun? {
+    var rest: FrameRun?
     run.forEachSlot { slot in
+      if rest?.extend(by: slot) == true { return }
       if slot.reclaim() {
         slot.setListIdentifier(FrameChain.word(for: chain))
         chain = slot
-      } else {
-        keep(FrameRun(slot))
+      } else if !keep(FrameRun(slot)) {
+        rest = FrameRun(slot)
       }
     }
+    return rest
   }
 
-  private mutating func keep(_ run: FrameRun) {
-    var changed = table.take() ?? RunTable(repeating: run)
-    changed.add(run)
-    table = changed
+  /// Puts `run` into the table. Says whether there was room.
+  private mutating func keep(_ run: FrameRun) -> Bool {
+    if table.isNone { table = RunTable.take() }
+    return table.add(run)
   }
 
   /// Holds the count of the detached `node`.
@@ -64,26 +70,41 @@ struct HeldFrames: ~Copyable {
   }
 
   /// Lets go of everything. Comes last: what is held stays written down.
+  @inline(__always)
   borrowing func release() {
-    if let run { run.release() }
-    if chain != nil || table != nil { releaseRest() }
-    if nodes != nil { releaseNodes() }
+    if let run { Self.release(run, chain, table) }
+    if let nodes { Self.releaseNodes(nodes) }
+  }
+
+  // Not methods: what a method of this is called on is copied for it when the owner is destroyed.
+
+  @inline(never)
+  private static func release(
+    _ run: FrameRun, _ chain: FrameSlotReference?, _ table: RunTable
+  ) {
+    if let slot = run.only {
+      // SAFETY: the run held this count, of the larger frame if this is a part of one.
+      _ = unsafe AnyFrame(adopting: slot.counting)
+    } else {
+      run.release()
+    }
+    if let chain { releaseChain(chain) }
+    if !table.isNone { table.release() }
   }
 
   @inline(never)
-  private borrowing func releaseRest() {
-    var next = chain
+  private static func releaseChain(_ first: FrameSlotReference) {
+    var next: FrameSlotReference? = first
     while let slot = next {
       next = FrameChain.next(of: slot)
       slot.setListIdentifier(0)
       slot.retire()
     }
-    if let table { table.release() }
   }
 
   @inline(never)
-  private borrowing func releaseNodes() {
-    var next = nodes
+  private static func releaseNodes(_ first: FrameSlotReference) {
+    var next: FrameSlotReference? = first
     while let slot = next {
       // SAFETY: the chain holds detached nodes, each with the count that its entry had.
       let node = unsafe PageTableNode(at: slot.address)
@@ -91,27 +112,6 @@ struct HeldFrames: ~Copyable {
       node.next = nil
       PageTableNodePool.release(node)
     }
-  }
-}
-
-/// Runs that wait.
-private struct RunTable {
-  private var runs: InlineArray<16, FrameRun>
-  private(set) var count = 0
-
-  static var capacity: Int { 16 }
-
-  /// No runs. The places hold `run`, because they must hold something.
-  init(repeating run: FrameRun) { runs = InlineArray(repeating: run) }
-
-  /// Adds `run`. There is room.
-  mutating func add(_ run: FrameRun) {
-    runs[count] = run
-    count += 1
-  }
-
-  func release() {
-    for index in 0..<count { runs[index].release() }
   }
 }
 

@@ -15,40 +15,52 @@ package struct TLBFlusher: ~Copyable {
   package static var pageLimit: Int { 32 }
 
   /// Whether the pages are the kernel's, which every processor uses and which are global.
-  private let isGlobal: Bool
+  package let isGlobal: Bool
   /// The range that grows, and the one before.
-  private var range: OwedRange?
-  private var earlierRange: OwedRange?
-  private var pageCount = 0
-  private var owesEverything = false
+  private var range = OwedRange.none
+  private var earlierRange = OwedRange.none
   private var held = HeldFrames()
 
+  @inline(__always)
   package init(isGlobal: Bool) { self.isGlobal = isGlobal }
 
   /// Whether nothing is owed and nothing is held.
-  package var isEmpty: Bool {
-    range == nil && !owesEverything && held.isEmpty
-  }
+  @inline(__always)
+  package var isEmpty: Bool { range.isEmpty && held.isEmpty }
+
+  @inline(__always)
+  var owesEverything: Bool { range.isEverything }
+
+  /// How many pages are owed one by one.
+  private var pageCount: Int { range.pageCount + earlierRange.pageCount }
 
   /// Owes the invalidation of the page of `size` at `address`.
   @inline(__always)
   package mutating func owe(_ address: UInt64, size: PageSize) {
-    if owesEverything { return }
-    let shift = size.shift
-    if range?.extend(by: address, shift: shift) == true {
-      pageCount += 1
-    } else if earlierRange == nil {
-      earlierRange = range
-      range = OwedRange(start: address, pageCount: 1, shift: shift)
-      pageCount += 1
+    if range.isEverything { return }
+    if range.isEmpty {
+      range = OwedRange(address, size)
     } else {
-      owesEverything = true
+      oweAnother(address, size)
     }
-    if pageCount > Self.pageLimit { owesEverything = true }
+  }
+
+  @inline(never)
+  private mutating func oweAnother(_ address: UInt64, _ size: PageSize) {
+    if pageCount >= Self.pageLimit {
+      oweEverything()
+    } else if range.extend(by: address, size) {
+      return
+    } else if earlierRange.isEmpty {
+      earlierRange = range
+      range = OwedRange(address, size)
+    } else {
+      oweEverything()
+    }
   }
 
   /// Owes the invalidation of everything.
-  package mutating func oweEverything() { owesEverything = true }
+  package mutating func oweEverything() { range = .everything }
 
   /// Keeps what the leaf `entry` of `size` owned until everything is paid. The entry has been taken
   /// out of its node.
@@ -62,32 +74,45 @@ package struct TLBFlusher: ~Copyable {
 
   @inline(never)
   private mutating func holdAnother(_ slot: FrameSlotReference) {
-    if held.isFull { payEarly() }
-    held.add(slot)
+    if !held.makeRoom() { payEarly() }
+    _ = held.extend(by: slot)
   }
 
   /// Keeps the detached `node`, with all that hangs below it, until everything is paid.
   package mutating func hold(_ node: PageTableNode) {
-    owesEverything = true
+    oweEverything()
     held.add(node)
   }
 
   /// Carries out what is owed on this processor, where `isActive` says whether the address space is
   /// in use. What is owed stays written down: `release` comes next, and then this is destroyed.
-  package borrowing func pay(isActive: Bool) {
-    guard isActive || isGlobal, owesEverything || pageCount > 0 else { return }
+  @inline(__always)
+  package borrowing func pay(isActive: @autoclosure () -> Bool) {
+    guard !range.isEmpty, isGlobal || isActive() else { return }
+    Self.invalidate(range, earlierRange, alsoGlobal: isGlobal)
+  }
+
+  // Not a method: what a method is called on is copied for it when the owner is destroyed.
+  @inline(never)
+  private static func invalidate(
+    _ range: OwedRange, _ earlierRange: OwedRange, alsoGlobal: Bool
+  ) {
     if InvalidationSwitch.isOff { return }
-    if owesEverything {
+    if range.isEverything {
       InvalidationStatistics.countFull()
-      Processor.invalidateAll(alsoGlobal: isGlobal)
+      Processor.invalidateAll(alsoGlobal: alsoGlobal)
+    } else if range.pageCount == 1 && earlierRange.isEmpty {
+      InvalidationStatistics.count(pages: 1)
+      Processor.invalidatePage(at: range.start)
     } else {
-      InvalidationStatistics.count(pages: pageCount)
-      earlierRange?.invalidate()
-      range?.invalidate()
+      InvalidationStatistics.count(pages: range.pageCount + earlierRange.pageCount)
+      earlierRange.invalidate()
+      range.invalidate()
     }
   }
 
   /// Lets go of what was held, once everything is paid.
+  @inline(__always)
   package borrowing func release() { held.release() }
 
   /// Whether a detached node waits to be freed.
@@ -95,32 +120,62 @@ package struct TLBFlusher: ~Copyable {
 
   /// Pays and releases when there is no room to hold more.
   private mutating func payEarly() {
-    owesEverything = true
+    oweEverything()
     pay(isActive: true)
     held.release()
     held = HeldFrames()
-    range = nil
-    earlierRange = nil
-    pageCount = 0
-    owesEverything = false
+    range = .none
+    earlierRange = .none
   }
 }
 
-/// Pages of one size that follow each other.
+/// Pages of one size that follow each other, in one word, so that a cursor without debts is opened
+/// and closed with little to write and to look at.
+///
+/// | Bits    | Meaning                           |
+/// |---------|-----------------------------------|
+/// | 1...0   | the size of the pages             |
+/// | 11...2  | how many they are; 0 = no range   |
+/// | 63...12 | where the first one is, over 4096 |
 private struct OwedRange {
-  let start: UInt64
-  var pageCount: UInt64
-  let shift: UInt64
+  private var word: UInt64
 
-  /// Adds the page at `address` if it is the next one. Says whether it was.
   @inline(__always)
-  mutating func extend(by address: UInt64, shift: UInt64) -> Bool {
-    guard shift == self.shift && address == start &+ pageCount << shift else { return false }
-    pageCount += 1
+  private init(word: UInt64) { self.word = word }
+
+  /// The page of `size` at `address`.
+  @inline(__always)
+  init(_ address: UInt64, _ size: PageSize) {
+    word = address | Self.onePage | UInt64(size.rawValue)
+  }
+
+  @inline(__always)
+  static var none: OwedRange { OwedRange(word: 0) }
+  /// All that is cached: more pages than there are.
+  @inline(__always)
+  static var everything: OwedRange { OwedRange(word: .max) }
+
+  private static var onePage: UInt64 { 1 << 2 }
+
+  @inline(__always)
+  var isEmpty: Bool { word == 0 }
+  @inline(__always)
+  var isEverything: Bool { word == .max }
+
+  var pageCount: Int { Int(word >> 2 & 1023) }
+  var start: UInt64 { word & ~4095 }
+  private var shift: UInt64 { 12 + 9 * (word & 3) }
+
+  /// Adds the page of `size` at `address` if it is the next one. Says whether it was.
+  mutating func extend(by address: UInt64, _ size: PageSize) -> Bool {
+    guard size.shift == shift && address == start &+ UInt64(pageCount) << shift else {
+      return false
+    }
+    word += Self.onePage
     return true
   }
 
   func invalidate() {
-    for index in 0..<pageCount { Processor.invalidatePage(at: start &+ index << shift) }
+    for index in 0..<UInt64(pageCount) { Processor.invalidatePage(at: start &+ index << shift) }
   }
 }

@@ -82,8 +82,15 @@ public struct NodeReservation: ~Copyable {
     return node
   }
 
+  @inline(__always)
   deinit {
-    var next = first
+    if let first { Self.giveBack(first) }
+  }
+
+  /// Gives the nodes back of which that of `first` is the first.
+  @inline(never)
+  private static func giveBack(_ first: FrameSlotReference) {
+    var next: FrameSlotReference? = first
     while let slot = next {
       // SAFETY: what is reserved is a node, with one count.
       let node = unsafe PageTableNode(at: slot.address)

@@ -27,8 +27,20 @@ extension PageTableNode {
   @inline(__always)
   func leafTable(for address: VirtualAddress) -> PageTableNode? {
     let top = address.rawValue &>> PagingLevel(4).shift
-    guard PagingMode.current.rootLevel.number == 4, top < 256 else { return nil }
-    return ownChild(Int(truncatingIfNeeded: top))?
+    guard PageTableNodePool.isProgramEntry(top) else { return nil }
+    return ownLeafTable(below: Int(truncatingIfNeeded: top), address)
+  }
+
+  /// The same of an address that a cursor may work on, a program's or the kernel's.
+  @inline(__always)
+  func ownLeafTable(for address: VirtualAddress) -> PageTableNode? {
+    guard PagingMode.current.rootLevel.number == 4 else { return nil }
+    return ownLeafTable(below: address.index(at: PagingLevel(4)), address)
+  }
+
+  @inline(__always)
+  private func ownLeafTable(below top: Int, _ address: VirtualAddress) -> PageTableNode? {
+    ownChild(top)?
       .ownChild(address.index(at: PagingLevel(3)))?
       .ownChild(address.index(at: PagingLevel(2)))
   }

@@ -163,7 +163,20 @@ extension PageTableNode {
   @inline(__always)
   package func lock() {
     // Ordering: acquiring, pairs with the releasing store in `unlock`.
-    while metadata.lock.exchange(1, ordering: .acquiring) != 0 { waitUntilFree() }
+    if metadata.lock.exchange(1, ordering: .acquiring) != 0 { waitAndLock() }
+  }
+
+  /// Takes the node's lock, unless the node has been taken out of its tree. Says whether it has it.
+  @inline(__always)
+  func lockUnlessDetached() -> Bool {
+    // SAFETY: the frame is a node, so this is what its slot holds. Found once, for both.
+    let metadata = unsafe slot.storage(as: PageTableNodeMetadata.self)
+    // Ordering: acquiring, pairs with the releasing store in `unlock`.
+    let isTaken = unsafe metadata.pointee.lock.exchange(1, ordering: .acquiring) != 0
+    if isTaken { waitAndLock() }
+    if unsafe metadata.pointee.flags & PageTableNodeMetadata.detachedFlag == 0 { return true }
+    unlock()
+    return false
   }
 
   @inline(__always)
@@ -177,14 +190,19 @@ extension PageTableNode {
     metadata.lock.load(ordering: .relaxed) != 0
   }
 
+  /// Reads until the lock looks free, so that waiters do not fight over its cache line, and tries
+  /// again.
   @inline(never)
-  private func waitUntilFree() {
-    require(
-      FrameAllocator.processorCount > 1,
-      "a cursor was opened over a table that another one holds, on a machine with one processor",
-      address)
-    // Ordering: relaxed; the exchange that follows does the ordering.
-    while metadata.lock.load(ordering: .relaxed) != 0 { Processor.pause() }
+  private func waitAndLock() {
+    // Ordering: acquiring, pairs with the releasing store in `unlock`.
+    while metadata.lock.exchange(1, ordering: .acquiring) != 0 {
+      require(
+        FrameAllocator.processorCount > 1,
+        "a cursor was opened over a table that another one holds, on a machine with one processor",
+        address)
+      // Ordering: relaxed; the exchange that follows does the ordering.
+      while metadata.lock.load(ordering: .relaxed) != 0 { Processor.pause() }
+    }
   }
 }
 

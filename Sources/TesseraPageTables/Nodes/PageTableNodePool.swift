@@ -23,7 +23,40 @@ package enum PageTableNodePool {
   /// Access: written by `start`, constant afterwards.
   nonisolated(unsafe) private static var lowEntryCount = 0
 
+  /// Which entries of a root of level 4 are a program's: the first, and how many. None if roots are
+  /// of another level, or if there are no spaces yet.
+  ///
+  /// Access: written by `start`, constant afterwards.
+  nonisolated(unsafe) private static var programEntries: (first: UInt64, count: UInt64) = (0, 0)
+
+  /// Whether `index` is one of those entries: none that the loader made.
+  @inline(__always)
+  static func isProgramEntry(_ index: UInt64) -> Bool {
+    // SAFETY: constant once there are spaces.
+    unsafe index &- programEntries.first < programEntries.count
+  }
+
+  /// The addresses that programs can map: from the first to that after the last.
+  ///
+  /// Access: written by `start`, constant afterwards.
+  nonisolated(unsafe) private static var programBounds: (start: UInt64, end: UInt64) = (0, 0)
+
+  /// Says which addresses programs can map, as `isProgram` is to know it. Once, after `start`.
+  package static func setProgramBounds(_ range: Range<VirtualAddress>) {
+    // SAFETY: before there are spaces.
+    unsafe programBounds = (range.lowerBound.rawValue, range.upperBound.rawValue)
+  }
+
+  /// Whether programs can map all of `range`.
+  @inline(__always)
+  package static func isProgram(_ range: Range<VirtualAddress>) -> Bool {
+    // SAFETY: constant once there are spaces.
+    let bounds = unsafe programBounds
+    return range.lowerBound.rawValue >= bounds.start && range.upperBound.rawValue <= bounds.end
+  }
+
   /// How many entries at the start of each root are the kernel's.
+  @inline(__always)
   package static var kernelLowEntryCount: Int {
     // SAFETY: constant once there are spaces.
     unsafe lowEntryCount
@@ -36,6 +69,11 @@ package enum PageTableNodePool {
     withLock {
       // SAFETY: under the lock, before there are spaces.
       unsafe lowEntryCount = kernelLowEntryCount
+      let isLevel4 = PagingMode.current.rootLevel.number == 4
+      // SAFETY: as above.
+      unsafe programEntries = (
+        UInt64(kernelLowEntryCount), isLevel4 ? 256 - UInt64(kernelLowEntryCount) : 0
+      )
       // SAFETY: under the lock.
       unsafe nodes = NodeChain()
       // SAFETY: under the lock.
