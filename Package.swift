@@ -75,9 +75,12 @@ let package = Package(
         "SimulatedMachine", "Scenarios", "CTessera",
       ],
       swiftSettings: forTests),
+    .target(
+      name: "CallFuzz", dependencies: ["CTessera", "Tessera", "TesseraC"],
+      path: "Tests/CallFuzz", exclude: ["run", "CallFuzz.swift"], swiftSettings: forTests),
     .testTarget(
       name: "TesseraCTests",
-      dependencies: ["CTessera", "Tessera", "TesseraC", "SimulatedMachine"],
+      dependencies: ["CallFuzz", "CTessera", "TesseraC", "SimulatedMachine"],
       swiftSettings: forTests),
     .testTarget(
       name: "TesseraMultibootTests",

@@ -1,14 +1,14 @@
 // The names are the header's.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
 
-internal import Tessera
+package import Tessera
 internal import TesseraFrames
 internal import TesseraHardware
 public import TesseraHeader
 internal import TesseraSpaces
 
 /// What is remembered of the start.
-enum Start {
+package enum Start {
   /// Access: written by `tessera_start`, constant afterwards.
   nonisolated(unsafe) private static var hasStarted = false
   /// Access: as above.
@@ -35,7 +35,7 @@ enum Start {
   }
 
   /// Remembers that Tessera runs, with these results; or that it does not.
-  static func remember(_ started: Bool, _ totals: FrameTotals, invisible: UInt64) {
+  package static func remember(_ started: Bool, _ totals: FrameTotals, invisible: UInt64) {
     // SAFETY: the start runs alone.
     unsafe hasStarted = started
     // SAFETY: as above.

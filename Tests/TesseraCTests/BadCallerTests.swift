@@ -1,8 +1,7 @@
+import CallFuzz
 import SimulatedMachine
 import TesseraHeader
 import Testing
-
-@testable import TesseraC
 
 extension OnSimulatedMachine {
   /// Callers that break the rules of the header: each is refused with the status that the header

@@ -1,7 +1,6 @@
+import CallFuzz
 import TesseraHeader
 import Testing
-
-@testable import TesseraC
 
 /// A machine with a little of everything, and how it must look after every refusal.
 final class BadCallerWorld {

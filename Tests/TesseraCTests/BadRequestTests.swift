@@ -1,8 +1,7 @@
+import CallFuzz
 import SimulatedMachine
 import TesseraHeader
 import Testing
-
-@testable import TesseraC
 
 extension OnSimulatedMachine {
   /// Requests that break the rules of the header, as `BadCallerTests`.

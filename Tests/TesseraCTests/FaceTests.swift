@@ -1,8 +1,7 @@
+import CallFuzz
 import SimulatedMachine
 import TesseraHeader
 import Testing
-
-@testable import TesseraC
 
 extension OnSimulatedMachine {
   /// What a kernel in C does, and what it sees.

@@ -1,9 +1,8 @@
 import CTessera
+import CallFuzz
 import SimulatedMachine
 import TesseraHeader
 import Testing
-
-@testable import TesseraC
 
 extension OnSimulatedMachine {
   /// Starts that are refused change nothing, so that a better one succeeds.

@@ -1,0 +1,29 @@
+import CallFuzz
+import Foundation
+import SimulatedMachine
+import Testing
+
+extension OnSimulatedMachine {
+  /// Sequences of calls by chance, as libFuzzer makes them by design (`Tests/CallFuzz/run`).
+  @Suite("Sequences of calls in C") struct CallFuzzTests {
+    @Test func `after any calls all is in order and can be given back`() {
+      var generator = SystemRandomNumberGenerator()
+      let environment = ProcessInfo.processInfo.environment
+      let seed = environment["TESSERA_SEED"].flatMap(UInt64.init) ?? generator.next()
+      var state = seed | 1
+      var callCount = 0
+      for run in 0..<30 {
+        let bytes = (0..<600).map { _ -> UInt8 in
+          state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+          return UInt8(truncatingIfNeeded: state >> 56)
+        }
+        var calls = CallSequence(bytes)
+        let problem = calls.run()
+        callCount += calls.callCount
+        #expect(problem == nil, "TESSERA_SEED=\(seed), run \(run)")
+        if problem != nil { break }
+      }
+      #expect(callCount > 1_500)
+    }
+  }
+}
