@@ -129,4 +129,21 @@ import Testing
     }
     tally.expectAll(atLeast: 3 * Self.caseCount)
   }
+
+  @Test func `a page that nobody may touch has no rights on a processor without no-execute`() {
+    let mode = PagingMode(hasNoExecute: false)
+    for size in Samples.sizes {
+      let hidden = PageProperty(.none)
+      let leaf = PageTableEntry.leaf(
+        at: PhysicalAddress(0x4000_0000), property: hidden, size: size, isCounted: false,
+        mode: mode)
+      #expect(leaf.property(size: size) == hidden)
+    }
+  }
+
+  @Test func `a table is for programs only if it is said to be`() {
+    let address = PhysicalAddress(0x5000)
+    #expect(PageTableEntry.table(at: address, isUser: false).rawValue & 0b100 == 0)
+    #expect(PageTableEntry.table(at: address, isUser: true).rawValue & 0b100 != 0)
+  }
 }

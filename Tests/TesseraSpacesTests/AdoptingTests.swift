@@ -105,6 +105,17 @@ extension OnSimulatedMachine {
       _ = try space.reader(at: VmSpace.start, byteCount: 2)
     }
 
+    @Test func `the ends of the kernel's half are in every space`() throws {
+      for index in [256, 511] { set(0x3 | tables[1].rawValue, at: index, of: tables[0]) }
+      set(0x8000_0000_c000_0183, at: 3, of: tables[1])
+      try KernelSpace.start()
+      let space = try VmSpace()
+      for start in [0xffff_8000_0000_0000, 0xffff_ff80_0000_0000] as [UInt64] {
+        let found = space.translate(VirtualAddress(start + 0xc000_0123))
+        #expect(found?.address == PhysicalAddress(0xc000_0123))
+      }
+    }
+
     @Test func `a table where no memory is ends nothing but a walk`() throws {
       set(0xff_0000_0003, at: 300, of: tables[0])
       try KernelSpace.start()

@@ -38,6 +38,19 @@ extension OnSimulatedMachine {
       #expect(run.byteCount == 1 << 39)
     }
 
+    @Test func `a node that still has one table stays when another goes`() throws {
+      let space = try VmSpace()
+      let pages: [UInt64] = [0, 2 << 20, 1 << 30]
+      for page in pages { try mapFrame(at: page, in: space) }
+      do {
+        var cursor = try space.cursor(over: bytes(0, 4 << 30))
+        #expect(try cursor.unmap(2 << 20) == 4096)
+      }
+      let left = pages.filter { space.translate(VirtualAddress($0)) != nil }
+      #expect(left == [2 << 20, 1 << 30])
+      #expect(machine.violations == [])
+    }
+
     @Test func `a query does not move, and there is nothing at the end`() throws {
       let space = try VmSpace()
       try mapFrame(at: 0x5000, in: space)
