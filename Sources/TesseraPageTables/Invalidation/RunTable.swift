@@ -20,10 +20,14 @@ struct RunTable {
   ///
   /// Access: atomic.
   private static let taken = Atomic<UInt32>(0)
+
   /// All places, one after the other.
   ///
   /// Access: each place by who has taken it.
-  nonisolated(unsafe) private static var runs = [512 of FrameRun?](repeating: nil)
+  // SAFETY: nobody else has the memory, in which there is room for all of them.
+  @unsafe private static var runs: UnsafeMutablePointer<FrameRun> {
+    unsafe StaticMemory.start.assumingMemoryBound(to: FrameRun.self)
+  }
 
   /// No place.
   @inline(__always)
@@ -40,6 +44,9 @@ struct RunTable {
 
   /// A place without runs; none if all are taken.
   static func take() -> RunTable {
+    require(
+      MemoryLayout<FrameRun>.stride * capacity * tableCount <= StaticMemory.byteCount,
+      "there is no room for all runs that wait for a flush")
     // Ordering: relaxed; the exchange that follows does the ordering.
     var old = taken.load(ordering: .relaxed)
     while old != .max {
@@ -58,7 +65,7 @@ struct RunTable {
   mutating func add(_ run: FrameRun) -> Bool {
     guard !isNone, count < Self.capacity else { return false }
     // SAFETY: the place is this one's alone, and the index does not lead out of it.
-    unsafe Self.runs[number * Self.capacity + count] = run
+    unsafe (Self.runs + number * Self.capacity + count).initialize(to: run)
     word += 1
     return true
   }
@@ -67,7 +74,7 @@ struct RunTable {
   func release() {
     for index in 0..<count {
       // SAFETY: the place is this one's alone.
-      unsafe Self.runs[number * Self.capacity + index].take()?.release()
+      unsafe (Self.runs + number * Self.capacity + index).move().release()
     }
     // Ordering: releasing, pairs with the exchange in `init`.
     Self.taken.bitwiseAnd(~(1 << UInt32(number)), ordering: .releasing)
