@@ -186,6 +186,29 @@ extension OnSimulatedMachine {
       expectNothingLost(since: used)
     }
 
+    @Test func `the table that a large leaf takes the place of is flushed before it is used again`()
+      throws
+    {
+      _ = machine.mmu
+      let space = try VmSpace()
+      var segment: Segment<PlainMemory>? = try Segment(
+        allocating: 512, FrameRequest(alignment: Self.twoMiB)
+      ) { _ in PlainMemory() }
+      do {
+        var cursor = try space.cursor(over: range(Self.twoMiB, Self.twoMiB))
+        try cursor.map(&segment, as: .userReadWrite)
+      }
+      space.activate()
+      let flushes = InvalidationStatistics.fullFlushCount
+      do {
+        var cursor = try space.cursor(over: range(0, 2 * Self.twoMiB))
+        #expect(cursor.promote(2 * Self.twoMiB) == 1)
+      }
+      #expect(InvalidationStatistics.fullFlushCount == flushes + 1)
+      #expect(machine.violations == [])
+      VmSpace.deactivate()
+    }
+
     @Test(arguments: [PageProperty.userRead, .userReadWrite, .userReadExecute])
     func `what becomes one leaf keeps its rights, and every mark that a page had`(
       property: PageProperty
