@@ -113,13 +113,13 @@ extension OnSimulatedMachine {
     }
 
     /// Walks in a process of its own: an eighth of the operations watched by an MMU. Ends after
-    /// 150 seconds, on a computer that has other things to do. Returns how many operations there
+    /// 200 seconds, on a computer that has other things to do. Returns how many operations there
     /// were, how many episodes, and how many operations that were watched.
     private static func walkElsewhere(_ seed: UInt64, _ operationCount: Int) async throws -> [Int] {
       let result = await #expect(
         processExitsWith: .success, observing: [\.standardOutputContent]
       ) { [seed, operationCount] in
-        let deadline = ContinuousClock.now + .seconds(150)
+        let deadline = ContinuousClock.now + .seconds(200)
         var (operations, episodes, watched) = (0, 0, 0)
         var walkNumber: UInt64 = 0
         while operations < operationCount && ContinuousClock.now < deadline {
