@@ -25,18 +25,18 @@ struct StartConfiguration {
     processorCount = unsafe max(1, Int(config.processor_count))
     let isKnown = unsafe config.kernel_half <= UInt32(TESSERA_COPY) && config.flags == 0
     try demand(isKnown && processorCount <= 64, TESSERA_ERROR_ARGUMENT)
-    try demand(lowEnd.rawValue <= 1 << 47, TESSERA_ERROR_ARGUMENT)
     try demand(window % PageSize.fourKiB.byteCount == 0, TESSERA_ERROR_ARGUMENT)
     try demand(map.endOfMemory.frameNumber > 0, TESSERA_ERROR_MEMORY_MAP)
   }
 
-  /// Refused with PROCESSOR, MEMORY_MAP, NOT_VISIBLE, OUT_OF_FRAMES, ADDRESS_IN_USE.
+  /// Refused with PROCESSOR, ARGUMENT, MEMORY_MAP, NOT_VISIBLE, OUT_OF_FRAMES, ADDRESS_IN_USE.
   func start() throws(Refusal) {
     let features = ProcessorFeatures()
     try demand(features.hasNoExecute, TESSERA_ERROR_PROCESSOR)
     // SAFETY: nothing else runs, and Tessera has made no table.
     unsafe PagingMode.install(
       PagingMode(features, controlRegister4: Processor.controlRegister4))
+    try demand(lowEnd <= PagingMode.current.lowerHalfEnd, TESSERA_ERROR_ARGUMENT)
     try demand(
       map.endOfMemory <= PagingMode.current.physicalAddressLimit, TESSERA_ERROR_MEMORY_MAP)
     try demandVisible()

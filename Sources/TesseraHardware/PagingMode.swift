@@ -90,6 +90,13 @@ extension PagingMode {
   @inline(__always)
   public var virtualAddressWidth: Int { 12 &+ 9 &* rootLevel.number }
 
+  /// The first address after the lower half of all virtual addresses: 2^47 or 2^56. The upper half,
+  /// as long, ends with the last address there is; between the two nothing is canonical.
+  @inline(__always)
+  public var lowerHalfEnd: VirtualAddress {
+    VirtualAddress(1 &<< UInt64(truncatingIfNeeded: virtualAddressWidth &- 1))
+  }
+
   /// The first physical address that the processor does not have.
   @inline(__always)
   public var physicalAddressLimit: PhysicalAddress {

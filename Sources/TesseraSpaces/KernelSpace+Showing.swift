@@ -17,7 +17,7 @@ extension KernelSpace {
   }
 
   private static var contents: PageTableDump {
-    let half: UInt64 = 1 << UInt64(PagingMode.current.virtualAddressWidth - 1)
+    let half = PagingMode.current.lowerHalfEnd.rawValue
     return PageTableDump(root: root, start: VirtualAddress(0 &- half), end: VirtualAddress(0))
   }
 }

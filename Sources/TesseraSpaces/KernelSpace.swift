@@ -22,10 +22,16 @@ public enum KernelSpace {
 
   /// The addresses that kernel cursors work on: 512 GiB, of which nothing is mapped at the start.
   public static var area: Range<VirtualAddress> {
-    VirtualAddress(areaStart)..<VirtualAddress(areaStart + areaByteCount)
+    let start = areaStart
+    return VirtualAddress(start)..<VirtualAddress(start &+ areaByteCount)
   }
 
-  private static var areaStart: UInt64 { 0xffff_c000_0000_0000 }
+  /// The middle of the upper half: 0xffff_c000_0000_0000 with four levels of tables, and
+  /// 0xff80_0000_0000_0000 with five. So the area has an entry of the root for itself, far from the
+  /// image at the top and from the direct map, which loaders put at the bottom.
+  private static var areaStart: UInt64 {
+    0 &- PagingMode.current.lowerHalfEnd.rawValue / 2
+  }
   private static var areaByteCount: UInt64 { 1 << 39 }
 
   /// Makes the kernel's root from the upper half of the tables that the processor runs on, and runs

@@ -36,8 +36,6 @@ extension VmSpace {
   }
 
   private var contents: PageTableDump {
-    let half: UInt64 = 1 << UInt64(PagingMode.current.virtualAddressWidth - 1)
-    return PageTableDump(
-      root: root, start: Self.start, end: VirtualAddress(half))
+    PageTableDump(root: root, start: Self.start, end: PagingMode.current.lowerHalfEnd)
   }
 }

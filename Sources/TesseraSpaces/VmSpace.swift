@@ -37,8 +37,7 @@ public struct VmSpace: ~Copyable, Sendable {
   /// page, because an instruction that ends there would fault on the way back to the program.
   @inline(__always)
   public static var end: VirtualAddress {
-    let width = UInt64(truncatingIfNeeded: PagingMode.current.virtualAddressWidth)
-    return VirtualAddress(1 &<< (width &- 1) &- 4096)
+    VirtualAddress(PagingMode.current.lowerHalfEnd.rawValue &- 4096)
   }
 
   /// Locks the pages of `range`, for as long as the cursor lives.

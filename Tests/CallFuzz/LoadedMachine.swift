@@ -12,13 +12,16 @@ public final class LoadedMachine {
   /// Where the loader shows physical byte zero.
   public static let window: UInt64 = 0x4000_0000
   public static let byteCount: UInt64 = 8 << 20
-  /// The loader's tables, from the root down.
+  /// The loader's tables, from the one of level 4 down.
   public static let tables: [UInt64] = [0x10_0000, 0x10_1000, 0x10_2000]
+  /// The root above them, if there are five levels.
+  public static let fifthTable: UInt64 = 0x10_3000
   public static let image: Range<UInt64> = 0x11_0000..<0x12_0000
 
   private let memory: UnsafeMutableRawPointer
 
-  public init() {
+  /// A machine that runs on tables of so many levels.
+  public init(levelCount: Int = 4) {
     let wanted = UnsafeMutableRawPointer(bitPattern: UInt(Self.window))
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | 0x10_0000  // MAP_FIXED_NOREPLACE
     guard let mapped = mmap(wanted, Int(Self.byteCount), PROT_READ | PROT_WRITE, flags, -1, 0),
@@ -28,7 +31,7 @@ public final class LoadedMachine {
     memset(memory, 0xa5, Int(Self.byteCount))
     simulated_fail_allocation(0)
     simulated_set_frame_poisoning(false)
-    simulated_reset_registers()
+    setLevels(levelCount)
     simulated_current_processor().pointee.number = 0
     simulated_current_processor().pointee.interrupts_enabled = true
     makeTables()
@@ -38,6 +41,21 @@ public final class LoadedMachine {
   deinit {
     Start.remember(false, FrameTotals(), invisible: 0)
     munmap(memory, Int(Self.byteCount))
+    setLevels(4)
+    unsafe PagingMode.install(PagingMode())
+  }
+
+  /// Registers as after a start, on a processor whose tables have so many levels.
+  private func setLevels(_ count: Int) {
+    simulated_set_features(
+      simulated_features(
+        physical_address_width: 40, has_five_levels: count == 5, has_one_gib_pages: true))
+    simulated_reset_registers()
+  }
+
+  /// The table that CR3 names.
+  public var root: UInt64 {
+    Processor.controlRegister4 >> 12 & 1 == 1 ? Self.fifthTable : Self.tables[0]
   }
 
   /// Shows all memory in pages of 2 MiB.
@@ -48,7 +66,11 @@ public final class LoadedMachine {
     for index in 0..<Int(Self.byteCount >> 21) {
       setEntry(0x8000_0000_0000_0083 | UInt64(index) << 21, at: index, of: Self.tables[2])
     }
-    unsafe Processor.loadRootRegister(Self.tables[0])
+    if root == Self.fifthTable {
+      memset(memory + Int(root), 0, 4096)
+      setEntry(0x3 | Self.tables[0], at: 0, of: root)
+    }
+    unsafe Processor.loadRootRegister(root)
   }
 
   public func setEntry(_ entry: UInt64, at index: Int, of table: UInt64) {

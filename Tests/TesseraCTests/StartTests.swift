@@ -59,6 +59,7 @@ extension OnSimulatedMachine {
       #expect(machine.start { $0.image_end = 0x1000 } == TESSERA_ERROR_ARGUMENT)
       #expect(machine.start { $0.image_end = .max } == TESSERA_ERROR_ARGUMENT)
       #expect(machine.start { $0.kernel_low_end = .max } == TESSERA_ERROR_ARGUMENT)
+      #expect(machine.start { $0.kernel_low_end = 1 << 47 + 1 } == TESSERA_ERROR_ARGUMENT)
       #expect(machine.start { $0.direct_map += 1 } == TESSERA_ERROR_ARGUMENT)
       #expect(machine.start() == TESSERA_OK)
       #expect(machine.start() == TESSERA_ERROR_STARTED)

@@ -182,8 +182,9 @@ typedef struct {
   /** TESSERA_ADOPT or TESSERA_COPY. */
   uint32_t kernel_half;
   /** For a kernel that runs at low addresses: those below this one stay the kernel's in every
-   * space, rounded up to a multiple of 512 GiB, and programs begin after it. Zero: the lower half
-   * belongs to programs, and what is mapped there now is left behind. */
+   * space, rounded up to a multiple of 512 GiB (of 256 TiB if the tables have five levels), and
+   * programs begin after it. Zero: the lower half belongs to programs, and what is mapped there now
+   * is left behind. */
   uint64_t kernel_low_end;
   /** Must be zero. */
   uint64_t flags;
@@ -527,6 +528,9 @@ tessera_status tessera_translate(
     uint32_t *flags);
 
 /* The kernel's area --------------------------------------------------------------------------- */
+
+/* 512 GiB in the middle of the upper half: from 0xffffc00000000000 on, or from 0xff80000000000000
+ * on if the running tables have five levels. Nothing may be mapped there at the start. */
 
 /** Maps `length` bytes of fresh memory, filled with zeros, at free addresses of the kernel's area,
  * and writes the first. A page behind them stays unmapped, so that running over the end faults.
