@@ -15,7 +15,16 @@
 start:
         movl %eax, %edi                         # these two become arguments of kernel_main
         movl %ebx, %esi
+#if LEVELS == 5
+        movl $7, %eax
+        xorl %ecx, %ecx
+        cpuid
+        testl $1 << 16, %ecx
+        jz no_five_levels
+        movl $0x1020, %eax                      # CR4: PAE, and LA57 for five levels
+#else
         movl $0x20, %eax                        # CR4: PAE
+#endif
         movl %eax, %cr4
         movl $root_table, %eax
         movl %eax, %cr3
@@ -27,6 +36,10 @@ start:
         movl %eax, %cr0
         lgdt low_segments_pointer
         ljmp $0x08, $long_mode
+no_five_levels:
+        movl $0x11, %eax                        # for QEMU's exit device: FAILED
+        outl %eax, $0xf4
+        hlt
 
         .code64
 long_mode:
@@ -38,20 +51,35 @@ low_segments_pointer:
         .word 3 * 8 - 1
         .long segments - KERNEL
 
-# The first 4 GiB, in pages of 2 MiB: at their own addresses, to get out of here; at 2^47 below the
-# top, which is the direct map; and the first of them where the kernel is linked.
+# The first 4 GiB, in pages of 2 MiB: at their own addresses, to get out of here; at the start of
+# the upper half, which is the direct map; and the first of them where the kernel is linked.
         .set PRESENT, 1
         .set WRITABLE, 2
         .set LARGE, 0x80
         .set LINK, PRESENT + WRITABLE
 
         .balign 4096
+#if LEVELS == 5
+root_table:
+        .quad first_tebibytes + LINK
+        .fill 255, 8, 0
+        .quad first_tebibytes + LINK
+        .fill 254, 8, 0
+        .quad last_tebibytes + LINK
+first_tebibytes:
+        .quad first_gibibytes + LINK
+        .fill 511, 8, 0
+last_tebibytes:
+        .fill 511, 8, 0
+        .quad last_gibibytes + LINK
+#else
 root_table:
         .quad first_gibibytes + LINK
         .fill 255, 8, 0
         .quad first_gibibytes + LINK
         .fill 254, 8, 0
         .quad last_gibibytes + LINK
+#endif
 first_gibibytes:
         .quad pages + LINK, pages + 0x1000 + LINK, pages + 0x2000 + LINK, pages + 0x3000 + LINK
         .fill 508, 8, 0

@@ -7,8 +7,8 @@
 #define TRY(call) check_status(call, #call)
 #define EXPECT(truth) check_truth(truth, #truth)
 
-/* Where boot.S shows physical memory, and how much of it. */
-static const uint64_t direct_map = 0xffff800000000000;
+/* Where boot.S shows physical memory, and how much of it: at the start of the upper half. */
+static const uint64_t direct_map = LEVELS == 5 ? 0xff00000000000000 : 0xffff800000000000;
 static const uint64_t direct_map_end = 4 * TESSERA_1G;
 
 /* From kernel.ld: physical addresses of the boot code, and of the end of everything. */
@@ -124,6 +124,25 @@ static void use_a_space(void) {
   EXPECT(tessera_frame_bytes(frame) == NULL);
 }
 
+/** Uses the first page and the last that a program can have. */
+static void use_both_ends(void) {
+  tessera_space space;
+  uint64_t start, end;
+  TRY(tessera_space_create(&space));
+  TRY(tessera_space_bounds(&space, &start, &end));
+  TRY(tessera_map_new(&space, start, TESSERA_4K, TESSERA_READ | TESSERA_WRITE, NULL));
+  TRY(tessera_map_new(&space, end - TESSERA_4K, TESSERA_4K, TESSERA_READ, NULL));
+  TRY(tessera_space_activate(&space));
+  uint64_t word;
+  EXPECT(read_if_mapped((uint64_t *)start, &word) && word == 0);
+  EXPECT(read_if_mapped((uint64_t *)end - 1, &word) && word == 0);
+  EXPECT(!read_if_mapped((uint64_t *)end, &word) && fault_address == end);
+  print("the last page of a program:\n");
+  TRY(tessera_walk(&space, end - TESSERA_4K, write, NULL));
+  TRY(tessera_space_activate(tessera_kernel_space()));
+  TRY(tessera_space_destroy(&space));
+}
+
 /** Makes and destroys spaces, each with memory in it. */
 static void use_many_spaces(void) {
   for (int i = 0; i < 1000; i++) {
@@ -173,6 +192,7 @@ void kernel_main(uint32_t magic, uint32_t information) {
 
   const uint64_t unused_before = unused_frames();
   use_a_space();
+  use_both_ends();
   use_many_spaces();
   use_kernel_memory();
   report();
