@@ -80,7 +80,7 @@ let package = Package(
       path: "Tests/CallFuzz", exclude: ["run", "CallFuzz.swift"], swiftSettings: forTests),
     .testTarget(
       name: "TesseraCTests",
-      dependencies: ["CallFuzz", "CTessera", "TesseraC", "SimulatedMachine"],
+      dependencies: ["CallFuzz", "CTessera", "Tessera", "TesseraC", "SimulatedMachine"],
       swiftSettings: forTests),
     .testTarget(
       name: "TesseraMultibootTests",

@@ -11,15 +11,8 @@ enum Change {
   static func map(
     _ cursor: inout Cursor, _ frame: tessera_frame, _ flags: UInt32
   ) throws(Failure) {
-    var taken: Frame<ClientFrame>? = try takeFrame(cursor, frame)
-    do throws(Failure) {
-      let property = try Failure.refusing { () throws(Refusal) in
-        try PageProperty(flags: flags, isUser: !cursor.isKernelsOwn)
-      }
-      try Failure.mapping { () throws(MapError) in try cursor.map(&taken, as: property) }
-    } catch {
-      if let frame = taken.take() { ClientFrameReference.giveHandle(frame) }
-      throw error
+    try give(&cursor, frame, flags) { cursor, frame, property throws(MapError) in
+      try cursor.map(&frame, as: property)
     }
   }
 
@@ -27,15 +20,34 @@ enum Change {
   static func replace(
     _ cursor: inout Cursor, _ frame: tessera_frame, _ flags: UInt32
   ) throws(Failure) {
+    try give(&cursor, frame, flags) { cursor, frame, property throws(MapError) in
+      try cursor.replace(with: &frame, as: property)
+    }
+  }
+
+  /// Takes a handle of `frame`, and has `body` map it. What it leaves is handed out again.
+  @inline(__always)
+  private static func give(
+    _ cursor: inout Cursor, _ frame: tessera_frame, _ flags: UInt32,
+    _ body: (inout Cursor, inout Frame<ClientFrame>?, PageProperty) throws(MapError) -> Void
+  ) throws(Failure) {
     var taken: Frame<ClientFrame>? = try takeFrame(cursor, frame)
     do throws(Failure) {
-      let property = try Failure.refusing { () throws(Refusal) in
-        try PageProperty(flags: flags, isUser: !cursor.isKernelsOwn)
-      }
-      try Failure.mapping { () throws(MapError) in try cursor.replace(with: &taken, as: property) }
+      let property = try property(cursor, flags)
+      try Failure.mapping { () throws(MapError) in try body(&cursor, &taken, property) }
     } catch {
       if let frame = taken.take() { ClientFrameReference.giveHandle(frame) }
       throw error
+    }
+  }
+
+  /// What `flags` ask for, in the half of the address space that `cursor` is in.
+  private static func property(
+    _ cursor: borrowing Cursor, _ flags: UInt32
+  ) throws(Failure) -> PageProperty {
+    let isUser = !cursor.isKernelsOwn
+    return try Failure.refusing { () throws(Refusal) in
+      try PageProperty(flags: flags, isUser: isUser)
     }
   }
 
@@ -57,9 +69,7 @@ enum Change {
     _ cursor: inout Cursor, _ first: tessera_frame, _ count: UInt64, _ flags: UInt32
   ) throws(Failure) {
     try demandRoom(cursor, pageCount: count)
-    let property = try Failure.refusing { () throws(Refusal) in
-      try PageProperty(flags: flags, isUser: !cursor.isKernelsOwn)
-    }
+    let property = try property(cursor, flags)
     var taken: Segment<ClientFrame>? = try Failure.refusing { () throws(Refusal) in
       try takeRun(first, count)
     }
@@ -76,9 +86,7 @@ enum Change {
     _ cursor: inout Cursor, _ byteCount: UInt64, _ flags: UInt32
   ) throws(Failure) {
     try demandRoom(cursor, byteCount)
-    let property = try Failure.refusing { () throws(Refusal) in
-      try PageProperty(flags: flags, isUser: !cursor.isKernelsOwn)
-    }
+    let property = try property(cursor, flags)
     var stock = try Failure.refusing { () throws(Refusal) in
       try FreshFrames(count: byteCount / PageSize.fourKiB.byteCount)
     }
@@ -92,9 +100,7 @@ enum Change {
     _ cursor: inout Cursor, _ target: UInt64, _ byteCount: UInt64, _ flags: UInt32
   ) throws(Failure) {
     try demandRoom(cursor, byteCount)
-    let property = try Failure.refusing { () throws(Refusal) in
-      try PageProperty(flags: flags, isUser: !cursor.isKernelsOwn)
-    }
+    let property = try property(cursor, flags)
     let region = try Failure.refusing { () throws(Refusal) in
       try DeviceMemory.find(target, byteCount)
     }

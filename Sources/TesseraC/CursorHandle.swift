@@ -6,7 +6,7 @@ internal import TesseraSpaces
 
 /// A `tessera_cursor` that was found to be open, where the kernel keeps it.
 ///
-/// Its first word is a seal, as that of a space is.
+/// Its first word is a seal, as that of a space is, and the second leads to its space.
 @safe
 struct CursorHandle {
   private let storage: UnsafeMutablePointer<tessera_cursor>
@@ -19,25 +19,33 @@ struct CursorHandle {
     try demand(isOpen, TESSERA_ERROR_CURSOR)
   }
 
-  /// Keeps `cursor`, of the kernel's space if `isKernel`, in memory that the caller lends.
+  /// Refuses with IN_USE if a cursor is open at `storage`, which the caller lends.
+  @unsafe static func demandNone(
+    at storage: UnsafeMutablePointer<tessera_cursor>
+  ) throws(Refusal) {
+    // SAFETY: as above.
+    try demand(unsafe storage.pointee.opaque.0 != seal(of: storage), TESSERA_ERROR_IN_USE)
+  }
+
+  /// Keeps `cursor` of `space` at `storage`, where none is. The caller lends the memory.
   @unsafe static func make(
-    _ cursor: consuming Cursor, isKernel: Bool, at storage: UnsafeMutablePointer<tessera_cursor>
+    _ cursor: consuming Cursor, of space: SpaceHandle,
+    at storage: UnsafeMutablePointer<tessera_cursor>
   ) {
     require(
       MemoryLayout<SuspendedCursor>.size + 16 <= MemoryLayout<tessera_cursor>.size
         && MemoryLayout<SuspendedCursor>.alignment <= 8,
       "a cursor does not fit in what the header has for it")
-    unsafe storage.pointee.opaque.1 = isKernel ? 1 : 0
+    unsafe storage.pointee.opaque.1 = UInt64(UInt(bitPattern: space.pointer))
+    space.countCursor(1)
     unsafe place(in: storage).initialize(to: SuspendedCursor(cursor))
     unsafe storage.pointee.opaque.0 = seal(of: storage)
   }
 
   // SAFETY: the seal says that a cursor is here.
-  var isKernel: Bool { unsafe storage.pointee.opaque.1 != 0 }
+  var isKernel: Bool { unsafe Self.place(in: storage).pointee.isKernelsOwn }
   // SAFETY: as above.
   var address: UInt64 { unsafe Self.place(in: storage).pointee.address }
-  // SAFETY: as above.
-  var byteCountLeft: UInt64 { unsafe Self.place(in: storage).pointee.byteCountLeft }
 
   /// Has `body` go on with the cursor. Refused as `body` refuses.
   @inline(__always)
@@ -55,12 +63,18 @@ struct CursorHandle {
     unsafe Self.place(in: storage).initialize(to: SuspendedCursor(cursor))
   }
 
-  /// Takes the cursor out of the memory, which is none from now on.
-  func take() -> SuspendedCursor {
-    // SAFETY: the seal says that a cursor is here.
+  /// Pays what the cursor owes and ends it. The memory is no cursor from now on.
+  func finish() {
+    // SAFETY: the seal says that a cursor is here, whose space lives: destroying it would have
+    // trapped.
+    guard let space = unsafe try? SpaceHandle(Self.space(in: storage)) else {
+      panic("the space of an open cursor was overwritten")
+    }
+    // SAFETY: as above.
     unsafe storage.pointee.opaque.0 = 0
     // SAFETY: as above, and nobody takes it a second time.
-    return unsafe Self.place(in: storage).move()
+    _ = unsafe Self.place(in: storage).move()
+    space.countCursor(-1)
   }
 
   /// Whether this and `other` are the same.
@@ -69,6 +83,13 @@ struct CursorHandle {
 
   @unsafe private static func seal(of storage: UnsafeMutablePointer<tessera_cursor>) -> UInt64 {
     UInt64(UInt(bitPattern: storage)) ^ 0x6375_7273_6f72_2121
+  }
+
+  @unsafe private static func space(
+    in storage: UnsafeMutablePointer<tessera_cursor>
+  ) -> UnsafePointer<tessera_space>? {
+    // SAFETY: every caller has memory of that type here.
+    unsafe UnsafePointer(bitPattern: UInt(storage.pointee.opaque.1))
   }
 
   @unsafe private static func place(

@@ -16,10 +16,12 @@ public func tessera_cursor_open(
     let storage = unsafe try demand(cursor)
     let handle = unsafe try SpaceHandle(space)
     try demand(flags & ~UInt32(TESSERA_RESERVE) == 0, TESSERA_ERROR_ARGUMENT)
+    // SAFETY: the caller lends the memory.
+    unsafe try CursorHandle.demandNone(at: storage)
     let opened = try handle.cursor(
       address, length, reservingNodes: flags & UInt32(TESSERA_RESERVE) != 0)
     // SAFETY: the caller lends the memory.
-    unsafe CursorHandle.make(opened, isKernel: handle.isKernel, at: storage)
+    unsafe CursorHandle.make(opened, of: handle, at: storage)
   }
 }
 
@@ -27,7 +29,7 @@ public func tessera_cursor_open(
 public func tessera_cursor_finish(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?
 ) -> tessera_status {
-  status { () throws(Refusal) in _ = unsafe try CursorHandle(cursor).take() }
+  status { () throws(Refusal) in unsafe try CursorHandle(cursor).finish() }
 }
 
 @c @implementation @unsafe

@@ -4,6 +4,7 @@
 internal import TesseraFrames
 internal import TesseraHardware
 public import TesseraHeader
+internal import TesseraSpaces
 
 @c @implementation @unsafe
 public func tessera_allocate(_ frame: UnsafeMutablePointer<tessera_frame>?) -> tessera_status {
@@ -242,7 +243,7 @@ public func tessera_add_memory(_ start: UInt64, _ length: UInt64) -> tessera_sta
     guard let region = MemoryRegion(start: start, byteCount: length, kind: .usable) else {
       throw Refusal(TESSERA_ERROR_OUT_OF_BOUNDS)
     }
-    try KernelTables.demandNone(in: region)
+    try demand(!KernelSpace.usesTable(in: region.start..<region.end), TESSERA_ERROR_IN_USE)
     do throws(FrameError) {
       // SAFETY: the caller's promise.
       try unsafe FrameAllocator.donateKept(from: region.start, to: region.end)

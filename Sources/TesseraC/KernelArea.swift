@@ -92,7 +92,7 @@ extension Cursor {
     let start = address
     var mapped: UInt64 = 0
     forEachRun(within: byteCount) { run in
-      if case .mapped = run.content { mapped += run.byteCount }
+      if run.content.isMapped { mapped += run.byteCount }
     }
     _ = try? jump(to: start)
     return mapped >= byteCount

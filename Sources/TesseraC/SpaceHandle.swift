@@ -1,3 +1,4 @@
+internal import Synchronization
 internal import TesseraFrames
 internal import TesseraHardware
 internal import TesseraHeader
@@ -7,7 +8,8 @@ internal import TesseraSpaces
 /// A `tessera_space` that was found to be one, where the kernel keeps it.
 ///
 /// Its first word is a seal: a number that follows from its address and its root. So memory that
-/// was never a space, a copy of one, and one that was destroyed are told from it.
+/// was never a space, a copy of one, and one that was destroyed are told from it. The second is
+/// the root, the last counts the cursors that are open, and the space lies between.
 @safe
 struct SpaceHandle {
   private let storage: UnsafeMutablePointer<tessera_space>
@@ -20,26 +22,47 @@ struct SpaceHandle {
     try demand(isSpace, TESSERA_ERROR_SPACE)
   }
 
-  /// Makes a space of `space` in memory that is none. The caller lends the memory.
-  @unsafe static func make(
-    _ space: consuming VmSpace, at storage: UnsafeMutablePointer<tessera_space>
-  ) {
+  /// Makes a space in memory that the caller lends. Refused with OUT_OF_FRAMES, and with IN_USE if
+  /// one is there.
+  @unsafe static func make(at storage: UnsafeMutablePointer<tessera_space>) throws(Refusal) {
     require(
-      MemoryLayout<VmSpace>.size + 16 <= MemoryLayout<tessera_space>.size,
+      MemoryLayout<VmSpace>.size + 24 <= MemoryLayout<tessera_space>.size,
       "a space does not fit in what the header has for it")
-    unsafe storage.pointee.opaque.1 = space.rootAddress.rawValue
-    unsafe Self.space(in: storage).initialize(to: space)
-    unsafe storage.pointee.opaque.0 = seal(of: storage)
+    // SAFETY: the caller lends the memory.
+    try demand(unsafe storage.pointee.opaque.0 != seal(of: storage), TESSERA_ERROR_IN_USE)
+    do throws(FrameError) {
+      let space = try VmSpace()
+      // SAFETY: as above.
+      unsafe storage.pointee.opaque.1 = space.rootAddress.rawValue
+      unsafe Self.space(in: storage).initialize(to: space)
+      unsafe Self.cursorCount(in: storage).initialize(to: Atomic(0))
+      unsafe storage.pointee.opaque.0 = seal(of: storage)
+    } catch { throw Refusal(error) }
   }
 
-  /// Makes the kernel's space of memory that is none.
-  @unsafe static func makeKernel(at storage: UnsafeMutablePointer<tessera_space>) {
-    unsafe storage.pointee.opaque.1 = kernelMark
-    unsafe storage.pointee.opaque.0 = seal(of: storage)
+  /// Makes the kernel's space. Runs once per start, before anybody can ask for it.
+  static func makeKernel() {
+    // SAFETY: the start runs alone.
+    unsafe kernel.pointee.opaque.1 = kernelMark
+    // SAFETY: as above.
+    unsafe cursorCount(in: kernel).initialize(to: Atomic(0))
+    // SAFETY: as above.
+    unsafe kernel.pointee.opaque.0 = seal(of: kernel)
   }
 
-  /// Takes the space out of the memory, which is none from now on. It is not the kernel's.
+  /// Where the kernel's own space is.
+  @unsafe static var kernel: UnsafeMutablePointer<tessera_space> {
+    // SAFETY: a global variable stays where it is.
+    unsafe withUnsafeMutablePointer(to: &kernelSpace) { unsafe $0 }
+  }
+
+  /// Takes the space out of the memory, which is none from now on. It is not the kernel's, and
+  /// traps if a cursor is open on it.
   func take() -> VmSpace {
+    // SAFETY: the seal says that a space is here.
+    // Ordering: acquiring; what the last cursor did is done. Partner: `countCursor`.
+    let count = unsafe Self.cursorCount(in: storage).pointee.load(ordering: .acquiring)
+    require(count == 0, "a space was destroyed on which a cursor is open")
     // SAFETY: the seal says that a space is here.
     unsafe storage.pointee.opaque.0 = 0
     // SAFETY: as above, and nobody takes it a second time.
@@ -85,6 +108,16 @@ struct SpaceHandle {
     } catch { throw Refusal(error) }
   }
 
+  /// Notes that a cursor was opened (1) on the space, or finished (-1).
+  func countCursor(_ change: Int) {
+    // SAFETY: the seal says that a space is here.
+    // Ordering: releasing; what a cursor did is done before it is not counted. Partner: `take`.
+    unsafe Self.cursorCount(in: storage).pointee.wrappingAdd(change, ordering: .releasing)
+  }
+
+  /// Where the space is, for a cursor that is kept in memory.
+  @unsafe var pointer: UnsafeMutablePointer<tessera_space> { unsafe storage }
+
   private static var kernelMark: UInt64 { .max }
 
   @unsafe private static func seal(of storage: UnsafeMutablePointer<tessera_space>) -> UInt64 {
@@ -99,4 +132,16 @@ struct SpaceHandle {
   ) -> UnsafeMutablePointer<VmSpace> {
     unsafe (UnsafeMutableRawPointer(storage) + 16).assumingMemoryBound(to: VmSpace.self)
   }
+
+  /// How many cursors are open on the space.
+  @unsafe private static func cursorCount(
+    in storage: UnsafeMutablePointer<tessera_space>
+  ) -> UnsafeMutablePointer<Atomic<Int>> {
+    let last = MemoryLayout<tessera_space>.size - MemoryLayout<Int>.size
+    return unsafe (UnsafeMutableRawPointer(storage) + last).assumingMemoryBound(
+      to: Atomic<Int>.self)
+  }
 }
+
+/// Access: written at the start; its count of cursors is atomic.
+nonisolated(unsafe) private var kernelSpace = tessera_space()

@@ -7,19 +7,11 @@ public import TesseraHeader
 internal import TesseraPageTables
 internal import TesseraSpaces
 
-/// Where the kernel's own space is.
-///
-/// Access: written by the first who asks for it, always with the same.
-nonisolated(unsafe) private var kernelSpace = tessera_space()
-
 @c @implementation
 public func tessera_kernel_space() -> UnsafeMutablePointer<tessera_space>! {
   guard (try? Start.demandDone()) != nil else { return nil }
-  // SAFETY: a global variable stays where it is.
-  return unsafe withUnsafeMutablePointer(to: &kernelSpace) {
-    unsafe SpaceHandle.makeKernel(at: $0)
-    return unsafe $0
-  }
+  // SAFETY: the pointer is for the caller, who may look inside by our functions alone.
+  return unsafe SpaceHandle.kernel
 }
 
 @c @implementation @unsafe
@@ -29,10 +21,7 @@ public func tessera_space_create(
   status { () throws(Refusal) in
     try Start.demandDone()
     let storage = unsafe try demand(space)
-    do throws(FrameError) {
-      // SAFETY: the caller lends the memory.
-      unsafe SpaceHandle.make(try VmSpace(), at: storage)
-    } catch { throw Refusal(error) }
+    unsafe try SpaceHandle.make(at: storage)
   }
 }
 

@@ -49,6 +49,7 @@ struct StartConfiguration {
       ProcessorSetup.prepare(features)
       try KernelSpace.start(copied: isCopied, keepingBelow: lowEnd)
       ProcessorSetup.finish(features)
+      SpaceHandle.makeKernel()
       Start.remember(true, totals, invisible: given.invisibleFrameCount)
     } catch {
       throw Refusal(error)

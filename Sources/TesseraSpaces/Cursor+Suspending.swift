@@ -14,8 +14,8 @@ package struct SuspendedCursor: ~Copyable {
   /// The first byte of the page that the next operation acts on.
   package var address: UInt64 { state.address }
 
-  /// How many bytes are left from there on.
-  package var byteCountLeft: UInt64 { state.start &+ state.byteCount &- state.address }
+  /// Whether the range is the kernel's.
+  package var isKernelsOwn: Bool { state.isKernel }
 }
 
 extension Cursor {

@@ -79,12 +79,6 @@ public enum KernelSpace {
   /// The physical address of the kernel's own root. Traps before `start`.
   public static var rootAddress: PhysicalAddress { root.address }
 
-  /// Whether `start` was called.
-  public static var isStarted: Bool {
-    // SAFETY: constant once the kernel runs.
-    unsafe rootSlot != nil
-  }
-
   /// Whether nothing is mapped in `area` by the tables that the processor runs on, which are
   /// visible.
   public static var isAreaAbsent: Bool {

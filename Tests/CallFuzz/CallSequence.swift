@@ -1,10 +1,11 @@
+import Tessera
 import TesseraHeader
 
 /// A sequence of calls of `tessera.h` that bytes spell out, good ones and bad ones, on a machine of
 /// its own.
 ///
-/// What the calls answer is not looked at, but what they leave: the records keep their rules after
-/// each, and when everything has been given back, all frames are free again.
+/// What the calls answer is not looked at, but what they leave: the records and the tables of all
+/// spaces keep their rules, and when everything has been given back, all frames are free again.
 public struct CallSequence {
   private var bytes: ArraySlice<UInt8>
   private let machine = LoadedMachine()
@@ -24,8 +25,18 @@ public struct CallSequence {
     return place.assumingMemoryBound(to: Value.self)
   }
 
+  /// A fault that is put in on purpose after all calls, to show that it is seen.
+  public enum Sabotage: CaseIterable, Sendable {
+    /// A frame that nobody gives back, taken past the header.
+    case forgottenFrame
+    /// A space that nobody destroys.
+    case forgottenSpace
+    /// A table of a space that leads to what is no table.
+    case strayEntry
+  }
+
   /// Makes all calls. Returns what is wrong afterwards, or nil.
-  public mutating func run() -> String? {
+  public mutating func run(_ sabotage: Sabotage? = nil) -> String? {
     defer {
       spaces.deallocate()
       cursor.deallocate()
@@ -37,17 +48,40 @@ public struct CallSequence {
     while !bytes.isEmpty {
       call()
       callCount += 1
-      let isLocked = tessera_cursor_address(cursor) != 0
-      if !isLocked && callCount % 8 == 0 && machine.violations != "" { break }
+      if callCount % 8 == 0 && isUnlocked && violations != "" { break }
     }
+    _ = tessera_cursor_finish(cursor)
+    if let sabotage { commit(sabotage) }
+    if violations != "" { return violations }
     giveEverythingBack()
-    if machine.violations != "" { return machine.violations }
+    if violations != "" { return violations }
     return machine.freeFrames == free
       ? nil : "\(machine.freeFrames) frames are free, and \(free) were"
   }
 
+  /// What the audits of the records and of all spaces write; empty when all is well.
+  private var violations: String {
+    var text = machine.violations
+    for index in 0..<3 where tessera_space_root(spaces + index) != 0 {
+      var count: UInt64 = 0
+      text += gathering { tessera_audit_space(spaces + index, $0, $1, &count) }
+    }
+    return text
+  }
+
+  private mutating func commit(_ sabotage: Sabotage) {
+    var space = tessera_space()
+    switch sabotage {
+    case .forgottenFrame:
+      if let frame = try? Frame(allocating: PlainMemory()) { _ = frame.relinquish() }
+    case .forgottenSpace: _ = tessera_space_create(&space)
+    case .strayEntry:
+      _ = tessera_space_create(spaces)
+      machine.setEntry(0x1003, at: 5, of: tessera_space_root(spaces))
+    }
+  }
+
   private mutating func giveEverythingBack() {
-    _ = tessera_cursor_finish(cursor)
     _ = tessera_space_activate(tessera_kernel_space())
     for index in 0..<3 { _ = tessera_space_destroy(spaces + index) }
     var start: UInt64 = 0
@@ -113,7 +147,7 @@ extension CallSequence {
     case 4: _ = tessera_drop(frame())
     case 5: _ = tessera_drop_run(frame(), UInt64(next() % 4))
     case 6: _ = tessera_claim(frame())
-    case 7: createUnlessThere()
+    case 7: _ = tessera_space_create(spaces + Int(next() % 3))
     case 8: destroyUnlessLocked()
     case 9: _ = tessera_space_activate(space())
     case 10, 11: if isUnlocked { _ = tessera_map(space(), address(), frame(), flags(), obstacle) }
@@ -133,7 +167,8 @@ extension CallSequence {
     case 20: if isUnlocked { _ = tessera_mark(space(), address(), length(), 7, obstacle) }
     case 21: if isUnlocked { _ = tessera_copy(space(), space(), address(), length(), obstacle) }
     case 22: if isUnlocked { _ = gathering { tessera_dump(spaces, $0, $1) } }
-    case 23: openUnlessOpen()
+    case 23:
+      _ = tessera_cursor_open(cursor, space(), address(), length(), UInt32(next() % 3))
     case 24: _ = tessera_cursor_finish(cursor)
     default: callOfCursor()
     }
@@ -151,20 +186,9 @@ extension CallSequence {
     _ = tessera_allocate_as(&request, &frames[Int(next() % 8)])
   }
 
-  /// A space that is made a second time in the same place would be lost.
-  private mutating func createUnlessThere() {
-    let space = spaces + Int(next() % 3)
-    if tessera_space_root(space) == 0 { _ = tessera_space_create(space) }
-  }
-
+  /// Destroying a space on which a cursor is open stops the kernel.
   private mutating func destroyUnlessLocked() {
     if isUnlocked { _ = tessera_space_destroy(space()) }
-  }
-
-  private mutating func openUnlessOpen() {
-    if isUnlocked {
-      _ = tessera_cursor_open(cursor, space(), address(), length(), UInt32(next() % 3))
-    }
   }
 
   private mutating func callOfCursor() {

@@ -143,6 +143,54 @@ extension OnSimulatedMachine {
       #expect(cases == 14 * 5)
     }
 
+    @Test func `what is in use is not made a second time`() {
+      let page = BadCallerWorld.unmappedPage
+      expect(tessera_space_create(world.space), TESSERA_ERROR_IN_USE)
+      expect(tessera_space_create(tessera_kernel_space()), TESSERA_ERROR_IN_USE)
+      world.demandUnchanged("making a space of a space")
+      var cursor = tessera_cursor()
+      withUnsafeMutablePointer(to: &cursor) { cursor in
+        expect(tessera_cursor_open(cursor, world.space, page, 4096, 0), TESSERA_OK)
+        for address in [page, BadCallerWorld.mappedPage] {
+          expect(tessera_cursor_open(cursor, world.space, address, 4096, 0), TESSERA_ERROR_IN_USE)
+        }
+        #expect(tessera_cursor_address(cursor) == page)
+        expect(tessera_cursor_finish(cursor), TESSERA_OK)
+      }
+      world.demandUnchanged("opening an open cursor")
+    }
+
+    @Test func `a space on which a cursor is open is not destroyed`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        let world = try BadCallerWorld()
+        let cursor = UnsafeMutablePointer<tessera_cursor>.allocate(capacity: 2)
+        cursor.initialize(repeating: tessera_cursor(), count: 2)
+        let page = BadCallerWorld.unmappedPage
+        _ = tessera_cursor_open(cursor, world.space, BadCallerWorld.mappedPage, 4096, 0)
+        _ = tessera_cursor_open(cursor + 1, world.space, page, 4096, 0)
+        _ = tessera_cursor_finish(cursor)
+        _ = tessera_space_destroy(world.space)
+      }
+      try expectPanic(in: result, "a space was destroyed on which a cursor is open")
+    }
+
+    @Test func `a cursor whose space was overwritten stops the kernel`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        let world = try BadCallerWorld()
+        let cursor = UnsafeMutablePointer<tessera_cursor>.allocate(capacity: 1)
+        cursor.initialize(to: tessera_cursor())
+        let page = BadCallerWorld.unmappedPage
+        _ = tessera_cursor_open(cursor, world.space, page, 4096, 0)
+        world.space.pointee = tessera_space()
+        _ = tessera_cursor_finish(cursor)
+      }
+      try expectPanic(in: result, "the space of an open cursor was overwritten")
+    }
+
     /// Everything that takes an address and a length.
     private func functionsOfRanges(
       _ space: UnsafeMutablePointer<tessera_space>, _ address: UInt64, _ length: UInt64

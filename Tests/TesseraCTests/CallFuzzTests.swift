@@ -25,5 +25,22 @@ extension OnSimulatedMachine {
       }
       #expect(callCount > 1_500)
     }
+
+    @Test(arguments: CallSequence.Sabotage.allCases)
+    func `a fault that is put in after the calls is seen`(_ sabotage: CallSequence.Sabotage) {
+      for length in [0, 40, 400] {
+        let bytes = (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 73 &+ $0 >> 3) }
+        #expect(problem(after: bytes) == nil, "after \(length) bytes")
+        #expect(problem(after: bytes, sabotage) != nil, "after \(length) bytes")
+      }
+    }
+
+    /// Runs the calls on a machine that is gone afterwards, as there can be only one at a time.
+    private func problem(
+      after bytes: [UInt8], _ sabotage: CallSequence.Sabotage? = nil
+    ) -> String? {
+      var calls = CallSequence(bytes)
+      return calls.run(sabotage)
+    }
   }
 }

@@ -1,5 +1,6 @@
 import CallFuzz
 import SimulatedMachine
+import Tessera
 import TesseraHeader
 import Testing
 
@@ -15,7 +16,13 @@ extension OnSimulatedMachine {
 
     @Test func `a started machine keeps all its rules`() {
       #expect(machine.violations == "")
-      #expect(tessera_version() == UInt32(TESSERA_VERSION))
+    }
+
+    @Test func `there is one version, for C and for Swift`() {
+      let number = tessera_version()
+      #expect(number == UInt32(TESSERA_VERSION))
+      #expect(
+        "\(Tessera.version)" == "\(number / 10_000).\(number / 100 % 100).\(number % 100)")
     }
 
     @Test func `a frame lives as long as it has handles`() {

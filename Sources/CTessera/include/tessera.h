@@ -91,7 +91,7 @@ enum {
   TESSERA_ERROR_NOT_ALIGNED = 12,
   /** An address or a range lies outside what it has to lie in, or wraps around. */
   TESSERA_ERROR_OUT_OF_BOUNDS = 13,
-  /** The frame has owners already. */
+  /** The frame has owners already, or the structure is a space or an open cursor already. */
   TESSERA_ERROR_IN_USE = 14,
   /** No handle of the frame is out: it was dropped or mapped before, or never allocated. */
   TESSERA_ERROR_NO_HANDLE = 15,
@@ -292,7 +292,7 @@ tessera_status tessera_share(tessera_frame frame);
 tessera_status tessera_drop(tessera_frame frame);
 
 /** Drops one handle of each of the `count` frames of 4 KiB from `first` on. Refused as
- * `tessera_drop`, before any of them is dropped, and with EMPTY. */
+ * `tessera_drop`, before any of them is dropped, and with EMPTY, and ARGUMENT if one is larger. */
 tessera_status tessera_drop_run(tessera_frame first, uint64_t count);
 
 /** Allocates this very frame of 4 KiB, which must be free or nobody's, as memory below 1 MiB is.
@@ -420,7 +420,8 @@ typedef struct {
   uint64_t opaque[8];
 } tessera_space;
 
-/** Makes a space that maps nothing. Refused with NOT_STARTED, NULL, OUT_OF_FRAMES. */
+/** Makes a space that maps nothing. Refused with NOT_STARTED, NULL, OUT_OF_FRAMES, and IN_USE if
+ * `space` is one already. */
 tessera_status tessera_space_create(tessera_space *space);
 
 /** Destroys a space: lets go of everything it maps. A processor that runs on it keeps its root, but
@@ -502,7 +503,8 @@ tessera_status tessera_mark(
 
 /** Shows in `space` what `source` shows at the same addresses, for a fork: frames are shared, and
  * are read-only in both from now on. Nothing may be mapped or marked there in `space`. Also refused
- * with MAPPED, and KERNEL_SPACE if one of the two is the kernel's. */
+ * with MAPPED, ARGUMENT if both are the same, and KERNEL_SPACE if one of the two is the kernel's.
+ * */
 tessera_status tessera_copy(
     const tessera_space *space, const tessera_space *source, uint64_t address, uint64_t length,
     tessera_obstacle *obstacle);
@@ -568,7 +570,7 @@ enum {
 
 /** Locks the pages from `address` on, `length` bytes, and stands at the first. Waits while another
  * cursor has a part of them. Refused with NULL, SPACE, ARGUMENT, EMPTY, NOT_ALIGNED, OUT_OF_BOUNDS,
- * OUT_OF_FRAMES. */
+ * OUT_OF_FRAMES, and IN_USE if `cursor` is open already. */
 tessera_status tessera_cursor_open(
     tessera_cursor *cursor, const tessera_space *space, uint64_t address, uint64_t length,
     uint32_t flags);
