@@ -31,16 +31,16 @@ extension PageTableEntry {
         | (property.access == .none ? PageTableEntry.addressMask : 0)
     }
 
-    /// What a leaf that is present becomes.
-    @inline(__always)
-    package func applied(toPresent leaf: PageTableEntry) -> PageTableEntry {
-      PageTableEntry(rawValue: leaf.rawValue & kept ^ flipped)
-    }
-
-    /// What a leaf becomes, present or not.
+    /// What a leaf becomes.
     @inline(__always)
     package func applied(to leaf: PageTableEntry) -> PageTableEntry {
       PageTableEntry(rawValue: leaf.rawValue & kept ^ flipped ^ leaf.inversion)
+    }
+
+    /// The leaves that the change treats like `leaf`.
+    @inline(__always)
+    package func leaves(like leaf: PageTableEntry) -> AlikeLeaves {
+      AlikeLeaves(leaf, becoming: applied(to: leaf), changing: ~kept)
     }
   }
 }

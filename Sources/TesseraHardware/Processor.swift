@@ -127,8 +127,10 @@ extension Processor {
   /// real one.
   @inline(__always)
   package static func noteEntryWrite(
-    at table: PhysicalAddress, index: Int, old: UInt64, new: UInt64
+    at table: @autoclosure () -> PhysicalAddress, index: Int, old: UInt64, new: UInt64
   ) {
+    guard hw_is_observed() else { return }
+    let table = table()
     hw_note_entry_write(table.rawValue &+ UInt64(truncatingIfNeeded: index) &* 8, old, new)
   }
 
@@ -142,6 +144,6 @@ extension Processor {
   /// Whether more is to be done with a freed frame than to free it: `noteFrameFree`, or poisoning.
   @inline(__always)
   package static var watchesFreeFrames: Bool {
-    hw_frame_frees_are_noted() || hw_frames_are_poisoned()
+    hw_is_observed() || hw_frames_are_poisoned()
   }
 }

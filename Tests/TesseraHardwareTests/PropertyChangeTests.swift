@@ -52,8 +52,8 @@ import Testing
           wanted.isDirty = parts.isDirty
           let slow = self.leaf(wanted, size, mode, isCounted: leaf.isCounted)
           tally.claim(change.applied(to: leaf) == slow, "\(parts) to \(goal)")
-          guard leaf.isPresent else { continue }
-          tally.claim(change.applied(toPresent: leaf) == slow, "present \(parts) to \(goal)")
+          let alike = change.leaves(like: leaf)
+          tally.claim(alike.contains(leaf) && alike.changed(leaf) == slow, "\(parts) to \(goal)")
         }
       }
     }
@@ -72,12 +72,42 @@ import Testing
           wanted.access = access
           let slow = leaf(wanted, size, mode)
           tally.claim(change.applied(to: old) == slow, "\(parts) to \(access)")
-          guard old.isPresent else { continue }
-          tally.claim(change.applied(toPresent: old) == slow, "present \(parts) to \(access)")
         }
       }
     }
     tally.expectAll(atLeast: 2 * 960 * 5)
+  }
+
+  @Test func `leaves that are alike become what the change makes of each`() {
+    let mode = modes[0]
+    let leaves = [true, false].flatMap { isCounted in
+      PropertyParts.all.map { leaf($0, .fourKiB, mode, isCounted: isCounted) }
+    }
+    let others = leaves + [.absent, .status(7), .table(at: PhysicalAddress(0x5000), mode: mode)]
+    let elsewhere = Samples.addresses(size: .fourKiB, width: 46)[2].rawValue
+    var tally = Tally()
+    var alikeCount = 0
+    for access in PropertyParts.accesses {
+      let change = PageTableEntry.PropertyChange(to: access, mode: mode)
+      for leaf in stride(from: 0, to: leaves.count, by: 13).map({ leaves[$0] }) {
+        let alike = change.leaves(like: leaf)
+        for other in others {
+          // The same leaf over other memory is of the same kind.
+          let moved = other.isLeaf ? PageTableEntry(rawValue: other.rawValue ^ elsewhere) : other
+          guard alike.contains(moved) else { continue }
+          alikeCount += 1
+          let isSame =
+            moved.isLeaf && moved.isPresent == leaf.isPresent && moved.isCounted == leaf.isCounted
+            && alike.changed(moved) == change.applied(to: moved)
+            && alike.staySame == (change.applied(to: moved) == moved)
+          let isWritable = PageTableEntry.writable & leaf.rawValue != 0
+          let areDirty = (leaf.rawValue ^ moved.rawValue) & PageTableEntry.dirty == 0
+          tally.claim(isSame && (areDirty || !isWritable), "\(leaf) and \(moved) to \(access)")
+        }
+      }
+    }
+    tally.expectAll(atLeast: 5 * 148 * 48)
+    #expect(alikeCount < 5 * 148 * others.count / 5)
   }
 
   @Test(arguments: Samples.sizes)
@@ -107,7 +137,7 @@ import Testing
     let leaf = PageTableEntry.leaf(
       at: PhysicalAddress(0x7f_c000_0000), property: parts.property, size: .oneGiB,
       isCounted: true, mode: mode)
-    let without = away.applied(toPresent: leaf)
+    let without = away.applied(to: leaf)
     #expect(!without.isPresent && without.isLeaf && without.isCounted)
     #expect(without.property(size: .oneGiB).isDirty)
     #expect(back.applied(to: without) == leaf)

@@ -51,7 +51,7 @@ typedef struct {
 // Two of them tell whoever looks on at a simulated machine what Tessera did, and are nothing at all
 // when freestanding: `hw_note_entry_write`, after each store to an entry of a page table, with the
 // physical address of the entry; and `hw_note_frame_free`, whenever a frame is taken back;
-// `hw_frame_frees_are_noted` says whether there is somebody to be told.
+// `hw_is_observed` says whether there is somebody to be told.
 //
 // Three are for the memory of programs. `hw_set_user_access` allows or forbids the kernel to touch
 // it where SMAP is on (EFLAGS.AC). `hw_copy_from_user` and `hw_copy_to_user` copy `count` bytes and
@@ -182,7 +182,7 @@ TESSERA_INLINE void hw_note_frame_free(uint64_t frame_address, uint64_t byte_cou
   if (__builtin_expect(observer != NULL, 0))
     observer->frame_free(observer->context, hw_processor_id(), frame_address, byte_count);
 }
-TESSERA_INLINE bool hw_frame_frees_are_noted(void) { return simulated_current_observer() != NULL; }
+TESSERA_INLINE bool hw_is_observed(void) { return simulated_current_observer() != NULL; }
 TESSERA_INLINE void hw_invalidate_page(uint64_t address) {
   simulated_this_processor.page_invalidations += 1;
   const simulated_observer *observer = simulated_current_observer();
@@ -263,7 +263,7 @@ TESSERA_INLINE void hw_note_frame_free(uint64_t frame_address, uint64_t byte_cou
   (void)frame_address;
   (void)byte_count;
 }
-TESSERA_INLINE bool hw_frame_frees_are_noted(void) { return false; }
+TESSERA_INLINE bool hw_is_observed(void) { return false; }
 TESSERA_INLINE void hw_invalidate_page(uint64_t address) {
   __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
 }

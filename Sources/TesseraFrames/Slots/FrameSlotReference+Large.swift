@@ -12,8 +12,10 @@ extension FrameSlotReference {
 
   /// The first slot of the larger frame of which this is a part.
   private var head: FrameSlotReference {
-    let size = kind.size
-    return FrameTable.slot(number: FrameTable.number(of: self) & ~(size.frameCount &- 1))
+    @inline(never) get {
+      let size = kind.size
+      return FrameTable.slot(number: FrameTable.number(of: self) & ~(size.frameCount &- 1))
+    }
   }
 
   /// Makes one frame of `size` of as many that the caller alone has, of which this is the first and

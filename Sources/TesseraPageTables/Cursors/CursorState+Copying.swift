@@ -134,16 +134,23 @@ extension CursorState {
     guard skipped < count else { return }
     let node = makeTable(at: address, level: .leafTable, from: &reservation)
     let target = index(address, .leafTable)
-    var position = source.address &+ UInt64(skipped) * PageSize.fourKiB.byteCount
+    let base = source.address &- UInt64(first) &* PageSize.fourKiB.byteCount
+    var index = first + skipped
     var added = 0
-    for offset in skipped..<count {
-      let entry = from[first + offset]
-      if !entry.isAbsent {
-        added += 1
-        node.store(from.shareLeaf(first + offset, entry, .fourKiB), at: target + offset)
-        if entry.isCounted && entry.isWritable { source.flusher.owe(position, size: .fourKiB) }
+    while index < first + count {
+      let entry = from[index]
+      guard !entry.isAbsent else {
+        index &+= 1
+        continue
       }
-      position &+= PageSize.fourKiB.byteCount
+      let end = from.share(index, entry, upTo: first + count, with: node, at: target &- first)
+      if entry.isCounted && entry.isWritable {
+        source.flusher.owe(
+          base &+ UInt64(truncatingIfNeeded: index) &* PageSize.fourKiB.byteCount,
+          pageCount: UInt64(truncatingIfNeeded: end &- index))
+      }
+      added &+= end &- index
+      index = end
     }
     node.presentCount += added
   }
@@ -173,15 +180,40 @@ extension CursorState {
 }
 
 extension PageTableNode {
-  /// What a second node is to have for `entry` at `index`, which loses the right to write if it
-  /// owns a count. Adds that count. Under the lock.
+  /// Gives `other`, `distance` places further on, what this node of 4 KiB pages has from `index` up
+  /// to `end`, as far as it is like `entry`, which is at `index`. Leaves that own a count get
+  /// another one, and lose the right to write. Returns the index of the first that is not like it,
+  /// or `end`. Under both locks.
   @inline(__always)
-  func shareLeaf(
-    _ index: Int, _ entry: PageTableEntry, _ size: PageSize
-  ) -> PageTableEntry {
-    guard entry.isCounted else { return entry }
-    Mapping.share(entry, size: size)
-    return protectFromWrites(index, entry)
+  fileprivate func share(
+    _ index: Int, _ entry: PageTableEntry, upTo end: Int, with other: PageTableNode,
+    at distance: Int
+  ) -> Int {
+    guard entry.isLeaf else {
+      other.store(entry, at: index &+ distance)
+      return index &+ 1
+    }
+    let alike = PageTableEntry.AlikeLeaves(
+      entry, becoming: entry.isCounted ? entry.withoutWriting : entry,
+      changing: PageTableEntry.writable)
+    let isUsual = entry.isPresent && entry.isWritable && entry.isCounted && !entry.mayBecomeDirty
+    guard isUsual else {
+      return forEach(alike, from: index, to: end) { index, leaf in
+        // Before the count, which must not be added again if the processor sets the dirty bit now.
+        let isChanged =
+          alike.staySame || compareExchange(leaf, alike.changed(leaf), at: index)
+        guard isChanged else { return false }
+        if leaf.isCounted { Mapping.share(leaf, size: .fourKiB) }
+        other.store(alike.changed(leaf), at: index &+ distance)
+        return true
+      }
+    }
+    return forEach(alike, from: index, to: end) { index, leaf in
+      Mapping.share(present: leaf)
+      store(alike.changed(leaf), at: index, replacing: leaf)
+      other.store(alike.changed(leaf), at: index &+ distance)
+      return true
+    }
   }
 
   /// Takes the right to write from the leaf `entry` at `index`, if it owns a count and has the
@@ -192,7 +224,7 @@ extension PageTableNode {
     guard entry.isCounted && entry.isWritable else { return entry }
     var old = entry
     while true {
-      let new = PageTableEntry(rawValue: old.rawValue & ~PageTableEntry.writable)
+      let new = old.withoutWriting
       if !old.mayBecomeDirty {
         store(new, at: index, replacing: old)
         return new
@@ -206,4 +238,7 @@ extension PageTableNode {
 extension PageTableEntry {
   @inline(__always)
   var isWritable: Bool { rawValue & Self.writable != 0 }
+
+  @inline(__always)
+  var withoutWriting: PageTableEntry { PageTableEntry(rawValue: rawValue & ~Self.writable) }
 }

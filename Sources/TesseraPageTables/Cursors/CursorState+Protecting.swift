@@ -47,24 +47,25 @@ extension CursorState {
     _ node: PageTableNode, from first: Int, _ count: Int, _ change: PageTableEntry.PropertyChange
   ) -> UInt64 {
     require(first >= 0 && first < 512 && count <= 512 - first, "a page-table node has 512 entries")
-    let position = address
+    let base = address &- UInt64(first) &* PageSize.fourKiB.byteCount
     var leafCount: UInt64 = 0
-    var owesEverything = flusher.owesEverything
-    for index in first..<first + count {
+    var index = first
+    while index < first + count {
       let entry = node[index]
-      guard entry.isLeaf else { continue }
-      leafCount &+= 1
-      if entry.isPresent && !entry.mayBecomeDirty {
-        let new = change.applied(toPresent: entry)
-        if new == entry { continue }
-        node.store(new, at: index, replacing: entry)
-        if owesEverything || !entry.owesInvalidation(becoming: new) { continue }
-      } else if !node.change(index, entry, change) || owesEverything {
+      guard entry.isLeaf else {
+        index &+= 1
         continue
       }
-      let distance = UInt64(truncatingIfNeeded: index &- first) &* PageSize.fourKiB.byteCount
-      flusher.owe(position &+ distance, size: .fourKiB)
-      owesEverything = flusher.owesEverything
+      let alike = change.leaves(like: entry)
+      let end = node.changeAll(alike, from: index, to: first + count, entry.mayBecomeDirty)
+      let changedCount = UInt64(truncatingIfNeeded: end &- index)
+      if entry.owesInvalidation(becoming: alike.changed(entry)) {
+        flusher.owe(
+          base &+ UInt64(truncatingIfNeeded: index) &* PageSize.fourKiB.byteCount,
+          pageCount: changedCount)
+      }
+      leafCount &+= changedCount
+      index = end
     }
     offset += UInt64(count) * PageSize.fourKiB.byteCount
     return leafCount &* PageSize.fourKiB.byteCount
@@ -72,28 +73,59 @@ extension CursorState {
 }
 
 extension PageTableNode {
+  /// Changes the leaves from `index` up to `end` as far as they are `alike`, which the first one
+  /// is. Returns the index of the first that is not, or `end`. Under the lock.
+  ///
+  /// If they `mayBecomeDirty`, the processor may set the dirty bit of one at the last moment, which
+  /// must not get lost: that one is not like the others any more, and none may have been changed.
+  @inline(__always)
+  fileprivate func changeAll(
+    _ alike: PageTableEntry.AlikeLeaves, from index: Int, to end: Int, _ mayBecomeDirty: Bool
+  ) -> Int {
+    if alike.staySame { return forEach(alike, from: index, to: end) { _, _ in true } }
+    if mayBecomeDirty {
+      return forEach(alike, from: index, to: end) { index, entry in
+        compareExchange(entry, alike.changed(entry), at: index)
+      }
+    }
+    return forEach(alike, from: index, to: end) { index, entry in
+      store(alike.changed(entry), at: index, replacing: entry)
+      return true
+    }
+  }
+
+  /// Calls `body` with the leaves from `index` up to `end`, as long as they are `alike` and it
+  /// returns true. Returns the index of the first for which that is not so, or `end`.
+  @inline(__always)
+  func forEach(
+    _ alike: PageTableEntry.AlikeLeaves, from index: Int, to end: Int,
+    _ body: (Int, PageTableEntry) -> Bool
+  ) -> Int {
+    require(index >= 0 && end <= 512, "a page-table node has 512 entries")
+    var index = index
+    while index < end {
+      let entry = self[index]
+      guard alike.contains(entry), body(index, entry) else { break }
+      index &+= 1
+    }
+    return index
+  }
+
   /// Applies `change` to the leaf `entry` at `index`. Says whether an invalidation is owed. Under
   /// the lock.
-  @inline(never)
   func change(
     _ index: Int, _ entry: PageTableEntry, _ change: PageTableEntry.PropertyChange
   ) -> Bool {
-    let new = change.applied(to: entry)
-    guard new != entry else { return false }
-    // The processor may set the dirty bit of a writable page at any time, and it must not get lost.
-    if entry.mayBecomeDirty { return changeAtomically(index, change) }
-    store(new, at: index, replacing: entry)
-    return entry.owesInvalidation(becoming: new)
-  }
-
-  @inline(__always)
-  private func changeAtomically(
-    _ index: Int, _ change: PageTableEntry.PropertyChange
-  ) -> Bool {
+    var old = entry
     while true {
-      let old = self[index]
       let new = change.applied(to: old)
+      guard new != old else { return false }
+      guard old.mayBecomeDirty else {
+        store(new, at: index, replacing: old)
+        return old.owesInvalidation(becoming: new)
+      }
       if compareExchange(old, new, at: index) { return old.owesInvalidation(becoming: new) }
+      old = self[index]
     }
   }
 }

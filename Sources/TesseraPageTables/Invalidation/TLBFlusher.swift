@@ -45,6 +45,14 @@ package struct TLBFlusher: ~Copyable {
     }
   }
 
+  /// Owes the invalidation of `pageCount` pages of 4 KiB that follow each other from `address` on.
+  package mutating func owe(_ address: UInt64, pageCount: UInt64) {
+    if pageCount > Self.pageLimit { return oweEverything() }
+    for index in 0..<pageCount {
+      owe(address &+ index &* PageSize.fourKiB.byteCount, size: .fourKiB)
+    }
+  }
+
   @inline(never)
   private mutating func oweAnother(_ address: UInt64, _ size: PageSize) {
     if pageCount >= Self.pageLimit {
