@@ -15,6 +15,9 @@
 #define ENTRY_GLOBAL 0x100
 #define ENTRY_NO_EXECUTE_HIGH 0x80000000        // bit 63, in the upper half of an entry
 
+#define CR4_PAE 0x0020
+#define CR4_LA57 0x1000
+
 #define SERIAL_PORT 0x3f8
 #define EXIT_PORT 0xf4
 #define EXIT_REFUSED 0x13
@@ -59,15 +62,14 @@ boot_start:
         movl $boot_text_booting, %esi
         call boot_print
         call boot_check_processor
+        call boot_choose_levels
         call boot_fill_tables
 
         popl %esi                               // these two become kernel_main's arguments
         popl %edi
 
-        // Long mode (Intel SDM Vol. 3A, "Initializing IA-32e Mode"): PAE, the root, EFER.LME, then
-        // paging. EFER.NXE comes with it, because the tables use the bit.
-        movl $0x20, %eax                        // PAE
-        movl %eax, %cr4
+        // Long mode (Intel SDM Vol. 3A, "Initializing IA-32e Mode"): PAE is on, the root, EFER.LME,
+        // then paging. EFER.NXE comes with it, because the tables use the bit.
         movl $boot_root_table, %eax
         movl %eax, %cr3
         movl $0xc0000080, %ecx                  // EFER
@@ -170,6 +172,24 @@ boot_check_processor:
         ret
         .size boot_check_processor, . - boot_check_processor
 
+// Turns PAE on, and five levels of tables where the processor has them: CR4 says so from here on.
+        .type boot_choose_levels, @function
+boot_choose_levels:
+        movl $CR4_PAE, %ebp
+        xorl %eax, %eax
+        cpuid
+        cmpl $7, %eax                           // the last leaf there is
+        jb 1f
+        movl $7, %eax
+        xorl %ecx, %ecx
+        cpuid
+        testl $1 << 16, %ecx
+        jz 1f
+        orl $CR4_LA57, %ebp
+1:      movl %ebp, %cr4
+        ret
+        .size boot_choose_levels, . - boot_choose_levels
+
 // The tables the kernel starts on. The first 4 GiB twice, by 2 MiB pages: where they are, until the
 // kernel runs in its own half, and in the window, where nothing is executable. The image once more
 // at -2 GiB, page by page, each part with its own rights, and with a hole below each stack.
@@ -198,15 +218,25 @@ boot_fill_tables:
         LINK boot_window_table + 1 * 8, boot_window_directories + 0x1000
         LINK boot_window_table + 2 * 8, boot_window_directories + 0x2000
         LINK boot_window_table + 3 * 8, boot_window_directories + 0x3000
-        LINK boot_root_table, boot_window_table
-        LINK boot_root_table + WINDOW_ROOT_INDEX * 8, boot_window_table, ENTRY_NO_EXECUTE_HIGH
-        LINK boot_root_table + 511 * 8, boot_kernel_table
         LINK boot_kernel_table + 510 * 8, boot_kernel_directory
         LINK boot_kernel_directory + 0 * 8, boot_kernel_pages + 0x0000
         LINK boot_kernel_directory + 1 * 8, boot_kernel_pages + 0x1000
         LINK boot_kernel_directory + 2 * 8, boot_kernel_pages + 0x2000
         LINK boot_kernel_directory + 3 * 8, boot_kernel_pages + 0x3000
 
+        movl %cr4, %eax
+        testl $CR4_LA57, %eax
+        jnz 2f
+        LINK boot_root_table, boot_window_table
+        LINK boot_root_table + WINDOW_ROOT_INDEX * 8, boot_window_table, ENTRY_NO_EXECUTE_HIGH
+        LINK boot_root_table + 511 * 8, boot_kernel_table
+        jmp 3f
+2:      LINK boot_root_table, boot_low_table
+        LINK boot_root_table + WINDOW_ROOT_INDEX * 8, boot_low_table, ENTRY_NO_EXECUTE_HIGH
+        LINK boot_root_table + 511 * 8, boot_high_table
+        LINK boot_low_table, boot_window_table
+        LINK boot_high_table + 511 * 8, boot_kernel_table
+3:
 .macro MAP_IMAGE start, end, low, high
         movl $PHYSICAL(\start), %eax
         movl $PHYSICAL(\end), %edx
@@ -293,11 +323,13 @@ boot_text_no_nx:
         .section .boot.bss, "aw", @nobits
         .balign 4096
 boot_tables:
-        .globl boot_root_table, boot_kernel_table
+        .globl boot_root_table, boot_high_table
 boot_root_table:         .skip 4096
+boot_low_table:          .skip 4096             // of level 4, below a root of level 5
 boot_window_table:       .skip 4096
 boot_window_directories: .skip 4096 * 4
-boot_kernel_table:       .skip 4096             // from here on they stay: they map the image
+boot_high_table:         .skip 4096             // from here on they stay: they map the image
+boot_kernel_table:       .skip 4096
 boot_kernel_directory:   .skip 4096
 boot_kernel_pages:       .skip 4096 * KERNEL_PAGE_TABLES
 boot_tables_end:

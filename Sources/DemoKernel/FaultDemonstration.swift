@@ -75,11 +75,11 @@ struct FaultDemonstration {
     expect("execute it in the window", alias, !isExecuted, Self.fetch | Self.present)
     let boot = KernelImage.physicalRange.lowerBound.rawValue
     expect("read where the loader put the kernel", boot, MemoryProbe.read(boot) == nil, 0)
-    let bootWindow: UInt64 = 0xffff_8000_0000_0000
+    let hole = PagingMode.current.lowerHalfEnd.rawValue
+    let bootWindow = 0 &- hole
     expect("read the boot code's window", bootWindow, MemoryProbe.read(bootWindow) == nil, 0)
     let below = KernelImage.stack.lowerBound - 8
     expect("read below the kernel's stack", below, MemoryProbe.read(below) == nil, 0)
-    let hole: UInt64 = 0x8000_0000_0000
     let isRead = MemoryProbe.read(hole) != nil
     report("read an address that is not canonical", hole)
     checks.check(

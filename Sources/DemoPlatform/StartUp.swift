@@ -8,7 +8,10 @@ public import TesseraMultiboot
 public enum StartUp {
   /// Where the kernel wants to see physical memory, once its own tables are in use. Another place
   /// than where the boot code shows it, so that nothing comes to rely on either.
-  private static var windowBase: UInt64 { 0xffff_9000_0000_0000 }
+  private static var windowBase: UInt64 {
+    let half = PagingMode.current.lowerHalfEnd.rawValue
+    return 0 &- half &+ half / 8
+  }
 
   /// What the loader says, once it has been found sound. Ends the kernel with a sentence if it is
   /// not.

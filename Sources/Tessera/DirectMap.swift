@@ -9,7 +9,7 @@ public import TesseraHardware
 /// reserved. Below the half of the kernel there is nothing either, so a stray pointer close to zero
 /// faults.
 public struct DirectMap: Sendable {
-  /// The table for CR3, of level 4.
+  /// The table for CR3.
   public internal(set) var root = PhysicalAddress.zero
   /// The virtual address of physical byte zero.
   public let base: UInt64
@@ -37,8 +37,8 @@ extension DirectMap {
     let limit: PhysicalAddress
 
     /// The caller promises that physical memory below `limit` is visible at its address plus
-    /// `window`, and that the level 4 table at `root` is there, with the kernel's image under its
-    /// last entry.
+    /// `window`, and that the table at `root` is there, of the level that roots have in the
+    /// current `PagingMode`, with the kernel's image under its last entry.
     @unsafe public init(window: UInt, below limit: PhysicalAddress, root: PhysicalAddress) {
       // SAFETY: the caller's promise; only tables below the limit are named, see `Builder`.
       self.window = unsafe PageTableWindow(base: window)
@@ -47,9 +47,9 @@ extension DirectMap {
     }
   }
 
-  /// The virtual addresses that the last entry of a level 4 table covers, where the kernel's image
-  /// is, start here.
-  public static var highestEnd: UInt64 { 0xffff_ff80_0000_0000 }
+  /// The virtual addresses that the last entry of a root covers, where the kernel's image is, start
+  /// here.
+  public static var highestEnd: UInt64 { 0 &- PagingMode.current.rootLevel.span }
 
   /// Builds the tables for the memory of `map`, with pages up to `largestPage`, at `base`.
   ///
@@ -65,7 +65,8 @@ extension DirectMap {
     readOnly: Range<PhysicalAddress> = .zero..<(.zero),
     from allocator: inout EarlyAllocator, in surroundings: Surroundings
   ) throws(FrameError) -> DirectMap {
-    require(base >= 0xffff_8000_0000_0000, "the direct map lies in the upper half")
+    let half = PagingMode.current.lowerHalfEnd.rawValue
+    require(base >= 0 &- half, "the direct map lies in the upper half")
     require(base % PageSize.oneGiB.byteCount == 0, "the direct map starts at a multiple of 1 GiB")
     require(
       readOnly.lowerBound.isAligned(to: .fourKiB) && readOnly.upperBound.isAligned(to: .fourKiB),

@@ -70,24 +70,25 @@ struct DirectMapBuilder {
   private mutating func put(
     _ address: PhysicalAddress, size: PageSize, from allocator: inout EarlyAllocator
   ) throws(FrameError) {
-    let virtual = result.base + address.rawValue
+    let virtual = VirtualAddress(result.base + address.rawValue)
+    let leafLevel = PagingLevel(leafOf: size)
     var table = result.root
-    var shift: UInt64 = 39
-    while shift > size.shift {
-      let index = Int(virtual >> shift & 511)
+    var level = PagingMode.current.rootLevel
+    while level > leafLevel {
+      let index = virtual.index(at: level)
       var entry = window.entry(at: index, of: table)
       if !entry.isPresent {
         entry = .table(at: try makeTable(from: &allocator))
         window.set(entry, at: index, of: table)
       }
       table = entry.address
-      shift -= 9
+      level = level.below
     }
     let flags =
       PageTableEntry.present | PageTableEntry.global | PageTableEntry.noExecute
       | (readOnly.contains(address) ? 0 : PageTableEntry.writable)
     let leaf = PageTableEntry.leaf(at: address, size: size, flags: flags)
-    window.set(leaf, at: Int(virtual >> shift & 511), of: table)
+    window.set(leaf, at: virtual.index(at: leafLevel), of: table)
     count(size)
   }
 

@@ -75,9 +75,12 @@ static inline __attribute__((always_inline)) uint64_t boot_frame_pointer(void) {
   return value;
 }
 
-/// The first address of the upper half, where the early tables show the first 4 GiB.
+/// The first address of the upper half, where the early tables show the first 4 GiB. It depends on
+/// how many levels of tables the processor runs with.
 static inline __attribute__((always_inline)) uint64_t boot_window_base(void) {
-  return WINDOW_BASE;
+  uint64_t cr4;
+  __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+  return cr4 >> 12 & 1 ? 0xff00000000000000 : 0xffff800000000000;
 }
 
 /// Lets the kernel touch pages of user programs, or no longer, where SMAP forbids it: EFLAGS.AC.

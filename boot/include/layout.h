@@ -8,7 +8,6 @@
 /// Where the window on physical memory starts, as an index of the root table: the first address of
 /// the upper half.
 #define WINDOW_ROOT_INDEX 256
-#define WINDOW_BASE 0xffff800000000000
 
 /// How many tables of 2 MiB each map the image at KERNEL_BASE, counted from physical address 0.
 #define KERNEL_PAGE_TABLES 4
