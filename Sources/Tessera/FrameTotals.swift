@@ -25,7 +25,8 @@ public struct FrameTotals: Equatable, Sendable {
     case .lowMemory: low += frameCount
     case .metadata: metadata += frameCount
     case .bootInformation, .module, .kernelImage: kernel += frameCount
-    case .acpiReclaimable, .acpiNonVolatile, .reserved, .defective: reserved += frameCount
+    case .acpiReclaimable, .acpiNonVolatile, .invisible, .reserved, .defective:
+      reserved += frameCount
     case nil: holes += frameCount
     }
   }

@@ -50,7 +50,7 @@ public enum Tessera {
       case .bootInformation, .module, .kernelImage:
         FrameTable.reserve(from: part.start, to: part.end, for: .kernel)
       case .metadata: FrameTable.reserve(from: part.start, to: part.end, for: .metadata)
-      case .acpiReclaimable, .acpiNonVolatile, .reserved, .defective:
+      case .acpiReclaimable, .acpiNonVolatile, .invisible, .reserved, .defective:
         FrameTable.reserve(from: part.start, to: part.end, for: .reserved)
       }
       totals.add(frameCount: part.end.frameNumber - part.start.frameNumber, kind: part.kind)

@@ -7,7 +7,7 @@ internal import TesseraHeader
 struct GivenRegions: MemoryRegionSource {
   /// Access: read only. The caller of the start lends it.
   private let regions: UnsafeBufferPointer<tessera_region>
-  /// Where visible memory ends: usable memory beyond is reserved.
+  /// Where visible memory ends: usable memory beyond is left alone.
   private let visibleEnd: PhysicalAddress
   private let image: MemoryRegion
 
@@ -52,7 +52,7 @@ struct GivenRegions: MemoryRegionSource {
       }
       body(region.clamped(from: .zero, to: visibleEnd))
       let rest = region.clamped(from: visibleEnd, to: .limit)
-      body(MemoryRegion(start: rest.start, end: rest.end, kind: .reserved))
+      body(MemoryRegion(start: rest.start, end: rest.end, kind: .invisible))
     }
     body(image)
   }

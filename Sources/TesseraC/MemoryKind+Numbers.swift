@@ -26,7 +26,7 @@ extension MemoryKind {
     case .bootInformation: UInt32(TESSERA_LOADER)
     case .acpiReclaimable: UInt32(TESSERA_ACPI)
     case .acpiNonVolatile: UInt32(TESSERA_FIRMWARE)
-    case .reserved: UInt32(TESSERA_RESERVED)
+    case .invisible, .reserved: UInt32(TESSERA_RESERVED)
     case .defective: UInt32(TESSERA_BROKEN)
     }
   }

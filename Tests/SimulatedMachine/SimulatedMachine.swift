@@ -102,20 +102,8 @@ extension SimulatedMachine {
 
   /// Runs `body` on every processor at once and waits until all are done.
   public func onEveryProcessor(_ body: @escaping @Sendable (_ processor: Int) -> Void) {
-    let group = DispatchGroup()
-    let work = SharedWork(body)
-    for number in 0..<processorCount {
-      group.enter()
-      let thread = Thread {
-        simulated_current_processor().pointee.number = UInt32(number)
-        work.run(number)
-        group.leave()
-      }
-      thread.stackSize = 1 << 20
-      thread.start()
-    }
-    group.wait()
-    work.end()
+    let threads = (0..<processorCount).map { ProcessorThread($0, body) }
+    for thread in threads { thread.join() }
   }
 
   /// Makes the `ordinal`-th allocation from now on fail; 0 makes none fail.
@@ -145,24 +133,6 @@ extension SimulatedMachine {
     found += attachedMMU?.violations ?? []
     return found
   }
-}
-
-/// What threads do together, and no longer have once it has ended.
-///
-/// A thread goes away a while after it has said that it is done, and with it what it has: a space
-/// that the work used would be destroyed then, when there may be another machine already.
-///
-/// SAFETY: safe to share, because threads read the work before they say that they are done, and it
-/// ends after all have.
-private final class SharedWork: @unchecked Sendable {
-  private var body: (@Sendable (_ processor: Int) -> Void)?
-
-  init(_ body: @escaping @Sendable (_ processor: Int) -> Void) { self.body = body }
-
-  @inline(never)
-  func run(_ processor: Int) { body?(processor) }
-
-  func end() { body = nil }
 }
 
 /// The memory of a simulated machine, filled with a pattern so that memory that should hold zeros

@@ -10,6 +10,34 @@ extension OnSimulatedMachine {
 
     init() throws { world = try BadCallerWorld() }
 
+    @Test func `a large frame is not mapped where it does not fit`() {
+      var request = world.request
+      request.frame_size = 0x20_0000
+      var frame: tessera_frame = 0
+      expect(tessera_allocate_as(&request, &frame), TESSERA_OK)
+      let page = BadCallerWorld.unmappedPage
+      let flags = world.readWrite
+      for offset in [0x1000, 0x10_0000, 0x1f_f000] as [UInt64] {
+        let place = page + offset
+        expect(
+          tessera_map(world.space, place, frame, flags, nil), TESSERA_ERROR_NOT_ALIGNED)
+        expect(
+          tessera_replace(world.space, place, frame, flags, nil), TESSERA_ERROR_NOT_ALIGNED)
+      }
+      // A cursor that is at a good place, but whose range ends before the frame does.
+      var cursor = tessera_cursor()
+      withUnsafeMutablePointer(to: &cursor) { cursor in
+        expect(tessera_cursor_open(cursor, world.space, page, 0x10_0000, 0), TESSERA_OK)
+        expect(tessera_cursor_map(cursor, frame, flags, nil), TESSERA_ERROR_OUT_OF_BOUNDS)
+        expect(tessera_cursor_jump(cursor, page + 0x1000), TESSERA_OK)
+        expect(tessera_cursor_map(cursor, frame, flags, nil), TESSERA_ERROR_NOT_ALIGNED)
+        #expect(tessera_cursor_address(cursor) == page + 0x1000)
+        expect(tessera_cursor_finish(cursor), TESSERA_OK)
+      }
+      expect(tessera_drop(frame), TESSERA_OK)
+      world.demandUnchanged("large frames in wrong places")
+    }
+
     @Test func `a run is refused as a whole`() {
       var request = world.request
       request.count = 4

@@ -133,12 +133,20 @@ extension OnSimulatedMachine {
       let regions = LoadedMachine.regions
       var config = tessera_config()
       config.size = UInt64(MemoryLayout<tessera_config>.size)
-      let text = regions.withUnsafeBufferPointer { buffer in
-        config.regions = buffer.baseAddress
-        config.region_count = UInt64(buffer.count)
-        return gathering { tessera_write_memory_map(&config, $0, $1) }
+      func written(visibleEnd: UInt64) -> String {
+        config.direct_map_end = visibleEnd
+        return regions.withUnsafeBufferPointer { buffer in
+          config.regions = buffer.baseAddress
+          config.region_count = UInt64(buffer.count)
+          return gathering { tessera_write_memory_map(&config, $0, $1) }
+        }
       }
-      #expect(text.contains("0x0000000000100000-0x0000000000104000    16 KiB  boot information"))
+      let all = written(visibleEnd: 0)
+      #expect(all.contains("0x0000000000100000-0x0000000000104000    16 KiB  boot information"))
+      #expect(!all.contains("not visible"))
+      #expect(
+        written(visibleEnd: 6 << 20).contains(
+          "0x0000000000600000-0x0000000000800000  2048 KiB  usable, left alone (not visible)"))
     }
 
     @Test func `every status has its own sentence`() {

@@ -20,17 +20,19 @@ public enum MemoryKind: UInt8, Sendable {
   case acpiReclaimable = 6
   /// Memory that the firmware keeps across sleep.
   case acpiNonVolatile = 7
+  /// Free memory that cannot be reached, because the kernel maps less than there is.
+  case invisible = 8
   /// Devices, firmware, and every kind that the loader names but the standard does not.
-  case reserved = 8
+  case reserved = 9
   /// Memory that the firmware found to be broken.
-  case defective = 9
+  case defective = 10
 }
 
 extension MemoryKind {
   /// How many kinds there are; the raw values are the numbers below it.
-  public static var count: Int { 10 }
+  public static var count: Int { 11 }
 
-  /// Whether there is working memory behind addresses of this kind.
+  /// Whether there is working memory behind addresses of this kind that the kernel can reach.
   @inline(__always)
   public var isMemory: Bool { rawValue <= MemoryKind.acpiNonVolatile.rawValue }
 
@@ -45,6 +47,7 @@ extension MemoryKind {
     case .metadata: "metadata"
     case .acpiReclaimable: "ACPI tables, reclaimable"
     case .acpiNonVolatile: "ACPI non-volatile storage"
+    case .invisible: "usable, left alone (not visible)"
     case .reserved: "reserved"
     case .defective: "defective"
     }

@@ -2,7 +2,7 @@ public import TesseraHardware
 
 /// How many bytes of each kind a memory map has, and of none.
 public struct MemoryTotals {
-  private var byteCounts = [10 of UInt64](repeating: 0)
+  private var byteCounts = [11 of UInt64](repeating: 0)
   /// Bytes up to `end` that belong to no region.
   public private(set) var holeByteCount: UInt64 = 0
   public private(set) var regionCount = 0
