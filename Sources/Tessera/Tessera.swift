@@ -35,6 +35,47 @@ public enum Tessera {
     return populate(final)
   }
 
+  /// As `start(on:early:processorCount:)`, but all memory comes from the kernel's own `allocator`,
+  /// and goes back there.
+  ///
+  /// The records come from there first, in one piece. Everything else that is usable stays the
+  /// allocator's, or that of whoever has it from there, and is not touched. Traps if memory that
+  /// the allocator gives is not usable, or in use.
+  public static func start<Source: MemoryRegionSource>(
+    on map: MemoryMap<Source>, from allocator: KernelAllocator, processorCount: Int
+  ) throws(FrameError) -> FrameTotals {
+    let frameCount = map.endOfMemory.frameNumber
+    guard frameCount > 0 else { throw .outOfFrames }
+    let slotByteCount = frameCount * FrameSlot.byteCount
+    let records = try allocator.takeRecords(
+      slotByteCount + FrameAllocator.stateByteCount(processorCount: processorCount), on: map)
+
+    // SAFETY: the records were just given, whole frames that are usable, and are kept.
+    unsafe FrameTable.install(PhysicalMemory.pointer(to: records.start), frameCount: frameCount)
+    unsafe FrameAllocator.start(
+      in: PhysicalMemory.pointer(to: records.start + slotByteCount),
+      processorCount: processorCount, replacedBy: allocator)
+    unsafe givenRecords = records
+    return populate(map.adding(records))
+  }
+
+  /// What the kernel's allocator gave for the records.
+  ///
+  /// Access: written by `start` and `undoStart`, constant in between.
+  nonisolated(unsafe) private static var givenRecords: MemoryRegion?
+
+  /// Undoes a start on memory of the kernel's `allocator`, after which nothing was done, or all of
+  /// it was undone: the records go back. Runs alone.
+  package static func undoStart(from allocator: KernelAllocator) {
+    // SAFETY: nothing else runs.
+    guard let records = unsafe givenRecords else { return }
+    FrameAllocator.stop()
+    FrameTable.remove()
+    // SAFETY: as above.
+    unsafe givenRecords = nil
+    allocator.free(records.start, records.byteCount / PageSize.fourKiB.byteCount)
+  }
+
   /// Marks every frame below the end of memory as what `map` says of it.
   private static func populate<Source>(_ map: MemoryMap<Source>) -> FrameTotals {
     var totals = FrameTotals()
@@ -47,11 +88,7 @@ public enum Tessera {
       switch part.kind {
       case .usable: FrameAllocator.donate(from: part.start, to: part.end)
       case .lowMemory: break
-      case .bootInformation, .module, .kernelImage:
-        FrameTable.reserve(from: part.start, to: part.end, for: .kernel)
-      case .metadata: FrameTable.reserve(from: part.start, to: part.end, for: .metadata)
-      case .acpiReclaimable, .acpiNonVolatile, .invisible, .reserved, .defective:
-        FrameTable.reserve(from: part.start, to: part.end, for: .reserved)
+      default: FrameTable.reserve(from: part.start, to: part.end, for: part.kind.frameUsage)
       }
       totals.add(frameCount: part.end.frameNumber - part.start.frameNumber, kind: part.kind)
       previousEnd = part.end

@@ -15,10 +15,16 @@ public func panic(_ message: StaticString) -> Never {
 /// Stops the kernel as `panic(_:)` does, and adds the physical address that was at fault.
 @inline(never)
 public func panic(_ message: StaticString, _ address: PhysicalAddress) -> Never {
+  panic(message, at: address.rawValue)
+}
+
+/// Stops the kernel as `panic(_:)` does, and adds a number that was to be a physical address.
+@inline(never)
+public func panic(_ message: StaticString, at address: UInt64) -> Never {
   var text = PanicText()
   text.write(message)
   text.write(": ")
-  text.write(hexadecimal: address.rawValue)
+  text.write(hexadecimal: address)
   text.stop()
 }
 

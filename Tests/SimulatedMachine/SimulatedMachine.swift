@@ -14,6 +14,8 @@ public final class SimulatedMachine {
   public let processorCount: Int
   /// What became of the frames, if the machine was booted on a memory map.
   public private(set) var totals = FrameTotals()
+  /// The kernel's own allocator, if it has one.
+  public let pool: KernelPool?
   private let arena: Arena
   private var attachedMMU: SimulatedMMU?
 
@@ -21,9 +23,13 @@ public final class SimulatedMachine {
   /// allocator has the rest.
   ///
   /// Slots and the allocator's state lie outside the memory, to leave every frame to the test.
-  public init(frameCount: Int, keptBack: Int = 0, processorCount: Int = 1) {
+  /// If the kernel `hasPool`, that is its allocator; it never gives frame 0.
+  public init(
+    frameCount: Int, keptBack: Int = 0, processorCount: Int = 1, hasPool: Bool = false
+  ) {
     self.frameCount = frameCount
     self.processorCount = processorCount
+    pool = hasPool ? KernelPool([keptBack..<frameCount]) : nil
     let slotByteCount = frameCount * Int(FrameSlot.byteCount)
     let stateByteCount = Int(FrameAllocator.stateByteCount(processorCount: processorCount))
     arena = Arena(
@@ -32,15 +38,20 @@ public final class SimulatedMachine {
     becomeProcessor(0)
     unsafe FrameTable.install(arena.records, frameCount: UInt64(frameCount))
     unsafe FrameAllocator.start(
-      in: arena.records + slotByteCount, processorCount: processorCount)
+      in: arena.records + slotByteCount, processorCount: processorCount,
+      replacedBy: pool?.allocator)
     FrameAllocator.donate(
       from: PhysicalAddress(UInt64(keptBack) << 12), to: PhysicalAddress(UInt64(frameCount) << 12))
   }
 
   /// A machine that starts as a kernel does, on a memory map of `regions`, and keeps its records in
-  /// its own memory. Throws what `Tessera.start` throws.
-  public init(booting regions: [MemoryRegion], processorCount: Int = 1) throws(FrameError) {
+  /// its own memory. The kernel's allocator is `pool`, if there is one. Throws what `Tessera.start`
+  /// throws.
+  public init(
+    booting regions: [MemoryRegion], processorCount: Int = 1, pool: KernelPool? = nil
+  ) throws(FrameError) {
     self.processorCount = processorCount
+    self.pool = pool
     let list = UnsafeMutableBufferPointer<MemoryRegion>.allocate(capacity: regions.count)
     defer { list.deallocate() }
     _ = list.initialize(from: regions)
@@ -49,15 +60,21 @@ public final class SimulatedMachine {
     arena = Arena(memoryByteCount: frameCount * 4096, recordByteCount: 64)
     simulated_reset_registers()
     becomeProcessor(0)
-    totals = try Tessera.start(
-      on: map, early: EarlyAllocator(map), processorCount: processorCount)
+    guard let pool else {
+      totals = try Tessera.start(
+        on: map, early: EarlyAllocator(map), processorCount: processorCount)
+      return
+    }
+    totals = try Tessera.start(on: map, from: pool.allocator, processorCount: processorCount)
   }
 
   /// A machine that stays until the process ends, for a test that ends it by a trap.
   public static func forGood(frameCount: Int, keptBack: Int = 0) {
-    let machine = SimulatedMachine(frameCount: frameCount, keptBack: keptBack)
-    _ = Unmanaged.passRetained(machine)
+    SimulatedMachine(frameCount: frameCount, keptBack: keptBack).stayForGood()
   }
+
+  /// Keeps the machine until the process ends.
+  public func stayForGood() { _ = Unmanaged.passRetained(self) }
 }
 
 extension SimulatedMachine {
@@ -131,6 +148,7 @@ extension SimulatedMachine {
       found.append("interrupts are on while nothing happens")
     }
     found += attachedMMU?.violations ?? []
+    found += pool?.problems ?? []
     return found
   }
 }

@@ -66,7 +66,11 @@ extension OnSimulatedMachine {
       let address = try FrameAllocator.allocate()
       FrameAllocator.free(address)
       let cached = FrameAllocator.statistics.cachedFrameCount
-      let slot = FrameAllocator.withLock { state, cache in cache.refill(from: &state) }
+      let slot = FrameAllocator.withLock { state, cache in
+        cache.refill(from: &state)
+      } replaced: {
+        nil
+      }
       #expect(slot?.address == address)
       #expect(FrameAllocator.statistics.cachedFrameCount == cached - 1)
     }

@@ -20,9 +20,25 @@ extension OnSimulatedMachine {
       #expect(refusalCount == operation.allocationCount)
     }
 
-    /// Runs `operation` while the allocation with number `ordinal` fails. Says whether it failed.
-    private func runStarved(_ operation: StarvedOperation, failing ordinal: Int) throws -> Bool {
-      let machine = SimulatedMachine(frameCount: 3072)
+    @Test(arguments: StarvedOperation.all)
+    func `an operation that the kernel's allocator refuses a node changes nothing`(
+      operation: StarvedOperation
+    ) throws {
+      var refusalCount = 0
+      while refusalCount < 100,
+        try runStarved(operation, failing: refusalCount + 1, hasPool: true)
+      {
+        refusalCount += 1
+      }
+      #expect(refusalCount == operation.allocationCount)
+    }
+
+    /// Runs `operation` while the allocation with number `ordinal` fails, because the kernel's own
+    /// allocator finds nothing if it `hasPool`. Says whether it failed.
+    private func runStarved(
+      _ operation: StarvedOperation, failing ordinal: Int, hasPool: Bool = false
+    ) throws -> Bool {
+      let machine = SimulatedMachine(frameCount: 3072, hasPool: hasPool)
       try machine.startKernelSpace()
       _ = machine.mmu
       let used = FrameAllocator.statistics.usedFrameCount
@@ -43,14 +59,14 @@ extension OnSimulatedMachine {
         PageTableNodePool.drain()
         let before = (space.rootNode.hash(), other.rootNode.hash())
         let usedBefore = FrameAllocator.statistics.usedFrameCount
-        machine.failAllocation(ordinal)
+        machine.starve(ordinal)
         do {
           try operation.perform(space, other, &supply)
-          #expect(!machine.hasFailedAllocation, "a failure was swallowed")
+          #expect(!machine.wasStarved, "a failure was swallowed")
         } catch {
           isRefused = true
-          #expect(machine.hasFailedAllocation, "refused with \(error), but there was memory")
-          machine.failAllocation(0)
+          #expect(machine.wasStarved, "refused with \(error), but there was memory")
+          machine.starve(0)
           PageTableNodePool.drain()
           #expect("\(error)" == "outOfFrames")
           #expect(space.rootNode.hash() == before.0, "allocation \(ordinal)")
@@ -60,7 +76,7 @@ extension OnSimulatedMachine {
           let hasSegment = !isGone(supply.segment)
           #expect(hasFrame && hasSegment, "what was not mapped comes back")
         }
-        machine.failAllocation(0)
+        machine.starve(0)
         #expect(space.problems == [])
         #expect(other.problems == [])
         machine.checkCoherent(ignoringAccessed: true)
@@ -68,10 +84,21 @@ extension OnSimulatedMachine {
       }
       PageTableNodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
+      if let pool = machine.pool { #expect(pool.outCount == used) }
       #expect(machine.violations == [])
       return isRefused
     }
   }
+}
+
+extension SimulatedMachine {
+  /// Makes the `ordinal`-th allocation from now on fail, by way of the kernel's own allocator if
+  /// there is one; 0 makes none fail.
+  fileprivate func starve(_ ordinal: Int) {
+    if let pool { pool.refuse(ordinal) } else { failAllocation(ordinal) }
+  }
+
+  fileprivate var wasStarved: Bool { pool?.hasRefused ?? hasFailedAllocation }
 }
 
 /// What an operation may map.

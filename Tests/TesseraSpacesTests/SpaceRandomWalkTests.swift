@@ -26,9 +26,10 @@ extension OnSimulatedMachine {
 
     /// Walks, and says how to take the same walk again if something differs: with a trace that has
     /// nothing in it that is not needed for the difference.
-    private static func walk(_ options: SpaceWalkOptions, watched: Bool) throws -> SpaceWalkOutcome
-    {
-      let outcome = try WalkMachine.walk(options, watched: watched)
+    private static func walk(
+      _ options: SpaceWalkOptions, watched: Bool, hasPool: Bool = false
+    ) throws -> SpaceWalkOutcome {
+      let outcome = try WalkMachine.walk(options, watched: watched, hasPool: hasPool)
       if let problem = outcome.problem {
         let trace = try WalkTrace(of: outcome, options, watched: watched)
         Issue.record(
@@ -58,6 +59,15 @@ extension OnSimulatedMachine {
       let options = SpaceWalkOptions(seed: Self.seed ^ 1, operationCount: Self.operationCount / 4)
       let start = ContinuousClock.now
       let outcome = try Self.walk(options, watched: true)
+      print(Self.describe(outcome, ContinuousClock.now - start))
+    }
+
+    @Test(arguments: [false, true])
+    func `spaces on the memory of the kernel's own allocator do the same`(watched: Bool) throws {
+      let options = SpaceWalkOptions(
+        seed: Self.seed ^ 3, operationCount: Self.operationCount / (watched ? 8 : 2))
+      let start = ContinuousClock.now
+      let outcome = try Self.walk(options, watched: watched, hasPool: true)
       print(Self.describe(outcome, ContinuousClock.now - start))
     }
 

@@ -14,11 +14,14 @@ enum WalkMachine {
   /// Walks on a new machine, and looks that nothing is left behind.
   ///
   /// If `watched`, the machine keeps what its processors may have cached, and looks for anything
-  /// stale. `isSpoiled` says that something goes wrong on purpose.
+  /// stale. `isSpoiled` says that something goes wrong on purpose, `hasPool` that all memory comes
+  /// from an allocator of the kernel's, which must have it back.
   static func walk(
-    _ options: SpaceWalkOptions, watched: Bool, isSpoiled: Bool = false
+    _ options: SpaceWalkOptions, watched: Bool, isSpoiled: Bool = false, hasPool: Bool = false
   ) throws -> SpaceWalkOutcome {
-    try run(options, watched: watched, isSpoiled: isSpoiled) { SpaceWalk.run($0) }
+    try run(options, watched: watched, isSpoiled: isSpoiled, hasPool: hasPool) {
+      SpaceWalk.run($0)
+    }
   }
 
   /// Takes the steps of `words` on a new machine.
@@ -32,10 +35,10 @@ enum WalkMachine {
   }
 
   private static func run(
-    _ options: SpaceWalkOptions, watched: Bool, isSpoiled: Bool,
+    _ options: SpaceWalkOptions, watched: Bool, isSpoiled: Bool, hasPool: Bool = false,
     _ body: (SpaceWalkOptions) -> SpaceWalkOutcome
   ) throws -> SpaceWalkOutcome {
-    let machine = SimulatedMachine(frameCount: 8192)
+    let machine = SimulatedMachine(frameCount: 8192, hasPool: hasPool)
     current = machine
     isWatched = watched
     defer { current = nil }
@@ -47,6 +50,10 @@ enum WalkMachine {
     let outcome = body(options)
     if outcome.problem == nil && !isSpoiled {
       #expect(FrameAllocator.statistics.usedFrameCount == used)
+      if let pool = machine.pool {
+        #expect(pool.outCount == used)
+        print("the kernel's allocator gave \(pool.givenCount) frames, and has all but \(used)")
+      }
       #expect(machine.violations == [])
     }
     return outcome

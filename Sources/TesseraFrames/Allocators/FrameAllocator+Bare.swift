@@ -41,12 +41,19 @@ extension FrameAllocator {
   private static func checkCanFree(_ slot: FrameSlotReference) {
     switch slot.count {
     case ReferenceCount.unused:
-      require(slot.kind.isAllocated, "freed a frame that was never allocated", slot.address)
+      if slot.kind != .plain { stopFreeing(slot) }
     case ReferenceCount.free:
       panic("freed a frame that is free already", slot.address)
     default:
       panic("freed a frame that a handle holds", slot.address)
     }
+  }
+
+  /// Stops because a frame that nobody owns is to be freed, and was not handed out bare.
+  @inline(never)
+  private static func stopFreeing(_ slot: FrameSlotReference) -> Never {
+    require(slot.kind != .outside, "freed a frame that is free already", slot.address)
+    panic("freed a frame that was never allocated", slot.address)
   }
 
   /// Takes the frame from its caller by the same exchange as a handle would, so that of two who

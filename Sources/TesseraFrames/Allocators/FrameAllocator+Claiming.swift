@@ -5,7 +5,9 @@ extension FrameAllocator {
   ///
   /// On return the count is `busy`. A frame that waits in the shared lists or in this processor's
   /// cache is taken out first; one in another processor's cache is `busy`.
-  /// Says whether it was taken out of the allocator, rather than nobody's or held bare.
+  /// Says whether it was taken out of the allocator, rather than nobody's or held bare. If the
+  /// kernel has an allocator of its own, its frames are claimed as they are: the caller has them
+  /// from there, and there they go in the end.
   @discardableResult
   package static func claim(_ slot: FrameSlotReference) throws(FrameError) -> Bool {
     let wasFree = slot.count == ReferenceCount.free
@@ -18,6 +20,7 @@ extension FrameAllocator {
       // The allocator got the frame back in the meantime.
       throw .busy
     }
+    if slot.kind == .outside { noteTaken(1) }
     return wasFree
   }
 
@@ -42,7 +45,9 @@ extension FrameAllocator {
 
   /// Makes a claimed frame what it was before.
   private static func unclaim(_ slot: FrameSlotReference) {
-    if slot.kind.isCached { giveBack(slot) } else { slot.abandon() }
+    if slot.kind.isCached { return giveBack(slot) }
+    if slot.kind == .outside { noteGivenBack(1) }
+    slot.abandon(as: slot.kind)
   }
 
   /// Takes the frame of `slot` out of the allocator, so that it is nobody's. Says whether it was
@@ -55,6 +60,9 @@ extension FrameAllocator {
         slot.abandon()
       }
       return isExtracted
+    } replaced: {
+      // It is on its way there.
+      false
     }
   }
 }

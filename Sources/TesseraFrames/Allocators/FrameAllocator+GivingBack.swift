@@ -41,12 +41,17 @@ extension FrameAllocator {
     guard frameCount > 1 else { return }
     withLock { state, _ in
       state.freeRun(FrameTable.number(of: first), frameCount: UInt64(frameCount))
+    } replaced: {
+      giveBackToKernel(first, frameCount: frameCount)
     }
   }
 
   /// Moves the frames of this processor's cache to the shared lists, where they merge.
   public static func drainCache() {
-    withLock { state, cache in cache.removeAll { state.freeRun($0) } }
+    withLock { state, cache in
+      cache.removeAll { state.freeRun($0) }
+    } replaced: {
+    }
   }
 
   /// Puts a free frame, marked as cached, into this processor's cache.
@@ -55,13 +60,16 @@ extension FrameAllocator {
     if !withCache({ $0.push(slot) }) { keepBySpilling(slot) }
   }
 
-  /// As `keep`, once older frames have made room.
+  /// As `keep`, once older frames have made room; or by giving it to the kernel's allocator.
   @inline(never)
   private static func keepBySpilling(_ slot: FrameSlotReference) {
     let isKept = withLock { state, cache in
       // An interrupt handler may have taken a frame since the cache was found full.
       if cache.isFull { cache.removeOldest { state.freeRun($0) } }
       return cache.push(slot)
+    } replaced: {
+      giveBackToKernel(slot, frameCount: 1)
+      return true
     }
     require(isKept, "a processor's cache has room once frames have left it")
   }

@@ -3,7 +3,7 @@ internal import TesseraHardware
 extension FrameAllocator {
   /// Takes one frame as `request` says. Throws `outOfFrames`.
   ///
-  /// The frame's count is still `free`; the caller alone has it and goes on with `initialize`.
+  /// The frame's count is `free` or `busy`; the caller alone has it and goes on with `initialize`.
   @inline(__always)
   package static func take(_ request: FrameRequest) throws(FrameError) -> FrameSlotReference {
     guard request.isForAnyFrame else { return try take(run: Int(request.size.frameCount), request) }
@@ -24,7 +24,7 @@ extension FrameAllocator {
 
   /// Takes `frameCount` frames that follow each other, as `request` says.
   ///
-  /// Their counts are still `free`. Throws `empty` for no frames, and `outOfFrames`.
+  /// Their counts are `free` or `busy`. Throws `empty` for no frames, and `outOfFrames`.
   package static func take(
     run frameCount: Int, _ request: FrameRequest
   ) throws(FrameError) -> FrameSlotReference {
@@ -49,14 +49,19 @@ extension FrameAllocator {
     unsafe PhysicalMemory.fill(from: first.address, with: 0, byteCount: byteCount)
   }
 
-  /// Fills this processor's cache from the shared lists, and takes the last frame. Nil if there is
-  /// none.
+  /// Fills this processor's cache from the shared lists, and takes the last frame; or takes one
+  /// from the kernel's allocator. Nil if there is none.
   @inline(never)
   private static func takeByRefilling() -> FrameSlotReference? {
-    withLock { state, cache in cache.refill(from: &state) }
+    withLock { state, cache in
+      cache.refill(from: &state)
+    } replaced: {
+      takeFromKernel(1, .uninitialized)
+    }
   }
 
-  /// The number of the first of `frameCount` frames taken from the shared lists, or nil.
+  /// The number of the first of `frameCount` frames taken from the shared lists, or from the
+  /// kernel's allocator; or nil.
   private static func takeRun(_ frameCount: Int, _ request: FrameRequest) -> UInt64? {
     let count = UInt64(frameCount)
     let alignment = max(1, request.alignment >> 12)
@@ -68,12 +73,16 @@ extension FrameAllocator {
       let excess = (1 << UInt64(order)) - count
       if excess > 0 { state.freeRun(number + count, frameCount: excess) }
       return number
+    } replaced: {
+      takeFromKernel(frameCount, request).map { FrameTable.number(of: $0) }
     }
   }
 
-  /// As `takeRun`, once this processor's cache has gone back to the shared lists.
+  /// As `takeRun`, once this processor's cache has gone back to the shared lists. The kernel's
+  /// allocator is not asked again: it has all its frames already.
   @inline(never)
   private static func takeRunAfterDraining(_ frameCount: Int, _ request: FrameRequest) -> UInt64? {
+    if isReplaced { return nil }
     drainCache()
     return takeRun(frameCount, request)
   }

@@ -6,18 +6,14 @@ package import TesseraHardware
 /// allocations take no lock. A frame just freed is the next one allocated on the same processor.
 /// Free blocks are kept in the slots: free memory itself is never written, and nothing comes from a
 /// heap. Every function may be called with interrupts in any state, also from interrupt handlers.
+///
+/// A kernel that has an allocator of its own replaces all this by a `KernelAllocator`: then there
+/// are no lists, and the caches stay closed.
 public enum FrameAllocator {
-  /// Access: written by `start`, constant afterwards.
+  /// The state. Nil before `start`, and if the kernel's allocator is in use.
+  ///
+  /// Access: written by `start` and `stop`, constant in between.
   nonisolated(unsafe) private static var installed: UnsafeMutablePointer<FrameAllocatorState>?
-
-  /// The state. Traps before `start`.
-  @inline(__always)
-  @unsafe private static var state: UnsafeMutablePointer<FrameAllocatorState> {
-    guard let state = unsafe installed else {
-      panic("the frame allocator was used before it was started")
-    }
-    return unsafe state
-  }
 
   /// Guards the state. Taken with interrupts off; no other lock is taken and nothing is dropped
   /// while it is held. It lies outside the state, of which the holder has all to itself.
@@ -45,21 +41,39 @@ public enum FrameAllocator {
   /// Starts with no memory at all, for `processorCount` processors.
   ///
   /// The caller gives `stateByteCount(processorCount:)` bytes at `memory`, aligned to 64, for good,
-  /// and runs alone.
-  @unsafe package static func start(in memory: UnsafeMutableRawPointer, processorCount: Int) {
+  /// and runs alone. If the kernel has an `allocator`, memory will come from there.
+  @unsafe package static func start(
+    in memory: UnsafeMutableRawPointer, processorCount: Int,
+    replacedBy allocator: KernelAllocator? = nil
+  ) {
     require(processorCount > 0, "a machine has at least one processor")
     let offset = MemoryLayout<FrameAllocatorState>.stride.alignedUp(to: 64)
     let caches = unsafe (memory + offset).bindMemory(to: FrameCache.self, capacity: processorCount)
-    for index in 0..<processorCount { unsafe (caches + index).initialize(to: FrameCache()) }
+    for index in 0..<processorCount {
+      unsafe (caches + index).initialize(to: FrameCache(isClosed: allocator != nil))
+    }
     let state = unsafe memory.bindMemory(to: FrameAllocatorState.self, capacity: 1)
     unsafe state.initialize(
       to: FrameAllocatorState(caches: caches, processorCount: processorCount))
-    unsafe installed = state
+    unsafe installed = allocator == nil ? state : nil
     unsafe self.caches = caches
     unsafe cacheCount = processorCount
+    replace(by: allocator)
   }
 
-  /// Gives the allocator the frames from `start` up to `end`, whole, which nobody owns.
+  /// Undoes `start`, of which nothing is in use. Runs alone.
+  package static func stop() {
+    // SAFETY: nothing else runs.
+    unsafe installed = nil
+    // SAFETY: as above.
+    unsafe caches = nil
+    // SAFETY: as above.
+    unsafe cacheCount = 0
+    replace(by: nil)
+  }
+
+  /// Gives the allocator the frames from `start` up to `end`, whole, which nobody owns. The
+  /// kernel's may give them from now on; it is not called for this, and they are not written.
   ///
   /// Frames beyond the table are left out. Traps if one of them has an owner or was given before.
   package static func donate(from start: PhysicalAddress, to end: PhysicalAddress) {
@@ -71,6 +85,10 @@ public enum FrameAllocator {
       require(
         slot.count == ReferenceCount.unused && !slot.kind.isAllocated,
         "gave the allocator a frame that is not unused", slot.address)
+      if isReplaced {
+        leaveOutside(slot)
+        continue
+      }
       if Processor.poisonsFrames { FramePoison.apply(to: slot) }
       slot.setKind(.plain)
       slot.setCount(ReferenceCount.free)
@@ -78,6 +96,7 @@ public enum FrameAllocator {
     withLock { state, _ in
       state.freeRun(first, frameCount: last - first)
       state.managedFrameCount += last - first
+    } replaced: {
     }
   }
 }
@@ -98,14 +117,21 @@ extension FrameAllocator {
   /// Runs `body` on the shared lists and this processor's cache, with the lock held and interrupts
   /// off.
   ///
-  /// `body` must not come back here, nor drop a handle.
+  /// `body` must not come back here, nor drop a handle. If the kernel's allocator is in use, there
+  /// are none: then `replaced` is run instead, without the lock. Traps before `start`.
   @inline(__always)
   static func withLock<Result>(
-    _ body: (inout FrameAllocatorState, inout FrameCache) -> Result
+    _ body: (inout FrameAllocatorState, inout FrameCache) -> Result, replaced: () -> Result
   ) -> Result {
+    // SAFETY: only whether it is there; constant once the kernel runs.
+    guard unsafe installed != nil else {
+      demandReplaced()
+      return replaced()
+    }
     let interrupts = lock.lock()
-    // SAFETY: the lock keeps other processors out, and interrupts are off.
-    let result = unsafe body(&state.pointee, &currentCache.pointee)
+    // SAFETY: the lock keeps other processors out, and interrupts are off. The state is there, and
+    // finding it only now saves keeping it while the lock is taken.
+    let result = unsafe body(&installed.unsafelyUnwrapped.pointee, &currentCache.pointee)
     lock.unlock(interrupts)
     return result
   }
@@ -120,9 +146,17 @@ extension FrameAllocator {
 
   @inline(never)
   private static func stopWithoutCache() -> Never {
-    // SAFETY: only reads it; traps if the allocator was not started.
-    _ = unsafe state
+    // SAFETY: only whether it is there.
+    if unsafe installed == nil { demandReplaced() }
     panic("a processor has a higher number than the allocator was started with")
+  }
+}
+
+extension FrameAllocator {
+  /// Traps unless the kernel's allocator is in use.
+  @inline(never)
+  private static func demandReplaced() {
+    require(isReplaced, "the frame allocator was used before it was started")
   }
 }
 

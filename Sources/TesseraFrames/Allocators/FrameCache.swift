@@ -10,16 +10,18 @@ struct FrameCache: ~Copyable {
   /// How many frames come from, or go to, the shared lists at a time.
   static var batch: Int { 32 }
 
-  /// How many frames there are.
+  /// How many frames there are; -1 if the cache is closed, which looks empty to who takes and full
+  /// to who gives.
   ///
   /// Access: atomic, written by the cache's processor alone; others read it for statistics.
   private let storedCount = Atomic<Int>(0)
   /// The frames, from the first place on. The places after the last frame hold anything.
   private var slots: InlineArray<63, FrameSlotReference>
 
-  /// An empty cache. There are slots already.
-  init() {
+  /// An empty cache, or one that never holds anything. There are slots already.
+  init(isClosed: Bool = false) {
     slots = InlineArray(repeating: FrameTable.slot(number: 0))
+    if isClosed { count = -1 }
   }
 
   private(set) var count: Int {

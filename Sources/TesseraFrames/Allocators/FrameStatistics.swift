@@ -1,4 +1,7 @@
 /// How the allocator's frames are spread. Exact while nothing else allocates or frees.
+///
+/// If the kernel has an allocator of its own, all frames that it has not given to Tessera count as
+/// free, and nothing is known of blocks.
 public struct FrameStatistics: Equatable, Sendable {
   /// How many frames the allocator was given.
   public var managedFrameCount: UInt64
@@ -19,6 +22,8 @@ extension FrameAllocator {
       FrameStatistics(
         managedFrameCount: state.managedFrameCount, freeFrameCount: state.freeFrameCount,
         cachedFrameCount: state.cachedFrameCount, largestFreeBlock: state.largestFreeBlock)
+    } replaced: {
+      replacedStatistics
     }
   }
 
@@ -32,6 +37,8 @@ extension FrameAllocator {
       state.middle.checkInvariants(report)
       state.high.checkInvariants(report)
       state.forEachCache { $0.checkInvariants(report) }
+    } replaced: {
+      checkReplaced(report)
     }
   }
 }

@@ -53,6 +53,12 @@ extension FrameKind {
   @inline(__always)
   package static var plain: FrameKind { FrameKind(rawValue: allocatedBit) }
 
+  /// The kernel's own allocator's, which may give it. Nobody's as far as the count goes.
+  @inline(__always)
+  package static var outside: FrameKind {
+    FrameKind(rawValue: allocatedBit | UInt64(FrameUsage.outside.rawValue) << usageShift)
+  }
+
   /// Free, in a processor's cache.
   @inline(__always)
   package static var cached: FrameKind { FrameKind(rawValue: allocatedBit | cachedBit) }

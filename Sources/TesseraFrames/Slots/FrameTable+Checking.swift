@@ -48,8 +48,14 @@ extension FrameTable {
     let kind = slot.kind
     switch slot.count {
     case ReferenceCount.unused:
-      if kind != .none && kind != .plain { report("an unused frame is of no kind", slot.address) }
+      let isOutside = kind == .outside && FrameAllocator.isReplaced
+      if kind != .none && kind != .plain && !isOutside {
+        report("an unused frame is of no kind", slot.address)
+      }
     case ReferenceCount.free:
+      if FrameAllocator.isReplaced {
+        report("no frame is kept free if the kernel has an allocator of its own", slot.address)
+      }
       if kind != .plain && kind != .cached && kind.freeBlockOrder == nil {
         report("a free frame is of a free kind", slot.address)
       }
@@ -62,7 +68,9 @@ extension FrameTable {
     default:
       if !kind.hasMetadata { report("a frame in use has metadata", slot.address) }
       if kind.freeBlockOrder != nil { report("no free block starts in use", slot.address) }
-      if kind.usage == .unused { report("a frame in use has a usage", slot.address) }
+      if kind.usage == .unused || kind.usage == .outside {
+        report("a frame in use has a usage", slot.address)
+      }
       if kind.isCached { report("a frame in use is in no cache", slot.address) }
     }
   }
@@ -70,7 +78,8 @@ extension FrameTable {
 
 /// How many frames have each state, and each usage if they are in use.
 public struct FrameCensus: Equatable, Sendable {
-  /// Frames that nobody owns and the allocator does not have.
+  /// Frames that nobody owns and the allocator does not have: the kernel's allocator has them, if
+  /// there is one.
   public var unused: UInt64 = 0
   /// Frames that the allocator has.
   public var free: UInt64 = 0

@@ -4,9 +4,9 @@ public import TesseraHardware
 ///
 /// A frame and its slot are found from each other by arithmetic alone.
 public enum FrameTable {
-  /// Access: written by `install`, constant afterwards.
+  /// Access: written by `install` and `remove`, constant in between.
   nonisolated(unsafe) private static var base: UnsafeMutablePointer<FrameSlot>?
-  /// Access: written by `install`, constant afterwards.
+  /// Access: as above.
   nonisolated(unsafe) private static var installedCount: UInt64 = 0
 
   /// How many 4 KiB frames have a slot.
@@ -31,6 +31,14 @@ public enum FrameTable {
     for index in 0..<Int(frameCount) { unsafe (typed + index).initialize(to: FrameSlot()) }
     unsafe base = typed
     unsafe installedCount = frameCount
+  }
+
+  /// Undoes `install`: no frame has a slot. Runs alone, and nothing is in use.
+  package static func remove() {
+    // SAFETY: nothing else runs.
+    unsafe base = nil
+    // SAFETY: as above.
+    unsafe installedCount = 0
   }
 
   /// The slot of frame `number`, which has one.

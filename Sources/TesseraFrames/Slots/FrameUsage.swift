@@ -26,6 +26,9 @@ public struct FrameUsage: Equatable, Sendable {
   /// The kernel's image, and what its loader left for it.
   public static var kernel: FrameUsage { FrameUsage(rawValue: 5) }
 
+  /// Whatever the kernel's own allocator wants: it has the frame, and Tessera has not.
+  public static var outside: FrameUsage { FrameUsage(rawValue: 8) }
+
   /// What the larger frame is used for that this is a part of.
   public static var part: FrameUsage { FrameUsage(rawValue: 7) }
 

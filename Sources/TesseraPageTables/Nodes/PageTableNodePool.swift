@@ -6,7 +6,8 @@ package import TesseraHardware
 ///
 /// A node whose last entry was taken out is all zeros again: it waits here, so that the next one
 /// need not be cleared. Roots wait apart: their upper halves stay, which are the kernel's and all
-/// the same.
+/// the same. None waits if the kernel has a frame allocator of its own, which is to have back what
+/// is not in use.
 package enum PageTableNodePool {
   /// More nodes than this do not wait here: their frames go back to the allocator.
   package static var capacity: Int { 64 }
@@ -75,16 +76,16 @@ package enum PageTableNodePool {
         UInt64(kernelLowEntryCount), isLevel4 ? 256 - UInt64(kernelLowEntryCount) : 0
       )
       // SAFETY: under the lock.
-      unsafe nodes = NodeChain()
+      unsafe nodes = NodeChain(isClosed: FrameAllocator.isReplaced)
       // SAFETY: under the lock.
-      unsafe roots = NodeChain()
+      unsafe roots = NodeChain(isClosed: FrameAllocator.isReplaced)
     }
   }
 
   /// How many nodes wait, roots among them.
   package static var count: Int {
     // SAFETY: under the lock.
-    withLock { unsafe nodes.count + roots.count }
+    withLock { unsafe nodes.waitingCount + roots.waitingCount }
   }
 
   /// A node of `level` without entries, locked, with one count. Throws `outOfFrames`.
@@ -184,7 +185,13 @@ package enum PageTableNodePool {
 /// Nodes that wait, each with a unique count. Access: under the pool's lock.
 private struct NodeChain {
   private var first: FrameSlotReference?
-  private(set) var count = 0
+  /// How many there is no more room for. A closed chain is always full.
+  private var count: Int
+
+  init(isClosed: Bool = false) { count = isClosed ? PageTableNodePool.capacity : 0 }
+
+  /// How many nodes wait.
+  var waitingCount: Int { first == nil ? 0 : count }
 
   /// One of the nodes, or nil if none waits.
   @inline(__always)

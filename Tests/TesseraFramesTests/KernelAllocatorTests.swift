@@ -1,0 +1,272 @@
+import Scenarios
+import SimulatedMachine
+import Tessera
+import TesseraFrames
+import TesseraHardware
+import Testing
+
+extension OnSimulatedMachine {
+  /// A kernel that has an allocator of its own, from which everything comes.
+  @Suite("The kernel's allocator") struct KernelAllocatorTests {
+    /// A machine with 255 frames that the kernel's allocator can give, and that allocator.
+    private static func start(
+      processorCount: Int = 1
+    ) throws -> (machine: SimulatedMachine, pool: KernelPool) {
+      let machine = SimulatedMachine(
+        frameCount: 256, processorCount: processorCount, hasPool: true)
+      return (machine, try #require(machine.pool))
+    }
+
+    @Test func `a frame comes from there and goes back at once`() throws {
+      let (machine, pool) = try Self.start()
+      for _ in 0..<100 {
+        let address = try Frame(allocating: PlainMemory()).address
+        #expect(pool.takeFreed() == [KernelPool.Freed(address.rawValue, 1)])
+      }
+      #expect(pool.givenCount == 100)
+      #expect(pool.outCount == 0)
+      #expect(machine.violations == [])
+    }
+
+    @Test func `the statistics and the census say who has the frames`() throws {
+      let (machine, pool) = try Self.start()
+      #expect(FrameTable.census.count(of: .outside) == 256)
+      let segment = try Segment(allocating: 7) { _ in PlainMemory() }
+      let bare = try FrameAllocator.allocate(3)
+      let statistics = FrameAllocator.statistics
+      #expect(statistics.managedFrameCount == 256)
+      #expect(statistics.usedFrameCount == 10)
+      #expect(statistics.freeFrameCount == 246)
+      #expect(statistics.cachedFrameCount == 0)
+      #expect(statistics.largestFreeBlock == 0)
+      #expect(FrameTable.census.count(of: .outside) == 246)
+      #expect(FrameTable.census.count(of: .object) == 7)
+      #expect(FrameTable.census.free == 0)
+      #expect(pool.outCount == 10)
+      #expect(machine.violations == [])
+      let address = segment.address
+      drop(segment)
+      FrameAllocator.free(bare, 3)
+      #expect(
+        pool.takeFreed() == [
+          KernelPool.Freed(address.rawValue, 7), KernelPool.Freed(bare.rawValue, 3),
+        ])
+      #expect(FrameAllocator.statistics.usedFrameCount == 0)
+      #expect(machine.violations == [])
+    }
+
+    @Test func `a run that is freed in pieces comes back in pieces, each frame once`() throws {
+      let (machine, pool) = try Self.start()
+      let bare = try FrameAllocator.allocate(6)
+      FrameAllocator.free(bare + 4096, 2)
+      FrameAllocator.free(bare)
+      FrameAllocator.free(bare + 3 * 4096, 3)
+      let first = bare.rawValue
+      #expect(
+        pool.takeFreed() == [
+          KernelPool.Freed(first + 0x1000, 2), KernelPool.Freed(first, 1),
+          KernelPool.Freed(first + 0x3000, 3),
+        ])
+      do {
+        var segment = try Segment(allocating: 5) { _ in PlainMemory() }
+        let middle = segment.address + 2 * 4096
+        let kept = try AnyFrame(sharing: middle)
+        while let frame = segment.next() { drop(frame) }
+        #expect(pool.takeFreed().map(\.frameCount) == [1, 1, 1, 1])
+        drop(kept)
+        #expect(pool.takeFreed() == [KernelPool.Freed(middle.rawValue, 1)])
+      }
+      #expect(pool.outCount == 0)
+      #expect(machine.violations == [])
+    }
+
+    @Test func `what is asked for is passed on`() throws {
+      let machine = SimulatedMachine(frameCount: 2048, hasPool: true)
+      let pool = try #require(machine.pool)
+      do {
+        let low = try Frame(
+          allocating: PlainMemory(), FrameRequest(below: PhysicalAddress(0x10_0000)))
+        #expect(low.address.rawValue < 0x10_0000)
+        #expect(
+          pool.lastRequest == KernelPool.Request(1, alignment: 4096, limit: 0x10_0000))
+        let run = try FrameAllocator.allocate(4, FrameRequest(alignment: 0x10_0000))
+        #expect(run.rawValue % 0x10_0000 == 0)
+        #expect(
+          pool.lastRequest == KernelPool.Request(4, alignment: 0x10_0000, limit: 0x80_0000))
+        FrameAllocator.free(run, 4)
+        let large = try Frame(
+          allocating: PlainMemory(), FrameRequest(isZeroed: false, size: .twoMiB))
+        #expect(large.address.isAligned(to: .twoMiB))
+        #expect(
+          pool.lastRequest == KernelPool.Request(512, alignment: 0x20_0000, limit: 0x80_0000))
+        #expect(pool.outCount == 513)
+        _ = pool.takeFreed()
+        let address = large.address
+        drop(large)
+        #expect(pool.takeFreed() == [KernelPool.Freed(address.rawValue, 512)])
+        drop(low)
+      }
+      #expect(pool.outCount == 0)
+      #expect(machine.violations == [])
+    }
+
+    @Test func `memory is zero if that was asked for, whatever the kernel left there`() throws {
+      let (_, pool) = try Self.start()
+      for byteCount in [1, 4] {
+        let bare = try FrameAllocator.allocate(byteCount)
+        let isZero = unsafe PhysicalMemory.isFilled(
+          from: bare, with: 0, byteCount: UInt64(byteCount) << 12)
+        #expect(isZero)
+        FrameAllocator.free(bare, byteCount)
+      }
+      // The memory of a simulated machine holds this from the start.
+      let bare = try FrameAllocator.allocate(1, .uninitialized)
+      let isLeft = unsafe PhysicalMemory.isFilled(
+        from: bare, with: 0xa5a5_a5a5_a5a5_a5a5, byteCount: 4096)
+      #expect(isLeft)
+      FrameAllocator.free(bare)
+      #expect(pool.outCount == 0)
+    }
+
+    @Test func `with poisoning, what is not asked to be zero is junk, and nothing is trusted`()
+      throws
+    {
+      let (machine, pool) = try Self.start()
+      machine.poisonFreedFrames()
+      for _ in 0..<300 {
+        let bare = try FrameAllocator.allocate(1, .uninitialized)
+        // The kernel may write to what it got back: that is no fault.
+        FrameAllocator.free(bare)
+        unsafe PhysicalMemory.fill(from: bare, with: 7, byteCount: 4096)
+      }
+      let bare = try FrameAllocator.allocate(1, .uninitialized)
+      let isLeft = unsafe PhysicalMemory.isFilled(from: bare, with: 7, byteCount: 4096)
+      #expect(!isLeft)
+      FrameAllocator.free(bare)
+      #expect(pool.outCount == 0)
+      #expect(machine.violations == [])
+    }
+
+    @Test func `memory that the kernel has not given is never written`() throws {
+      let (machine, pool) = try Self.start()
+      machine.poisonFreedFrames()
+      let mine = PhysicalAddress(try #require(pool.takeForKernel()))
+      unsafe PhysicalMemory.fill(from: mine, with: 5, byteCount: 4096)
+      while let address = try? FrameAllocator.allocate() { #expect(address != mine) }
+      let isLeft = unsafe PhysicalMemory.isFilled(from: mine, with: 5, byteCount: 4096)
+      #expect(isLeft)
+      #expect(FrameAllocator.statistics.usedFrameCount == 254)
+      #expect(machine.violations == [])
+    }
+
+    @Test func `running out is an error, and the next frame that comes back is given`() throws {
+      let (machine, pool) = try Self.start()
+      var addresses: [PhysicalAddress] = []
+      while let address = try? FrameAllocator.allocate() { addresses.append(address) }
+      #expect(addresses.count == 255)
+      #expect(throws: FrameError.outOfFrames) { _ = try FrameAllocator.allocate(2) }
+      FrameAllocator.free(addresses[7])
+      #expect(try FrameAllocator.allocate() == addresses[7])
+      for address in addresses { FrameAllocator.free(address) }
+      #expect(pool.givenCount == 256 && pool.outCount == 0)
+      #expect(machine.violations == [])
+    }
+
+    @Test func `more frames than there are, and no frames, are not asked for`() throws {
+      let (machine, _) = try Self.start()
+      #expect(throws: FrameError.outOfFrames) { _ = try FrameAllocator.allocate(Int.max) }
+      #expect(throws: FrameError.outOfFrames) { _ = try FrameAllocator.allocate(257) }
+      #expect(throws: FrameError.empty) { _ = try FrameAllocator.allocate(0) }
+      #expect(throws: FrameError.outOfFrames) {
+        _ = try FrameAllocator.allocate(1, FrameRequest(below: .zero))
+      }
+      #expect(machine.violations == [])
+    }
+
+    @Test func `a frame that the kernel took from its allocator is claimed, and goes back there`()
+      throws
+    {
+      let (machine, pool) = try Self.start()
+      let mine = PhysicalAddress(try #require(pool.takeForKernel()))
+      pool.handOver(mine.rawValue)
+      do {
+        let frame = try Frame(claiming: mine, metadata: PlainMemory())
+        #expect(FrameAllocator.statistics.usedFrameCount == 1)
+        #expect(throws: FrameError.inUse) {
+          _ = try Frame(claiming: mine, metadata: PlainMemory())
+        }
+        #expect(machine.violations == [])
+        drop(frame)
+      }
+      #expect(pool.takeFreed() == [KernelPool.Freed(mine.rawValue, 1)])
+      // A range that cannot be claimed as a whole stays where it was.
+      FrameAllocator.free(try FrameAllocator.allocate(9), 9)
+      _ = pool.takeFreed()
+      let used = try Frame(allocating: PlainMemory())
+      let start = used.address.rawValue - 3 * 4096
+      #expect(throws: FrameError.inUse) {
+        _ = try Segment(claiming: PhysicalAddress(start)..<(used.address + 4096)) { _ in
+          PlainMemory()
+        }
+      }
+      #expect(FrameAllocator.statistics.usedFrameCount == 1)
+      #expect(pool.takeFreed() == [])
+      #expect(machine.violations == [])
+      drop(used)
+      #expect(machine.violations == [])
+    }
+
+    @Test func `several processors at once lose nothing`() throws {
+      let (machine, pool) = try Self.start(processorCount: 4)
+      machine.onEveryProcessor { processor in
+        for turn in 0..<2000 {
+          let count = (turn + processor) % 3 + 1
+          guard let bare = try? FrameAllocator.allocate(count, .uninitialized) else { continue }
+          FrameAllocator.free(bare, count)
+        }
+      }
+      #expect(pool.givenCount > 2000)
+      #expect(pool.outCount == 0)
+      #expect(FrameAllocator.statistics.usedFrameCount == 0)
+      #expect(machine.violations == [])
+    }
+
+    /// Those that know how the allocator in the box goes about it: which frame comes next, what
+    /// waits in a cache, which frames make a block, and that a free one can be claimed.
+    private static let ofTheBox: [Scenario] = [
+      .claimingFree, .claimingRanges, .claimingUpToEnd, .claimingRollsBackFree,
+      .claimingRollsBack, .lastFreedIsNext, .zeroedMemory, .uninitializedMemory,
+      .alignedRuns, .limitedRuns, .limitIsExact, .highMemoryFirst, .coalescing,
+      .cacheOverflow, .exhaustion, .runFromCache, .statisticsAddUp, .censusAddsUp,
+    ]
+
+    @Test(
+      arguments: (0..<Scenario.count).filter { number in
+        !ofTheBox.contains { $0.rawValue == number }
+      })
+    func `a scenario keeps its promises on the kernel's memory`(number: Int) throws {
+      let machine = SimulatedMachine(frameCount: 6144, keptBack: 16, hasPool: true)
+      let pool = try #require(machine.pool)
+      let scenario = try #require(Scenario(rawValue: number))
+      // The first time all goes well; then each request that finds nothing.
+      for ordinal in 0...5000 {
+        var checks = Checks()
+        pool.refuse(ordinal)
+        let isComplete = scenario.run(&checks, visitingEveryFrame: ordinal < 8)
+        let hasRefused = pool.hasRefused
+        pool.refuse(0)
+        checks.forEachFailure { failure in
+          Issue.record(
+            "\(scenario.name), request \(ordinal): \(failure.message) at line \(failure.line)")
+        }
+        #expect(isComplete || hasRefused, "memory ran out in \(scenario.name)")
+        #expect(pool.outCount == 0)
+        #expect(machine.violations == [])
+        if ordinal > 0 && !hasRefused || checks.failureCount > 0 { return }
+      }
+      Issue.record("\(scenario.name) made more than 5000 requests")
+    }
+  }
+}
+
+private func drop<Value: ~Copyable>(_ value: consuming Value) {}
