@@ -172,6 +172,42 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
+    @Test func `a cursor never locks a node that another one takes out`() throws {
+      let machine = SimulatedMachine(frameCount: 256, processorCount: 2)
+      try machine.startKernelSpace()
+      let space = try VmSpace()
+      let other = try VmSpace()
+      // Keep the nodes above the leaf tables that come and go.
+      for page in [0x80_0000, 1 << 30] as [UInt64] {
+        try mark(page, 4096, as: 9, in: space)
+        try mark(page, 4096, as: 9, in: other)
+      }
+      machine.onEveryProcessor { number in
+        do {
+          for _ in 0..<6000 {
+            if number == 0 {
+              // Locks the nodes above, and waits for the other processor's below them.
+              _ = try space.cursor(over: bytes(0, 2 << 30))
+            } else {
+              // The leaf table that is taken out of one space is the next one of the other.
+              try Self.makeAndTakeOut(in: space)
+              try Self.makeAndTakeOut(in: other)
+            }
+          }
+        } catch { Issue.record("processor \(number): \(error)") }
+      }
+      #expect(space.problems == [] && other.problems == [])
+      #expect(machine.violations == [])
+    }
+
+    /// Has a leaf table made and taken out, by a cursor that has the lock of the node above.
+    private static func makeAndTakeOut(in space: borrowing VmSpace) throws {
+      for isMade in [true, false] {
+        var cursor = try space.cursor(over: bytes(0, 4 << 20))
+        if isMade { try cursor.mark(4096, as: 7) } else { try cursor.unmap(4096) }
+      }
+    }
+
     /// What the two pages beside the border of the two nodes show.
     private static func pair(_ cursor: inout Cursor) throws -> (PageContent, PageContent) {
       try cursor.jump(to: VirtualAddress(0x1f_f000))

@@ -70,12 +70,12 @@ enum RangeLock {
   ) {
     var offset: UInt64 = 0
     while offset < byteCount {
-      let path = TablePath(from: covering, level, to: start &+ offset)
-      path.forEachBelow { node, span in
-        let isFirstVisit = offset == 0 || (start &+ offset) % span == 0
+      let address = start &+ offset
+      let path = TablePath(from: covering, level, to: address) { node, span in
+        let isFirstVisit = offset == 0 || address % span == 0
         if isFirstVisit { node.lock() }
       }
-      offset = path.endOfLowest(start &+ offset) &- start
+      offset = path.endOfLowest(address) &- start
     }
   }
 
@@ -114,8 +114,15 @@ struct TablePath {
   private let address: UInt64
   private(set) var lowestLevel: PagingLevel
 
-  /// The caller holds the lock of `top`, or has it to itself.
-  init(from top: PageTableNode, _ level: PagingLevel, to address: UInt64) {
+  /// The caller holds the locks of all these nodes, or has them to itself; or it holds that of `top`
+  /// and takes the others in `onTheWay`, which is called with each node below the top one and the
+  /// bytes that it spans, before an entry of it is read: until then another processor may have
+  /// been taking its children out.
+  @inline(__always)
+  init(
+    from top: PageTableNode, _ level: PagingLevel, to address: UInt64,
+    onTheWay: (PageTableNode, _ byteCount: UInt64) -> Void = { _, _ in }
+  ) {
     nodes = InlineArray(repeating: top)
     topLevel = level
     self.address = address
@@ -123,9 +130,11 @@ struct TablePath {
     while lowestLevel.number > 1 {
       let entry = lowest[VirtualAddress(address).index(at: lowestLevel)]
       guard entry.isTable else { break }
+      // SAFETY: the lock of its parent keeps it.
+      let child = unsafe PageTableNode(at: entry.tableAddress)
+      onTheWay(child, lowestLevel.span)
       lowestLevel = lowestLevel.below
-      // SAFETY: the caller's lock keeps the children.
-      nodes[lowestLevel.number - 1] = unsafe PageTableNode(at: entry.tableAddress)
+      nodes[lowestLevel.number - 1] = child
     }
   }
 
@@ -137,16 +146,7 @@ struct TablePath {
   /// Which entry of the node of `level` the address is under.
   func index(at level: PagingLevel) -> Int { VirtualAddress(address).index(at: level) }
 
-  /// Calls `body` for each node below the top one, from above, with the bytes that it spans.
-  func forEachBelow(_ body: (PageTableNode, UInt64) -> Void) {
-    var level = topLevel
-    while level.number > lowestLevel.number {
-      body(nodes[level.number - 2], level.span)
-      level = level.below
-    }
-  }
-
-  /// The same from below.
+  /// Calls `body` for each node below the top one, from below, with the bytes that it spans.
   func forEachBelowReversed(_ body: (PageTableNode, UInt64) -> Void) {
     var level = lowestLevel
     while level.number < topLevel.number {
