@@ -114,10 +114,10 @@ struct TablePath {
   private let address: UInt64
   private(set) var lowestLevel: PagingLevel
 
-  /// The caller holds the locks of all these nodes, or has them to itself; or it holds that of `top`
-  /// and takes the others in `onTheWay`, which is called with each node below the top one and the
-  /// bytes that it spans, before an entry of it is read: until then another processor may have
-  /// been taking its children out.
+  /// The caller holds the locks of all these nodes, or has them to itself; or it holds that of
+  /// `top`, and takes the others in `onTheWay`, which is called with each node below the top one
+  /// and the bytes that it spans, before an entry of it is read: until then another processor may
+  /// have been taking its children out.
   @inline(__always)
   init(
     from top: PageTableNode, _ level: PagingLevel, to address: UInt64,
