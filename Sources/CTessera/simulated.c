@@ -27,15 +27,21 @@ simulated_registers *simulated_registers_of(uint32_t number) {
 }
 
 // CR0: paging, write protection, numeric errors, protected mode. CR4: SMAP, SMEP, UMIP, global
-// pages, physical-address extension, and LA57 with five levels. EFER: no-execute, long mode.
+// pages, physical-address extension, and LA57 with five levels. EFER: no-execute, long mode. The
+// kernel runs 2 GiB below the top.
 void simulated_reset_registers(void) {
   uint64_t five_levels = features.has_five_levels ? 1u << 12 : 0;
+  const uint64_t kernel_base = 0xffffffff80000000;
   for (int i = 0; i < SIMULATED_PROCESSOR_LIMIT; i += 1)
     registers[i] = (simulated_registers){
         .cr0 = 0x80010033,
         .cr4 = 0x3008a0 | five_levels,
         .efer = 0xd01,
         .pat = 0x0007040600070406,
+        .stack_pointer = kernel_base + 0x3000,
+        .instruction_pointer = kernel_base,
+        .segments = {.base = kernel_base + 0x1000, .limit = 0x37},
+        .interrupts = {.base = kernel_base + 0x2000, .limit = 0xfff},
     };
 }
 

@@ -34,6 +34,19 @@ struct RunningTables {
     return true
   }
 
+  /// The byte at `address`, or nil if none is there or its memory is not visible. `lowEnd` is as
+  /// for `show`.
+  func byte(at address: VirtualAddress, keepingBelow lowEnd: VirtualAddress) -> UInt8? {
+    guard address.isCanonical, let page = page(at: address) else { return nil }
+    let byte = page.target + address.rawValue % page.byteCount
+    guard let frame = PhysicalAddress(exactly: byte & ~4095),
+      let region = MemoryRegion(start: frame.rawValue, byteCount: 4096, kind: .usable),
+      show(region, keepingBelow: lowEnd)
+    else { return nil }
+    let word = tables.entry(at: Int(byte % 4096 / 8), of: frame).rawValue
+    return UInt8(truncatingIfNeeded: word >> (byte % 8 * 8))
+  }
+
   /// The page that shows `address`: the first byte that it maps, and its size.
   private func page(at address: VirtualAddress) -> (target: UInt64, byteCount: UInt64)? {
     var table = root

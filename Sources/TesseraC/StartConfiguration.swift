@@ -29,7 +29,8 @@ struct StartConfiguration {
     try demand(map.endOfMemory.frameNumber > 0, TESSERA_ERROR_MEMORY_MAP)
   }
 
-  /// Refused with PROCESSOR, ARGUMENT, MEMORY_MAP, NOT_VISIBLE, OUT_OF_FRAMES, ADDRESS_IN_USE.
+  /// Refused with PROCESSOR, ARGUMENT, MEMORY_MAP, NOT_VISIBLE, OUT_OF_FRAMES, ADDRESS_IN_USE, and
+  /// as `RunningProcessor` refuses.
   func start() throws(Refusal) {
     let features = ProcessorFeatures()
     try demand(features.hasNoExecute, TESSERA_ERROR_PROCESSOR)
@@ -39,7 +40,9 @@ struct StartConfiguration {
     try demand(lowEnd <= PagingMode.current.lowerHalfEnd, TESSERA_ERROR_ARGUMENT)
     try demand(
       map.endOfMemory <= PagingMode.current.physicalAddressLimit, TESSERA_ERROR_MEMORY_MAP)
-    try demandVisible()
+    let tables = RunningTables(window: window)
+    try demandVisible(through: tables)
+    try RunningProcessor(tables, keepingBelow: lowEnd).demandKept()
     // SAFETY: the running tables show all memory there, as was just seen, in the half that stays.
     unsafe PhysicalMemory.setWindow(at: UInt(window))
     try demand(KernelSpace.isAreaAbsent, TESSERA_ERROR_ADDRESS_IN_USE)
@@ -58,9 +61,8 @@ struct StartConfiguration {
 
   /// Refuses unless the running tables show all of the map's memory at the window, in the part of
   /// the address space that stays the kernel's.
-  private func demandVisible() throws(Refusal) {
+  private func demandVisible(through tables: RunningTables) throws(Refusal) {
     // Reading the tables needs the window already; where it does not show them, that is a fault.
-    let tables = RunningTables(window: window)
     var isVisible = true
     map.forEachRegion { region in
       guard region.kind.isMemory && region.kind != .acpiNonVolatile else { return }

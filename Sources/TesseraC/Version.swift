@@ -41,6 +41,10 @@ private func sentence(about status: Int) -> StaticString {
   case TESSERA_ERROR_KERNEL_SPACE: "this cannot be done to the kernel's space"
   case TESSERA_ERROR_ADDRESS_IN_USE: "the kernel's area is mapped already"
   case TESSERA_ERROR_BOOT_INFORMATION: "what the boot loader left is damaged"
+  case TESSERA_ERROR_CODE_NOT_KEPT: "the code lies in the lower half, which is left behind"
+  case TESSERA_ERROR_STACK_NOT_KEPT: "the stack lies in the lower half, which is left behind"
+  case TESSERA_ERROR_GDT_NOT_KEPT: "the GDT lies in the lower half, which is left behind"
+  case TESSERA_ERROR_IDT_NOT_KEPT: "the IDT lies in the lower half, which is left behind"
   default: "no status of Tessera's"
   }
 }

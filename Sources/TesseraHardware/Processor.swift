@@ -73,6 +73,32 @@ extension Processor {
 }
 
 extension Processor {
+  /// Where the processor finds descriptors, and how many bytes of them there are, less one.
+  public struct DescriptorTable: Sendable {
+    public let base: UInt64
+    public let limit: UInt16
+  }
+
+  /// The table of segments (SGDT).
+  public static var segmentTable: DescriptorTable {
+    let table = hw_segment_table()
+    return DescriptorTable(base: table.base, limit: table.limit)
+  }
+
+  /// The table of interrupts' gates (SIDT).
+  public static var interruptTable: DescriptorTable {
+    let table = hw_interrupt_table()
+    return DescriptorTable(base: table.base, limit: table.limit)
+  }
+
+  /// An address of the stack that the caller runs on.
+  public static var stackPointer: UInt64 { hw_stack_pointer() }
+
+  /// An address of the code that the caller runs.
+  public static var instructionPointer: UInt64 { hw_instruction_pointer() }
+}
+
+extension Processor {
   /// Writes a byte to an I/O port (OUT).
   ///
   /// The caller knows what the device behind the port does with it.

@@ -13,7 +13,9 @@ enum ActiveSpace {
     let old = PhysicalAddress(Processor.rootRegister & PageTableEntry.addressMask)
     guard old != root.address else { return }
     let processor = Processor.current
-    require(processor < 64, "address spaces know 64 processors")
+    require(
+      processor < min(64, FrameAllocator.processorCount),
+      "a processor has a higher number than the kernel was started with")
 
     root.slot.share()
     // Whoever changes the space from now on tells this processor; what was changed before is seen,

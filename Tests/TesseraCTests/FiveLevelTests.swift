@@ -1,3 +1,4 @@
+import CTessera
 import CallFuzz
 import SimulatedMachine
 import TesseraHeader
@@ -105,6 +106,14 @@ extension OnSimulatedMachine {
       machine.setEntry(0x3 | LoadedMachine.tables[0], at: 384, of: machine.root)
       #expect(machine.start() == TESSERA_ERROR_ADDRESS_IN_USE)
       machine.setEntry(0, at: 384, of: machine.root)
+      #expect(machine.start() == TESSERA_OK)
+    }
+
+    @Test func `the stack may lie where the kernel keeps what an entry of the root spans`() {
+      let registers = simulated_registers_of(0)
+      registers.pointee.stack_pointer = Self.span
+      #expect(machine.start() == TESSERA_ERROR_STACK_NOT_KEPT)
+      registers.pointee.stack_pointer = Self.span - 8
       #expect(machine.start() == TESSERA_OK)
     }
 

@@ -46,6 +46,12 @@ typedef struct {
   uint32_t eax, ebx, ecx, edx;
 } hw_cpuid_result;
 
+/// Where a table of descriptors is, and how many bytes it has, less one.
+typedef struct {
+  uint64_t base;
+  uint16_t limit;
+} hw_descriptor_table;
+
 // Everything below exists twice -------------------------------------------------------------------
 //
 // Two of them tell whoever looks on at a simulated machine what Tessera did, and are nothing at all
@@ -76,6 +82,8 @@ typedef struct {
 /// The registers of one simulated processor, whichever thread is that processor at the moment.
 typedef struct {
   uint64_t cr0, cr2, cr3, cr4, efer, pat;
+  uint64_t stack_pointer, instruction_pointer;
+  hw_descriptor_table segments, interrupts;
   /// Whether CR3 was loaded since the start: no table is used before.
   bool has_root;
 } simulated_registers;
@@ -211,6 +219,18 @@ TESSERA_INLINE uint64_t hw_read_msr(uint32_t number) { return simulated_read_msr
 TESSERA_INLINE void hw_write_msr(uint32_t number, uint64_t value) {
   simulated_write_msr(number, value);
 }
+TESSERA_INLINE uint64_t hw_stack_pointer(void) {
+  return simulated_these_registers()->stack_pointer;
+}
+TESSERA_INLINE uint64_t hw_instruction_pointer(void) {
+  return simulated_these_registers()->instruction_pointer;
+}
+TESSERA_INLINE hw_descriptor_table hw_segment_table(void) {
+  return simulated_these_registers()->segments;
+}
+TESSERA_INLINE hw_descriptor_table hw_interrupt_table(void) {
+  return simulated_these_registers()->interrupts;
+}
 TESSERA_INLINE void hw_flush_caches(void) {}
 TESSERA_INLINE hw_cpuid_result hw_cpuid(uint32_t leaf, uint32_t subleaf) {
   return simulated_cpuid(leaf, subleaf);
@@ -290,6 +310,25 @@ TESSERA_INLINE void hw_write_msr(uint32_t number, uint64_t value) {
   __asm__ volatile("wrmsr" : : "c"(number), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
                    : "memory");
 }
+TESSERA_INLINE uint64_t hw_stack_pointer(void) {
+  uint64_t value;
+  __asm__ volatile("mov %%rsp, %0" : "=r"(value));
+  return value;
+}
+TESSERA_INLINE uint64_t hw_instruction_pointer(void) {
+  uint64_t value;
+  __asm__ volatile("lea (%%rip), %0" : "=r"(value));
+  return value;
+}
+#define TESSERA_DESCRIPTOR_TABLE(name, instruction)                                      \
+  TESSERA_INLINE hw_descriptor_table hw_##name##_table(void) {                           \
+    struct __attribute__((packed)) { uint16_t limit; uint64_t base; } stored;            \
+    __asm__ volatile(instruction " %0" : "=m"(stored));                                  \
+    return (hw_descriptor_table){.base = stored.base, .limit = stored.limit};            \
+  }
+TESSERA_DESCRIPTOR_TABLE(segment, "sgdt")
+TESSERA_DESCRIPTOR_TABLE(interrupt, "sidt")
+#undef TESSERA_DESCRIPTOR_TABLE
 /// Writes back and empties all caches (WBINVD).
 TESSERA_INLINE void hw_flush_caches(void) { __asm__ volatile("wbinvd" : : : "memory"); }
 TESSERA_INLINE hw_cpuid_result hw_cpuid(uint32_t leaf, uint32_t subleaf) {

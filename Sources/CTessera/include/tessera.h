@@ -55,8 +55,8 @@ TESSERA_NORETURN void tessera_host_panic(const char *message, size_t length);
 
 /** The number of the calling processor: 0 up to the processor count given at the start, less one.
  *
- * Called with interrupts off, very often. A kernel that runs on one processor need not supply it:
- * then it is always 0. */
+ * Called with interrupts off, very often. A higher number stops the kernel. A kernel that runs on
+ * one processor need not supply it: then it is always 0. */
 uint32_t tessera_host_processor_id(void);
 
 /* Status -------------------------------------------------------------------------------------- */
@@ -113,6 +113,12 @@ enum {
   TESSERA_ERROR_ADDRESS_IN_USE = 23,
   /** What the boot loader left is damaged. */
   TESSERA_ERROR_BOOT_INFORMATION = 24,
+  /** What the processor runs on lies in the part of the lower half that the start leaves behind:
+   * the code, the stack, the table of segments, or that of interrupts. */
+  TESSERA_ERROR_CODE_NOT_KEPT = 25,
+  TESSERA_ERROR_STACK_NOT_KEPT = 26,
+  TESSERA_ERROR_GDT_NOT_KEPT = 27,
+  TESSERA_ERROR_IDT_NOT_KEPT = 28,
 };
 
 /** A sentence in English about `status`, for people, that ends in a zero byte and lives for ever.
@@ -197,8 +203,15 @@ typedef struct {
  * global pages, and programs the page attribute table as the cache policies below say; pages that
  * are mapped already keep their memory types. Memory below 1 MiB is nobody's: it can be claimed.
  *
+ * The lower half of the address space is left behind, but for what `kernel_low_end` keeps. Before
+ * the call the kernel moves out of there with its code, its stack, the descriptor tables (GDT, IDT,
+ * TSS), and the stacks that exceptions switch to: with a GDT where boot code put it, the next
+ * exception would be a triple fault. It is looked where the code, the stack and the GDT are, and
+ * the IDT if it has a gate for page faults; not where the rest is.
+ *
  * Call it once, on one processor, with interrupts off. Refused with STARTED, NULL, SIZE, ARGUMENT,
- * PROCESSOR, MEMORY_MAP, NOT_VISIBLE, OUT_OF_FRAMES, ADDRESS_IN_USE. */
+ * PROCESSOR, MEMORY_MAP, NOT_VISIBLE, CODE_NOT_KEPT, STACK_NOT_KEPT, GDT_NOT_KEPT, IDT_NOT_KEPT,
+ * OUT_OF_FRAMES, ADDRESS_IN_USE. */
 tessera_status tessera_start(const tessera_config *config);
 
 /** Makes the calling processor ready, one of those that were counted at the start but is not the

@@ -96,7 +96,9 @@ pages:
 
         .text
 higher_half:
+#ifndef LOW_SEGMENTS                            // or the next page fault would be a triple fault
         lgdt segments_pointer                   # where it is once the lower half is for programs
+#endif
         movl $0x10, %eax
         movl %eax, %ds
         movl %eax, %es
