@@ -28,8 +28,8 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [TESSERA_ADOPT, TESSERA_COPY])
-    func `a kernel with five levels starts, and gives all frames back`(half: Int) {
-      #expect(machine.start { $0.kernel_half = UInt32(half) } == TESSERA_OK)
+    func `a kernel with five levels starts, and gives all frames back`(half: Int) throws {
+      try #require(machine.start { $0.kernel_half = UInt32(half) } == TESSERA_OK)
       let unused = machine.freeFrames
       var start: UInt64 = 0
       var end: UInt64 = 0
@@ -73,8 +73,8 @@ extension OnSimulatedMachine {
       #expect(machine.freeFrames == unused)
     }
 
-    @Test func `addresses of 57 bits are looked at as such`() {
-      #expect(machine.start() == TESSERA_OK)
+    @Test func `addresses of 57 bits are looked at as such`() throws {
+      try #require(machine.start() == TESSERA_OK)
       var space = tessera_space()
       expect(tessera_space_create(&space), TESSERA_OK)
       for address in [
