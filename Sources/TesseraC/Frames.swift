@@ -217,6 +217,7 @@ extension FrameKind {
     case .kernel: TESSERA_FRAME_KERNELS
     case .metadata: TESSERA_FRAME_RECORDS
     case .pageTable: TESSERA_FRAME_PAGE_TABLE
+    case .outside: TESSERA_FRAME_OUTSIDE
     default: isInUse ? TESSERA_FRAME_CLIENTS : TESSERA_FRAME_FREE
     }
   }

@@ -13,12 +13,8 @@ public func tessera_write_memory_map(
   _ context: UnsafeMutableRawPointer?
 ) -> tessera_status {
   status { () throws(Refusal) in
-    // SAFETY: the caller lends it.
-    let config = unsafe try demand(config)
-    let isKnown = unsafe config.pointee.size == UInt64(MemoryLayout<tessera_config>.size)
-    try demand(isKnown, TESSERA_ERROR_SIZE)
-    // SAFETY: as above; the regions are read during the call alone.
-    let regions = unsafe try GivenRegions(config.pointee)
+    // SAFETY: the caller lends it; the regions are read during the call alone.
+    let regions = unsafe try GivenRegions(tessera_config(at: config))
     var sink = try unsafe GivenSink(write, context)
     MemoryMap(regions).write(to: &sink, title: "the kernel's")
   }

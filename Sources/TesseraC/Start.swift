@@ -49,10 +49,8 @@ package enum Start {
 public func tessera_start(_ config: UnsafePointer<tessera_config>?) -> tessera_status {
   status { () throws(Refusal) in
     try Start.demandNotDone()
-    // SAFETY: the caller lends it.
-    let config = unsafe try demand(config).pointee
-    // SAFETY: as above; the regions are read during the call alone.
-    unsafe try StartConfiguration(config).start()
+    // SAFETY: the caller lends it; the regions are read during the call alone.
+    unsafe try StartConfiguration(tessera_config(at: config)).start()
   }
 }
 

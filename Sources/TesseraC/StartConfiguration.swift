@@ -12,11 +12,11 @@ struct StartConfiguration {
   private let lowEnd: VirtualAddress
   private let isCopied: Bool
   private let processorCount: Int
+  /// The kernel's own, if it has one.
+  private let allocator: KernelAllocator?
 
-  /// Refused with SIZE, NULL, ARGUMENT, MEMORY_MAP.
+  /// Refused with NULL, ARGUMENT, MEMORY_MAP.
   @unsafe init(_ config: tessera_config) throws(Refusal) {
-    try demand(
-      unsafe config.size == UInt64(MemoryLayout<tessera_config>.size), TESSERA_ERROR_SIZE)
     unsafe given = try GivenRegions(config)
     map = MemoryMap(given)
     window = unsafe config.direct_map
@@ -25,6 +25,7 @@ struct StartConfiguration {
     processorCount = unsafe max(1, Int(config.processor_count))
     let isKnown = unsafe config.kernel_half <= UInt32(TESSERA_COPY) && config.flags == 0
     try demand(isKnown && processorCount <= 64, TESSERA_ERROR_ARGUMENT)
+    unsafe allocator = try KernelAllocator.given(by: config)
     try demand(window % PageSize.fourKiB.byteCount == 0, TESSERA_ERROR_ARGUMENT)
     try demand(map.endOfMemory.frameNumber > 0, TESSERA_ERROR_MEMORY_MAP)
   }
@@ -47,15 +48,31 @@ struct StartConfiguration {
     unsafe PhysicalMemory.setWindow(at: UInt(window))
     try demand(KernelSpace.isAreaAbsent, TESSERA_ERROR_ADDRESS_IN_USE)
     do throws(FrameError) {
-      let totals = try Tessera.start(
-        on: map, early: EarlyAllocator(map), processorCount: processorCount)
+      let totals = try startFrames()
       ProcessorSetup.prepare(features)
-      try KernelSpace.start(copied: isCopied, keepingBelow: lowEnd)
+      try startSpace()
       ProcessorSetup.finish(features)
       SpaceHandle.makeKernel()
       Start.remember(true, totals, invisible: given.invisibleFrameCount)
     } catch {
       throw Refusal(error)
+    }
+  }
+
+  private func startFrames() throws(FrameError) -> FrameTotals {
+    if let allocator {
+      return try Tessera.start(on: map, from: allocator, processorCount: processorCount)
+    }
+    return try Tessera.start(on: map, early: EarlyAllocator(map), processorCount: processorCount)
+  }
+
+  /// Starts the kernel's space. If there is no memory for it, the kernel's allocator gets all back.
+  private func startSpace() throws(FrameError) {
+    do throws(FrameError) {
+      try KernelSpace.start(copied: isCopied, keepingBelow: lowEnd)
+    } catch {
+      if let allocator { Tessera.undoStart(from: allocator) }
+      throw error
     }
   }
 
@@ -70,5 +87,42 @@ struct StartConfiguration {
       if isVisible { isVisible = tables.show(region, keepingBelow: lowEnd) }
     }
     try demand(isVisible, TESSERA_ERROR_NOT_VISIBLE)
+  }
+}
+
+extension tessera_config {
+  /// What `pointer` leads to, all of it; what it is too short for is zero. Refused with NULL, SIZE.
+  @unsafe init(at pointer: UnsafePointer<tessera_config>?) throws(Refusal) {
+    let pointer = unsafe try demand(pointer)
+    // SAFETY: the caller lends it, and every version begins with this.
+    let size = unsafe pointer.pointee.size
+    // SAFETY: only how long it is.
+    let whole = unsafe UInt64(MemoryLayout<tessera_config>.size)
+    // The first version ended before the kernel's allocator.
+    let first = whole - 3 * UInt64(MemoryLayout<UInt64>.size)
+    try demand(size == whole || size == first, TESSERA_ERROR_SIZE)
+    unsafe self.init()
+    // SAFETY: the caller lends so many bytes.
+    unsafe withUnsafeMutableBytes(of: &self) {
+      unsafe $0.copyMemory(from: UnsafeRawBufferPointer(start: pointer, count: Int(size)))
+    }
+  }
+}
+
+extension KernelAllocator {
+  /// The one that `config` names, or nil. Refused with NULL if one function is missing.
+  @unsafe fileprivate static func given(
+    by config: tessera_config
+  ) throws(Refusal) -> KernelAllocator? {
+    let allocate = unsafe config.allocate_frames
+    let free = unsafe config.free_frames
+    guard let allocate = unsafe allocate, let free = unsafe free else {
+      // SAFETY: only whether they are there.
+      try demand(unsafe allocate == nil && free == nil, TESSERA_ERROR_NULL)
+      return nil
+    }
+    // SAFETY: the header says what the functions do.
+    return unsafe KernelAllocator(
+      allocateFrames: allocate, freeFrames: free, context: config.frames_context)
   }
 }

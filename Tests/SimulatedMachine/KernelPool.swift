@@ -7,7 +7,7 @@ public import TesseraFrames
 /// not the next to be given.
 public final class KernelPool: @unchecked Sendable {
   /// A call of `freeFrames`.
-  public struct Freed: Equatable {
+  public struct Freed: Equatable, Sendable {
     public let first: UInt64
     public let frameCount: UInt64
     public init(_ first: UInt64, _ frameCount: UInt64) {
@@ -17,7 +17,7 @@ public final class KernelPool: @unchecked Sendable {
   }
 
   /// A call of `allocateFrames`.
-  public struct Request: Equatable {
+  public struct Request: Equatable, Sendable {
     public let frameCount: UInt64
     public let alignment: UInt64
     public let limit: UInt64
@@ -189,8 +189,9 @@ extension KernelPool {
         if owners[number] != .tessera { found.append("gave back frame \(number), not its own") }
         owners[number] = .pool
         // Another processor may be given the frame as soon as this returns the lock.
-        let slot = FrameTable.slot(number: UInt64(number))
-        if FrameTable.frameCount > 0 && slot.count != ReferenceCount.unused {
+        if FrameTable.frameCount > UInt64(number),
+          FrameTable.slot(number: UInt64(number)).count != ReferenceCount.unused
+        {
           found.append("gave back frame \(number) before letting go of it")
         }
       }

@@ -167,9 +167,32 @@ enum {
   TESSERA_COPY = 1,
 };
 
+/* A kernel that has an allocator of frames already can have Tessera use that. Both functions are
+ * called from within a call of Tessera, on its processor: interrupts may be off, page tables may be
+ * locked, and several processors may be there at once. They must not sleep, nor wait for anything
+ * but a lock that is held for moments, nor call Tessera. They are called in an interrupt handler
+ * only if the kernel calls Tessera there. */
+
+/** Answers the physical address of `count` frames of 4 KiB in one piece that nobody else has, or
+ * zero if there are none; then Tessera answers OUT_OF_FRAMES.
+ *
+ * The address is a multiple of `alignment`, a power of two from 4096 up; the last byte lies below
+ * `limit`, a multiple of 4096 that is never beyond the memory that Tessera knows. The frames are
+ * usable according to the map, and not below 1 MiB. They may hold anything. Tessera checks the
+ * answer, and stops the kernel if it is wrong. The first call is for the records, about 64 bytes
+ * for each frame; later ones are for one frame each, unless the kernel asks Tessera for more. So an
+ * allocator that knows no runs may keep memory for the first call aside, and refuse the others. */
+typedef uint64_t (*tessera_allocate_frames)(
+    void *context, uint64_t count, uint64_t alignment, uint64_t limit);
+
+/** Takes back `count` frames of 4 KiB from the physical address `first` on. Each frame comes back
+ * once; but what was given in one piece may come back in several, and neighbours that were given
+ * apart may come back together. */
+typedef void (*tessera_free_frames)(void *context, uint64_t first, uint64_t count);
+
 /** How Tessera is started. Fields that are zero mean what is said of zero. */
 typedef struct {
-  /** sizeof(tessera_config). */
+  /** sizeof(tessera_config). It may be that of an earlier version: the rest is zero then. */
   uint64_t size;
   /** The memory map: `region_count` regions. Read during the start alone. */
   const tessera_region *regions;
@@ -194,6 +217,13 @@ typedef struct {
   uint64_t kernel_low_end;
   /** Must be zero. */
   uint64_t flags;
+  /** The kernel's own allocator of frames, and what its functions are given. The map still names
+   * all memory; what is usable there is the allocator's, whoever has it from there. All memory of
+   * Tessera's comes from it, and what is not needed any more goes back at once: nothing waits in
+   * caches. Both functions null: Tessera's own allocator, which has all that is usable. */
+  tessera_allocate_frames allocate_frames;
+  tessera_free_frames free_frames;
+  void *frames_context;
 } tessera_config;
 
 /** Takes over the memory of `config->regions` and the page tables that the processor runs on.
@@ -209,9 +239,10 @@ typedef struct {
  * exception would be a triple fault. It is looked where the code, the stack and the GDT are, and
  * the IDT if it has a gate for page faults; not where the rest is.
  *
- * Call it once, on one processor, with interrupts off. Refused with STARTED, NULL, SIZE, ARGUMENT,
- * PROCESSOR, MEMORY_MAP, NOT_VISIBLE, CODE_NOT_KEPT, STACK_NOT_KEPT, GDT_NOT_KEPT, IDT_NOT_KEPT,
- * OUT_OF_FRAMES, ADDRESS_IN_USE. */
+ * Call it once, on one processor, with interrupts off. If it is refused, an allocator of the
+ * kernel's has all its frames back. Refused with STARTED, NULL, also if one of the allocator's
+ * functions is there without the other, SIZE, ARGUMENT, PROCESSOR, MEMORY_MAP, NOT_VISIBLE,
+ * CODE_NOT_KEPT, STACK_NOT_KEPT, GDT_NOT_KEPT, IDT_NOT_KEPT, OUT_OF_FRAMES, ADDRESS_IN_USE. */
 tessera_status tessera_start(const tessera_config *config);
 
 /** Makes the calling processor ready, one of those that were counted at the start but is not the
@@ -239,7 +270,8 @@ uint32_t tessera_kind_of_limine(uint64_t type);
 /** Gives `length` bytes of the kernel's image, of modules or of the loader's memory from `start`
  * on, multiples of 4096, to the allocator.
  *
- * The caller promises that nothing is needed any more that lies there. Refused with NOT_STARTED,
+ * The caller promises that nothing is needed any more that lies there. An allocator of the kernel's
+ * may give it from now on; it is not called for this. Refused with NOT_STARTED,
  * EMPTY, NOT_ALIGNED, OUT_OF_BOUNDS, NOT_CLIENTS if a frame of it is anything else, and IN_USE if a
  * page table of the kernel's half lies there, as it does after TESSERA_ADOPT. */
 tessera_status tessera_add_memory(uint64_t start, uint64_t length);
@@ -309,8 +341,9 @@ tessera_status tessera_drop(tessera_frame frame);
 tessera_status tessera_drop_run(tessera_frame first, uint64_t count);
 
 /** Allocates this very frame of 4 KiB, which must be free or nobody's, as memory below 1 MiB is.
- * Its contents stay. Refused with NOT_STARTED, NOT_ALIGNED, OUT_OF_BOUNDS, IN_USE, NOT_CLIENTS,
- * BUSY. */
+ * Its contents stay. With an allocator of the kernel's: a frame that the caller has from there, and
+ * that goes back there when its last share is gone. Refused with NOT_STARTED, NOT_ALIGNED,
+ * OUT_OF_BOUNDS, IN_USE, NOT_CLIENTS, BUSY. */
 tessera_status tessera_claim(tessera_frame frame);
 
 /** What there is to know about a frame. */
@@ -342,6 +375,8 @@ enum {
   TESSERA_FRAME_RESERVED = 5,
   /** A part of a frame of 2 MiB or 1 GiB, but not its first 4 KiB. */
   TESSERA_FRAME_PART = 6,
+  /** The kernel's own allocator's, or that of whoever has it from there. */
+  TESSERA_FRAME_OUTSIDE = 7,
 };
 
 /** Looks at a frame, whosesoever it is. What is shared by others may be old when it is returned.
@@ -484,7 +519,7 @@ tessera_status tessera_map_new(
 
 /** Maps a device's memory, or other memory that has no owners, from the physical address `target`
  * on, in the largest pages that fit. Also refused with ARGUMENT, MAPPED, and with IN_USE if a part
- * of it is memory that Tessera hands out. */
+ * of it is memory that Tessera, or an allocator of the kernel's, hands out. */
 tessera_status tessera_map_device(
     const tessera_space *space, uint64_t address, uint64_t target, uint64_t length, uint32_t flags,
     tessera_obstacle *obstacle);
@@ -686,9 +721,10 @@ typedef struct {
   /** sizeof(tessera_statistics), set by the caller. */
   uint64_t size;
   /** Frames of 4 KiB: that the allocator looks after, that are free, and of these those that wait
-   * in a processor's cache. */
+   * in a processor's cache. With an allocator of the kernel's all count as free that Tessera does
+   * not have, whatever the kernel does with them. */
   uint64_t managed_frames, free_frames, cached_frames;
-  /** How many frames the largest free block has. */
+  /** How many frames the largest free block has. Zero with an allocator of the kernel's. */
   uint64_t largest_free_block;
   /** Frames of page tables that are in no space any more and wait to be used in another. They are
    * not counted as free. */

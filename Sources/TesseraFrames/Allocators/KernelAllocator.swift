@@ -57,7 +57,7 @@ extension KernelAllocator {
   package func allocate(
     _ frameCount: UInt64, _ request: FrameRequest, below end: PhysicalAddress
   ) -> PhysicalAddress? {
-    let limit = min(request.limit, end)
+    let limit = min(request.limit, end).alignedDown(to: PageSize.fourKiB.byteCount)
     guard frameCount <= limit.frameNumber else { return nil }
     // SAFETY: the maker's promise.
     let answer = unsafe allocateFrames(context, frameCount, request.alignment, limit.rawValue)

@@ -1,0 +1,316 @@
+import CallFuzz
+import SimulatedMachine
+import TesseraHeader
+import Testing
+
+extension OnSimulatedMachine {
+  /// A kernel in C that brings an allocator of frames of its own.
+  @Suite("The kernel's allocator in C") struct KernelAllocatorFaceTests {
+    /// The machine's usable frames from 2 MiB on are the pool's.
+    let machine = LoadedMachine()
+    let pool = KernelPool([0x200..<0x800])
+    let readWrite = UInt32(TESSERA_READ | TESSERA_WRITE)
+    static let page: UInt64 = 0x80_0000_0000
+
+    /// Starts on the pool's memory, but for what `change` does.
+    private func start(
+      _ regions: [tessera_region] = LoadedMachine.regions,
+      _ change: (inout tessera_config) -> Void = { _ in }
+    ) -> Int {
+      machine.start(regions) { config in
+        config.allocate_frames = KernelPool.allocateFrames
+        config.free_frames = KernelPool.freeFrames
+        config.frames_context = pool.context
+        change(&config)
+      }
+    }
+
+    private var statistics: tessera_statistics {
+      var statistics = tessera_statistics()
+      statistics.size = UInt64(MemoryLayout<tessera_statistics>.size)
+      expect(tessera_count(&statistics), TESSERA_OK)
+      return statistics
+    }
+
+    private func use(of frame: tessera_frame) -> Int {
+      var info = tessera_frame_info()
+      info.size = UInt64(MemoryLayout<tessera_frame_info>.size)
+      expect(tessera_frame_look(frame, &info), TESSERA_OK)
+      return Int(info.use)
+    }
+
+    @Test func `everything comes from there, and what is not used is there`() {
+      #expect(start() == TESSERA_OK)
+      // 2048 slots, the rest of the records, and two tables.
+      #expect(pool.outCount == 32 + 1 + 2)
+      let records = statistics
+      #expect(records.record_frames == 33)
+      #expect(records.managed_frames - records.free_frames == 2)
+      #expect(records.cached_frames == 0 && records.largest_free_block == 0)
+      #expect(records.waiting_tables == 0)
+      #expect(use(of: 0x20_0000) == TESSERA_FRAME_RECORDS)
+      #expect(use(of: 0x30_0000) == TESSERA_FRAME_OUTSIDE)
+      #expect(use(of: 0x8000) == TESSERA_FRAME_FREE)
+      #expect(machine.violations == "")
+      #expect(pool.problems == [])
+    }
+
+    @Test func `one function without the other is refused`() {
+      #expect(start { $0.free_frames = nil } == TESSERA_ERROR_NULL)
+      #expect(start { $0.allocate_frames = nil } == TESSERA_ERROR_NULL)
+      #expect(pool.givenCount == 0)
+      #expect(start() == TESSERA_OK)
+    }
+
+    @Test func `a configuration of the first version has no allocator`() {
+      let size = UInt64(MemoryLayout<tessera_config>.size)
+      for wrong in [size - 8, size - 16, size - 32, size + 8] {
+        #expect(start { $0.size = wrong } == TESSERA_ERROR_SIZE)
+      }
+      // What follows is not looked at, and one of the functions is missing there.
+      let status = start {
+        $0.size = size - 24
+        $0.free_frames = nil
+      }
+      #expect(status == TESSERA_OK)
+      #expect(pool.givenCount == 0)
+      #expect(statistics.cached_frames + statistics.largest_free_block > 0)
+      #expect(machine.violations == "")
+    }
+
+    @Test(arguments: [false, true])
+    func `a start that runs out of memory at any point gives all back`(isCopied: Bool) {
+      var ordinal = 1
+      while ordinal < 20 {
+        pool.refuse(ordinal)
+        let status = start { $0.kernel_half = UInt32(isCopied ? TESSERA_COPY : TESSERA_ADOPT) }
+        if !pool.hasRefused {
+          #expect(status == TESSERA_OK)
+          break
+        }
+        #expect(status == TESSERA_ERROR_OUT_OF_FRAMES)
+        #expect(pool.outCount == 0 && pool.problems == [])
+        #expect(Int(tessera_space_create(nil)) == TESSERA_ERROR_NOT_STARTED)
+        ordinal += 1
+      }
+      // The records, the root, and the table of the kernel's area; two of the loader's are copied.
+      #expect(ordinal == (isCopied ? 6 : 4))
+      pool.refuse(0)
+      #expect(machine.violations == "")
+    }
+
+    @Test func `tables that the kernel made of its own memory stay its own`() {
+      // Nothing in the map says that the loader's memory is anybody's.
+      let regions = [LoadedMachine.regions[0]]
+      #expect(start(regions) == TESSERA_OK)
+      #expect(use(of: LoadedMachine.tables[1]) == TESSERA_FRAME_OUTSIDE)
+      useEverything()
+      #expect(machine.violations == "")
+      #expect(pool.problems == [])
+    }
+
+    /// Makes a space, maps in it in all ways, and destroys it.
+    private func useEverything() {
+      let space = UnsafeMutablePointer<tessera_space>.allocate(capacity: 1)
+      defer { space.deallocate() }
+      space.initialize(to: tessera_space())
+      expect(tessera_space_create(space), TESSERA_OK)
+      var frame: tessera_frame = 0
+      expect(tessera_allocate(&frame), TESSERA_OK)
+      expect(tessera_map(space, Self.page, frame, readWrite, nil), TESSERA_OK)
+      expect(tessera_map_new(space, Self.page + 0x40_0000, 0x5000, readWrite, nil), TESSERA_OK)
+      expect(tessera_protect(space, Self.page, 4096, UInt32(TESSERA_READ), nil), TESSERA_OK)
+      expect(tessera_unmap(space, Self.page, 0x80_0000, nil), TESSERA_OK)
+      expect(tessera_space_destroy(space), TESSERA_OK)
+    }
+
+    @Test func `a space gives all of its frames and tables back`() {
+      #expect(start() == TESSERA_OK)
+      let out = pool.outCount
+      for _ in 0..<3 { useEverything() }
+      #expect(pool.outCount == out)
+      #expect(pool.givenCount > out + 3 * 10)
+      #expect(pool.problems == [])
+      #expect(machine.violations == "")
+    }
+
+    @Test func `a frame that the kernel has from its own allocator can be mapped`() throws {
+      #expect(start() == TESSERA_OK)
+      let mine = try #require(pool.takeForKernel())
+      #expect(use(of: mine) == TESSERA_FRAME_OUTSIDE)
+      expect(tessera_drop(mine), TESSERA_ERROR_NO_HANDLE)
+      pool.handOver(mine)
+      expect(tessera_claim(mine), TESSERA_OK)
+      expect(tessera_claim(mine), TESSERA_ERROR_IN_USE)
+      #expect(use(of: mine) == TESSERA_FRAME_CLIENTS)
+      _ = pool.takeFreed()
+      expect(tessera_drop(mine), TESSERA_OK)
+      #expect(pool.takeFreed() == [KernelPool.Freed(mine, 1)])
+      #expect(use(of: mine) == TESSERA_FRAME_OUTSIDE)
+      #expect(pool.problems == [])
+      #expect(machine.violations == "")
+    }
+
+    @Test func `memory of the loader's may be given once it was given up`() {
+      #expect(start { $0.kernel_half = UInt32(TESSERA_COPY) } == TESSERA_OK)
+      let before = statistics
+      let loaders = LoadedMachine.tables[0]
+      expect(tessera_add_memory(loaders, 0x4000), TESSERA_OK)
+      expect(tessera_add_memory(loaders, 0x4000), TESSERA_ERROR_NOT_CLIENTS)
+      #expect(statistics.managed_frames == before.managed_frames + 4)
+      #expect(statistics.kernel_frames == before.kernel_frames - 4)
+      #expect(use(of: loaders) == TESSERA_FRAME_OUTSIDE)
+      pool.add(Int(loaders >> 12)..<Int(loaders >> 12) + 4)
+      var request = tessera_request()
+      request.size = UInt64(MemoryLayout<tessera_request>.size)
+      request.limit = 0x20_0000
+      request.count = 4
+      var frame: tessera_frame = 0
+      expect(tessera_allocate_as(&request, &frame), TESSERA_OK)
+      #expect(frame == loaders)
+      expect(tessera_drop_run(frame, 4), TESSERA_OK)
+      #expect(pool.problems == [])
+      #expect(machine.violations == "")
+    }
+
+    @Test func `memory that the kernel's allocator may give is no device`() {
+      #expect(start() == TESSERA_OK)
+      expect(
+        tessera_map_device(tessera_kernel_space(), 0xffff_c000_0000_0000, 0x30_0000, 4096, 3, nil),
+        TESSERA_ERROR_IN_USE)
+    }
+
+    /// What a request asks for, and how many frames in what form reach the kernel's allocator.
+    struct Asked: Sendable, CustomTestStringConvertible {
+      var size: UInt64 = 0
+      var count: UInt64 = 0
+      var alignment: UInt64 = 0
+      var limit: UInt64 = 0
+      var flags: UInt64 = 0
+      var request: KernelPool.Request?
+      var status = TESSERA_OK
+      var testDescription: String { "\(size) \(count) \(alignment) \(limit) \(flags)" }
+    }
+
+    private static let end = LoadedMachine.byteCount
+    private static func asks(
+      _ count: UInt64 = 1, _ alignment: UInt64 = 4096, below limit: UInt64 = end
+    ) -> KernelPool.Request { KernelPool.Request(count, alignment: alignment, limit: limit) }
+
+    private static let refused = TESSERA_ERROR_OUT_OF_FRAMES
+
+    /// Requests that are passed on, those that find nothing, and those that are not passed on.
+    private static let cases: [Asked] = [
+      Asked(request: asks()),
+      Asked(flags: 1, request: asks()),
+      Asked(size: 0x1000, request: asks()),
+      Asked(size: 0x20_0000, request: asks(512, 0x20_0000)),
+      Asked(size: 0x20_0000, flags: 1, request: asks(512, 0x20_0000)),
+      Asked(size: 0x20_0000, alignment: 4096, request: asks(512, 0x20_0000)),
+      Asked(size: 0x20_0000, alignment: 0x40_0000, request: asks(512, 0x40_0000)),
+      Asked(size: 0x20_0000, limit: 0x60_0000, request: asks(512, 0x20_0000, below: 0x60_0000)),
+      Asked(
+        size: 0x20_0000, limit: 0x40_0000, request: asks(512, 0x20_0000, below: 0x40_0000),
+        status: refused),
+      Asked(size: 0x20_0000, limit: 0x1f_f000, status: refused),
+      Asked(size: 0x4000_0000, status: refused),
+      Asked(count: 1, request: asks()),
+      Asked(count: 2, request: asks(2)),
+      Asked(count: 3, flags: 1, request: asks(3)),
+      Asked(count: 64, request: asks(64)),
+      Asked(count: 513, request: asks(513)),
+      Asked(count: 1500, request: asks(1500)),
+      Asked(count: 1502, request: asks(1502), status: refused),
+      Asked(count: 2048, request: asks(2048), status: refused),
+      Asked(count: 2049, status: refused),
+      Asked(count: 1 << 39, status: refused),
+      Asked(count: 1 << 40, status: refused),
+      Asked(count: .max, status: refused),
+      Asked(count: 2, alignment: 0x2000, request: asks(2, 0x2000)),
+      Asked(count: 16, alignment: 0x10_0000, request: asks(16, 0x10_0000)),
+      Asked(alignment: 1, request: asks()),
+      Asked(alignment: 0x1000, request: asks()),
+      Asked(alignment: 0x2000, request: asks(1, 0x2000)),
+      Asked(alignment: 0x40_0000, request: asks(1, 0x40_0000)),
+      Asked(alignment: 0x80_0000, request: asks(1, 0x80_0000), status: refused),
+      Asked(alignment: 1 << 40, request: asks(1, 1 << 40), status: refused),
+      Asked(alignment: 1 << 41, status: refused),
+      Asked(alignment: 3, status: TESSERA_ERROR_ARGUMENT),
+      Asked(limit: 0x80_0000, request: asks()),
+      Asked(limit: 0x70_0000, request: asks(below: 0x70_0000)),
+      Asked(limit: 0x70_0fff, request: asks(below: 0x70_0000)),
+      Asked(limit: 0x1_0000_0000, request: asks()),
+      Asked(limit: 1 << 52, request: asks()),
+      Asked(limit: .max, request: asks()),
+      Asked(limit: 0x20_0000, request: asks(below: 0x20_0000), status: refused),
+      Asked(limit: 0x1000, request: asks(below: 0x1000), status: refused),
+      Asked(limit: 0xfff, status: refused),
+      Asked(limit: 1, status: refused),
+      Asked(count: 2, limit: 0x1000, status: refused),
+      Asked(
+        count: 5, alignment: 0x4000, limit: 0x50_0000, request: asks(5, 0x4000, below: 0x50_0000)),
+      Asked(size: 8192, status: TESSERA_ERROR_ARGUMENT),
+      Asked(size: 0x20_0000, count: 2, status: TESSERA_ERROR_ARGUMENT),
+      Asked(flags: 2, status: TESSERA_ERROR_ARGUMENT),
+    ]
+
+    @Test(arguments: cases)
+    func `a request reaches the kernel's allocator as it was meant`(asked: Asked) {
+      #expect(start() == TESSERA_OK)
+      let given = pool.givenCount
+      let before = pool.lastRequest
+      var request = tessera_request()
+      request.size = UInt64(MemoryLayout<tessera_request>.size)
+      request.frame_size = asked.size
+      request.count = asked.count
+      request.alignment = asked.alignment
+      request.limit = asked.limit
+      request.flags = asked.flags
+      var frame: tessera_frame = 0
+      expect(tessera_allocate_as(&request, &frame), asked.status)
+      #expect(pool.lastRequest == asked.request ?? before)
+      if asked.status == TESSERA_OK {
+        let count = asked.request?.frameCount ?? 0
+        #expect(UInt64(pool.givenCount - given) == count)
+        _ = pool.takeFreed()
+        if asked.count > 1 {
+          expect(tessera_drop_run(frame, asked.count), TESSERA_OK)
+        } else {
+          expect(tessera_drop(frame), TESSERA_OK)
+        }
+        #expect(pool.takeFreed() == [KernelPool.Freed(frame, count)])
+      } else {
+        #expect(pool.givenCount == given && frame == 0)
+      }
+      #expect(machine.violations == "")
+      #expect(pool.problems == [])
+    }
+
+    /// Answers that stop the kernel, and what is said of them.
+    private static let nonsense: [(UInt64, String)] = [
+      (0x30_0001, "an address that is not aligned as it was asked for: 0x300001"),
+      (0x80_0000, "frames beyond the end of memory: 0x800000"),
+      (0xffff_0000, "frames beyond the end of memory: 0xffff0000"),
+      (0x4030_0000, "frames beyond the end of memory: 0x40300000"),
+      (0x1000, "low memory, which is kept back: 0x1000"),
+      (0x11_0000, "memory of the kernel's image or loader: 0x110000"),
+      (0x10_1000, "memory of the kernel's image or loader: 0x101000"),
+      (0x20_0000, "memory that holds Tessera's records: 0x200000"),
+      (0x22_1000, "a frame that Tessera has already: 0x221000"),
+    ]
+
+    @Test(arguments: nonsense)
+    func `a wrong answer stops the kernel`(answer: UInt64, sentence: String) async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) { [answer] in
+        let suite = OnSimulatedMachine.KernelAllocatorFaceTests()
+        #expect(suite.start() == TESSERA_OK)
+        suite.pool.answerNext(answer)
+        var frame: tessera_frame = 0
+        _ = tessera_allocate(&frame)
+      }
+      try expectPanic(in: result, "allocate_frames gave " + sentence)
+    }
+  }
+}
