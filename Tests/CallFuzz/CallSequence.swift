@@ -35,14 +35,20 @@ public struct CallSequence {
     case strayEntry
   }
 
-  /// Makes all calls. Returns what is wrong afterwards, or nil.
-  public mutating func run(_ sabotage: Sabotage? = nil) -> String? {
+  /// Makes all calls, on a machine that is started as `configure` wants. Returns what is wrong
+  /// afterwards, or nil.
+  public mutating func run(
+    _ sabotage: Sabotage? = nil, configure: (inout tessera_config) -> Void = { _ in }
+  ) -> String? {
     defer {
       spaces.deallocate()
       cursor.deallocate()
     }
     let half = UInt32(next() % 2)
-    let status = machine.start(LoadedMachine.regions) { config in config.kernel_half = half }
+    let status = machine.start(LoadedMachine.regions) { config in
+      config.kernel_half = half
+      configure(&config)
+    }
     guard status == TESSERA_OK else { return "the machine does not start" }
     let free = machine.freeFrames
     while !bytes.isEmpty {

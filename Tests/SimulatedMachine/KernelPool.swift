@@ -43,8 +43,13 @@ public final class KernelPool: @unchecked Sendable {
   private var refused = false
   private var falseAnswer: UInt64?
 
-  /// A pool of the frames in `numbers`, of as many as there are slots.
-  public init(_ numbers: [Range<Int>]) {
+  /// Whether frames of the pool may be claimed without its being told.
+  private let acceptsClaimed: Bool
+
+  /// A pool of the frames in `numbers`, of as many as there are slots. If it `acceptsClaimed`, it
+  /// looks at the slots, gives no frame that somebody has claimed, and takes it back.
+  public init(_ numbers: [Range<Int>], acceptsClaimed: Bool = false) {
+    self.acceptsClaimed = acceptsClaimed
     owners = Array(repeating: .nobody, count: numbers.map(\.upperBound).max() ?? 0)
     for range in numbers { for number in range { owners[number] = .pool } }
     // Zero says that there is no memory.
@@ -171,11 +176,19 @@ extension KernelPool {
     var number = (start + alignment - 1) / alignment * alignment
     while number <= end - count {
       var length = 0
-      while length < count && owners[number + length] == .pool { length += 1 }
+      while length < count && isFree(number + length) { length += 1 }
       if length == count { return number }
       number += (length / alignment + 1) * alignment
     }
     return nil
+  }
+
+  private func isFree(_ number: Int) -> Bool {
+    guard owners[number] == .pool else { return false }
+    // The first to be given are the records: there are no slots yet.
+    guard acceptsClaimed, given > 0 else { return true }
+    let slot = FrameTable.slot(number: UInt64(number))
+    return slot.kind == .outside && slot.count == ReferenceCount.unused
   }
 
   private func free(_ first: UInt64, _ count: UInt64) {
@@ -186,7 +199,11 @@ extension KernelPool {
         return
       }
       for number in Int(first >> 12)..<Int(first >> 12) + Int(count) {
-        if owners[number] != .tessera { found.append("gave back frame \(number), not its own") }
+        if acceptsClaimed && owners[number] == .pool {
+          given += 1
+        } else if owners[number] != .tessera {
+          found.append("gave back frame \(number), not its own")
+        }
         owners[number] = .pool
         // Another processor may be given the frame as soon as this returns the lock.
         if FrameTable.frameCount > UInt64(number),

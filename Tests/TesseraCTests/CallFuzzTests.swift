@@ -6,7 +6,8 @@ import Testing
 extension OnSimulatedMachine {
   /// Sequences of calls by chance, as libFuzzer makes them by design (`Tests/CallFuzz/run`).
   @Suite("Sequences of calls in C") struct CallFuzzTests {
-    @Test func `after any calls all is in order and can be given back`() {
+    @Test(arguments: [false, true])
+    func `after any calls all is in order and can be given back`(hasPool: Bool) {
       var generator = SystemRandomNumberGenerator()
       let environment = ProcessInfo.processInfo.environment
       let seed = environment["TESSERA_SEED"].flatMap(UInt64.init) ?? generator.next()
@@ -18,7 +19,16 @@ extension OnSimulatedMachine {
           return UInt8(truncatingIfNeeded: state >> 56)
         }
         var calls = CallSequence(bytes)
-        let problem = calls.run()
+        // What is claimed by its address was not asked for there.
+        let pool = KernelPool([0x200..<0x800], acceptsClaimed: true)
+        let problem = calls.run { config in
+          guard hasPool else { return }
+          config.allocate_frames = KernelPool.allocateFrames
+          config.free_frames = KernelPool.freeFrames
+          config.frames_context = pool.context
+        }
+        #expect(pool.problems == [], "TESSERA_SEED=\(seed), run \(run)")
+        #expect((pool.givenCount > 33) == hasPool)
         callCount += calls.callCount
         #expect(problem == nil, "TESSERA_SEED=\(seed), run \(run)")
         if problem != nil { break }

@@ -20,9 +20,10 @@ extension Frame where Metadata: FrameMetadata & ~Copyable {
   /// Claims the frame at `address`, which nobody owns, and stores `metadata` in its slot.
   ///
   /// For memory that must be at a certain place, and for memory that is kept back from the
-  /// allocator. A frame that waits in the allocator is taken out of it. Throws `notAligned`,
-  /// `outOfBounds`,
-  /// `inUse`, `unique` or `busy`; `metadata` is then destroyed. The frame's bytes are as they were.
+  /// allocator. A frame that waits in the allocator is taken out of it. A frame of the kernel's own
+  /// allocator must be the caller's from there; it goes back there in the end. Throws `notAligned`,
+  /// `outOfBounds`, `inUse`, `unique` or `busy`; `metadata` is then destroyed. The frame's bytes
+  /// are as they were.
   public init(
     claiming address: PhysicalAddress, metadata: consuming Metadata
   ) throws(FrameError) {
