@@ -71,6 +71,7 @@ public enum KernelSpace {
     let place = VirtualAddress(areaStart).index(at: level)
     node.store(.table(at: areaOwner.relinquish(), isUser: false), at: place)
     node.unlock()
+    PageTableNodePool.setKernelRoot(node)
     // SAFETY: nothing else runs. The count stays with the kernel.
     unsafe rootSlot = owner.relinquishSlot()
     ActiveSpace.activate(node)

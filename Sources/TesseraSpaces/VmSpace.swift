@@ -60,6 +60,7 @@ public struct VmSpace: ~Copyable, Sendable {
   }
 
   /// The same, of which nobody checks that the space outlives it.
+  @inline(__always)
   @_lifetime(immortal)
   @unsafe package borrowing func unboundCursor(
     over range: Range<VirtualAddress>, reservingNodes: Bool

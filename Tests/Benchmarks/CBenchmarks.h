@@ -12,6 +12,15 @@ void *host_reserve(size_t byte_count);
 /// The time that the calling thread has spent on a processor, in nanoseconds.
 uint64_t host_nanoseconds(void);
 
+/// How many processors this program may use.
+int host_processor_count(void);
+
+/// Runs `loop(processor, count)` for each processor below `processor_count`, which is two at most,
+/// at once, in a thread of its own on a processor of its own. Returns the nanoseconds that the
+/// slower one spent there; 0 if one of them was interrupted.
+uint64_t host_run_together(void (*loop)(size_t processor, size_t count), size_t processor_count,
+                           size_t count);
+
 /// Writes a byte to the standard output.
 void host_write(uint8_t byte);
 
@@ -59,6 +68,9 @@ void limit_unmap_huge(size_t count);
 void limit_map_table_each(size_t count);
 void limit_unmap_tables(size_t count);
 void limit_space_new(size_t count);
+
+/// Does nothing, for what has no limit.
+void limit_nothing(size_t count);
 
 /// Executes `7 * count` instructions and up to eight more, to show whether they are counted right.
 void limit_known(size_t count);

@@ -12,6 +12,7 @@ extension LoopGroup {
     body(largePages)
     body(tables)
     body(spaces)
+    body(recycledSpaces)
   }
 
   /// One cursor over all pages. They are accessed and dirty, as pages in use are.
@@ -91,10 +92,22 @@ extension LoopGroup {
     return group
   }
 
+  /// Spaces whose roots are fresh frames: cleared, and given the kernel's half.
   private static var spaces: LoopGroup {
     var group = LoopGroup(framesEach: 256)
+    group.add("", drainNodes, limit_nothing)
     group.add("space_new", makeSpaces, limit_space_new)
     group.add("space_drop", dropSpaces, limit_frame_free)
+    return group
+  }
+
+  /// Spaces whose roots are those of spaces that have gone: as few as the pool keeps.
+  private static var recycledSpaces: LoopGroup {
+    var group = LoopGroup(framesEach: 256, isHotOnly: true)
+    group.add("", makeUncountedSpaces, limit_space_new)
+    group.add("", dropUncountedSpaces, limit_frame_free)
+    group.add("space_new_recycled", makeSpacesOfOldRoots, limit_frame_alloc)
+    group.add("", dropUncountedSpaces, limit_frame_free)
     return group
   }
 }

@@ -20,10 +20,13 @@ struct LoopGroup {
   private let framesEach: Int
   /// Whether the frames are written, so that there must be memory for them.
   let touchesMemory: Bool
+  /// Whether it would be about something else with more frames.
+  let isHotOnly: Bool
 
-  init(framesEach: Int = 1, touchesMemory: Bool = false) {
+  init(framesEach: Int = 1, touchesMemory: Bool = false, isHotOnly: Bool = false) {
     self.framesEach = framesEach
     self.touchesMemory = touchesMemory
+    self.isHotOnly = isHotOnly || touchesMemory
   }
 
   /// Adds a loop to be run after the others; with an empty name if it is only preparation.

@@ -9,17 +9,17 @@ struct Machine: ~Copyable {
   /// How many frames are in use when nothing is mapped.
   private let usedFrameCount: UInt64
 
-  /// A machine with `frameCount` frames, all of them the allocator's, and a table of as many for
-  /// the loops of the limit.
+  /// A machine with two processors and `frameCount` frames, all of them the allocator's, and a
+  /// table of as many for the loops of the limit.
   init(frameCount: Int) {
     let memory = unsafe host_reserve(frameCount * 4096)
     let slots = unsafe host_reserve(frameCount * 64)
-    let state = unsafe host_reserve(Int(FrameAllocator.stateByteCount(processorCount: 1)))
+    let state = unsafe host_reserve(Int(FrameAllocator.stateByteCount(processorCount: 2)))
     Handles.reserve(frameCount)
     // SAFETY: the host's memory is fresh, aligned to a page, and never given back; one thread runs.
     unsafe PhysicalMemory.setWindow(at: UInt(bitPattern: memory))
     unsafe FrameTable.install(slots, frameCount: UInt64(frameCount))
-    unsafe FrameAllocator.start(in: state, processorCount: 1)
+    unsafe FrameAllocator.start(in: state, processorCount: 2)
     FrameAllocator.donate(from: .zero, to: FrameTable.end)
     unsafe limit_start(frameCount, memory)
     do throws(FrameError) { try Spaces.start(roomFor: 1 << 12) } catch {
@@ -28,10 +28,15 @@ struct Machine: ~Copyable {
     usedFrameCount = FrameAllocator.statistics.usedFrameCount
   }
 
-  /// Stops if a benchmark lost a frame or broke a rule: what it measured would be something else.
-  borrowing func expectAllFramesBack() {
+  /// Gives back what waits to be used again.
+  borrowing func drain() {
     PageTableNodePool.drain()
     FrameAllocator.drainCache()
+  }
+
+  /// Stops if a benchmark lost a frame or broke a rule: what it measured would be something else.
+  borrowing func expectAllFramesBack() {
+    drain()
     require(FrameAllocator.statistics.usedFrameCount == usedFrameCount, "a benchmark lost a frame")
     FrameAllocator.checkInvariants { panic($0) }
   }

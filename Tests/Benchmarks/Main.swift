@@ -1,4 +1,5 @@
 internal import CBenchmarks
+internal import TesseraFrames
 
 /// The sizes of the two patterns: frames whose slots stay in a processor's own caches, and frames
 /// whose slots do not.
@@ -15,8 +16,25 @@ public func measureTimes() {
   let machine = Machine(frameCount: all)
   LoopGroup.visitAll { group in
     group.time(on: machine, frameCount: hot, rounds: Samples.capacity)
-    if !group.touchesMemory { group.time(on: machine, frameCount: cold, rounds: 11) }
+    if !group.isHotOnly { group.time(on: machine, frameCount: cold, rounds: 11) }
   }
+  PairTimes.measureAll()
+  machine.expectAllFramesBack()
+  countNodes(on: machine, pageCount: cold)
+}
+
+/// Counts the nodes below the root that `pageCount` pages that follow each other take, from an
+/// address where no page of 1 GiB starts.
+private func countNodes(on machine: borrowing Machine, pageCount: Int) {
+  allocateUncountedFrames(pageCount)
+  machine.drain()
+  let before = FrameAllocator.statistics.usedFrameCount + 1
+  fillSpace(pageCount)
+  machine.drain()
+  Report.write(
+    pageCount: pageCount, nodeCount: FrameAllocator.statistics.usedFrameCount - before)
+  tearDown(1)
+  machine.expectAllFramesBack()
 }
 
 /// Runs each loop over `frameCount` frames, for a profiler that counts instructions, and writes how
@@ -26,7 +44,7 @@ public func runForCounting(_ frameCount: Int) {
   let machine = Machine(frameCount: all)
   let rounds = frameCount > hot ? 1 : 8
   LoopGroup.visitAll { group in
-    guard !group.touchesMemory else { return }
+    guard !group.touchesMemory, frameCount == hot || !group.isHotOnly else { return }
     group.run(on: machine, frameCount: frameCount, rounds: rounds)
     group.reportOperations(frameCount: frameCount, rounds: rounds)
   }

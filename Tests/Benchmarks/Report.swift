@@ -21,6 +21,27 @@ struct Report: TextSink {
     report.writeLine()
   }
 
+  /// "pair NAME NANOSECONDS NANOSECONDS OPERATIONS": with another processor at work, and without.
+  static func write(pair name: StaticString, _ together: UInt64, _ alone: UInt64, _ count: Int) {
+    guard name.utf8CodeUnitCount > 0 else { return }
+    var report = Report()
+    report.write("pair ")
+    report.write(name)
+    report.write(number: together)
+    report.write(number: alone)
+    report.write(number: UInt64(count))
+    report.writeLine()
+  }
+
+  /// "tables PAGES NODES": how many page-table nodes so many pages that follow each other take.
+  static func write(pageCount: Int, nodeCount: UInt64) {
+    var report = Report()
+    report.write("tables")
+    report.write(number: UInt64(pageCount))
+    report.write(number: nodeCount)
+    report.writeLine()
+  }
+
   /// "operations NAME OPERATIONS".
   static func write(_ name: StaticString, operations: Int) {
     guard name.utf8CodeUnitCount > 0 else { return }

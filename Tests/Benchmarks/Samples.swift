@@ -3,7 +3,7 @@ internal import CBenchmarks
 /// Times of a loop, of which the median counts.
 struct Samples {
   private var nanoseconds = [101 of UInt64](repeating: 0)
-  private var count = 0
+  private(set) var count = 0
 
   static var capacity: Int { 101 }
 
@@ -25,6 +25,15 @@ struct Samples {
     nanoseconds[place] = duration
     count += 1
   }
+
+  /// The same, unless there are as many as there can be.
+  mutating func addIfRoom(_ duration: UInt64) {
+    if count < Self.capacity { add(duration) }
+  }
+
+  /// The one of which three quarters are longer: what a computer that does other things too does to
+  /// the rest says nothing. There is at least one.
+  var lowerQuartile: UInt64 { nanoseconds[count / 4] }
 
   /// The middle one. There is at least one.
   var median: UInt64 { nanoseconds[count / 2] }

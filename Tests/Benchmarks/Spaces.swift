@@ -1,6 +1,7 @@
 internal import CBenchmarks
 internal import TesseraFrames
 internal import TesseraHardware
+internal import TesseraPageTables
 internal import TesseraSpaces
 
 /// The address spaces that the loops work on.
@@ -8,10 +9,16 @@ enum Spaces {
   /// Access: written once, by the one thread of the benchmarks.
   nonisolated(unsafe) private static var start: UnsafeMutablePointer<VmSpace>?
 
-  /// Starts the kernel's space on a root that shows nothing, and makes the two spaces that stay, of
-  /// which the first is active.
+  /// Starts the kernel's space on a root with two tables in its upper half, as for a direct map and
+  /// an image, and makes the two spaces that stay, of which the first is active.
   static func start(roomFor count: Int) throws(FrameError) {
     let root = try FrameAllocator.allocate()
+    // A whole block, so that the loops find the free memory as aligned as it was.
+    let tables = try FrameAllocator.allocate(512)
+    for index in stride(from: 256, through: 511, by: 255) {
+      // SAFETY: a fresh frame, which is a table of a loader until the kernel's space is started.
+      unsafe PageTableNode(at: root).store(.table(at: tables), at: index)
+    }
     // SAFETY: the processor is simulated, and runs on nothing.
     unsafe Processor.loadRootRegister(root.rawValue)
     try KernelSpace.start()

@@ -122,6 +122,8 @@ NOT_INLINE void limit_segment16_free(size_t count) { free_segments(count); }
 NOT_INLINE void limit_segment512_alloc(size_t count) { allocate_segments(count, 512); }
 NOT_INLINE void limit_segment512_free(size_t count) { free_segments(count); }
 
+NOT_INLINE void limit_nothing(size_t count) { (void)count; }
+
 NOT_INLINE void limit_known(size_t count) {
   __asm__ volatile("nop; 1: nop; nop; nop; nop; nop; dec %0; jnz 1b" : "+r"(count) : : "cc");
 }

@@ -32,7 +32,8 @@ $(BENCH)/Benchmarks.o: BENCHFLAGS += -Xfrontend -disable-llvm-merge-functions-pa
 $(BENCH)/%.o: Tests/Benchmarks/%.c $(BENCHHEADERS)
 	@mkdir -p $(@D)
 	$(call say,clang,$<)
-	$(Q)$(CLANG) -target $(BENCHTRIPLE) -O2 -g -Wall -Wextra -Werror -c $< -o $@
+	$(Q)$(CLANG) -target $(BENCHTRIPLE) -O2 -g -Wall -Wextra -Werror \
+	  -I Sources/CTessera/include -c $< -o $@
 $(BENCH)/simulated.o: Sources/CTessera/simulated.c $(BENCHHEADERS)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) -target $(BENCHTRIPLE) -O2 -g -Wall -Wextra -Werror \

@@ -3,8 +3,14 @@
 #   awk -v tsv=build/bench.tsv -f table.awk TARGETS MEASURED
 #
 # MEASURED has lines "time ROW FRAMES NANOSECONDS LIMIT OPERATIONS", the two times being those of
-# all operations, and "instructions PATTERN ROW NUMBER".
+# all operations, and "instructions PATTERN ROW NUMBER"; "pair ROW TOGETHER ALONE OPERATIONS", the
+# times of one of two processors while the other works and while it does not, of which the second
+# over the first is the row's ratio; and "tables PAGES NODES".
 
+FILENAME == ARGV[1] && NF == 3 && $1 !~ /^#/ {
+  must_ratio[$1] = $2; aim_ratio[$1] = $3
+  next
+}
 FILENAME == ARGV[1] {
   if ($1 ~ /^#/ || NF != 5) next
   must_time[$1] = $2; must_count[$1] = $3
@@ -18,6 +24,13 @@ $1 == "time" {
   time[key] = $4 / $6
   ratio[key] = $5 > 0 ? sprintf("%.2f", $4 / $5) : "-"
 }
+$1 == "pair" {
+  key = $2 " hot"
+  order[++rows] = key
+  time[key] = $3 / $5
+  ratio[key] = sprintf("%.2f", $4 / $3)
+}
+$1 == "tables" { page_count = $2; node_count = $3 }
 $1 == "instructions" { count[$3 " " $2] = $4 }
 
 # Whether time and instructions are within the limits: "yes", "no", or nothing where there are none.
@@ -50,8 +63,20 @@ END {
       a = target(aim_time[row], aim_count[row])
       ar = reached(aim_time[row], aim_count[row], nanoseconds, instructions)
     }
+    if (row in must_ratio) {
+      m = must_ratio[row]; mr = ratio[order[i]] + 0 < m + 0 ? "no" : "yes"
+      a = aim_ratio[row]; ar = ratio[order[i]] + 0 < a + 0 ? "no" : "yes"
+    }
     text = sprintf(line, row, pattern, instructions, nanoseconds, ratio[order[i]], m, mr, a, ar)
     sub(/ +\n$/, "\n", text)
     printf "%s", text
   }
+  print "two_*: two processors at once, a cursor for each page; ns of each, and under \"x limit\""
+  print "  its efficiency: the time alone over that together, both the lower quartile of the rounds"
+  print "  in which neither was interrupted. two_apart shares nothing: what this computer can do."
+  print "space_new: the root is a fresh frame, cleared and given the kernel's half, of which three"
+  print "  entries are in use; space_new_recycled: the root of a space that has gone, as it was."
+  if (page_count > 0)
+    printf "tables: %.3f bytes for each of %d pages of 4 KiB in a row (%d nodes below the root)\n",
+      node_count * 4096 / page_count, page_count, node_count
 }

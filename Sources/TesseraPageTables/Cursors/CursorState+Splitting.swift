@@ -5,7 +5,14 @@ extension CursorState {
   /// Splits the large leaves and statuses that lie across either end of the next `byteCount` bytes.
   ///
   /// Afterwards no entry reaches across them. Throws `outOfFrames` before anything has changed.
+  @inline(__always)
   mutating func splitEdges(_ byteCount: UInt64) throws(MapError) {
+    // A leaf table has no large leaves.
+    if coveringLevel > .leafTable { try splitLargeEdges(byteCount) }
+  }
+
+  @inline(never)
+  private mutating func splitLargeEdges(_ byteCount: UInt64) throws(MapError) {
     let end = address &+ byteCount
     let isStartCut = cuts(address, before: false)
     let isEndCut = cuts(end, before: true)
@@ -20,6 +27,7 @@ extension CursorState {
   }
 
   /// Whether the entry at `border`, or of the byte before it, lies on both sides of it.
+  @inline(__always)
   private func cuts(_ border: UInt64, before: Bool) -> Bool {
     let probe = before ? border &- 1 : border
     let (node, level) = descend(to: probe, level: .leafTable)

@@ -45,7 +45,7 @@ struct RunTable {
   /// A place without runs; none if all are taken.
   static func take() -> RunTable {
     require(
-      MemoryLayout<FrameRun>.stride * capacity * tableCount <= StaticMemory.byteCount,
+      MemoryLayout<FrameRun>.stride * capacity * tableCount <= StaticMemory.runByteCount,
       "there is no room for all runs that wait for a flush")
     // Ordering: relaxed; the exchange that follows does the ordering.
     var old = taken.load(ordering: .relaxed)

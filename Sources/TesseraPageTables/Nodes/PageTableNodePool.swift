@@ -75,11 +75,30 @@ package enum PageTableNodePool {
       unsafe programEntries = (
         UInt64(kernelLowEntryCount), isLevel4 ? 256 - UInt64(kernelLowEntryCount) : 0
       )
+      // SAFETY: as above.
+      unsafe upperEntries = (0, 0, 0, 0)
       // SAFETY: under the lock.
       unsafe nodes = NodeChain(isClosed: FrameAllocator.isReplaced)
       // SAFETY: under the lock.
       unsafe roots = NodeChain(isClosed: FrameAllocator.isReplaced)
     }
+  }
+
+  /// Which entries of the upper half of every root are not absent: a bit for each, from below.
+  ///
+  /// Access: written by `start` and `setKernelRoot`, constant afterwards.
+  nonisolated(unsafe) private static var upperEntries: (UInt64, UInt64, UInt64, UInt64) = (
+    0, 0, 0, 0
+  )
+
+  /// Says that the kernel's entries of every root are to be those of `kernel`, which has all that
+  /// it will ever have. Once, after `start`.
+  package static func setKernelRoot(_ kernel: PageTableNode) {
+    // SAFETY: before there are spaces.
+    unsafe upperEntries = (
+      kernel.bitsOfPresence(from: 256), kernel.bitsOfPresence(from: 320),
+      kernel.bitsOfPresence(from: 384), kernel.bitsOfPresence(from: 448)
+    )
   }
 
   /// How many nodes wait, roots among them.
@@ -106,18 +125,17 @@ package enum PageTableNodePool {
     if let slot = try take(root: true) { return use(slot, level, sharesUpperHalf: true) }
     let node = try make(level: level, sharesUpperHalf: true)
     // The entries own nothing: the tables that they lead to are there for good.
-    copy(0..<kernelLowEntryCount, of: kernel, to: node)
-    copy(256..<512, of: kernel, to: node)
-    return node
-  }
-
-  private static func copy(
-    _ indices: Range<Int>, of kernel: PageTableNode, to node: PageTableNode
-  ) {
-    for index in indices {
+    for index in 0..<kernelLowEntryCount {
       let entry = kernel[index]
       if !entry.isAbsent { node.store(entry, at: index) }
     }
+    // SAFETY: constant once there are spaces.
+    let upper = unsafe upperEntries
+    node.copy(upper.0, from: 256, of: kernel)
+    node.copy(upper.1, from: 320, of: kernel)
+    node.copy(upper.2, from: 384, of: kernel)
+    node.copy(upper.3, from: 448, of: kernel)
+    return node
   }
 
   /// Lets go of a count of `node`. With the last one the node's children are let go too, and the
@@ -182,8 +200,32 @@ package enum PageTableNodePool {
   }
 }
 
+extension PageTableNode {
+  /// A bit for each of the 64 entries from `first` on that is not absent, from below.
+  fileprivate func bitsOfPresence(from first: Int) -> UInt64 {
+    var bits: UInt64 = 0
+    for index in 0..<64 where !self[first + index].isAbsent { bits |= 1 << UInt64(index) }
+    return bits
+  }
+
+  /// Stores the entries of `other` for which `bits` has a bit, from that at `first` on, in the same
+  /// places here. Nobody else has this node.
+  @inline(__always)
+  fileprivate func copy(_ bits: UInt64, from first: Int, of other: PageTableNode) {
+    var left = bits
+    while left != 0 {
+      let index = first &+ left.trailingZeroBitCount
+      store(other[index], at: index)
+      left &= left &- 1
+    }
+  }
+}
+
 /// Nodes that wait, each with a unique count. Access: under the pool's lock.
+///
+/// Apart from what lies beside it, which is read whenever a cursor is opened.
 private struct NodeChain {
+  private let before = CacheLinePadding()
   private var first: FrameSlotReference?
   /// How many there is no more room for. A closed chain is always full.
   private var count: Int

@@ -1,0 +1,98 @@
+internal import CBenchmarks
+
+/// A loop that two processors run at once, each over operations of its own.
+typealias PairLoop = @convention(c) (_ processor: Int, _ count: Int) -> Void
+
+/// One of them, and the name of its row.
+struct PairRow {
+  let name: StaticString
+  let loop: PairLoop
+
+  init(_ name: StaticString, _ loop: PairLoop) {
+    self.name = name
+    self.loop = loop
+  }
+}
+
+/// How much longer a processor takes for its work if another one works too.
+///
+/// A round is as long as the slower thread took, in time on its processor. Only those count in
+/// which no thread was taken from its processor for a while: in others they did not run at once.
+struct PairTimes {
+  private var rows = [5 of PairRow?](repeating: nil)
+  private var rowCount = 0
+  /// Of each row, those with one processor, and those with two.
+  private var alone = [5 of Samples](repeating: Samples())
+  private var together = [5 of Samples](repeating: Samples())
+
+  /// How many operations each processor does in a round.
+  private static var count: Int { 4096 }
+  /// How many rounds of each row are wanted, and how many are tried.
+  private static var wantedRounds: Int { 61 }
+  private static var mostRounds: Int { 3_000 }
+
+  /// Adds a loop to be run after the others.
+  mutating func add(_ name: StaticString, _ loop: PairLoop) {
+    rows[rowCount] = PairRow(name, loop)
+    rowCount += 1
+  }
+
+  /// Measures the rows, each of which finds what the one before has left, and writes a line for
+  /// each that has a name.
+  mutating func measure() {
+    for _ in 0..<Self.mostRounds where !isComplete {
+      runAll(on: 1)
+      runAll(on: 2)
+    }
+    for index in 0..<rowCount {
+      guard let row = rows[index], alone[index].count > 0, together[index].count > 0 else {
+        continue
+      }
+      Report.write(
+        pair: row.name, together[index].lowerQuartile, alone[index].lowerQuartile, Self.count)
+    }
+  }
+
+  private var isComplete: Bool {
+    for index in 0..<rowCount {
+      if min(alone[index].count, together[index].count) < Self.wantedRounds { return false }
+    }
+    return true
+  }
+
+  private mutating func runAll(on processorCount: Int) {
+    for index in 0..<rowCount {
+      guard let row = rows[index] else { continue }
+      let duration = host_run_together(row.loop, processorCount, Self.count)
+      if duration == 0 { continue }
+      if processorCount == 1 { alone[index].addIfRoom(duration) }
+      if processorCount == 2 { together[index].addIfRoom(duration) }
+    }
+  }
+}
+
+extension PairTimes {
+  /// Measures all there is, if this computer has two processors.
+  static func measureAll() {
+    guard host_processor_count() > 1 else { return }
+    _ = host_run_together(activateOnProcessor, 2, 0)
+    var apart = PairTimes()
+    apart.add("two_apart", workApart)
+    // Once to fill the processors' caches, which are full of other things.
+    apart.add("", allocateAndFreeFewFrames)
+    apart.add("two_alloc", allocateAndFreeFewFrames)
+    apart.measure()
+    var many = PairTimes()
+    many.add("two_alloc_many", allocateAndFreeManyFrames)
+    many.measure()
+    PairSpace.holdTables(true)
+    var pages = PairTimes()
+    pages.add("", allocateOwnFrames)
+    pages.add("two_map", mapOwnPages)
+    pages.add("two_query", queryOwnPages)
+    pages.add("two_protect", protectOwnPages)
+    pages.add("two_unmap", unmapOwnPages)
+    pages.measure()
+    PairSpace.holdTables(false)
+  }
+}
