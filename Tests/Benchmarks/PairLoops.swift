@@ -15,15 +15,22 @@ public func activateOnProcessor(_ processor: Int, _ count: Int) {
 }
 
 /// Each processor allocates the frames that it maps: of those that another one has allocated, it
-/// would first have to fetch the slots.
-@c(benchmark_setup_two_frame_alloc)
-public func allocateOwnFrames(_ processor: Int, _ count: Int) {
-  allocate(count, processor * count)
+/// would first have to fetch the slots. They do so in turn, so that the frames of each follow each
+/// other: where small groups of both alternate, a processor that reads on fetches what the other
+/// one writes.
+@c(benchmark_setup_two_first_alloc)
+public func allocateFramesOfFirst(_ processor: Int, _ count: Int) {
+  if processor == 0 { allocate(count, 0) }
+}
+
+@c(benchmark_setup_two_second_alloc)
+public func allocateFramesOfSecond(_ processor: Int, _ count: Int) {
+  if processor == 1 { allocate(count, count) }
 }
 
 @c(benchmark_two_map)
 public func mapOwnPages(_ processor: Int, _ count: Int) {
-  // SAFETY: `allocateOwnFrames` put as many handles there, and each is moved out once.
+  // SAFETY: each processor put as many handles there, and each is moved out once.
   let places = unsafe Handles.places(of: Frame<PlainMemory>.self) + processor * count
   for index in 0..<count {
     var frame: Frame<PlainMemory>? = unsafe (places + index).move()

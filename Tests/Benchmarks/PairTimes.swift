@@ -19,11 +19,11 @@ struct PairRow {
 /// A round is as long as the slower thread took, in time on its processor. Only those count in
 /// which no thread was taken from its processor for a while: in others they did not run at once.
 struct PairTimes {
-  private var rows = [5 of PairRow?](repeating: nil)
+  private var rows = [6 of PairRow?](repeating: nil)
   private var rowCount = 0
   /// Of each row, those with one processor, and those with two.
-  private var alone = [5 of Samples](repeating: Samples())
-  private var together = [5 of Samples](repeating: Samples())
+  private var alone = [6 of Samples](repeating: Samples())
+  private var together = [6 of Samples](repeating: Samples())
 
   /// How many operations each processor does in a round.
   private static var count: Int { 4096 }
@@ -87,7 +87,8 @@ extension PairTimes {
     many.measure()
     PairSpace.holdTables(true)
     var pages = PairTimes()
-    pages.add("", allocateOwnFrames)
+    pages.add("", allocateFramesOfFirst)
+    pages.add("", allocateFramesOfSecond)
     pages.add("two_map", mapOwnPages)
     pages.add("two_query", queryOwnPages)
     pages.add("two_protect", protectOwnPages)
