@@ -113,15 +113,3 @@ extension KernelAllocator {
     }
   }
 }
-
-extension MemoryKind {
-  /// What frames of this kind are used for once there are slots.
-  package var frameUsage: FrameUsage {
-    switch self {
-    case .usable, .lowMemory: .unused
-    case .bootInformation, .module, .kernelImage: .kernel
-    case .metadata: .metadata
-    case .acpiReclaimable, .acpiNonVolatile, .invisible, .reserved, .defective: .reserved
-    }
-  }
-}

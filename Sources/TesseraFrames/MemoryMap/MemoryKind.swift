@@ -36,6 +36,16 @@ extension MemoryKind {
   @inline(__always)
   public var isMemory: Bool { rawValue <= MemoryKind.acpiNonVolatile.rawValue }
 
+  /// What frames of this kind are used for once there are slots.
+  package var frameUsage: FrameUsage {
+    switch self {
+    case .usable, .lowMemory: .unused
+    case .bootInformation, .module, .kernelImage: .kernel
+    case .metadata: .metadata
+    case .acpiReclaimable, .acpiNonVolatile, .invisible, .reserved, .defective: .reserved
+    }
+  }
+
   /// The kind in words, as the table of the memory map has it.
   public var description: StaticString {
     switch self {
