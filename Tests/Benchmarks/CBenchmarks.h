@@ -15,11 +15,11 @@ uint64_t host_nanoseconds(void);
 /// How many processors this program may use.
 int host_processor_count(void);
 
-/// Runs `loop(processor, count)` for each processor below `processor_count`, which is two at most,
-/// at once, in a thread of its own on a processor of its own. Returns the nanoseconds that the
-/// slower one spent there; 0 if one of them was interrupted.
-uint64_t host_run_together(void (*loop)(size_t processor, size_t count), size_t processor_count,
-                           size_t count);
+/// Runs `loop(processor, count)` for `processor_count` of two processors, from `first` on, at once,
+/// each in a thread of its own on a processor of its own. Returns the nanoseconds that the slower
+/// one spent there; 0 if one of them was interrupted.
+uint64_t host_run_together(void (*loop)(size_t processor, size_t count), size_t first,
+                           size_t processor_count, size_t count);
 
 /// Writes a byte to the standard output.
 void host_write(uint8_t byte);

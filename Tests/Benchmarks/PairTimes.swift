@@ -16,13 +16,16 @@ struct PairRow {
 
 /// How much longer a processor takes for its work if another one works too.
 ///
-/// A round is as long as the slower thread took, in time on its processor. Only those count in
+/// A round is as long as the slower thread took, in time on its processor; alone, as the slower
+/// processor took. Only those count in
 /// which no thread was taken from its processor for a while: in others they did not run at once.
 struct PairTimes {
   private var rows = [6 of PairRow?](repeating: nil)
   private var rowCount = 0
-  /// Of each row, those with one processor, and those with two.
-  private var alone = [6 of Samples](repeating: Samples())
+  /// Of each row, those of the first processor, those of the second, and those of both at once. The
+  /// second is not the first again: it finds its caches full of what other programs did there.
+  private var first = [6 of Samples](repeating: Samples())
+  private var second = [6 of Samples](repeating: Samples())
   private var together = [6 of Samples](repeating: Samples())
 
   /// How many operations each processor does in a round.
@@ -41,32 +44,35 @@ struct PairTimes {
   /// each that has a name.
   mutating func measure() {
     for _ in 0..<Self.mostRounds where !isComplete {
-      runAll(on: 1)
-      runAll(on: 2)
+      Self.runAll(rows, 0, 1, &first)
+      Self.runAll(rows, 1, 1, &second)
+      Self.runAll(rows, 0, 2, &together)
     }
     for index in 0..<rowCount {
-      guard let row = rows[index], alone[index].count > 0, together[index].count > 0 else {
-        continue
-      }
-      Report.write(
-        pair: row.name, together[index].lowerQuartile, alone[index].lowerQuartile, Self.count)
+      guard let row = rows[index], hasSamples(1, index) else { continue }
+      let alone = max(first[index].lowerQuartile, second[index].lowerQuartile)
+      Report.write(pair: row.name, together[index].lowerQuartile, alone, Self.count)
     }
   }
 
   private var isComplete: Bool {
-    for index in 0..<rowCount {
-      if min(alone[index].count, together[index].count) < Self.wantedRounds { return false }
-    }
+    for index in 0..<rowCount where !hasSamples(Self.wantedRounds, index) { return false }
     return true
   }
 
-  private mutating func runAll(on processorCount: Int) {
-    for index in 0..<rowCount {
+  private func hasSamples(_ count: Int, _ index: Int) -> Bool {
+    first[index].count >= count && second[index].count >= count && together[index].count >= count
+  }
+
+  /// Runs all rows on `processorCount` processors from `processor` on.
+  private static func runAll(
+    _ rows: [6 of PairRow?], _ processor: Int, _ processorCount: Int,
+    _ samples: inout [6 of Samples]
+  ) {
+    for index in 0..<6 {
       guard let row = rows[index] else { continue }
-      let duration = host_run_together(row.loop, processorCount, Self.count)
-      if duration == 0 { continue }
-      if processorCount == 1 { alone[index].addIfRoom(duration) }
-      if processorCount == 2 { together[index].addIfRoom(duration) }
+      let duration = host_run_together(row.loop, processor, processorCount, count)
+      if duration > 0 { samples[index].addIfRoom(duration) }
     }
   }
 }
@@ -75,7 +81,7 @@ extension PairTimes {
   /// Measures all there is, if this computer has two processors.
   static func measureAll() {
     guard host_processor_count() > 1 else { return }
-    _ = host_run_together(activateOnProcessor, 2, 0)
+    _ = host_run_together(activateOnProcessor, 0, 2, 0)
     var apart = PairTimes()
     apart.add("two_apart", workApart)
     // Once to fill the processors' caches, which are full of other things.

@@ -84,13 +84,13 @@ static void *work(void *argument) {
   return NULL;
 }
 
-uint64_t host_run_together(void (*loop)(size_t processor, size_t count), size_t processor_count,
-                           size_t count) {
+uint64_t host_run_together(void (*loop)(size_t processor, size_t count), size_t first,
+                           size_t processor_count, size_t count) {
   _Atomic size_t ready = 0;
   struct worker workers[2];
   for (size_t i = 0; i < processor_count; i++) {
-    workers[i] = (struct worker){.loop = loop, .processor = i, .processor_count = processor_count,
-                                 .count = count, .ready = &ready};
+    workers[i] = (struct worker){.loop = loop, .processor = first + i, .count = count,
+                                 .processor_count = processor_count, .ready = &ready};
     if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0) {
       perror("benchmarks: no thread");
       exit(1);
