@@ -181,7 +181,7 @@ extension SpoiledTables {
     Spoiling(sentence: "no node of a tree is marked as taken out of it") { tables in
       tables.leafTable.markDetached()
       return {
-        tables.leafTable.metadata.flags &= ~PageTableNodeMetadata.detachedFlag
+        unsafe tables.leafTable.storage.pointee.flags &= ~PageTableNodeMetadata.detachedFlag
       }
     },
     Spoiling(sentence: "a node is one level below its parent") { tables in

@@ -178,7 +178,8 @@ extension PageTableNode {
     get { metadata.flags & PageTableNodeMetadata.visitedFlag != 0 }
     nonmutating set {
       let others = metadata.flags & ~PageTableNodeMetadata.visitedFlag
-      metadata.flags = newValue ? others | PageTableNodeMetadata.visitedFlag : others
+      // SAFETY: nothing else runs while rules are checked.
+      unsafe storage.pointee.flags = newValue ? others | PageTableNodeMetadata.visitedFlag : others
     }
   }
 

@@ -36,14 +36,17 @@ package struct PageTableNode: @unchecked Sendable {
   /// What the slot of the node holds.
   @inline(__always)
   var metadata: PageTableNodeMetadata {
-    _read {
-      // SAFETY: the frame is a node, so this is what its slot holds.
-      yield unsafe slot.storage(as: PageTableNodeMetadata.self).pointee
-    }
-    nonmutating _modify {
-      // SAFETY: as for reading.
-      yield unsafe &slot.storage(as: PageTableNodeMetadata.self).pointee
-    }
+    // SAFETY: see `storage`.
+    _read { yield unsafe storage.pointee }
+  }
+
+  /// Where that is. Each field is written by itself: to write all of it would be to write the lock,
+  /// which others may be taking.
+  ///
+  /// SAFETY: the frame is a node, so this is what its slot holds.
+  @inline(__always)
+  @unsafe var storage: UnsafeMutablePointer<PageTableNodeMetadata> {
+    unsafe slot.storage(as: PageTableNodeMetadata.self)
   }
 }
 
@@ -99,14 +102,18 @@ extension PageTableNode {
 
   /// Makes a node that nobody else has one of `level`.
   func setLevel(_ level: PagingLevel) {
-    metadata.level = UInt8(truncatingIfNeeded: level.number)
+    // SAFETY: nobody else has the node.
+    unsafe storage.pointee.level = UInt8(truncatingIfNeeded: level.number)
   }
 
   /// How many entries are not absent. Under the lock.
   @inline(__always)
   package var presentCount: Int {
     get { Int(metadata.presentCount) }
-    nonmutating set { metadata.presentCount = UInt16(truncatingIfNeeded: newValue) }
+    nonmutating set {
+      // SAFETY: under the lock.
+      unsafe storage.pointee.presentCount = UInt16(truncatingIfNeeded: newValue)
+    }
   }
 
   /// Whether the node has been taken out of its tree. Under the lock.
@@ -121,13 +128,17 @@ extension PageTableNode {
   }
 
   package func markDetached() {
-    metadata.flags |= PageTableNodeMetadata.detachedFlag
+    // SAFETY: under the lock.
+    unsafe storage.pointee.flags = metadata.flags | PageTableNodeMetadata.detachedFlag
   }
 
   /// The next node in a chain of nodes that their owner keeps together.
   package var next: FrameSlotReference? {
     get { metadata.next }
-    nonmutating set { metadata.next = newValue }
+    nonmutating set {
+      // SAFETY: by the owner of the chain.
+      unsafe storage.pointee.next = newValue
+    }
   }
 
   /// On which processors the space with this root is active.
@@ -169,8 +180,8 @@ extension PageTableNode {
   /// Takes the node's lock, unless the node has been taken out of its tree. Says whether it has it.
   @inline(__always)
   func lockUnlessDetached() -> Bool {
-    // SAFETY: the frame is a node, so this is what its slot holds. Found once, for both.
-    let metadata = unsafe slot.storage(as: PageTableNodeMetadata.self)
+    // SAFETY: found once, for both.
+    let metadata = unsafe storage
     // Ordering: acquiring, pairs with the releasing store in `unlock`.
     let isTaken = unsafe metadata.pointee.lock.exchange(1, ordering: .acquiring) != 0
     if isTaken { waitAndLock() }
