@@ -127,7 +127,8 @@ $(B)/boot/%.o: boot/%.S $(HEADERS) Makefile
 # kernel NAME: links the image. The elf32 copy is for loaders that know only multiboot1; it loads
 # the same bytes to the same places. .debug_names is left out because gdb 13 trips over Swift's.
 define kernel
-$(B)/$(1).elf: $(ASSEMBLY) $(SHARED:%=$(B)/%.o) $(MODULES_$(1):%=$(B)/%.o) linker/kernel.ld
+$(B)/$(1).elf: $(ASSEMBLY) $(SHARED:%=$(B)/%.o) $(MODULES_$(1):%=$(B)/%.o) $(B)/memory.o \
+    linker/kernel.ld
 	$$(call say,link,$$@)
 	$(Q)$$(LD) $(LDFLAGS) -Map $(B)/$(1).map -o $$@ $$(filter %.o,$$^)
 	$(Q)$$(OBJCOPY) -R .debug_names $$@
@@ -152,7 +153,7 @@ build/%.map: build/%.elf
 
 HEADER := Sources/CTessera/include/tessera.h
 
-$(B)/defaults.o: Sources/CTessera/defaults.c $(HEADERS) Makefile
+$(B)/%.o: Sources/CTessera/%.c $(HEADERS) Makefile
 	@mkdir -p $(@D)
 	$(call say,clang,$<)
 	$(Q)$(CLANG) $(CFLAGS) -O2 -I Sources/CTessera/include -c $< -o $@
@@ -163,7 +164,7 @@ $(B)/defaults.o: Sources/CTessera/defaults.c $(HEADERS) Makefile
 #
 # The debug information stays: it is never loaded, gdb finds Tessera's lines with it, and a kernel
 # that is linked with --strip-debug is rid of it.
-$(B)/tessera.o: $(LIBRARY:%=$(B)/%.o) $(B)/defaults.o linker/library.ld
+$(B)/tessera.o: $(LIBRARY:%=$(B)/%.o) $(B)/memory.o $(B)/defaults.o linker/library.ld
 	$(if $(filter debug,$(CONFIG)),$(error make lib needs CONFIG=release or check: code that is not \
 	  optimised asks for more of Swift's runtime than there is))
 	$(call say,link,$@)
@@ -179,7 +180,7 @@ $(B)/libtessera.a: $(B)/tessera.o
 	$(Q)$(AR) rcs $@ $^
 
 # For kernels in Swift, which see Tessera's types and inline its code: all objects as they are.
-$(B)/libtessera-swift.a: $(LIBRARY:%=$(B)/%.o) $(B)/defaults.o
+$(B)/libtessera-swift.a: $(LIBRARY:%=$(B)/%.o) $(B)/memory.o $(B)/defaults.o
 	$(call say,archive,$@)
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^
@@ -316,7 +317,7 @@ clean: ## remove everything that was built
 
 .PHONY: check
 check: doctor-check ## format, rules of the house, what the built images must not contain
-	$(Q)MAKE='$(MAKE)' Tests/check-all $(LIBRARY)
+	$(Q)MAKE='$(MAKE)' Tests/check-all $(LIBRARY) memory
 
 .PHONY: test
 test: doctor-test ## all tests, on this computer and in QEMU; ends with: N passed, N failed

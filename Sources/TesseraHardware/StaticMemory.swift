@@ -12,8 +12,7 @@ package enum StaticMemory {
   package static var counterByteCount: Int { byteCount - runByteCount }
 
   /// The first of them, aligned to 64. They hold zeros at first. One part of the library has them.
-  // Not inlined: the C function has other memory in each module that it becomes a part of.
-  @inline(never)
+  @inline(__always)
   @unsafe package static var start: UnsafeMutableRawPointer {
     // SAFETY: a static variable's address, which is never null.
     unsafe hw_static_memory()

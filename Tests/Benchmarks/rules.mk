@@ -34,13 +34,13 @@ $(BENCH)/%.o: Tests/Benchmarks/%.c $(BENCHHEADERS)
 	$(call say,clang,$<)
 	$(Q)$(CLANG) -target $(BENCHTRIPLE) -O2 -g -Wall -Wextra -Werror \
 	  -I Sources/CTessera/include -c $< -o $@
-$(BENCH)/simulated.o: Sources/CTessera/simulated.c $(BENCHHEADERS)
+$(BENCH)/%.o: Sources/CTessera/%.c $(BENCHHEADERS)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) -target $(BENCHTRIPLE) -O2 -g -Wall -Wextra -Werror \
 	  -I Sources/CTessera/include -c $< -o $@
 
 $(BENCH)/benchmarks: $(BENCHMODULES:%=$(BENCH)/%.o) $(BENCH)/host.o $(BENCH)/limit.o \
-    $(BENCH)/limit_tables.o $(BENCH)/simulated.o
+    $(BENCH)/limit_tables.o $(BENCH)/simulated.o $(BENCH)/memory.o
 	$(call say,link,$@)
 	$(Q)$(CLANG) -target $(BENCHTRIPLE) -fuse-ld=lld -Wl,--gc-sections,--strip-debug -o $@ $^
 

@@ -22,14 +22,12 @@ TESSERA_INLINE void hw_fill_words(void *destination, uint64_t value, size_t coun
   __asm__ volatile("rep stosq" : "+D"(destination), "+c"(count) : "a"(value) : "memory");
 }
 
-/// 12 KiB of memory, the same each time, which hold zeros at first and are aligned to 64.
+/// 12 KiB of memory that hold zeros at first and are aligned to 64.
 ///
 /// Swift begins a large variable with a function that runs at its first use, and a kernel has none
-/// who calls it in time. Each Swift module that calls this has memory of its own.
-TESSERA_INLINE void *hw_static_memory(void) {
-  static _Alignas(64) uint64_t memory[1536];
-  return memory;
-}
+/// who calls it in time.
+extern __attribute__((visibility("hidden"))) uint64_t hw_static_words[1536];
+TESSERA_INLINE void *hw_static_memory(void) { return hw_static_words; }
 
 /// Tells the processor that the caller spins (PAUSE).
 TESSERA_INLINE void hw_pause(void) { __asm__ volatile("pause"); }
