@@ -73,6 +73,10 @@ public final class LoadedMachine {
     unsafe Processor.loadRootRegister(root)
   }
 
+  public func entry(at index: Int, of table: UInt64) -> UInt64 {
+    memory.load(fromByteOffset: Int(table) + index * 8, as: UInt64.self)
+  }
+
   public func setEntry(_ entry: UInt64, at index: Int, of table: UInt64) {
     memory.storeBytes(of: entry, toByteOffset: Int(table) + index * 8, as: UInt64.self)
   }

@@ -159,6 +159,46 @@ extension OnSimulatedMachine {
       #expect(machine.violations == "")
     }
 
+    @Test func `marks of use are counted and cleared as they are asked for`() {
+      let accessed: UInt64 = 0x20
+      let dirty: UInt64 = 0x40
+      var space = tessera_space()
+      var cursor = tessera_cursor()
+      withUnsafeMutablePointer(to: &space) { space in
+        expect(tessera_space_create(space), TESSERA_OK)
+        expect(tessera_map_new(space, page, 0x4000, readWrite, nil), TESSERA_OK)
+        var table = tessera_space_root(space)
+        for shift in [39, 30, 21] as [UInt64] {
+          table = machine.entry(at: Int(page >> shift & 511), of: table) & 0xf_ffff_ffff_f000
+        }
+        // What both are: three pages were read, and one of them written.
+        let marks = [accessed, accessed | dirty, 0, accessed]
+        let expected = [
+          (TESSERA_ACCESSED, 0x3000 as UInt64, dirty), (TESSERA_DIRTY, 0x1000, accessed),
+          (TESSERA_ACCESSED | TESSERA_DIRTY, 0x3000, 0),
+        ]
+        for (flags, byteCount, left) in expected {
+          for (index, mark) in marks.enumerated() {
+            let entry = machine.entry(at: index, of: table) & ~(accessed | dirty)
+            machine.setEntry(entry | mark, at: index, of: table)
+          }
+          var cleared: UInt64 = 0
+          withUnsafeMutablePointer(to: &cursor) { cursor in
+            expect(tessera_cursor_open(cursor, space, page, 0x4000, 0), TESSERA_OK)
+            expect(tessera_cursor_clear(cursor, 0x4000, UInt32(flags), &cleared), TESSERA_OK)
+            #expect(tessera_cursor_address(cursor) == page + 0x4000)
+            expect(tessera_cursor_finish(cursor), TESSERA_OK)
+          }
+          #expect(cleared == byteCount)
+          for (index, mark) in marks.enumerated() {
+            #expect(machine.entry(at: index, of: table) & (accessed | dirty) == mark & left)
+          }
+        }
+        expect(tessera_space_destroy(space), TESSERA_OK)
+      }
+      #expect(machine.violations == "")
+    }
+
     @Test func `a space is copied for a fork`() {
       var parent = tessera_space()
       var child = tessera_space()
