@@ -1,5 +1,6 @@
 import CallFuzz
 import SimulatedMachine
+import Tessera
 import TesseraHeader
 import Testing
 
@@ -9,6 +10,21 @@ extension OnSimulatedMachine {
     let world: BadCallerWorld
 
     init() throws { world = try BadCallerWorld() }
+
+    @Test func `a frame of the kernel's Swift part is none of C's`() throws {
+      let frame = try Frame(allocating: PlainMemory())
+      let address = frame.address.rawValue
+      let page = BadCallerWorld.unmappedPage
+      expect(tessera_share(address), TESSERA_ERROR_NOT_CLIENTS)
+      expect(tessera_drop(address), TESSERA_ERROR_NOT_CLIENTS)
+      expect(tessera_drop_run(address, 1), TESSERA_ERROR_NOT_CLIENTS)
+      expect(
+        tessera_map(world.space, page, address, world.readWrite, nil), TESSERA_ERROR_NOT_CLIENTS)
+      let bytes = tessera_frame_bytes(address)
+      #expect(bytes == nil)
+      _ = consume frame
+      world.demandUnchanged("a frame of the kernel's Swift part")
+    }
 
     @Test func `a large frame is not mapped where it does not fit`() {
       var request = world.request
