@@ -122,6 +122,34 @@ extension OnSimulatedMachine {
       end(free)
     }
 
+    @Test func `a cursor stays where it is when it is refused, whatever was in its way`() {
+      let free = machine.freeFrames
+      let mapped = page + 0x3000
+      expect(tessera_map_new(space, mapped, 0x1000, readWrite, nil), TESSERA_OK)
+      let run = allocate(4)
+      var obstacle = tessera_obstacle()
+      expect(tessera_cursor_open(cursor, space, page, 0x8000, 0), TESSERA_OK)
+      for position in [page, page + 0x2000] {
+        expect(tessera_cursor_jump(cursor, position), TESSERA_OK)
+        let refusals = [
+          tessera_cursor_map_new(cursor, 0x4000, readWrite, &obstacle),
+          tessera_cursor_map_run(cursor, run, 4, readWrite, &obstacle),
+          tessera_cursor_map_device(cursor, device, 0x4000, readWrite, &obstacle),
+          tessera_cursor_mark(cursor, 0x4000, 5, &obstacle),
+        ]
+        for refusal in refusals { expect(refusal, TESSERA_ERROR_MAPPED) }
+        #expect(obstacle.address == mapped && obstacle.level == 1)
+        #expect(tessera_cursor_address(cursor) == position)
+        // Nothing is mapped there, and a frame is not lost by that.
+        expect(
+          tessera_cursor_replace(cursor, run, readWrite, &obstacle), TESSERA_ERROR_NOT_MAPPED)
+        #expect(obstacle.address == position)
+      }
+      expect(tessera_cursor_finish(cursor), TESSERA_OK)
+      expect(tessera_drop_run(run, 4), TESSERA_OK)
+      end(free)
+    }
+
     @Test func `a cursor copies what another one shows, and takes the right to write from both`() {
       let free = machine.freeFrames
       expect(tessera_map_new(space, page, 0x2000, readWrite, nil), TESSERA_OK)
