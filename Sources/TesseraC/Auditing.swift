@@ -18,7 +18,8 @@ public func tessera_audit(
     var audit = Audit(try unsafe GivenSink(write, context))
     FrameTable.checkInvariants { audit.report($0, at: $1.rawValue) }
     FrameAllocator.checkInvariants { audit.report($0) }
-    KernelSpace.checkInvariants({ rule, address, _ in audit.report(rule, at: address.rawValue) })
+    KernelSpace.checkInvariants(
+      allowsWriteExecute: true, { rule, address, _ in audit.report(rule, at: address.rawValue) })
     // SAFETY: the caller lends it.
     unsafe violations.pointee = audit.count
   }
@@ -34,7 +35,8 @@ public func tessera_audit_space(
     let violations = unsafe try demand(violations)
     var audit = Audit(try unsafe GivenSink(write, context))
     if handle.isKernel {
-      KernelSpace.checkInvariants({ rule, address, _ in audit.report(rule, at: address.rawValue) })
+      KernelSpace.checkInvariants(
+        allowsWriteExecute: true, { rule, address, _ in audit.report(rule, at: address.rawValue) })
     } else {
       // SAFETY: the handle was found to be a space.
       unsafe handle.space.pointee.checkInvariants(

@@ -27,7 +27,7 @@ extension KernelSpace {
   /// Calls `report` once for each rule that the tables of `area` do not keep, and `visit` with each
   /// leaf, in the order of their addresses. As for a `VmSpace`.
   package static func checkInvariants(
-    within range: Range<VirtualAddress>? = nil,
+    allowsWriteExecute: Bool = false, within range: Range<VirtualAddress>? = nil,
     _ report: (StaticString, VirtualAddress, PagingLevel) -> Void,
     visit: (PageTableEntry, VirtualAddress, PageSize) -> Void = { _, _, _ in }
   ) {
@@ -47,8 +47,9 @@ extension KernelSpace {
     if slot.count != 1 { report("a node's parent is its only owner", start, level) }
     table.checkInvariants(
       of: level.below, from: start.alignedDown(to: level.span),
-      PageTableRules(isKernel: true, allowsWriteExecute: false, within: .bytes(of: range)), report,
-      visit: visit)
+      PageTableRules(
+        isKernel: true, allowsWriteExecute: allowsWriteExecute, within: .bytes(of: range)),
+      report, visit: visit)
   }
 
   /// The rules of a root: who has it, and that its upper half is the kernel's.

@@ -122,6 +122,22 @@ extension OnSimulatedMachine {
       end(free)
     }
 
+    @Test func `what is written and executed because it was asked for breaks no rule`() {
+      let free = machine.freeFrames
+      let all = UInt32(TESSERA_READ | TESSERA_WRITE | TESSERA_EXECUTE | TESSERA_ALLOW_WX)
+      var address: UnsafeMutableRawPointer?
+      expect(tessera_kernel_allocate(4096, all, &address), TESSERA_OK)
+      expect(tessera_map_new(space, page, 4096, all, nil), TESSERA_OK)
+      #expect(machine.violations == "")
+      for space in [space, tessera_kernel_space()!] {
+        var count: UInt64 = 1
+        expect(tessera_audit_space(space, { _, _, _ in }, nil, &count), TESSERA_OK)
+        #expect(count == 0)
+      }
+      expect(tessera_kernel_free(address, 4096), TESSERA_OK)
+      end(free)
+    }
+
     @Test func `a cursor stays where it is when it is refused, whatever was in its way`() {
       let free = machine.freeFrames
       let mapped = page + 0x3000
