@@ -56,8 +56,8 @@ extension OnSimulatedMachine {
       expectNothingLost(machine)
     }
 
-    /// Each owner writes a word of the frame and lets go. Whoever is the last has the frame next, and
-    /// writes all words: nothing but the count says that the others are done.
+    /// Each owner writes a word of the frame and lets go. Whoever is the last has the frame next,
+    /// and writes all words: nothing but the count says that the others are done.
     @Test func `the last owner comes after whatever the others wrote`() {
       let machine = SimulatedMachine(frameCount: 64, processorCount: 2)
       let meeting = Meeting(of: 2)
