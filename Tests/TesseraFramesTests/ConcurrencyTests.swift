@@ -56,6 +56,43 @@ extension OnSimulatedMachine {
       expectNothingLost(machine)
     }
 
+    /// Each owner writes a word of the frame and lets go. Whoever is the last has the frame next,
+    /// and writes all words: nothing but the count says that the others are done.
+    @Test func `the last owner comes after whatever the others wrote`() {
+      let machine = SimulatedMachine(frameCount: 512, processorCount: 2)
+      let meeting = Meeting(of: 2)
+      let place = Atomic<UInt64>(0)
+      let reuseCount = Atomic<Int>(0)
+      machine.onEveryProcessor { processor in
+        for _ in 0..<Self.rounds / 3 {
+          var frame: AnyFrame?
+          if processor == 0 {
+            frame = (try? Frame(allocating: PlainMemory(), .uninitialized))?.erased()
+            place.store(frame?.address.rawValue ?? 0, ordering: .relaxed)
+          }
+          meeting.wait()
+          let address = PhysicalAddress(place.load(ordering: .relaxed))
+          if processor == 1 { frame = try? AnyFrame(sharing: address) }
+          meeting.wait()
+          guard frame != nil else {
+            Issue.record("both have the frame")
+            continue
+          }
+          let words = unsafe PhysicalMemory.pointer(to: address)
+            .assumingMemoryBound(to: UInt64.self)
+          unsafe words[processor] = UInt64(processor)
+          _ = frame.take()
+          guard let next = try? Frame(allocating: PlainMemory(), .uninitialized) else { continue }
+          if next.address == address {
+            for index in 0..<2 { unsafe words[index] = 7 }
+            reuseCount.wrappingAdd(1, ordering: .relaxed)
+          }
+        }
+      }
+      #expect(reuseCount.load(ordering: .relaxed) > 0)
+      expectNothingLost(machine)
+    }
+
     @Test(arguments: [2, 4])
     func `of those who claim a frame at once one wins`(processorCount: Int) {
       let machine = SimulatedMachine(frameCount: 16, keptBack: 4, processorCount: processorCount)
