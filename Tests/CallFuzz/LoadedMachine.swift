@@ -89,6 +89,10 @@ public final class LoadedMachine {
       start: 0xffff_0000, length: 0x1_0000, kind: UInt32(TESSERA_RESERVED), zero: 0),
   ]
 
+  /// The numbers of the frames that the start with these regions finds usable: what an allocator of
+  /// the kernel's has to own, because any of them can be claimed by its address.
+  public static let usableFrames = [0x104..<0x110, 0x120..<Int(byteCount >> 12)]
+
   /// A configuration that is in order but for what `change` does to it.
   public func start(
     _ regions: [tessera_region] = regions, _ change: (inout tessera_config) -> Void = { _ in }

@@ -20,7 +20,7 @@ extension OnSimulatedMachine {
         }
         var calls = CallSequence(bytes)
         // What is claimed by its address was not asked for there.
-        let pool = KernelPool([0x200..<0x800], acceptsClaimed: true)
+        let pool = KernelPool(LoadedMachine.usableFrames, acceptsClaimed: true)
         let problem = calls.run { config in
           guard hasPool else { return }
           config.allocate_frames = KernelPool.allocateFrames
