@@ -77,8 +77,8 @@ LDFLAGS := -T linker/kernel.ld --gc-sections -static -nostdlib -z noexecstack \
 
 # Modules, in the order of their layers ------------------------------------------------------------
 
-LIBRARY := TesseraHardware TesseraFrames TesseraMultiboot TesseraPageTables TesseraSpaces Tessera \
-  TesseraC
+LIBRARY := TesseraHardware TesseraFrames TesseraPageTables TesseraSpaces TesseraFaults TesseraBoot \
+  Tessera TesseraC
 SHARED := $(LIBRARY) DemoPlatform
 # One kernel is a name and the modules it has besides the shared ones; the last one is its entry.
 KERNELS := tessera guest-suite

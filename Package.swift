@@ -19,16 +19,12 @@ let forTests: [SwiftSetting] = [.enableExperimentalFeature("Lifetimes")]
 let package = Package(
   name: "tessera",
   products: [
-    .library(name: "Tessera", targets: ["Tessera"]),
-    .library(name: "TesseraMultiboot", targets: ["TesseraMultiboot"]),
+    .library(name: "Tessera", targets: ["Tessera"])
   ],
   targets: [
     .target(name: "CTessera"),
     .target(name: "TesseraHardware", dependencies: ["CTessera"], swiftSettings: strict),
     .target(name: "TesseraFrames", dependencies: ["TesseraHardware"], swiftSettings: strict),
-    .target(
-      name: "TesseraMultiboot", dependencies: ["TesseraFrames", "TesseraHardware"],
-      swiftSettings: strict),
     .target(
       name: "TesseraPageTables", dependencies: ["TesseraFrames", "TesseraHardware"],
       swiftSettings: strict),
@@ -37,14 +33,25 @@ let package = Package(
       dependencies: ["TesseraPageTables", "TesseraFrames", "TesseraHardware"],
       swiftSettings: strict),
     .target(
-      name: "Tessera",
+      name: "TesseraFaults",
       dependencies: ["TesseraSpaces", "TesseraPageTables", "TesseraFrames", "TesseraHardware"],
+      swiftSettings: strict),
+    .target(
+      name: "TesseraBoot",
+      dependencies: ["TesseraSpaces", "TesseraPageTables", "TesseraFrames", "TesseraHardware"],
+      swiftSettings: strict),
+    .target(
+      name: "Tessera",
+      dependencies: [
+        "TesseraBoot", "TesseraFaults", "TesseraSpaces", "TesseraPageTables", "TesseraFrames",
+        "TesseraHardware",
+      ],
       swiftSettings: strict),
     .target(
       name: "TesseraC",
       dependencies: [
-        "CTessera", "Tessera", "TesseraMultiboot", "TesseraSpaces", "TesseraPageTables",
-        "TesseraFrames", "TesseraHardware",
+        "CTessera", "Tessera", "TesseraBoot", "TesseraFaults", "TesseraSpaces",
+        "TesseraPageTables", "TesseraFrames", "TesseraHardware",
       ],
       swiftSettings: strict),
 
@@ -56,7 +63,8 @@ let package = Package(
       dependencies: ["TesseraSpaces", "TesseraPageTables", "TesseraFrames", "TesseraHardware"],
       path: "Tests/Scenarios", swiftSettings: strict),
     .testTarget(
-      name: "TesseraHardwareTests", dependencies: ["TesseraHardware", "SimulatedMachine"],
+      name: "TesseraHardwareTests",
+      dependencies: ["TesseraHardware", "TesseraPageTables", "SimulatedMachine"],
       swiftSettings: forTests),
     .testTarget(
       name: "SimulatedMachineTests",
@@ -66,8 +74,8 @@ let package = Package(
       dependencies: ["Tessera", "TesseraFrames", "SimulatedMachine", "Scenarios"],
       swiftSettings: forTests),
     .target(
-      name: "MultibootFuzz", dependencies: ["TesseraMultiboot", "TesseraFrames"],
-      path: "Tests/Fuzz", exclude: ["run"], swiftSettings: forTests),
+      name: "MultibootFuzz", dependencies: ["TesseraBoot", "TesseraFrames"],
+      path: "Tests/Fuzz/Multiboot", exclude: ["run"], swiftSettings: forTests),
     .testTarget(
       name: "TesseraSpacesTests",
       dependencies: [
@@ -77,14 +85,14 @@ let package = Package(
       swiftSettings: forTests),
     .target(
       name: "CallFuzz", dependencies: ["CTessera", "Tessera", "TesseraC"],
-      path: "Tests/CallFuzz", exclude: ["run", "CallFuzz.swift"], swiftSettings: forTests),
+      path: "Tests/Fuzz/CAPI", exclude: ["run", "CallFuzz.swift"], swiftSettings: forTests),
     .testTarget(
       name: "TesseraCTests",
       dependencies: ["CallFuzz", "CTessera", "Tessera", "TesseraC", "SimulatedMachine"],
       swiftSettings: forTests),
     .testTarget(
       name: "TesseraMultibootTests",
-      dependencies: ["TesseraMultiboot", "TesseraFrames", "MultibootFuzz"],
+      dependencies: ["TesseraBoot", "TesseraFrames", "MultibootFuzz"],
       swiftSettings: forTests),
     .testTarget(
       name: "MustNotCompileTests", dependencies: ["Tessera", "TesseraFrames"],

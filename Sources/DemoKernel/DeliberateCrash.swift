@@ -1,14 +1,14 @@
 internal import CBoot
 internal import DemoPlatform
+internal import TesseraBoot
 internal import TesseraHardware
-internal import TesseraMultiboot
 
 /// Crashes on request, so that a person or a test can see what a crash leaves.
 ///
 /// The request is a word such as `crash=divide` on the kernel's command line.
 enum DeliberateCrash {
   /// Ends the kernel in the way that `commandLine` names; returns if it names none.
-  static func perform(_ commandLine: BootText<BootMemoryWindow>) {
+  static func perform(_ commandLine: BootText<MappedBootMemory>) {
     if commandLine.contains(option: "crash=divide") { crash_divide() }
     if commandLine.contains(option: "crash=page-fault") { crash_read(0xffff_a000_0000_0abc) }
     if commandLine.contains(option: "crash=null") { crash_read(0) }

@@ -65,7 +65,7 @@ struct FaultDemonstration {
     // SAFETY: if it succeeded, the word would have the value that it has.
     let isChanged = unsafe MemoryProbe.write(MemoryProbe.read(text) ?? 0, to: text)
     expect("write the kernel's code", text, !isChanged, Self.write | Self.present)
-    let window = UInt64(PhysicalMemory.windowAddress)
+    let window = UInt64(PhysicalMemory.directMapBase)
     let alias = window + KernelImage.readOnlyPhysicalRange.lowerBound.rawValue
     // SAFETY: as above.
     let isAliasChanged = unsafe MemoryProbe.write(MemoryProbe.read(alias) ?? 0, to: alias)

@@ -1,8 +1,8 @@
 internal import DemoPlatform
 internal import Tessera
+internal import TesseraBoot
 internal import TesseraFrames
 internal import TesseraHardware
-internal import TesseraMultiboot
 
 /// Where the boot code arrives: `magic` says which loader it was, `information` is the physical
 /// address of what the loader knows.

@@ -42,7 +42,7 @@ struct Program: ~Copyable {
     }
     try mapLarge(in: space, holding: marker)
     try stackReserve.change(in: space) { cursor throws(MapError) in
-      try cursor.mark(stackReserve.byteCount, as: onDemand)
+      try cursor.setStatus(stackReserve.byteCount, to: onDemand)
     }
   }
 
@@ -80,6 +80,6 @@ struct Program: ~Copyable {
   /// mapped there.
   func content(at address: UInt64) -> UInt64? {
     guard let target = space.translate(VirtualAddress(address)) else { return nil }
-    return MemoryProbe.read(UInt64(PhysicalMemory.windowAddress) + target.address.rawValue)
+    return MemoryProbe.read(UInt64(PhysicalMemory.directMapBase) + target.address.rawValue)
   }
 }

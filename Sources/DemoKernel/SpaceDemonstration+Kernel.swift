@@ -30,7 +30,7 @@ extension SpaceDemonstration {
       // SAFETY: the memory is the mapping's.
       good = unsafe MemoryProbe.write(place, to: place) && good
       let target = KernelSpace.translate(VirtualAddress(place))
-      let window = UInt64(PhysicalMemory.windowAddress) + (target?.address.rawValue ?? 0)
+      let window = UInt64(PhysicalMemory.directMapBase) + (target?.address.rawValue ?? 0)
       good = good && MemoryProbe.read(window) == place && MemoryProbe.read(place) == place
     }
     checks.check(good, "what the kernel writes at its own address is there through the window")

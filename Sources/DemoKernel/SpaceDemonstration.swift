@@ -15,7 +15,7 @@ struct SpaceDemonstration {
 
   /// Runs all steps. Everything is given back in the end.
   mutating func run() {
-    PageTableNodePool.drain()
+    NodePool.drain()
     FrameAllocator.drainCache()
     let before = FrameAllocator.statistics
     do throws(Refusal) {
@@ -26,7 +26,7 @@ struct SpaceDemonstration {
       VmSpace.deactivate()
       checks.check(false, "no step of the demonstration of spaces is refused")
     }
-    PageTableNodePool.drain()
+    NodePool.drain()
     FrameAllocator.drainCache()
     checks.check(
       FrameAllocator.statistics.freeFrameCount == before.freeFrameCount,

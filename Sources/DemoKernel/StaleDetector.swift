@@ -62,11 +62,11 @@ struct StaleDetector: ~Copyable {
       }
 
       // SAFETY: one processor runs; what is stale is only read, or written with what is there.
-      unsafe InvalidationSwitch.turn(off: !invalidating)
+      unsafe FlushSwitch.turn(off: !invalidating)
       try carryOut(change, place)
       let isStale = isStale(change, place)
       // SAFETY: as above, and everything is invalidated before the pages are used again.
-      unsafe InvalidationSwitch.turn(off: false)
+      unsafe FlushSwitch.turn(off: false)
       if !invalidating { Processor.invalidateAll(alsoGlobal: true) }
 
       if isStale { staleCount += 1 }

@@ -22,7 +22,7 @@ struct StaleReport {
     console.write("tessera: stale accesses right after a change, of ")
     console.write(decimal: StaleDetector.roundCount)
     console.write("     as it is   not flushed\n")
-    PageTableNodePool.drain()
+    NodePool.drain()
     FrameAllocator.drainCache()
     let before = FrameAllocator.statistics
     // SAFETY: forbidden again below.
@@ -34,7 +34,7 @@ struct StaleReport {
     }
     // SAFETY: as it was.
     unsafe UserAccess.setExecution(allowed: false, features)
-    PageTableNodePool.drain()
+    NodePool.drain()
     FrameAllocator.drainCache()
     checks.check(
       FrameAllocator.statistics.freeFrameCount == before.freeFrameCount,
@@ -86,11 +86,11 @@ struct StaleReport {
     console.write(" kinds of change; not flushed, ")
     console.write(decimal: seenCount)
     console.write(" of them leave something behind that this machine shows\n  invalidated: ")
-    console.write(decimal: InvalidationStatistics.pageCount, grouped: true)
+    console.write(decimal: FlushStatistics.pageCount, grouped: true)
     console.write(" pages in ")
-    console.write(decimal: InvalidationStatistics.flushCount, grouped: true)
+    console.write(decimal: FlushStatistics.flushCount, grouped: true)
     console.write(" flushes, and ")
-    console.write(decimal: InvalidationStatistics.fullFlushCount, grouped: true)
+    console.write(decimal: FlushStatistics.fullFlushCount, grouped: true)
     console.write(" times everything\n")
   }
 

@@ -23,7 +23,7 @@ public enum Platform {
     DescriptorTables.install()
     silenceInterruptControllers()
     // SAFETY: the boot code has mapped the first 4 GiB there, and those tables are in use.
-    unsafe PhysicalMemory.setWindow(at: UInt(boot_window_base()))
+    unsafe PhysicalMemory.setDirectMap(at: UInt(boot_window_base()))
 
     let features = ProcessorFeatures()
     turnOnProtections(features)

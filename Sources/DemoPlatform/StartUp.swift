@@ -1,8 +1,8 @@
 internal import CBoot
 public import Tessera
+public import TesseraBoot
 public import TesseraFrames
 public import TesseraHardware
-public import TesseraMultiboot
 
 /// A kernel's way from what the loader left to frames that can be allocated.
 public enum StartUp {
@@ -17,11 +17,11 @@ public enum StartUp {
   /// not.
   public static func readInformation(
     magic: UInt32, address: UInt32
-  ) -> MultibootInformation<BootMemoryWindow> {
+  ) -> MultibootInformation<MappedBootMemory> {
     do throws(MultibootError) {
       // SAFETY: the boot code has mapped everything below 4 GiB, and reading the loader's
       // information does no harm.
-      let memory = unsafe BootMemoryWindow(below: PhysicalAddress(1 << 32))
+      let memory = unsafe MappedBootMemory(below: PhysicalAddress(1 << 32))
       return try MultibootInformation(magic: magic, address: address, memory: memory)
     } catch {
       var console = Console()
@@ -37,7 +37,7 @@ public enum StartUp {
   /// Afterwards the kernel runs on tables of its own. Ends the kernel with a sentence if there is
   /// not enough memory even for the records.
   public static func takeMemory(
-    _ information: MultibootInformation<BootMemoryWindow>, _ features: ProcessorFeatures
+    _ information: MultibootInformation<MappedBootMemory>, _ features: ProcessorFeatures
   ) -> FrameTotals {
     let image = KernelImage.physicalRange
     let map = MemoryMap(information.adding(region(image, .kernelImage)))
@@ -50,7 +50,7 @@ public enum StartUp {
       report(directMap, to: &console)
       // From here on nobody uses the tables of the boot code but those of the image itself, so
       // their frames are as good as any.
-      let totals = try Tessera.start(
+      let totals = try Boot.start(
         on: mapWithoutBootTables(information), early: early, processorCount: 1)
       report(totals, to: &console)
       try KernelSpace.start()
@@ -64,9 +64,9 @@ public enum StartUp {
 
   /// What the loader says, with the image but for the tables that it no longer needs.
   private static func mapWithoutBootTables(
-    _ information: MultibootInformation<BootMemoryWindow>
+    _ information: MultibootInformation<MappedBootMemory>
   ) -> MemoryMap<
-    ExtendedMemoryRegions<ExtendedMemoryRegions<MultibootInformation<BootMemoryWindow>>>
+    ExtendedMemoryRegions<ExtendedMemoryRegions<MultibootInformation<MappedBootMemory>>>
   > {
     let image = KernelImage.physicalRange
     let tables = KernelImage.bootTables
@@ -106,7 +106,7 @@ public enum StartUp {
     // SAFETY: the new tables have the kernel's image where it runs, and all memory at the new
     // window.
     unsafe Processor.loadRootRegister(directMap.root.rawValue)
-    unsafe PhysicalMemory.setWindow(at: UInt(windowBase))
+    unsafe PhysicalMemory.setDirectMap(at: UInt(windowBase))
     return directMap
   }
 

@@ -42,7 +42,7 @@ struct TableWalk {
     sink.write("[")
     sink.write(decimal: index, width: 3)
     sink.write("] ")
-    let visible = UInt64(PhysicalMemory.windowAddress) &+ table &+ index * 8
+    let visible = UInt64(PhysicalMemory.directMapBase) &+ table &+ index * 8
     guard let entry = MemoryProbe.read(visible) else {
       sink.write("not visible in the window      <- stops here\n")
       return nil

@@ -11,7 +11,7 @@ internal import TesseraSpaces
 public func tessera_audit(
   _ write: tessera_write?, _ context: UnsafeMutableRawPointer?,
   _ violations: UnsafeMutablePointer<UInt64>?
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     try Start.demandDone()
     let violations = unsafe try demand(violations)
@@ -29,7 +29,7 @@ public func tessera_audit(
 public func tessera_audit_space(
   _ space: UnsafePointer<tessera_space>?, _ write: tessera_write?,
   _ context: UnsafeMutableRawPointer?, _ violations: UnsafeMutablePointer<UInt64>?
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     let handle = unsafe try SpaceHandle(space)
     let violations = unsafe try demand(violations)

@@ -1,3 +1,4 @@
+internal import TesseraBoot
 internal import TesseraFrames
 internal import TesseraHardware
 internal import TesseraHeader
@@ -81,7 +82,7 @@ enum Change {
     }
   }
 
-  /// As `tessera_map_new`.
+  /// As `tessera_map_zeroed`.
   static func mapNew(
     _ cursor: inout Cursor, _ byteCount: UInt64, _ flags: UInt32
   ) throws(Failure) {
@@ -132,7 +133,7 @@ enum Change {
     _ cursor: inout Cursor, _ byteCount: UInt64, _ number: UInt32
   ) throws(Failure) {
     try demandRoom(cursor, byteCount)
-    try Failure.mapping { () throws(MapError) in try cursor.mark(byteCount, as: number) }
+    try Failure.mapping { () throws(MapError) in try cursor.setStatus(byteCount, to: number) }
   }
 
   static func copy(

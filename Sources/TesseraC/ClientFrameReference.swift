@@ -18,9 +18,9 @@ struct ClientFrameReference {
     }
     do throws(FrameError) { slot = try FrameTable.slot(at: address) } catch { throw Refusal(error) }
     let kind = slot.kind
-    try demand(!kind.isKeptForGood && kind.usage != .part, TESSERA_ERROR_NOT_CLIENTS)
+    try demand(!kind.isPermanent && kind.usage != .tail, TESSERA_ERROR_NOT_CLIENT)
     try demand(ReferenceCount.isShared(slot.count), TESSERA_ERROR_NO_HANDLE)
-    try demand(kind.hasSameMetadata(as: .of(ClientFrame.self)), TESSERA_ERROR_NOT_CLIENTS)
+    try demand(kind.hasSameMetadata(as: .of(ClientFrame.self)), TESSERA_ERROR_NOT_CLIENT)
   }
 
   var address: PhysicalAddress { slot.address }

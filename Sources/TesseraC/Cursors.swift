@@ -11,7 +11,7 @@ internal import TesseraSpaces
 public func tessera_cursor_open(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ space: UnsafePointer<tessera_space>?,
   _ address: UInt64, _ length: UInt64, _ flags: UInt32
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     let storage = unsafe try demand(cursor)
     let handle = unsafe try SpaceHandle(space)
@@ -26,9 +26,9 @@ public func tessera_cursor_open(
 }
 
 @c @implementation @unsafe
-public func tessera_cursor_finish(
+public func tessera_cursor_close(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in unsafe try CursorHandle(cursor).finish() }
 }
 
@@ -46,9 +46,9 @@ public func tessera_cursor_address(_ cursor: UnsafePointer<tessera_cursor>?) -> 
 @inline(__always)
 @unsafe private func change(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?,
-  _ obstacle: UnsafeMutablePointer<tessera_obstacle>?,
+  _ obstacle: UnsafeMutablePointer<tessera_conflict>?,
   _ body: (inout Cursor) throws(Failure) -> Void
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     try unsafe CursorHandle(cursor).resume { cursor throws(Refusal) in
       let position = cursor.address
@@ -66,7 +66,7 @@ public func tessera_cursor_address(_ cursor: UnsafePointer<tessera_cursor>?) -> 
 @c @implementation @unsafe
 public func tessera_cursor_jump(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ address: UInt64
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     try unsafe CursorHandle(cursor).resume { cursor throws(Refusal) in
       do throws(RangeError) {
@@ -79,8 +79,8 @@ public func tessera_cursor_jump(
 @c @implementation @unsafe
 public func tessera_cursor_map(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ frame: tessera_frame, _ flags: UInt32,
-  _ obstacle: UnsafeMutablePointer<tessera_obstacle>?
-) -> tessera_status {
+  _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+) -> tessera_result {
   unsafe change(cursor, obstacle) { cursor throws(Failure) in
     try Change.map(&cursor, frame, flags)
   }
@@ -89,18 +89,18 @@ public func tessera_cursor_map(
 @c @implementation @unsafe
 public func tessera_cursor_map_run(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ first: tessera_frame, _ count: UInt64,
-  _ flags: UInt32, _ obstacle: UnsafeMutablePointer<tessera_obstacle>?
-) -> tessera_status {
+  _ flags: UInt32, _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+) -> tessera_result {
   unsafe change(cursor, obstacle) { cursor throws(Failure) in
     try Change.mapRun(&cursor, first, count, flags)
   }
 }
 
 @c @implementation @unsafe
-public func tessera_cursor_map_new(
+public func tessera_cursor_map_zeroed(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64, _ flags: UInt32,
-  _ obstacle: UnsafeMutablePointer<tessera_obstacle>?
-) -> tessera_status {
+  _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+) -> tessera_result {
   unsafe change(cursor, obstacle) { cursor throws(Failure) in
     try Change.mapNew(&cursor, length, flags)
   }
@@ -109,8 +109,8 @@ public func tessera_cursor_map_new(
 @c @implementation @unsafe
 public func tessera_cursor_map_device(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ target: UInt64, _ length: UInt64,
-  _ flags: UInt32, _ obstacle: UnsafeMutablePointer<tessera_obstacle>?
-) -> tessera_status {
+  _ flags: UInt32, _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+) -> tessera_result {
   unsafe change(cursor, obstacle) { cursor throws(Failure) in
     try Change.mapDevice(&cursor, target, length, flags)
   }
@@ -119,8 +119,8 @@ public func tessera_cursor_map_device(
 @c @implementation @unsafe
 public func tessera_cursor_replace(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ frame: tessera_frame, _ flags: UInt32,
-  _ obstacle: UnsafeMutablePointer<tessera_obstacle>?
-) -> tessera_status {
+  _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+) -> tessera_result {
   unsafe change(cursor, obstacle) { cursor throws(Failure) in
     try Change.replace(&cursor, frame, flags)
   }
@@ -130,7 +130,7 @@ public func tessera_cursor_replace(
 public func tessera_cursor_unmap(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64,
   _ unmapped: UnsafeMutablePointer<UInt64>?
-) -> tessera_status {
+) -> tessera_result {
   unsafe change(cursor, nil) { cursor throws(Failure) in
     unsafe write(try Change.unmap(&cursor, length), to: unmapped)
   }
@@ -140,17 +140,17 @@ public func tessera_cursor_unmap(
 public func tessera_cursor_protect(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64, _ flags: UInt32,
   _ mapped: UnsafeMutablePointer<UInt64>?
-) -> tessera_status {
+) -> tessera_result {
   unsafe change(cursor, nil) { cursor throws(Failure) in
     unsafe write(try Change.protect(&cursor, length, flags), to: mapped)
   }
 }
 
 @c @implementation @unsafe
-public func tessera_cursor_mark(
+public func tessera_cursor_set_status(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64, _ mark: UInt32,
-  _ obstacle: UnsafeMutablePointer<tessera_obstacle>?
-) -> tessera_status {
+  _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+) -> tessera_result {
   unsafe change(cursor, obstacle) { cursor throws(Failure) in
     try Change.mark(&cursor, length, mark)
   }
@@ -159,7 +159,7 @@ public func tessera_cursor_mark(
 @c @implementation @unsafe
 public func tessera_cursor_query(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ page: UnsafeMutablePointer<tessera_page>?
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     let handle = unsafe try CursorHandle(cursor)
     let page = unsafe try demandPage(page)
@@ -174,8 +174,8 @@ public func tessera_cursor_query(
 public func tessera_cursor_copy(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?,
   _ source: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64,
-  _ obstacle: UnsafeMutablePointer<tessera_obstacle>?
-) -> tessera_status {
+  _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+) -> tessera_result {
   status { () throws(Refusal) in
     let target = unsafe try CursorHandle(cursor)
     let origin = unsafe try CursorHandle(source)
@@ -195,10 +195,10 @@ public func tessera_cursor_copy(
 }
 
 @c @implementation @unsafe
-public func tessera_cursor_find(
+public func tessera_cursor_find_next(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64,
   _ found: UnsafeMutablePointer<Bool>?
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     let handle = unsafe try CursorHandle(cursor)
     let found = unsafe try demand(found)
@@ -215,7 +215,7 @@ public func tessera_cursor_find(
 public func tessera_cursor_clear(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64, _ flags: UInt32,
   _ cleared: UnsafeMutablePointer<UInt64>?
-) -> tessera_status {
+) -> tessera_result {
   unsafe change(cursor, nil) { cursor throws(Failure) in
     unsafe write(try Change.clear(&cursor, length, flags), to: cleared)
   }

@@ -1,13 +1,14 @@
 // The names are the header's.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
 
+internal import TesseraBoot
 internal import TesseraFrames
 internal import TesseraHardware
 public import TesseraHeader
 internal import TesseraSpaces
 
 @c @implementation @unsafe
-public func tessera_allocate(_ frame: UnsafeMutablePointer<tessera_frame>?) -> tessera_status {
+public func tessera_allocate(_ frame: UnsafeMutablePointer<tessera_frame>?) -> tessera_result {
   status { () throws(Refusal) in
     try Start.demandDone()
     let frame = unsafe try demand(frame)
@@ -19,7 +20,7 @@ public func tessera_allocate(_ frame: UnsafeMutablePointer<tessera_frame>?) -> t
 @c @implementation @unsafe
 public func tessera_allocate_as(
   _ request: UnsafePointer<tessera_request>?, _ frame: UnsafeMutablePointer<tessera_frame>?
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     try Start.demandDone()
     // SAFETY: the caller lends both.
@@ -66,13 +67,13 @@ extension FrameRequest {
   /// What the header's `request` asks of a frame. Refused with ARGUMENT.
   fileprivate init(_ request: tessera_request) throws(Refusal) {
     guard let size = PageSize(byteCount: request.frame_size == 0 ? 4096 : request.frame_size),
-      request.flags & ~UInt64(TESSERA_UNFILLED) == 0
+      request.flags & ~UInt64(TESSERA_NO_ZERO) == 0
     else { throw Refusal(TESSERA_ERROR_ARGUMENT) }
     let alignment = request.alignment == 0 ? size.byteCount : request.alignment
     try demand(alignment & (alignment - 1) == 0, TESSERA_ERROR_ARGUMENT)
     try demand(alignment <= 1 << 40, TESSERA_ERROR_OUT_OF_FRAMES)
     self.init(
-      isZeroed: request.flags & UInt64(TESSERA_UNFILLED) == 0,
+      isZeroed: request.flags & UInt64(TESSERA_NO_ZERO) == 0,
       below: request.limit == 0 ? .limit : PhysicalAddress(exactly: request.limit) ?? .limit,
       alignment: max(alignment, size.byteCount), size: size)
   }
@@ -91,7 +92,7 @@ extension PageSize {
 }
 
 @c @implementation
-public func tessera_share(_ frame: tessera_frame) -> tessera_status {
+public func tessera_share(_ frame: tessera_frame) -> tessera_result {
   status { () throws(Refusal) in
     let reference = try ClientFrameReference(frame)
     do throws(FrameError) {
@@ -103,12 +104,12 @@ public func tessera_share(_ frame: tessera_frame) -> tessera_status {
 }
 
 @c @implementation
-public func tessera_drop(_ frame: tessera_frame) -> tessera_status {
+public func tessera_drop(_ frame: tessera_frame) -> tessera_result {
   status { () throws(Refusal) in _ = try ClientFrameReference(frame).takeHandle() }
 }
 
 @c @implementation
-public func tessera_drop_run(_ first: tessera_frame, _ count: UInt64) -> tessera_status {
+public func tessera_drop_run(_ first: tessera_frame, _ count: UInt64) -> tessera_result {
   status { () throws(Refusal) in
     _ = try takeRun(first, count)
   }
@@ -146,35 +147,35 @@ func giveRun(_ segment: consuming Segment<ClientFrame>) {
 }
 
 @c @implementation
-public func tessera_claim(_ frame: tessera_frame) -> tessera_status {
+public func tessera_claim(_ frame: tessera_frame) -> tessera_result {
   status { () throws(Refusal) in
     try Start.demandDone()
     guard let address = PhysicalAddress(exactly: frame) else {
       throw Refusal(TESSERA_ERROR_OUT_OF_BOUNDS)
     }
     do throws(FrameError) {
-      if let slot = try? FrameTable.slot(at: address), slot.kind.isKeptForGood {
+      if let slot = try? FrameTable.slot(at: address), slot.kind.isPermanent {
         throw FrameError.unique
       }
       _ = try Frame(claiming: address, metadata: ClientFrame()).relinquish()
     } catch .unique {
-      throw Refusal(TESSERA_ERROR_NOT_CLIENTS)
+      throw Refusal(TESSERA_ERROR_NOT_CLIENT)
     } catch { throw Refusal(error) }
   }
 }
 
 extension FrameKind {
   /// Whether a frame of this kind is the kernel's, the firmware's or Tessera's own.
-  var isKeptForGood: Bool {
+  var isPermanent: Bool {
     usage == .reserved || usage == .kernel || usage == .metadata || usage == .pageTable
       || usage == .device
   }
 }
 
 @c @implementation @unsafe
-public func tessera_frame_look(
+public func tessera_frame_query(
   _ frame: tessera_frame, _ info: UnsafeMutablePointer<tessera_frame_info>?
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     try Start.demandDone()
     let info = unsafe try demand(info)
@@ -200,7 +201,7 @@ extension tessera_frame_info {
     frame_size = kind.size.byteCount
     owners = ReferenceCount.isShared(count) ? count : 0
     use = UInt32(kind.number(isInUse: ReferenceCount.isShared(count)))
-    if Int(use) == TESSERA_FRAME_CLIENTS, kind.hasSameMetadata(as: .of(ClientFrame.self)),
+    if Int(use) == TESSERA_FRAME_CLIENT, kind.hasSameMetadata(as: .of(ClientFrame.self)),
       let reference = try? ClientFrameReference(slot.address.rawValue)
     {
       handles = reference.handleCount
@@ -212,13 +213,13 @@ extension FrameKind {
   /// The header's number for what frames of this kind are used for.
   fileprivate func number(isInUse: Bool) -> Int {
     switch usage {
-    case .part: TESSERA_FRAME_PART
+    case .tail: TESSERA_FRAME_TAIL
     case .reserved, .device: TESSERA_FRAME_RESERVED
-    case .kernel: TESSERA_FRAME_KERNELS
-    case .metadata: TESSERA_FRAME_RECORDS
+    case .kernel: TESSERA_FRAME_KERNEL
+    case .metadata: TESSERA_FRAME_METADATA
     case .pageTable: TESSERA_FRAME_PAGE_TABLE
-    case .outside: TESSERA_FRAME_OUTSIDE
-    default: isInUse ? TESSERA_FRAME_CLIENTS : TESSERA_FRAME_FREE
+    case .outside: TESSERA_FRAME_EXTERNAL
+    default: isInUse ? TESSERA_FRAME_CLIENT : TESSERA_FRAME_FREE
     }
   }
 }
@@ -231,14 +232,14 @@ public func tessera_frame_bytes(_ frame: tessera_frame) -> UnsafeMutableRawPoint
 }
 
 @c @implementation
-public func tessera_frame_notes(_ frame: tessera_frame) -> UnsafeMutableRawPointer! {
+public func tessera_frame_data(_ frame: tessera_frame) -> UnsafeMutableRawPointer! {
   guard let reference = try? ClientFrameReference(frame) else { return nil }
   // SAFETY: the notes are the first bytes of the metadata, and the client's own.
   return unsafe UnsafeMutableRawPointer(reference.metadata)
 }
 
 @c @implementation
-public func tessera_add_memory(_ start: UInt64, _ length: UInt64) -> tessera_status {
+public func tessera_add_memory(_ start: UInt64, _ length: UInt64) -> tessera_result {
   status { () throws(Refusal) in
     try Start.demandDone()
     guard let region = MemoryRegion(start: start, byteCount: length, kind: .usable) else {
@@ -247,9 +248,9 @@ public func tessera_add_memory(_ start: UInt64, _ length: UInt64) -> tessera_sta
     try demand(!KernelSpace.usesTable(in: region.start..<region.end), TESSERA_ERROR_IN_USE)
     do throws(FrameError) {
       // SAFETY: the caller's promise.
-      try unsafe FrameAllocator.donateKept(from: region.start, to: region.end)
+      try unsafe FrameAllocator.donateReserved(from: region.start, to: region.end)
     } catch .inUse {
-      throw Refusal(TESSERA_ERROR_NOT_CLIENTS)
+      throw Refusal(TESSERA_ERROR_NOT_CLIENT)
     } catch { throw Refusal(error) }
   }
 }

@@ -1,3 +1,4 @@
+internal import TesseraBoot
 internal import TesseraFrames
 internal import TesseraHardware
 internal import TesseraHeader

@@ -1,5 +1,5 @@
+internal import TesseraBoot
 internal import TesseraHardware
-internal import TesseraMultiboot
 
 /// Physical memory as a boot loader left it, seen where the caller says.
 @safe

@@ -10,7 +10,7 @@ internal import TesseraSpaces
 @c @implementation @unsafe
 public func tessera_kernel_allocate(
   _ length: UInt64, _ flags: UInt32, _ address: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-) -> tessera_status {
+) -> tessera_result {
   unsafe mapInArea(length, address) { cursor, byteCount throws(Failure) in
     try Change.mapNew(&cursor, byteCount, flags)
   }
@@ -20,7 +20,7 @@ public func tessera_kernel_allocate(
 public func tessera_kernel_map_device(
   _ target: UInt64, _ length: UInt64, _ flags: UInt32,
   _ address: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
-) -> tessera_status {
+) -> tessera_result {
   unsafe mapInArea(length, address) { cursor, byteCount throws(Failure) in
     try Change.mapDevice(&cursor, target, byteCount, flags)
   }
@@ -30,7 +30,7 @@ public func tessera_kernel_map_device(
 @unsafe private func mapInArea(
   _ length: UInt64, _ address: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
   _ body: (inout Cursor, UInt64) throws(Failure) -> Void
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     try Start.demandDone()
     let address = unsafe try demand(address)
@@ -39,7 +39,7 @@ public func tessera_kernel_map_device(
     let byteCount = (length + 4095) & ~4095
     var refusal = Refusal(TESSERA_ERROR_OUT_OF_ADDRESSES)
     do throws(MapError) {
-      let range = try KernelArea.withFreeRange(byteCount) { cursor throws(MapError) in
+      let range = try KernelVirtualArea.withFreeRange(byteCount) { cursor throws(MapError) in
         do throws(Failure) {
           try body(&cursor, byteCount)
         } catch {
@@ -57,7 +57,7 @@ public func tessera_kernel_map_device(
 @c @implementation @unsafe
 public func tessera_kernel_free(
   _ address: UnsafeMutableRawPointer?, _ length: UInt64
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     try Start.demandDone()
     let start = UInt64(UInt(bitPattern: address))

@@ -1,3 +1,4 @@
+internal import TesseraBoot
 internal import TesseraFrames
 internal import TesseraHeader
 
@@ -12,7 +13,7 @@ extension MemoryKind {
     case TESSERA_ACPI: self = .acpiReclaimable
     case TESSERA_FIRMWARE: self = .acpiNonVolatile
     case TESSERA_RESERVED: self = .reserved
-    case TESSERA_BROKEN: self = .defective
+    case TESSERA_BAD_MEMORY: self = .defective
     default: return nil
     }
   }
@@ -27,7 +28,7 @@ extension MemoryKind {
     case .acpiReclaimable: UInt32(TESSERA_ACPI)
     case .acpiNonVolatile: UInt32(TESSERA_FIRMWARE)
     case .invisible, .reserved: UInt32(TESSERA_RESERVED)
-    case .defective: UInt32(TESSERA_BROKEN)
+    case .defective: UInt32(TESSERA_BAD_MEMORY)
     }
   }
 }

@@ -8,10 +8,10 @@ enum Obstacle {
   /// Writes what `failure` met, while the cursor still keeps it there, unless `place` is null.
   @unsafe static func write(
     _ failure: Failure, seenBy cursor: inout Cursor,
-    to place: UnsafeMutablePointer<tessera_obstacle>?
+    to place: UnsafeMutablePointer<tessera_conflict>?
   ) {
     guard let place = unsafe try? demand(place), let address = failure.address else { return }
-    var obstacle = tessera_obstacle()
+    var obstacle = tessera_conflict()
     obstacle.address = address.rawValue
     if let met = cursor.entry(at: address) {
       obstacle.entry = met.entry.rawValue

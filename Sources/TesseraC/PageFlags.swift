@@ -74,10 +74,10 @@ extension tessera_page {
     switch run.content {
     case .absent: content = UInt32(TESSERA_PAGE_ABSENT)
     case .status(let number):
-      content = UInt32(TESSERA_PAGE_MARKED)
+      content = UInt32(TESSERA_PAGE_STATUS)
       mark = number
-    case .mapped(let physical, let property, let isCounted):
-      content = UInt32(isCounted ? TESSERA_PAGE_FRAME : TESSERA_PAGE_DEVICE)
+    case .mapped(let physical, let property, let ownsFrame):
+      content = UInt32(ownsFrame ? TESSERA_PAGE_FRAME : TESSERA_PAGE_DEVICE)
       target = physical.rawValue
       flags = property.flags
       page_size = pageSize

@@ -12,9 +12,9 @@ internal import TesseraSpaces
 @inline(__always)
 @unsafe private func change(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ byteCount: UInt64,
-  _ obstacle: UnsafeMutablePointer<tessera_obstacle>?,
+  _ obstacle: UnsafeMutablePointer<tessera_conflict>?,
   _ body: (inout Cursor) throws(Failure) -> Void
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     var cursor = try unsafe SpaceHandle(space).cursor(address, byteCount)
     do throws(Failure) {
@@ -35,8 +35,8 @@ internal import TesseraSpaces
 @c @implementation @unsafe
 public func tessera_map(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ frame: tessera_frame,
-  _ flags: UInt32, _ obstacle: UnsafeMutablePointer<tessera_obstacle>?
-) -> tessera_status {
+  _ flags: UInt32, _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+) -> tessera_result {
   let size = (try? ClientFrameReference(frame))?.size ?? .fourKiB
   return unsafe change(space, address, size.byteCount, obstacle) { cursor throws(Failure) in
     try Change.map(&cursor, frame, flags)
@@ -46,20 +46,20 @@ public func tessera_map(
 @c @implementation @unsafe
 public func tessera_map_run(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ first: tessera_frame,
-  _ count: UInt64, _ flags: UInt32, _ obstacle: UnsafeMutablePointer<tessera_obstacle>?
-) -> tessera_status {
+  _ count: UInt64, _ flags: UInt32, _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+) -> tessera_result {
   let (byteCount, overflow) = count.multipliedReportingOverflow(by: PageSize.fourKiB.byteCount)
-  if overflow { return tessera_status(TESSERA_ERROR_OUT_OF_BOUNDS) }
+  if overflow { return tessera_result(TESSERA_ERROR_OUT_OF_BOUNDS) }
   return unsafe change(space, address, byteCount, obstacle) { cursor throws(Failure) in
     try Change.mapRun(&cursor, first, count, flags)
   }
 }
 
 @c @implementation @unsafe
-public func tessera_map_new(
+public func tessera_map_zeroed(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ length: UInt64, _ flags: UInt32,
-  _ obstacle: UnsafeMutablePointer<tessera_obstacle>?
-) -> tessera_status {
+  _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+) -> tessera_result {
   unsafe change(space, address, length, obstacle) { cursor throws(Failure) in
     try Change.mapNew(&cursor, length, flags)
   }
@@ -68,8 +68,8 @@ public func tessera_map_new(
 @c @implementation @unsafe
 public func tessera_map_device(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ target: UInt64, _ length: UInt64,
-  _ flags: UInt32, _ obstacle: UnsafeMutablePointer<tessera_obstacle>?
-) -> tessera_status {
+  _ flags: UInt32, _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+) -> tessera_result {
   unsafe change(space, address, length, obstacle) { cursor throws(Failure) in
     try Change.mapDevice(&cursor, target, length, flags)
   }
@@ -78,8 +78,8 @@ public func tessera_map_device(
 @c @implementation @unsafe
 public func tessera_replace(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ frame: tessera_frame,
-  _ flags: UInt32, _ obstacle: UnsafeMutablePointer<tessera_obstacle>?
-) -> tessera_status {
+  _ flags: UInt32, _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+) -> tessera_result {
   let size = (try? ClientFrameReference(frame))?.size ?? .fourKiB
   return unsafe change(space, address, size.byteCount, obstacle) { cursor throws(Failure) in
     try Change.replace(&cursor, frame, flags)
@@ -90,7 +90,7 @@ public func tessera_replace(
 public func tessera_unmap(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ length: UInt64,
   _ unmapped: UnsafeMutablePointer<UInt64>?
-) -> tessera_status {
+) -> tessera_result {
   unsafe change(space, address, length, nil) { cursor throws(Failure) in
     unsafe write(try Change.unmap(&cursor, length), to: unmapped)
   }
@@ -100,17 +100,17 @@ public func tessera_unmap(
 public func tessera_protect(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ length: UInt64, _ flags: UInt32,
   _ mapped: UnsafeMutablePointer<UInt64>?
-) -> tessera_status {
+) -> tessera_result {
   unsafe change(space, address, length, nil) { cursor throws(Failure) in
     unsafe write(try Change.protect(&cursor, length, flags), to: mapped)
   }
 }
 
 @c @implementation @unsafe
-public func tessera_mark(
+public func tessera_set_status(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ length: UInt64, _ mark: UInt32,
-  _ obstacle: UnsafeMutablePointer<tessera_obstacle>?
-) -> tessera_status {
+  _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+) -> tessera_result {
   unsafe change(space, address, length, obstacle) { cursor throws(Failure) in
     try Change.mark(&cursor, length, mark)
   }
@@ -119,8 +119,8 @@ public func tessera_mark(
 @c @implementation @unsafe
 public func tessera_copy(
   _ space: UnsafePointer<tessera_space>?, _ source: UnsafePointer<tessera_space>?,
-  _ address: UInt64, _ length: UInt64, _ obstacle: UnsafeMutablePointer<tessera_obstacle>?
-) -> tessera_status {
+  _ address: UInt64, _ length: UInt64, _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+) -> tessera_result {
   status { () throws(Refusal) in
     let target = unsafe try SpaceHandle(space)
     let origin = unsafe try SpaceHandle(source)
@@ -150,7 +150,7 @@ public func tessera_copy(
 public func tessera_query(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64,
   _ page: UnsafeMutablePointer<tessera_page>?
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     let page = unsafe try demandPage(page)
     let cursor = try unsafe SpaceHandle(space).cursor(address, PageSize.fourKiB.byteCount)
@@ -184,7 +184,7 @@ extension Cursor {
 public func tessera_visit(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ length: UInt64,
   _ visit: tessera_visitor?, _ context: UnsafeMutableRawPointer?
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     guard let visit = unsafe visit else { throw Refusal(TESSERA_ERROR_NULL) }
     var cursor = try unsafe SpaceHandle(space).cursor(address, length)

@@ -4,9 +4,9 @@ internal import TesseraPageTables
 
 /// Why something was refused, as the header numbers it.
 struct Refusal: Error {
-  let status: tessera_status
+  let status: tessera_result
 
-  init(_ status: Int) { self.status = tessera_status(truncatingIfNeeded: status) }
+  init(_ status: Int) { self.status = tessera_result(truncatingIfNeeded: status) }
 
   init(_ error: FrameError) {
     switch error {
@@ -14,7 +14,7 @@ struct Refusal: Error {
     case .outOfBounds: self.init(TESSERA_ERROR_OUT_OF_BOUNDS)
     case .inUse, .unique: self.init(TESSERA_ERROR_IN_USE)
     case .unused: self.init(TESSERA_ERROR_NO_HANDLE)
-    case .busy: self.init(TESSERA_ERROR_BUSY)
+    case .inTransition: self.init(TESSERA_ERROR_BUSY)
     case .outOfFrames: self.init(TESSERA_ERROR_OUT_OF_FRAMES)
     case .empty: self.init(TESSERA_ERROR_EMPTY)
     }
@@ -40,10 +40,10 @@ struct Refusal: Error {
 
 /// What a function of the header returns when `body` is done, or has refused.
 @inline(__always)
-func status(of body: () throws(Refusal) -> Void) -> tessera_status {
+func status(of body: () throws(Refusal) -> Void) -> tessera_result {
   do throws(Refusal) {
     try body()
-    return tessera_status(TESSERA_OK)
+    return tessera_result(TESSERA_OK)
   } catch {
     return error.status
   }

@@ -1,10 +1,10 @@
 // The names are the header's.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
 
+internal import TesseraBoot
 internal import TesseraFrames
 internal import TesseraHardware
 public import TesseraHeader
-internal import TesseraMultiboot
 
 @c @implementation
 public func tessera_kind_of_e820(_ type: UInt32) -> UInt32 {
@@ -12,7 +12,7 @@ public func tessera_kind_of_e820(_ type: UInt32) -> UInt32 {
   case 1: UInt32(TESSERA_USABLE)
   case 3: UInt32(TESSERA_ACPI)
   case 4: UInt32(TESSERA_FIRMWARE)
-  case 5: UInt32(TESSERA_BROKEN)
+  case 5: UInt32(TESSERA_BAD_MEMORY)
   default: UInt32(TESSERA_RESERVED)
   }
 }
@@ -23,7 +23,7 @@ public func tessera_kind_of_limine(_ type: UInt64) -> UInt32 {
   case 0: UInt32(TESSERA_USABLE)
   case 2: UInt32(TESSERA_ACPI)
   case 3: UInt32(TESSERA_FIRMWARE)
-  case 4: UInt32(TESSERA_BROKEN)
+  case 4: UInt32(TESSERA_BAD_MEMORY)
   case 5: UInt32(TESSERA_LOADER)
   case 6: UInt32(TESSERA_KERNEL_IMAGE)
   default: UInt32(TESSERA_RESERVED)
@@ -35,7 +35,7 @@ public func tessera_read_multiboot(
   _ magic: UInt32, _ address: UInt32, _ direct_map: UInt64, _ visible_end: UInt64,
   _ regions: UnsafeMutablePointer<tessera_region>?, _ capacity: UInt64,
   _ count: UnsafeMutablePointer<UInt64>?
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     let regions = unsafe try demand(regions)
     let count = unsafe try demand(count)

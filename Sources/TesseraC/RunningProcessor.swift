@@ -19,12 +19,12 @@ struct RunningProcessor {
 
   /// Refuses with CODE_NOT_KEPT, STACK_NOT_KEPT, GDT_NOT_KEPT or IDT_NOT_KEPT what is left behind.
   func demandKept() throws(Refusal) {
-    try demand(keeps(Processor.instructionPointer), TESSERA_ERROR_CODE_NOT_KEPT)
-    try demand(keeps(Processor.stackPointer), TESSERA_ERROR_STACK_NOT_KEPT)
-    try demand(keeps(Processor.segmentTable.base), TESSERA_ERROR_GDT_NOT_KEPT)
+    try demand(keeps(Processor.instructionPointer), TESSERA_ERROR_CODE_IN_LOWER_HALF)
+    try demand(keeps(Processor.stackPointer), TESSERA_ERROR_STACK_IN_LOWER_HALF)
+    try demand(keeps(Processor.segmentTable.base), TESSERA_ERROR_GDT_IN_LOWER_HALF)
     let interrupts = Processor.interruptTable
     try demand(
-      keeps(interrupts.base) || !hasPageFaultGate(interrupts), TESSERA_ERROR_IDT_NOT_KEPT)
+      keeps(interrupts.base) || !hasPageFaultGate(interrupts), TESSERA_ERROR_IDT_IN_LOWER_HALF)
   }
 
   private func keeps(_ address: UInt64) -> Bool { address >> 63 == 1 || address < keptEnd }

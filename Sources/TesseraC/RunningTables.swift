@@ -1,3 +1,4 @@
+internal import TesseraBoot
 internal import TesseraFrames
 internal import TesseraHardware
 internal import TesseraPageTables
@@ -5,14 +6,14 @@ internal import TesseraPageTables
 /// The page tables that the processor runs on before the start, as far as they show memory.
 struct RunningTables {
   private let root: PhysicalAddress
-  private let tables: PageTableWindow
+  private let tables: RawPageTables
   private let window: UInt64
 
   /// The tables are to be visible from `window` on.
   init(window: UInt64) {
     root = PhysicalAddress(Processor.rootRegister & PageTableEntry.addressMask)
     // SAFETY: the kernel says so; only the tables that the processor uses are read.
-    tables = unsafe PageTableWindow(base: UInt(window))
+    tables = unsafe RawPageTables(base: UInt(window))
     self.window = window
   }
 

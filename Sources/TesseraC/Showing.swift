@@ -1,6 +1,7 @@
 // The names are the header's.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
 
+internal import TesseraBoot
 internal import TesseraFrames
 internal import TesseraHardware
 public import TesseraHeader
@@ -11,7 +12,7 @@ internal import TesseraSpaces
 public func tessera_write_memory_map(
   _ config: UnsafePointer<tessera_config>?, _ write: tessera_write?,
   _ context: UnsafeMutableRawPointer?
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     // SAFETY: the caller lends it; the regions are read during the call alone.
     let regions = unsafe try GivenRegions(tessera_config(at: config))
@@ -24,7 +25,7 @@ public func tessera_write_memory_map(
 @unsafe private func show(
   _ space: UnsafePointer<tessera_space>?, _ write: tessera_write?,
   _ context: UnsafeMutableRawPointer?, _ body: (SpaceHandle, inout GivenSink) -> Void
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     let handle = unsafe try SpaceHandle(space)
     var sink = try unsafe GivenSink(write, context)
@@ -36,7 +37,7 @@ public func tessera_write_memory_map(
 public func tessera_dump(
   _ space: UnsafePointer<tessera_space>?, _ write: tessera_write?,
   _ context: UnsafeMutableRawPointer?
-) -> tessera_status {
+) -> tessera_result {
   unsafe show(space, write, context) { handle, sink in
     if handle.isKernel { return KernelSpace.dump(to: &sink) }
     // SAFETY: the handle was found to be a space.
@@ -48,7 +49,7 @@ public func tessera_dump(
 public func tessera_dump_json(
   _ space: UnsafePointer<tessera_space>?, _ write: tessera_write?,
   _ context: UnsafeMutableRawPointer?
-) -> tessera_status {
+) -> tessera_result {
   unsafe show(space, write, context) { handle, sink in
     if handle.isKernel { return KernelSpace.dumpJSON(to: &sink) }
     // SAFETY: the handle was found to be a space.
@@ -57,10 +58,10 @@ public func tessera_dump_json(
 }
 
 @c @implementation @unsafe
-public func tessera_walk(
+public func tessera_print_walk(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ write: tessera_write?,
   _ context: UnsafeMutableRawPointer?
-) -> tessera_status {
+) -> tessera_result {
   unsafe show(space, write, context) { handle, sink in
     let address = VirtualAddress(address)
     if handle.isKernel { return KernelSpace.writeWalk(of: address, to: &sink) }

@@ -17,7 +17,7 @@ public func tessera_kernel_space() -> UnsafeMutablePointer<tessera_space>! {
 @c @implementation @unsafe
 public func tessera_space_create(
   _ space: UnsafeMutablePointer<tessera_space>?
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     try Start.demandDone()
     let storage = unsafe try demand(space)
@@ -28,7 +28,7 @@ public func tessera_space_create(
 @c @implementation @unsafe
 public func tessera_space_destroy(
   _ space: UnsafeMutablePointer<tessera_space>?
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     let handle = unsafe try SpaceHandle(space)
     try demand(!handle.isKernel, TESSERA_ERROR_KERNEL_SPACE)
@@ -37,7 +37,7 @@ public func tessera_space_destroy(
 }
 
 @c @implementation @unsafe
-public func tessera_space_activate(_ space: UnsafePointer<tessera_space>?) -> tessera_status {
+public func tessera_space_activate(_ space: UnsafePointer<tessera_space>?) -> tessera_result {
   status { () throws(Refusal) in
     let handle = unsafe try SpaceHandle(space)
     guard !handle.isKernel else { return VmSpace.deactivate() }
@@ -56,7 +56,7 @@ public func tessera_space_root(_ space: UnsafePointer<tessera_space>?) -> UInt64
 public func tessera_space_bounds(
   _ space: UnsafePointer<tessera_space>?, _ start: UnsafeMutablePointer<UInt64>?,
   _ end: UnsafeMutablePointer<UInt64>?
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     let bounds = unsafe try SpaceHandle(space).bounds
     let start = unsafe try demand(start)
@@ -72,7 +72,7 @@ public func tessera_space_bounds(
 public func tessera_translate(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64,
   _ target: UnsafeMutablePointer<UInt64>?, _ flags: UnsafeMutablePointer<UInt32>?
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     let handle = unsafe try SpaceHandle(space)
     let target = unsafe try demand(target)

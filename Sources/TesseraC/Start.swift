@@ -46,7 +46,7 @@ package enum Start {
 }
 
 @c @implementation @unsafe
-public func tessera_start(_ config: UnsafePointer<tessera_config>?) -> tessera_status {
+public func tessera_start(_ config: UnsafePointer<tessera_config>?) -> tessera_result {
   status { () throws(Refusal) in
     try Start.demandNotDone()
     // SAFETY: the caller lends it; the regions are read during the call alone.
@@ -55,7 +55,7 @@ public func tessera_start(_ config: UnsafePointer<tessera_config>?) -> tessera_s
 }
 
 @c @implementation
-public func tessera_start_processor() -> tessera_status {
+public func tessera_start_processor() -> tessera_result {
   status { () throws(Refusal) in
     try Start.demandDone()
     ProcessorSetup.run()

@@ -13,7 +13,7 @@ struct StartConfiguration {
   private let isCopied: Bool
   private let processorCount: Int
   /// The kernel's own, if it has one.
-  private let allocator: KernelAllocator?
+  private let allocator: ExternalAllocator?
 
   /// Refused with NULL, ARGUMENT, MEMORY_MAP.
   @unsafe init(_ config: tessera_config) throws(Refusal) {
@@ -25,7 +25,7 @@ struct StartConfiguration {
     processorCount = unsafe max(1, Int(config.processor_count))
     let isKnown = unsafe config.kernel_half <= UInt32(TESSERA_COPY) && config.flags == 0
     try demand(isKnown && processorCount <= 64, TESSERA_ERROR_ARGUMENT)
-    unsafe allocator = try KernelAllocator.given(by: config)
+    unsafe allocator = try ExternalAllocator.given(by: config)
     try demand(window % PageSize.fourKiB.byteCount == 0, TESSERA_ERROR_ARGUMENT)
     try demand(map.endOfMemory.frameNumber > 0, TESSERA_ERROR_MEMORY_MAP)
   }
@@ -45,7 +45,7 @@ struct StartConfiguration {
     try demandVisible(through: tables)
     try RunningProcessor(tables, keepingBelow: lowEnd).demandKept()
     // SAFETY: the running tables show all memory there, as was just seen, in the half that stays.
-    unsafe PhysicalMemory.setWindow(at: UInt(window))
+    unsafe PhysicalMemory.setDirectMap(at: UInt(window))
     try demand(KernelSpace.isAreaAbsent, TESSERA_ERROR_ADDRESS_IN_USE)
     do throws(FrameError) {
       let totals = try startFrames()
@@ -61,9 +61,9 @@ struct StartConfiguration {
 
   private func startFrames() throws(FrameError) -> FrameTotals {
     if let allocator {
-      return try Tessera.start(on: map, from: allocator, processorCount: processorCount)
+      return try Boot.start(on: map, from: allocator, processorCount: processorCount)
     }
-    return try Tessera.start(on: map, early: EarlyAllocator(map), processorCount: processorCount)
+    return try Boot.start(on: map, early: EarlyAllocator(map), processorCount: processorCount)
   }
 
   /// Starts the kernel's space. If there is no memory for it, the kernel's allocator gets all back.
@@ -71,7 +71,7 @@ struct StartConfiguration {
     do throws(FrameError) {
       try KernelSpace.start(copied: isCopied, keepingBelow: lowEnd)
     } catch {
-      if let allocator { Tessera.undoStart(from: allocator) }
+      if let allocator { Boot.undoStart(from: allocator) }
       throw error
     }
   }
@@ -86,7 +86,7 @@ struct StartConfiguration {
       if region.kind == .acpiReclaimable { return }
       if isVisible { isVisible = tables.show(region, keepingBelow: lowEnd) }
     }
-    try demand(isVisible, TESSERA_ERROR_NOT_VISIBLE)
+    try demand(isVisible, TESSERA_ERROR_NOT_IN_DIRECT_MAP)
   }
 }
 
@@ -109,11 +109,11 @@ extension tessera_config {
   }
 }
 
-extension KernelAllocator {
+extension ExternalAllocator {
   /// The one that `config` names, or nil. Refused with NULL if one function is missing.
   @unsafe fileprivate static func given(
     by config: tessera_config
-  ) throws(Refusal) -> KernelAllocator? {
+  ) throws(Refusal) -> ExternalAllocator? {
     let allocate = unsafe config.allocate_frames
     let free = unsafe config.free_frames
     guard let allocate = unsafe allocate, let free = unsafe free else {
@@ -122,7 +122,7 @@ extension KernelAllocator {
       return nil
     }
     // SAFETY: the header says what the functions do.
-    return unsafe KernelAllocator(
+    return unsafe ExternalAllocator(
       allocateFrames: allocate, freeFrames: free, context: config.frames_context)
   }
 }

@@ -8,9 +8,9 @@ public import TesseraHeader
 internal import TesseraPageTables
 
 @c @implementation @unsafe
-public func tessera_count(
+public func tessera_get_statistics(
   _ statistics: UnsafeMutablePointer<tessera_statistics>?
-) -> tessera_status {
+) -> tessera_result {
   status { () throws(Refusal) in
     try Start.demandDone()
     let place = unsafe try demand(statistics)
@@ -31,15 +31,15 @@ extension tessera_statistics {
     free_frames = frames.freeFrameCount + frames.cachedFrameCount
     cached_frames = frames.cachedFrameCount
     largest_free_block = frames.largestFreeBlock
-    waiting_tables = UInt64(PageTableNodePool.count)
-    record_frames = start.totals.metadata
+    pooled_tables = UInt64(NodePool.count)
+    metadata_frames = start.totals.metadata
     // What was given to the allocator later is managed now.
     kernel_frames = start.totals.kernel - (frames.managedFrameCount - start.totals.usable)
     reserved_frames = start.totals.reserved + start.totals.low
-    invisible_frames = start.invisible
-    flushes = InvalidationStatistics.flushCount + InvalidationStatistics.fullFlushCount
-    flushed_pages = InvalidationStatistics.pageCount
-    full_flushes = InvalidationStatistics.fullFlushCount
+    unreachable_frames = start.invisible
+    flushes = FlushStatistics.flushCount + FlushStatistics.fullFlushCount
+    flushed_pages = FlushStatistics.pageCount
+    full_flushes = FlushStatistics.fullFlushCount
     saturated_frames = FrameTable.saturatedFrameCount
   }
 }

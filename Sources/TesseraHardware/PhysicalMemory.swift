@@ -5,18 +5,18 @@ internal import Synchronization
 /// A physical address and the virtual address that shows it differ by one number, which the kernel
 /// around Tessera chooses and gives at start-up. It is never assumed to be zero.
 public enum PhysicalMemory {
-  /// Access: written by `setWindow(at:)` before a second processor runs, constant afterwards.
+  /// Access: written by `setDirectMap(at:)` before a second processor runs, constant afterwards.
   nonisolated(unsafe) private static var windowBase: UInt = 0
 
   /// Makes physical byte zero visible at the virtual address `base`.
   ///
   /// The caller promises that every byte that is later asked for is mapped there, readable and
   /// writable, for as long as Tessera runs.
-  @unsafe public static func setWindow(at base: UInt) { unsafe windowBase = base }
+  @unsafe public static func setDirectMap(at base: UInt) { unsafe windowBase = base }
 
   /// The virtual address at which physical byte zero is visible.
   @inline(__always)
-  public static var windowAddress: UInt {
+  public static var directMapBase: UInt {
     // SAFETY: constant once the kernel runs; see `windowBase`.
     unsafe windowBase
   }

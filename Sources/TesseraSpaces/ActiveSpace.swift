@@ -1,13 +1,13 @@
 internal import TesseraFrames
 internal import TesseraHardware
-internal import TesseraPageTables
+package import TesseraPageTables
 
 /// Which root each processor runs on: the one in its CR3, of which it holds a count.
-enum ActiveSpace {
+package enum ActiveSpace {
   /// Runs this processor on the tables under `root`.
   ///
   /// `root` has the kernel's upper half. The old root is let go once it is out of use.
-  static func activate(_ root: PageTableNode) {
+  package static func activate(_ root: PageTableNode) {
     let interrupts = Processor.disableInterrupts()
     defer { Processor.restoreInterrupts(interrupts) }
     let old = PhysicalAddress(Processor.rootRegister & PageTableEntry.addressMask)
@@ -27,7 +27,7 @@ enum ActiveSpace {
   }
 
   /// Whether this processor runs on the tables under `root`.
-  static func isActive(_ root: PageTableNode) -> Bool {
+  package static func isActive(_ root: PageTableNode) -> Bool {
     Processor.rootRegister & PageTableEntry.addressMask == root.address.rawValue
   }
 
@@ -40,6 +40,6 @@ enum ActiveSpace {
     // SAFETY: the usage says so, and this processor still holds a count.
     let old = unsafe PageTableNode(at: address)
     old.setActive(false, on: processor)
-    PageTableNodePool.release(old)
+    NodePool.release(old)
   }
 }

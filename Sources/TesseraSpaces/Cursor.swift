@@ -5,7 +5,7 @@ public import TesseraPageTables
 /// A position in a locked range of an address space.
 ///
 /// Only one cursor holds a page at a time. Destroying it pays the invalidations that its changes
-/// owe, lets the locks go, and then lets go of what was unmapped: nothing of that can be forgotten.
+/// enqueue, lets the locks go, and then lets go of what was unmapped: nothing of that can be forgotten.
 /// Whatever is refused is refused before anything has changed. Operations act on the bytes from the
 /// position on and move past them; reaching beyond the range, or acting on parts of pages, traps.
 public struct Cursor: ~Copyable, ~Escapable {
@@ -132,7 +132,7 @@ extension Cursor {
     _ address: PhysicalAddress, _ size: PageSize, _ property: PageProperty
   ) throws(MapError) {
     try state.map(
-      address, PageTableEntry.Template(checked(property), size: size, isCounted: true), size: size)
+      address, LeafTemplate(checked(property), size: size, ownsFrame: true), size: size)
   }
 
   /// Maps the frames of `segment` from the position on, which then own its counts.
@@ -148,7 +148,7 @@ extension Cursor {
     do throws(MapError) {
       try state.mapRange(
         first.address, byteCount: byteCount,
-        PageTableEntry.Template(checked(property), size: .fourKiB, isCounted: true))
+        LeafTemplate(checked(property), size: .fourKiB, ownsFrame: true))
     } catch {
       // SAFETY: the counts that were relinquished above, which no entry has taken over.
       segment = unsafe Segment(adopting: first, frameCount: frameCount)
@@ -168,7 +168,7 @@ extension Cursor {
     require(pageCount >= 0 && pageCount < 1 << 51, "a cursor maps a number of pages that exists")
     try state.mapEach(
       UInt64(pageCount) * PageSize.fourKiB.byteCount,
-      PageTableEntry.Template(checked(property), size: .fourKiB, isCounted: true)
+      LeafTemplate(checked(property), size: .fourKiB, ownsFrame: true)
     ) { supply().relinquishSlot().address }
   }
 
@@ -200,7 +200,7 @@ extension Cursor {
     let size = slot.kind.size
     do throws(MapError) {
       try state.replace(
-        slot.address, PageTableEntry.Template(checked(property), size: size, isCounted: true),
+        slot.address, LeafTemplate(checked(property), size: size, ownsFrame: true),
         size: size)
     } catch {
       // SAFETY: the count that was relinquished above, which no entry has taken over.
@@ -224,7 +224,7 @@ extension Cursor {
   public mutating func protect(
     _ byteCount: UInt64, to access: PageAccess
   ) throws(MapError) -> UInt64 {
-    try state.protect(byteCount, PageTableEntry.PropertyChange(to: access))
+    try state.protect(byteCount, LeafChange(to: access))
   }
 
   /// Makes the pages in the next `byteCount` bytes look as if nobody had used them, so that
@@ -249,13 +249,13 @@ extension Cursor {
   /// 512 pages become one if they show memory that follows each other, aligned, with the same
   /// rights, whose frames nobody else shares.
   @discardableResult
-  public mutating func promote(_ byteCount: UInt64) -> Int { state.promote(byteCount) }
+  public mutating func collapse(_ byteCount: UInt64) -> Int { state.promote(byteCount) }
 
   /// Gives every page in the next `byteCount` bytes, none of which is mapped, the status `payload`:
   /// a number that means what the kernel wants, and that `query` returns.
   ///
   /// Throws `alreadyMapped` or `outOfFrames`.
-  public mutating func mark(_ byteCount: UInt64, as payload: UInt32) throws(MapError) {
+  public mutating func setStatus(_ byteCount: UInt64, to payload: UInt32) throws(MapError) {
     try state.mark(byteCount, payload)
   }
 

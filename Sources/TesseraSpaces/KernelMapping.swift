@@ -20,7 +20,7 @@ public struct KernelMapping: ~Copyable, Sendable {
     _ segment: inout Segment<Metadata>?, as property: PageProperty = .kernelReadWrite
   ) throws(MapError) {
     guard let byteCount = segment?.byteCount else { panic("a mapping was given no segment") }
-    range = try KernelArea.withFreeRange(byteCount) { cursor throws(MapError) in
+    range = try KernelVirtualArea.withFreeRange(byteCount) { cursor throws(MapError) in
       try cursor.map(&segment, as: property)
     }
   }
@@ -31,7 +31,7 @@ public struct KernelMapping: ~Copyable, Sendable {
   @unsafe public init(
     device address: PhysicalAddress, byteCount: UInt64, as property: PageProperty = .device
   ) throws(MapError) {
-    range = try KernelArea.withFreeRange(byteCount) { cursor throws(MapError) in
+    range = try KernelVirtualArea.withFreeRange(byteCount) { cursor throws(MapError) in
       // SAFETY: the caller makes the same promise.
       try unsafe cursor.mapDevice(address, byteCount: byteCount, as: property)
     }
@@ -41,7 +41,7 @@ public struct KernelMapping: ~Copyable, Sendable {
   public var address: VirtualAddress { range.lowerBound }
 
   deinit {
-    var cursor = KernelArea.lock(range)
+    var cursor = KernelVirtualArea.lock(range)
     do throws(MapError) {
       try cursor.unmap(range.upperBound.byteCount(from: range.lowerBound))
     } catch {
@@ -52,7 +52,7 @@ public struct KernelMapping: ~Copyable, Sendable {
 }
 
 /// Finds free addresses in `KernelSpace.area`. The page tables are the record of what is free.
-package enum KernelArea {
+package enum KernelVirtualArea {
   /// Where the search begins: after what was mapped last, so that addresses are not used again
   /// soon.
   ///

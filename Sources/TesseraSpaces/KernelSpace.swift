@@ -1,4 +1,4 @@
-public import TesseraFrames
+package import TesseraFrames
 public import TesseraHardware
 public import TesseraPageTables
 
@@ -11,7 +11,7 @@ public enum KernelSpace {
   nonisolated(unsafe) private static var rootSlot: FrameSlotReference?
 
   /// The kernel's own root. Traps before `start`.
-  static var root: PageTableNode {
+  package static var root: PageTableNode {
     // SAFETY: constant once the kernel runs.
     guard let slot = unsafe rootSlot else {
       panic("an address space was used before the kernel's was started")
@@ -29,63 +29,22 @@ public enum KernelSpace {
   /// The middle of the upper half: 0xffff_c000_0000_0000 with four levels of tables, and
   /// 0xff80_0000_0000_0000 with five. So the area has an entry of the root for itself, far from the
   /// image at the top and from the direct map, which loaders put at the bottom.
-  private static var areaStart: UInt64 {
+  package static var areaStart: UInt64 {
     0 &- PagingMode.current.lowerHalfEnd.rawValue / 2
   }
   private static var areaByteCount: UInt64 { 1 << 39 }
 
-  /// Makes the kernel's root from the upper half of the tables that the processor runs on, and runs
-  /// on it from here on.
-  ///
-  /// The tables below the upper half are taken over for good: nothing here frees them, or changes
-  /// what they map. If they are `copied`, the loader's own are out of use afterwards. The lower
-  /// half of the old root is left behind, and whatever it mapped, but for what lies below `lowEnd`:
-  /// that stays the kernel's in every space, rounded up to whole entries of the root.
-  ///
-  /// The tables must be visible. Runs once, alone. Throws `outOfFrames`, and then nothing has
-  /// changed. Traps if something is mapped in `area`, or `lowEnd` lies beyond the lower half.
-  public static func start(
-    copied: Bool = false, keepingBelow lowEnd: VirtualAddress = VirtualAddress(0)
-  ) throws(FrameError) {
-    let level = PagingMode.current.rootLevel
-    let lowCount = lowEnd.rawValue == 0 ? 0 : ((lowEnd.rawValue &- 1) >> level.shift) &+ 1
-    require(lowCount <= 256, "what the kernel keeps of the lower half lies in it")
-    require(isAreaAbsent, "the kernel's area is mapped already")
-    PageTableNodePool.start(kernelLowEntryCount: Int(lowCount))
-    PageTableNodePool.setProgramBounds(VmSpace.start..<VmSpace.end)
-    let node = try PageTableNodePool.make(level: level, sharesUpperHalf: true)
-    // SAFETY: `make` gave this count.
-    let owner = unsafe Frame(owning: node)
-    let area = try PageTableNodePool.make(level: level.below)
-    area.unlock()
-    // SAFETY: as above.
-    let areaOwner = unsafe Frame(owning: area)
-    let tables = LoaderTables(copied: copied)
-    try tables.give(0..<Int(lowCount), to: node)
-    do throws(FrameError) {
-      try tables.give(256..<512, to: node)
-    } catch {
-      tables.takeBack(0..<Int(lowCount), from: node)
-      throw error
-    }
-    let place = VirtualAddress(areaStart).index(at: level)
-    node.store(.table(at: areaOwner.relinquish(), isUser: false), at: place)
-    node.unlock()
-    PageTableNodePool.setKernelRoot(node)
+  /// Makes `node` the kernel's root, and runs on it. Its one count stays with the kernel. Once,
+  /// alone, before there are spaces.
+  package static func install(_ node: consuming Frame<NodeMetadata>) {
+    NodePool.setKernelRoot(node.borrow().node)
     // SAFETY: nothing else runs. The count stays with the kernel.
-    unsafe rootSlot = owner.relinquishSlot()
-    ActiveSpace.activate(node)
+    unsafe rootSlot = node.relinquishSlot()
+    ActiveSpace.activate(root)
   }
 
   /// The physical address of the kernel's own root. Traps before `start`.
   public static var rootAddress: PhysicalAddress { root.address }
-
-  /// Whether nothing is mapped in `area` by the tables that the processor runs on, which are
-  /// visible.
-  public static var isAreaAbsent: Bool {
-    let place = VirtualAddress(areaStart).index(at: PagingMode.current.rootLevel)
-    return LoaderTables(copied: false).entry(at: place).isAbsent
-  }
 
   /// Whether a table that the kernel's half uses lies in `range`, other than those of `area`.
   public static func usesTable(in range: Range<PhysicalAddress>) -> Bool {
@@ -118,7 +77,7 @@ public enum KernelSpace {
 
   /// A root whose upper half is the kernel's, with one count for the caller.
   static func makeRoot() throws(FrameError) -> PageTableNode {
-    let node = try PageTableNodePool.makeRoot(copying: root)
+    let node = try NodePool.makeRoot(copying: root)
     node.unlock()
     return node
   }

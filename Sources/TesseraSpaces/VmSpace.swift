@@ -9,18 +9,21 @@ public import TesseraPageTables
 /// ranges. Destroying a space lets go of everything it maps; a processor that still runs on it
 /// keeps it until it activates another.
 public struct VmSpace: ~Copyable, Sendable {
+  /// A C function that answers a page fault, given the address, the error code and a context.
+  package typealias FaultHandler = @convention(c) (UInt64, UInt64, UInt) -> Bool
+
   /// The root node, of which the space holds a count.
-  let root: PageTableNode
+  package let root: PageTableNode
 
   /// What answers the faults of this space, if anything does, and the number it gets.
-  private var faultHandler: (function: PageFaultHandler, context: UInt)?
+  package var faultHandler: (function: FaultHandler, context: UInt)?
 
   /// Makes a space without mappings. Throws `outOfFrames`. Traps before `KernelSpace.start`.
   public init() throws(FrameError) {
     root = try KernelSpace.makeRoot()
   }
 
-  deinit { PageTableNodePool.release(root) }
+  deinit { NodePool.release(root) }
 
   /// The physical address of the root node, for a register or a picture.
   public var rootAddress: PhysicalAddress { root.address }
@@ -29,7 +32,7 @@ public struct VmSpace: ~Copyable, Sendable {
   @inline(__always)
   public static var start: VirtualAddress {
     VirtualAddress(
-      UInt64(truncatingIfNeeded: PageTableNodePool.kernelLowEntryCount)
+      UInt64(truncatingIfNeeded: NodePool.kernelLowEntryCount)
         &<< PagingMode.current.rootLevel.shift)
   }
 
@@ -54,7 +57,7 @@ public struct VmSpace: ~Copyable, Sendable {
   public borrowing func cursor(
     over range: Range<VirtualAddress>, reservingNodes: Bool = false
   ) throws(RangeError) -> Cursor {
-    guard PageTableNodePool.isProgram(range) else { throw .outOfBounds }
+    guard NodePool.isProgram(range) else { throw .outOfBounds }
     return try Cursor(
       over: range, of: root, isKernel: false, reservesNodes: reservingNodes)
   }
@@ -65,7 +68,7 @@ public struct VmSpace: ~Copyable, Sendable {
   @unsafe package borrowing func unboundCursor(
     over range: Range<VirtualAddress>, reservingNodes: Bool
   ) throws(RangeError) -> Cursor {
-    guard PageTableNodePool.isProgram(range) else { throw .outOfBounds }
+    guard NodePool.isProgram(range) else { throw .outOfBounds }
     return try Cursor(
       over: range, of: root, isKernel: false, reservesNodes: reservingNodes)
   }
@@ -94,21 +97,4 @@ extension VmSpace {
 
   /// Makes the calling processor run on the kernel's tables alone.
   public static func deactivate() { ActiveSpace.activate(KernelSpace.root) }
-}
-
-extension VmSpace {
-  /// Has `handler` answer this space's page faults from now on, in the place of whoever did before.
-  ///
-  /// `context` is given to it each time.
-  public mutating func handleFaults(with handler: @escaping PageFaultHandler, context: UInt = 0) {
-    faultHandler = (handler, context)
-  }
-
-  /// Gives `fault` to the space's handler, and says whether the access is to be tried again. False
-  /// if there is no handler.
-  public borrowing func handle(_ fault: PageFault) -> Bool {
-    guard let faultHandler else { return false }
-    return faultHandler.function(
-      fault.address.rawValue, fault.errorCode, faultHandler.context)
-  }
 }

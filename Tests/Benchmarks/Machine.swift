@@ -17,7 +17,7 @@ struct Machine: ~Copyable {
     let state = unsafe host_reserve(Int(FrameAllocator.stateByteCount(processorCount: 2)))
     Handles.reserve(frameCount)
     // SAFETY: the host's memory is fresh, aligned to a page, and never given back; one thread runs.
-    unsafe PhysicalMemory.setWindow(at: UInt(bitPattern: memory))
+    unsafe PhysicalMemory.setDirectMap(at: UInt(bitPattern: memory))
     unsafe FrameTable.install(slots, frameCount: UInt64(frameCount))
     unsafe FrameAllocator.start(in: state, processorCount: 2)
     FrameAllocator.donate(from: .zero, to: FrameTable.end)
@@ -30,7 +30,7 @@ struct Machine: ~Copyable {
 
   /// Gives back what waits to be used again.
   borrowing func drain() {
-    PageTableNodePool.drain()
+    NodePool.drain()
     FrameAllocator.drainCache()
   }
 

@@ -23,7 +23,7 @@ enum PairSpace {
       var cursor = cursor(
         over: page(processor, (1 << 18) - 1), of: unsafe Spaces.active.pointee)
       do throws(MapError) {
-        if isHeld { try cursor.mark(4096, as: 1) } else { try cursor.unmap(4096) }
+        if isHeld { try cursor.setStatus(4096, to: 1) } else { try cursor.unmap(4096) }
       } catch { stop() }
     }
   }

@@ -25,7 +25,7 @@ public func dropUncountedSpaces(_ count: Int) { dropAnySpaces(count) }
 
 /// Leaves no node that waits to be used again.
 @c(benchmark_setup_drain) @inline(never)
-public func drainNodes(_ count: Int) { PageTableNodePool.drain() }
+public func drainNodes(_ count: Int) { NodePool.drain() }
 
 @inline(__always)
 private func makeAnySpaces(_ count: Int) {

@@ -1,8 +1,8 @@
 internal import DemoPlatform
 internal import Scenarios
+internal import TesseraBoot
 internal import TesseraFrames
 internal import TesseraHardware
-internal import TesseraMultiboot
 
 /// Where the boot code arrives, for the kernel that tests itself on the memory of its machine.
 @c(kernel_main) @used

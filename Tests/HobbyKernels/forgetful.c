@@ -2,14 +2,14 @@
 // of Tessera's, must notice. Used by `run`.
 #include "tessera.h"
 
-tessera_status tessera_unmap(
+tessera_result tessera_unmap(
     const tessera_space *space, uint64_t address, uint64_t length, uint64_t *unmapped) {
   (void)space, (void)address;
   if (unmapped) *unmapped = length;
   return TESSERA_OK;
 }
 
-tessera_status tessera_cursor_unmap(tessera_cursor *cursor, uint64_t length, uint64_t *unmapped) {
+tessera_result tessera_cursor_unmap(tessera_cursor *cursor, uint64_t length, uint64_t *unmapped) {
   (void)cursor;
   if (unmapped) *unmapped = length;
   return TESSERA_OK;

@@ -63,7 +63,7 @@ extension Scenario {
 
   static func dropIsPrivate(_ checks: inout Checks) throws(FrameError) {
     let before = DropLedger.refusalCount
-    let frame = try Frame(allocating: Intruder(expected: .busy))
+    let frame = try Frame(allocating: Intruder(expected: .inTransition))
     _ = consume frame
     checks.expect(
       DropLedger.refusalCount == before + 2, "a shared frame is busy while it is dropped")
@@ -71,7 +71,7 @@ extension Scenario {
     _ = consume unique
     checks.expect(
       DropLedger.refusalCount == before + 4, "a unique frame stays unique while it is dropped")
-    let segment = try Segment(allocating: 3) { _ in Intruder(expected: .busy) }
+    let segment = try Segment(allocating: 3) { _ in Intruder(expected: .inTransition) }
     _ = consume segment
     checks.expect(
       DropLedger.refusalCount == before + 10, "a segment's frames are busy while they are dropped")

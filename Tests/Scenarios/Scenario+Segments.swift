@@ -125,7 +125,7 @@ extension Scenario {
   private static func takeBack(_ address: PhysicalAddress) throws(FrameError) {
     let slot = FrameTable.slot(number: address.frameNumber)
     try FrameAllocator.claim(slot)
-    slot.abandon()
+    slot.makeUnowned()
   }
 
   /// Expects that claiming the whole run, of which one frame has an owner, leaves all as it was.

@@ -57,18 +57,19 @@ public final class KernelPool: @unchecked Sendable {
   }
 
   /// What Tessera is given. The pool must live as long as that is used.
-  public var allocator: KernelAllocator {
-    unsafe KernelAllocator(
+  public var allocator: ExternalAllocator {
+    unsafe ExternalAllocator(
       allocateFrames: Self.allocateFrames, freeFrames: Self.freeFrames, context: context)
   }
 
   public var context: UnsafeMutableRawPointer { Unmanaged.passUnretained(self).toOpaque() }
 
-  public static let allocateFrames: KernelAllocator.Allocate = { context, count, alignment, limit in
+  public static let allocateFrames: ExternalAllocator.Allocate = {
+    context, count, alignment, limit in
     KernelPool.at(context).allocate(count, alignment, limit)
   }
 
-  public static let freeFrames: KernelAllocator.Free = { context, first, count in
+  public static let freeFrames: ExternalAllocator.Free = { context, first, count in
     KernelPool.at(context).free(first, count)
   }
 

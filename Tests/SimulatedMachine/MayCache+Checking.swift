@@ -25,7 +25,7 @@ extension MayCache {
     }
     for number in processors.indices {
       for translation in processors[number].translations.all
-      where isCounted(translation)
+      where ownsFrame(translation)
         && address &- translation.physicalAddress < translation.byteCount
       {
         violations.report(

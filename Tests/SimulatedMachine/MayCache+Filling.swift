@@ -88,12 +88,12 @@ extension MayCache {
   /// Adds a translation.
   mutating func hold(_ translation: SimulatedTranslation, on number: Int) {
     guard processors[number].translations.insert(translation, age: tick()) else { return }
-    if isCounted(translation) { mentions.add(translation) }
+    if ownsFrame(translation) { mentions.add(translation) }
     if options.sizeChange == .atOnce { reportTwoSizes(translation, on: number) }
   }
 
   /// Whether a frame that `translation` mentions must not be freed.
-  func isCounted(_ translation: SimulatedTranslation) -> Bool {
+  func ownsFrame(_ translation: SimulatedTranslation) -> Bool {
     options.permanentRanges.isEmpty
       || !options.permanentRanges.contains { $0.contains(translation.virtualAddress) }
   }

@@ -18,7 +18,7 @@ extension MayCache {
   mutating func removeTranslations(covering address: UInt64, on number: Int) {
     var removed: [SimulatedTranslation] = []
     processors[number].translations.remove(covering: address) { removed.append($0) }
-    for translation in removed where isCounted(translation) { mentions.remove(translation) }
+    for translation in removed where ownsFrame(translation) { mentions.remove(translation) }
   }
 
   /// A control register of processor `number` was written.
@@ -73,7 +73,7 @@ extension MayCache {
     removeAllTables(on: number)
     var removed: [SimulatedTranslation] = []
     processors[number].translations.update({ _ in nil }, removed: { removed.append($0) })
-    for translation in removed where isCounted(translation) { mentions.remove(translation) }
+    for translation in removed where ownsFrame(translation) { mentions.remove(translation) }
     fillFromRoot(number)
   }
 }
@@ -97,7 +97,7 @@ extension MayCache {
         else { return nil }
         return page
       }, removed: { removed.append($0) })
-    for translation in removed where isCounted(translation) { mentions.remove(translation) }
+    for translation in removed where ownsFrame(translation) { mentions.remove(translation) }
     processors[number].mayHaveStaleTranslations = keepsGlobal
   }
 

@@ -43,7 +43,7 @@ struct MayCache {
   private mutating func countMentions() {
     mentions = FrameMentions(frameCount: tables.count)
     for number in processors.indices {
-      for translation in processors[number].translations.all where isCounted(translation) {
+      for translation in processors[number].translations.all where ownsFrame(translation) {
         mentions.add(translation)
       }
     }

@@ -61,11 +61,11 @@ public final class SimulatedMachine {
     simulated_reset_registers()
     becomeProcessor(0)
     guard let pool else {
-      totals = try Tessera.start(
+      totals = try Boot.start(
         on: map, early: EarlyAllocator(map), processorCount: processorCount)
       return
     }
-    totals = try Tessera.start(on: map, from: pool.allocator, processorCount: processorCount)
+    totals = try Boot.start(on: map, from: pool.allocator, processorCount: processorCount)
   }
 
   /// A machine that stays until the process ends, for a test that ends it by a trap.
@@ -165,7 +165,7 @@ private final class Arena {
     memset(memory, 0xa5, memoryByteCount)
     records = .allocate(byteCount: recordByteCount, alignment: 4096)
     Self.stopSimulatedFaults()
-    unsafe PhysicalMemory.setWindow(at: UInt(bitPattern: memory))
+    unsafe PhysicalMemory.setDirectMap(at: UInt(bitPattern: memory))
   }
 
   deinit {

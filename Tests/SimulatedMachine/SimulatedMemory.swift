@@ -8,7 +8,7 @@ struct SimulatedMemory: @unchecked Sendable {
 
   /// The memory of the machine that was made last.
   init(byteCount: UInt64) {
-    base = UnsafeMutableRawPointer(bitPattern: PhysicalMemory.windowAddress)!
+    base = UnsafeMutableRawPointer(bitPattern: PhysicalMemory.directMapBase)!
     self.byteCount = byteCount
   }
 

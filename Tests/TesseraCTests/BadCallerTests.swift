@@ -14,7 +14,7 @@ extension OnSimulatedMachine {
     /// Everything that takes a space, with arguments that are in order for a good one.
     private func functionsOfSpaces(
       _ space: UnsafeMutablePointer<tessera_space>?
-    ) -> [(String, tessera_status)] {
+    ) -> [(String, tessera_result)] {
       let flags = world.readWrite
       let page = BadCallerWorld.unmappedPage
       var number: UInt64 = 0
@@ -28,12 +28,12 @@ extension OnSimulatedMachine {
         ("bounds", tessera_space_bounds(space, &number, &otherNumber)),
         ("map", tessera_map(space, page, world.frame, flags, nil)),
         ("map_run", tessera_map_run(space, page, world.frame, 1, flags, nil)),
-        ("map_new", tessera_map_new(space, page, 4096, flags, nil)),
+        ("map_new", tessera_map_zeroed(space, page, 4096, flags, nil)),
         ("map_device", tessera_map_device(space, page, 0xffff_0000, 4096, flags, nil)),
         ("replace", tessera_replace(space, page, world.frame, flags, nil)),
         ("unmap", tessera_unmap(space, page, 4096, nil)),
         ("protect", tessera_protect(space, page, 4096, 1, nil)),
-        ("mark", tessera_mark(space, page, 4096, 1, nil)),
+        ("mark", tessera_set_status(space, page, 4096, 1, nil)),
         ("copy to", tessera_copy(space, world.space, page, 4096, nil)),
         ("copy from", tessera_copy(world.space, space, page, 4096, nil)),
         ("query", tessera_query(space, page, &found)),
@@ -42,7 +42,7 @@ extension OnSimulatedMachine {
         ("open", tessera_cursor_open(&cursor, space, page, 4096, 0)),
         ("dump", tessera_dump(space, sink, nil)),
         ("dump_json", tessera_dump_json(space, sink, nil)),
-        ("walk", tessera_walk(space, page, sink, nil)),
+        ("walk", tessera_print_walk(space, page, sink, nil)),
         ("audit", tessera_audit_space(space, sink, nil, &number)),
         ("destroy", tessera_space_destroy(space)),
       ]
@@ -91,7 +91,7 @@ extension OnSimulatedMachine {
     /// Everything that takes a cursor.
     private func functionsOfCursors(
       _ cursor: UnsafeMutablePointer<tessera_cursor>?
-    ) -> [(String, tessera_status)] {
+    ) -> [(String, tessera_result)] {
       let flags = world.readWrite
       var found = tessera_page()
       found.size = UInt64(MemoryLayout<tessera_page>.size)
@@ -100,17 +100,17 @@ extension OnSimulatedMachine {
         ("jump", tessera_cursor_jump(cursor, BadCallerWorld.unmappedPage)),
         ("map", tessera_cursor_map(cursor, world.frame, flags, nil)),
         ("map_run", tessera_cursor_map_run(cursor, world.frame, 1, flags, nil)),
-        ("map_new", tessera_cursor_map_new(cursor, 4096, flags, nil)),
+        ("map_new", tessera_cursor_map_zeroed(cursor, 4096, flags, nil)),
         ("map_device", tessera_cursor_map_device(cursor, 0xffff_0000, 4096, flags, nil)),
         ("replace", tessera_cursor_replace(cursor, world.frame, flags, nil)),
         ("unmap", tessera_cursor_unmap(cursor, 4096, nil)),
         ("protect", tessera_cursor_protect(cursor, 4096, 1, nil)),
-        ("mark", tessera_cursor_mark(cursor, 4096, 1, nil)),
+        ("mark", tessera_cursor_set_status(cursor, 4096, 1, nil)),
         ("query", tessera_cursor_query(cursor, &found)),
         ("copy", tessera_cursor_copy(cursor, cursor, 4096, nil)),
-        ("find", tessera_cursor_find(cursor, 4096, &isFound)),
+        ("find", tessera_cursor_find_next(cursor, 4096, &isFound)),
         ("clear", tessera_cursor_clear(cursor, 4096, UInt32(TESSERA_DIRTY), nil)),
-        ("finish", tessera_cursor_finish(cursor)),
+        ("finish", tessera_cursor_close(cursor)),
       ]
     }
 
@@ -136,7 +136,7 @@ extension OnSimulatedMachine {
         demand(&copy, TESSERA_ERROR_CURSOR, "a copy")
         let odd = UInt(bitPattern: UnsafeMutableRawPointer(cursor)) + 1
         demand(UnsafeMutablePointer(bitPattern: odd), TESSERA_ERROR_NULL, "an odd pointer")
-        expect(tessera_cursor_finish(cursor), TESSERA_OK)
+        expect(tessera_cursor_close(cursor), TESSERA_OK)
         demand(cursor, TESSERA_ERROR_CURSOR, "a finished cursor")
       }
       world.demandUnchanged("cursors")
@@ -155,7 +155,7 @@ extension OnSimulatedMachine {
           expect(tessera_cursor_open(cursor, world.space, address, 4096, 0), TESSERA_ERROR_IN_USE)
         }
         #expect(tessera_cursor_address(cursor) == page)
-        expect(tessera_cursor_finish(cursor), TESSERA_OK)
+        expect(tessera_cursor_close(cursor), TESSERA_OK)
       }
       world.demandUnchanged("opening an open cursor")
     }
@@ -170,7 +170,7 @@ extension OnSimulatedMachine {
         let page = BadCallerWorld.unmappedPage
         _ = tessera_cursor_open(cursor, world.space, BadCallerWorld.mappedPage, 4096, 0)
         _ = tessera_cursor_open(cursor + 1, world.space, page, 4096, 0)
-        _ = tessera_cursor_finish(cursor)
+        _ = tessera_cursor_close(cursor)
         _ = tessera_space_destroy(world.space)
       }
       try expectPanic(in: result, "a space was destroyed on which a cursor is open")
@@ -186,7 +186,7 @@ extension OnSimulatedMachine {
         let page = BadCallerWorld.unmappedPage
         _ = tessera_cursor_open(cursor, world.space, page, 4096, 0)
         world.space.pointee = tessera_space()
-        _ = tessera_cursor_finish(cursor)
+        _ = tessera_cursor_close(cursor)
       }
       try expectPanic(in: result, "the space of an open cursor was overwritten")
     }
@@ -194,20 +194,20 @@ extension OnSimulatedMachine {
     /// Everything that takes an address and a length.
     private func functionsOfRanges(
       _ space: UnsafeMutablePointer<tessera_space>, _ address: UInt64, _ length: UInt64
-    ) -> [(String, tessera_status)] {
+    ) -> [(String, tessera_result)] {
       var cursor = tessera_cursor()
       let opened = tessera_cursor_open(&cursor, space, address, length, 0)
-      if Int(opened) == TESSERA_OK { expect(tessera_cursor_finish(&cursor), TESSERA_OK) }
+      if Int(opened) == TESSERA_OK { expect(tessera_cursor_close(&cursor), TESSERA_OK) }
       return [
         ("open", opened),
-        ("map_new", tessera_map_new(space, address, length, world.readWrite, nil)),
+        ("map_new", tessera_map_zeroed(space, address, length, world.readWrite, nil)),
         (
           "map_device",
           tessera_map_device(space, address, 0xffff_0000, length, world.readWrite, nil)
         ),
         ("unmap", tessera_unmap(space, address, length, nil)),
         ("protect", tessera_protect(space, address, length, 1, nil)),
-        ("mark", tessera_mark(space, address, length, 1, nil)),
+        ("mark", tessera_set_status(space, address, length, 1, nil)),
         ("visit", tessera_visit(space, address, length, { _, _ in }, nil)),
       ]
     }
@@ -263,7 +263,7 @@ extension OnSimulatedMachine {
           let expected = TESSERA_ERROR_ARGUMENT
           expect(tessera_map(world.space, page, world.frame, flags, nil), expected, "map \(bit)")
           expect(tessera_map_run(world.space, page, world.frame, 1, flags, nil), expected)
-          expect(tessera_map_new(world.space, page, 4096, flags, nil), expected)
+          expect(tessera_map_zeroed(world.space, page, 4096, flags, nil), expected)
           expect(tessera_map_device(world.space, page, 0xffff_0000, 4096, flags, nil), expected)
           expect(tessera_replace(world.space, page, world.frame, flags, nil), expected)
           cases += 5
@@ -285,7 +285,8 @@ extension OnSimulatedMachine {
       // Writing without reading, executing without reading, and both at once without saying so.
       for flags in [2, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14] as [UInt32] {
         expect(
-          tessera_map_new(world.space, page, 4096, flags, nil), TESSERA_ERROR_ARGUMENT, "\(flags)")
+          tessera_map_zeroed(world.space, page, 4096, flags, nil), TESSERA_ERROR_ARGUMENT,
+          "\(flags)")
         expect(
           tessera_protect(world.space, page, 4096, flags, nil), TESSERA_ERROR_ARGUMENT, "\(flags)")
         cases += 2
@@ -300,8 +301,8 @@ extension OnSimulatedMachine {
       for (frame, expected, what) in world.strangeFrames {
         // A frame that is mapped can be shared by whoever sees it so.
         let isMapped = frame == world.mappedFrame
-        let functions: [(String, tessera_status)] = [
-          ("share", isMapped ? tessera_status(expected) : tessera_share(frame)),
+        let functions: [(String, tessera_result)] = [
+          ("share", isMapped ? tessera_result(expected) : tessera_share(frame)),
           ("drop", tessera_drop(frame)),
           ("drop_run", tessera_drop_run(frame, 1)),
           ("map", tessera_map(world.space, page, frame, world.readWrite, nil)),
@@ -314,7 +315,7 @@ extension OnSimulatedMachine {
         }
         if !isMapped {
           let bytes = tessera_frame_bytes(frame)
-          let notes = tessera_frame_notes(frame)
+          let notes = tessera_frame_data(frame)
           #expect(bytes == nil && notes == nil, "\(what)")
         }
       }

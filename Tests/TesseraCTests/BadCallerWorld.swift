@@ -75,11 +75,11 @@ final class BadCallerWorld {
       (0x8000, TESSERA_ERROR_NO_HANDLE, "low memory"),
       (freed, TESSERA_ERROR_NO_HANDLE, "a frame that was dropped"),
       (mappedFrame, TESSERA_ERROR_NO_HANDLE, "a frame that was mapped"),
-      (LoadedMachine.image.lowerBound, TESSERA_ERROR_NOT_CLIENTS, "the kernel's image"),
-      (LoadedMachine.tables[0], TESSERA_ERROR_NOT_CLIENTS, "a table of the loader's"),
-      (tessera_space_root(space), TESSERA_ERROR_NOT_CLIENTS, "a page table"),
+      (LoadedMachine.image.lowerBound, TESSERA_ERROR_NOT_CLIENT, "the kernel's image"),
+      (LoadedMachine.tables[0], TESSERA_ERROR_NOT_CLIENT, "a table of the loader's"),
+      (tessera_space_root(space), TESSERA_ERROR_NOT_CLIENT, "a page table"),
       (
-        tessera_space_root(tessera_kernel_space()), TESSERA_ERROR_NOT_CLIENTS,
+        tessera_space_root(tessera_kernel_space()), TESSERA_ERROR_NOT_CLIENT,
         "the kernel's root"
       ),
     ]

@@ -15,11 +15,11 @@ extension OnSimulatedMachine {
       let frame = try Frame(allocating: PlainMemory())
       let address = frame.address.rawValue
       let page = BadCallerWorld.unmappedPage
-      expect(tessera_share(address), TESSERA_ERROR_NOT_CLIENTS)
-      expect(tessera_drop(address), TESSERA_ERROR_NOT_CLIENTS)
-      expect(tessera_drop_run(address, 1), TESSERA_ERROR_NOT_CLIENTS)
+      expect(tessera_share(address), TESSERA_ERROR_NOT_CLIENT)
+      expect(tessera_drop(address), TESSERA_ERROR_NOT_CLIENT)
+      expect(tessera_drop_run(address, 1), TESSERA_ERROR_NOT_CLIENT)
       expect(
-        tessera_map(world.space, page, address, world.readWrite, nil), TESSERA_ERROR_NOT_CLIENTS)
+        tessera_map(world.space, page, address, world.readWrite, nil), TESSERA_ERROR_NOT_CLIENT)
       let bytes = tessera_frame_bytes(address)
       #expect(bytes == nil)
       _ = consume frame
@@ -48,7 +48,7 @@ extension OnSimulatedMachine {
         expect(tessera_cursor_jump(cursor, page + 0x1000), TESSERA_OK)
         expect(tessera_cursor_map(cursor, frame, flags, nil), TESSERA_ERROR_NOT_ALIGNED)
         #expect(tessera_cursor_address(cursor) == page + 0x1000)
-        expect(tessera_cursor_finish(cursor), TESSERA_OK)
+        expect(tessera_cursor_close(cursor), TESSERA_OK)
       }
       expect(tessera_drop(frame), TESSERA_OK)
       world.demandUnchanged("large frames in wrong places")
@@ -118,22 +118,22 @@ extension OnSimulatedMachine {
       var info = tessera_frame_info()
       for size in [0, 1, 39, 41, .max] as [UInt64] {
         info.size = size
-        expect(tessera_frame_look(world.frame, &info), TESSERA_ERROR_SIZE)
+        expect(tessera_frame_query(world.frame, &info), TESSERA_ERROR_SIZE)
         var page = tessera_page()
         page.size = size
         expect(tessera_query(world.space, BadCallerWorld.mappedPage, &page), TESSERA_ERROR_SIZE)
         var statistics = tessera_statistics()
         statistics.size = size
-        expect(tessera_count(&statistics), TESSERA_ERROR_SIZE)
+        expect(tessera_get_statistics(&statistics), TESSERA_ERROR_SIZE)
       }
       let page = BadCallerWorld.mappedPage
-      expect(tessera_frame_look(world.frame, nil), TESSERA_ERROR_NULL)
+      expect(tessera_frame_query(world.frame, nil), TESSERA_ERROR_NULL)
       expect(tessera_query(world.space, page, nil), TESSERA_ERROR_NULL)
-      expect(tessera_count(nil), TESSERA_ERROR_NULL)
+      expect(tessera_get_statistics(nil), TESSERA_ERROR_NULL)
       expect(tessera_translate(world.space, page, nil, nil), TESSERA_ERROR_NULL)
       expect(tessera_visit(world.space, page, 4096, nil, nil), TESSERA_ERROR_NULL)
       expect(tessera_dump(world.space, nil, nil), TESSERA_ERROR_NULL)
-      expect(tessera_walk(world.space, page, nil, nil), TESSERA_ERROR_NULL)
+      expect(tessera_print_walk(world.space, page, nil, nil), TESSERA_ERROR_NULL)
       expect(tessera_audit(nil, nil, nil), TESSERA_ERROR_NULL)
       expect(tessera_space_create(nil), TESSERA_ERROR_NULL)
       expect(tessera_space_bounds(world.space, nil, nil), TESSERA_ERROR_NULL)
@@ -185,8 +185,8 @@ extension OnSimulatedMachine {
       expect(tessera_claim(world.frame + 1), TESSERA_ERROR_NOT_ALIGNED)
       expect(tessera_claim(1 << 52), TESSERA_ERROR_OUT_OF_BOUNDS)
       expect(tessera_claim(.max), TESSERA_ERROR_OUT_OF_BOUNDS)
-      expect(tessera_claim(LoadedMachine.image.lowerBound), TESSERA_ERROR_NOT_CLIENTS)
-      expect(tessera_claim(tessera_space_root(world.space)), TESSERA_ERROR_NOT_CLIENTS)
+      expect(tessera_claim(LoadedMachine.image.lowerBound), TESSERA_ERROR_NOT_CLIENT)
+      expect(tessera_claim(tessera_space_root(world.space)), TESSERA_ERROR_NOT_CLIENT)
       expect(tessera_claim(0x5000), TESSERA_OK)
       expect(tessera_claim(0x5000), TESSERA_ERROR_IN_USE)
       expect(tessera_drop(0x5000), TESSERA_OK)
@@ -194,7 +194,7 @@ extension OnSimulatedMachine {
       expect(tessera_add_memory(1, 4096), TESSERA_ERROR_NOT_ALIGNED)
       expect(tessera_add_memory(.max, 4096), TESSERA_ERROR_OUT_OF_BOUNDS)
       expect(tessera_add_memory(1 << 40, 4096), TESSERA_ERROR_OUT_OF_BOUNDS)
-      expect(tessera_add_memory(world.frame, 4096), TESSERA_ERROR_NOT_CLIENTS)
+      expect(tessera_add_memory(world.frame, 4096), TESSERA_ERROR_NOT_CLIENT)
       world.demandUnchanged("claims")
     }
   }

@@ -54,13 +54,13 @@ extension OnSimulatedMachine {
         #expect(flags == UInt32(TESSERA_READ | TESSERA_WRITE | TESSERA_USER))
         var info = tessera_frame_info()
         info.size = UInt64(MemoryLayout<tessera_frame_info>.size)
-        expect(tessera_frame_look(frame, &info), TESSERA_OK)
+        expect(tessera_frame_query(frame, &info), TESSERA_OK)
         #expect(info.owners == 1 && info.handles == 0)
-        #expect(Int(info.use) == TESSERA_FRAME_CLIENTS)
+        #expect(Int(info.use) == TESSERA_FRAME_CLIENT)
         var unmapped: UInt64 = 0
         expect(tessera_unmap(space, page, 4096, &unmapped), TESSERA_OK)
         #expect(unmapped == 4096)
-        expect(tessera_frame_look(frame, &info), TESSERA_OK)
+        expect(tessera_frame_query(frame, &info), TESSERA_OK)
         #expect(Int(info.use) == TESSERA_FRAME_FREE)
         expect(tessera_space_destroy(space), TESSERA_OK)
       }
@@ -71,10 +71,10 @@ extension OnSimulatedMachine {
       var space = tessera_space()
       withUnsafeMutablePointer(to: &space) { space in
         expect(tessera_space_create(space), TESSERA_OK)
-        expect(tessera_map_new(space, page, 0x3000, readWrite, nil), TESSERA_OK)
+        expect(tessera_map_zeroed(space, page, 0x3000, readWrite, nil), TESSERA_OK)
         var frame: tessera_frame = 0
         expect(tessera_allocate(&frame), TESSERA_OK)
-        var obstacle = tessera_obstacle()
+        var obstacle = tessera_conflict()
         expect(
           tessera_map(space, page + 0x2000, frame, readWrite, &obstacle), TESSERA_ERROR_MAPPED)
         #expect(obstacle.address == page + 0x2000)
@@ -103,7 +103,7 @@ extension OnSimulatedMachine {
       var freed: UInt64 = 0
       expect(tessera_allocate_as(&request, &frame), TESSERA_OK)
       withUnsafeMutablePointer(to: &freed) { freed in
-        let notes = tessera_frame_notes(frame)!.assumingMemoryBound(to: UInt64.self)
+        let notes = tessera_frame_data(frame)!.assumingMemoryBound(to: UInt64.self)
         #expect(notes[0] == 0 && notes[1] == 0 && notes[2] == 0)
         notes[0] = UInt64(UInt(bitPattern: freed))
         expect(tessera_drop(frame), TESSERA_OK)
@@ -134,14 +134,14 @@ extension OnSimulatedMachine {
           let free = machine.freeFrames
           expect(
             tessera_cursor_open(cursor, space, page, 0x8000, UInt32(TESSERA_RESERVE)), TESSERA_OK)
-          expect(tessera_cursor_map_new(cursor, 0x4000, readWrite, nil), TESSERA_OK)
+          expect(tessera_cursor_map_zeroed(cursor, 0x4000, readWrite, nil), TESSERA_OK)
           #expect(tessera_cursor_address(cursor) == page + 0x4000)
-          expect(tessera_cursor_mark(cursor, 0x2000, 77, nil), TESSERA_OK)
+          expect(tessera_cursor_set_status(cursor, 0x2000, 77, nil), TESSERA_OK)
           expect(tessera_cursor_jump(cursor, page + 0x4000), TESSERA_OK)
           var found = tessera_page()
           found.size = UInt64(MemoryLayout<tessera_page>.size)
           expect(tessera_cursor_query(cursor, &found), TESSERA_OK)
-          #expect(Int(found.content) == TESSERA_PAGE_MARKED && found.mark == 77)
+          #expect(Int(found.content) == TESSERA_PAGE_STATUS && found.mark == 77)
           expect(tessera_cursor_jump(cursor, page), TESSERA_OK)
           var count: UInt64 = 0
           expect(
@@ -150,8 +150,8 @@ extension OnSimulatedMachine {
           expect(tessera_cursor_unmap(cursor, 0x6000, &count), TESSERA_OK)
           #expect(count == 0x2000)
           expect(tessera_cursor_unmap(cursor, 0x1000, &count), TESSERA_ERROR_OUT_OF_BOUNDS)
-          expect(tessera_cursor_finish(cursor), TESSERA_OK)
-          expect(tessera_cursor_finish(cursor), TESSERA_ERROR_CURSOR)
+          expect(tessera_cursor_close(cursor), TESSERA_OK)
+          expect(tessera_cursor_close(cursor), TESSERA_ERROR_CURSOR)
           expect(tessera_space_destroy(space), TESSERA_OK)
           #expect(machine.freeFrames == free + 1)
         }
@@ -166,7 +166,7 @@ extension OnSimulatedMachine {
       var cursor = tessera_cursor()
       withUnsafeMutablePointer(to: &space) { space in
         expect(tessera_space_create(space), TESSERA_OK)
-        expect(tessera_map_new(space, page, 0x4000, readWrite, nil), TESSERA_OK)
+        expect(tessera_map_zeroed(space, page, 0x4000, readWrite, nil), TESSERA_OK)
         var table = tessera_space_root(space)
         for shift in [39, 30, 21] as [UInt64] {
           table = machine.entry(at: Int(page >> shift & 511), of: table) & 0xf_ffff_ffff_f000
@@ -187,7 +187,7 @@ extension OnSimulatedMachine {
             expect(tessera_cursor_open(cursor, space, page, 0x4000, 0), TESSERA_OK)
             expect(tessera_cursor_clear(cursor, 0x4000, UInt32(flags), &cleared), TESSERA_OK)
             #expect(tessera_cursor_address(cursor) == page + 0x4000)
-            expect(tessera_cursor_finish(cursor), TESSERA_OK)
+            expect(tessera_cursor_close(cursor), TESSERA_OK)
           }
           #expect(cleared == byteCount)
           for (index, mark) in marks.enumerated() {
@@ -206,7 +206,7 @@ extension OnSimulatedMachine {
         withUnsafeMutablePointer(to: &child) { child in
           expect(tessera_space_create(parent), TESSERA_OK)
           expect(tessera_space_create(child), TESSERA_OK)
-          expect(tessera_map_new(parent, page, 0x3000, readWrite, nil), TESSERA_OK)
+          expect(tessera_map_zeroed(parent, page, 0x3000, readWrite, nil), TESSERA_OK)
           expect(tessera_copy(child, parent, page, 0x3000, nil), TESSERA_OK)
           expect(tessera_copy(child, parent, page, 0x3000, nil), TESSERA_ERROR_MAPPED)
           for space in [parent, child] {
@@ -244,12 +244,12 @@ extension OnSimulatedMachine {
       var space = tessera_space()
       withUnsafeMutablePointer(to: &space) { space in
         expect(tessera_space_create(space), TESSERA_OK)
-        expect(tessera_map_new(space, page, 0x3000, readWrite, nil), TESSERA_OK)
+        expect(tessera_map_zeroed(space, page, 0x3000, readWrite, nil), TESSERA_OK)
         let dump = gathering { tessera_dump(space, $0, $1) }
         #expect(dump.contains("0x0000008000000000-0x0000008000003000    12 KiB  rw- u - wb 4K"))
         let json = gathering { tessera_dump_json(space, $0, $1) }
         #expect(json.contains("\"start\":\"0x8000000000\""))
-        let walk = gathering { tessera_walk(space, page + 0x3000, $0, $1) }
+        let walk = gathering { tessera_print_walk(space, page + 0x3000, $0, $1) }
         #expect(walk.contains("absent"))
         expect(tessera_space_destroy(space), TESSERA_OK)
       }
@@ -264,7 +264,7 @@ extension OnSimulatedMachine {
       expect(tessera_add_memory(LoadedMachine.image.lowerBound, 0x1_0000), TESSERA_OK)
       #expect(machine.freeFrames == free + 17)
       expect(
-        tessera_add_memory(LoadedMachine.image.lowerBound, 0x1_0000), TESSERA_ERROR_NOT_CLIENTS)
+        tessera_add_memory(LoadedMachine.image.lowerBound, 0x1_0000), TESSERA_ERROR_NOT_CLIENT)
       #expect(machine.violations == "")
     }
   }

@@ -5,7 +5,7 @@ import Testing
 
 extension OnSimulatedMachine {
   /// A kernel in C that brings an allocator of frames of its own.
-  @Suite("The kernel's allocator in C") struct KernelAllocatorFaceTests {
+  @Suite("The kernel's allocator in C") struct ExternalAllocatorCAPITests {
     /// The machine's usable frames from 2 MiB on are the pool's.
     let machine = LoadedMachine()
     let pool = KernelPool([0x200..<0x800])
@@ -28,14 +28,14 @@ extension OnSimulatedMachine {
     private var statistics: tessera_statistics {
       var statistics = tessera_statistics()
       statistics.size = UInt64(MemoryLayout<tessera_statistics>.size)
-      expect(tessera_count(&statistics), TESSERA_OK)
+      expect(tessera_get_statistics(&statistics), TESSERA_OK)
       return statistics
     }
 
     private func use(of frame: tessera_frame) -> Int {
       var info = tessera_frame_info()
       info.size = UInt64(MemoryLayout<tessera_frame_info>.size)
-      expect(tessera_frame_look(frame, &info), TESSERA_OK)
+      expect(tessera_frame_query(frame, &info), TESSERA_OK)
       return Int(info.use)
     }
 
@@ -44,12 +44,12 @@ extension OnSimulatedMachine {
       // 2048 slots, the rest of the records, and two tables.
       #expect(pool.outCount == 32 + 1 + 2)
       let records = statistics
-      #expect(records.record_frames == 33)
+      #expect(records.metadata_frames == 33)
       #expect(records.managed_frames - records.free_frames == 2)
       #expect(records.cached_frames == 0 && records.largest_free_block == 0)
-      #expect(records.waiting_tables == 0)
-      #expect(use(of: 0x20_0000) == TESSERA_FRAME_RECORDS)
-      #expect(use(of: 0x30_0000) == TESSERA_FRAME_OUTSIDE)
+      #expect(records.pooled_tables == 0)
+      #expect(use(of: 0x20_0000) == TESSERA_FRAME_METADATA)
+      #expect(use(of: 0x30_0000) == TESSERA_FRAME_EXTERNAL)
       #expect(use(of: 0x8000) == TESSERA_FRAME_FREE)
       #expect(machine.violations == "")
       #expect(pool.problems == [])
@@ -103,7 +103,7 @@ extension OnSimulatedMachine {
       // Nothing in the map says that the loader's memory is anybody's.
       let regions = [LoadedMachine.regions[0]]
       #expect(start(regions) == TESSERA_OK)
-      #expect(use(of: LoadedMachine.tables[1]) == TESSERA_FRAME_OUTSIDE)
+      #expect(use(of: LoadedMachine.tables[1]) == TESSERA_FRAME_EXTERNAL)
       useEverything()
       #expect(machine.violations == "")
       #expect(pool.problems == [])
@@ -118,7 +118,7 @@ extension OnSimulatedMachine {
       var frame: tessera_frame = 0
       expect(tessera_allocate(&frame), TESSERA_OK)
       expect(tessera_map(space, Self.page, frame, readWrite, nil), TESSERA_OK)
-      expect(tessera_map_new(space, Self.page + 0x40_0000, 0x5000, readWrite, nil), TESSERA_OK)
+      expect(tessera_map_zeroed(space, Self.page + 0x40_0000, 0x5000, readWrite, nil), TESSERA_OK)
       expect(tessera_protect(space, Self.page, 4096, UInt32(TESSERA_READ), nil), TESSERA_OK)
       expect(tessera_unmap(space, Self.page, 0x80_0000, nil), TESSERA_OK)
       expect(tessera_space_destroy(space), TESSERA_OK)
@@ -137,16 +137,16 @@ extension OnSimulatedMachine {
     @Test func `a frame that the kernel has from its own allocator can be mapped`() throws {
       #expect(start() == TESSERA_OK)
       let mine = try #require(pool.takeForKernel())
-      #expect(use(of: mine) == TESSERA_FRAME_OUTSIDE)
+      #expect(use(of: mine) == TESSERA_FRAME_EXTERNAL)
       expect(tessera_drop(mine), TESSERA_ERROR_NO_HANDLE)
       pool.handOver(mine)
       expect(tessera_claim(mine), TESSERA_OK)
       expect(tessera_claim(mine), TESSERA_ERROR_IN_USE)
-      #expect(use(of: mine) == TESSERA_FRAME_CLIENTS)
+      #expect(use(of: mine) == TESSERA_FRAME_CLIENT)
       _ = pool.takeFreed()
       expect(tessera_drop(mine), TESSERA_OK)
       #expect(pool.takeFreed() == [KernelPool.Freed(mine, 1)])
-      #expect(use(of: mine) == TESSERA_FRAME_OUTSIDE)
+      #expect(use(of: mine) == TESSERA_FRAME_EXTERNAL)
       #expect(pool.problems == [])
       #expect(machine.violations == "")
     }
@@ -156,10 +156,10 @@ extension OnSimulatedMachine {
       let before = statistics
       let loaders = LoadedMachine.tables[0]
       expect(tessera_add_memory(loaders, 0x4000), TESSERA_OK)
-      expect(tessera_add_memory(loaders, 0x4000), TESSERA_ERROR_NOT_CLIENTS)
+      expect(tessera_add_memory(loaders, 0x4000), TESSERA_ERROR_NOT_CLIENT)
       #expect(statistics.managed_frames == before.managed_frames + 4)
       #expect(statistics.kernel_frames == before.kernel_frames - 4)
-      #expect(use(of: loaders) == TESSERA_FRAME_OUTSIDE)
+      #expect(use(of: loaders) == TESSERA_FRAME_EXTERNAL)
       pool.add(Int(loaders >> 12)..<Int(loaders >> 12) + 4)
       var request = tessera_request()
       request.size = UInt64(MemoryLayout<tessera_request>.size)
@@ -304,7 +304,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) { [answer] in
-        let suite = OnSimulatedMachine.KernelAllocatorFaceTests()
+        let suite = OnSimulatedMachine.ExternalAllocatorCAPITests()
         #expect(suite.start() == TESSERA_OK)
         suite.pool.answerNext(answer)
         var frame: tessera_frame = 0

@@ -13,12 +13,12 @@ extension LoadedMachine {
 }
 
 func expect(
-  _ status: tessera_status, _ expected: Int, _ comment: @autoclosure () -> String = "",
+  _ status: tessera_result, _ expected: Int, _ comment: @autoclosure () -> String = "",
   sourceLocation: SourceLocation = #_sourceLocation
 ) {
   if Int(status) == expected { return }
   let found = String(cString: tessera_strerror(status))
-  let wanted = String(cString: tessera_strerror(tessera_status(expected)))
+  let wanted = String(cString: tessera_strerror(tessera_result(expected)))
   Issue.record(
     "\(comment()) answered \(status) (\(found)), not \(expected) (\(wanted))",
     sourceLocation: sourceLocation)

@@ -67,7 +67,7 @@ extension OnSimulatedMachine {
       let free = machine.freeFrames
       let first = allocate(3)
       expect(tessera_map_run(space, page, first, 3, readWrite, nil), TESSERA_OK)
-      expect(tessera_mark(space, page + 0x4000, 0x1000, 9, nil), TESSERA_OK)
+      expect(tessera_set_status(space, page + 0x4000, 0x1000, 9, nil), TESSERA_OK)
       for index in 0..<3 as Range<UInt64> {
         let found = query(page + index << 12)
         #expect(found.address == page + index << 12 && found.length == 0x1000)
@@ -76,13 +76,13 @@ extension OnSimulatedMachine {
         #expect(Int(found.flags) == TESSERA_READ | TESSERA_WRITE | TESSERA_USER)
       }
       #expect(Int(query(page + 0x3000).content) == TESSERA_PAGE_ABSENT)
-      #expect(Int(query(page + 0x4000).content) == TESSERA_PAGE_MARKED)
+      #expect(Int(query(page + 0x4000).content) == TESSERA_PAGE_STATUS)
       #expect(query(page + 0x4000).mark == 9)
       #expect(
         runs(0x6000) == [
           [page, 0x3000, UInt64(TESSERA_PAGE_FRAME), 0],
           [page + 0x3000, 0x1000, UInt64(TESSERA_PAGE_ABSENT), 0],
-          [page + 0x4000, 0x1000, UInt64(TESSERA_PAGE_MARKED), 9],
+          [page + 0x4000, 0x1000, UInt64(TESSERA_PAGE_STATUS), 9],
           [page + 0x5000, 0x1000, UInt64(TESSERA_PAGE_ABSENT), 0],
         ])
       var unmapped: UInt64 = 0
@@ -103,21 +103,21 @@ extension OnSimulatedMachine {
       expect(tessera_cursor_map_run(cursor, first, 2, readWrite, nil), TESSERA_OK)
       expect(tessera_cursor_map_device(cursor, device, 0x1000, readWrite, nil), TESSERA_OK)
       #expect(tessera_cursor_address(cursor) == page + 0x5000)
-      expect(tessera_cursor_find(cursor, 0x3000, &isFound), TESSERA_OK)
+      expect(tessera_cursor_find_next(cursor, 0x3000, &isFound), TESSERA_OK)
       #expect(!isFound && tessera_cursor_address(cursor) == page + 0x8000)
       expect(tessera_cursor_jump(cursor, page), TESSERA_OK)
-      expect(tessera_cursor_find(cursor, 0x8000, &isFound), TESSERA_OK)
+      expect(tessera_cursor_find_next(cursor, 0x8000, &isFound), TESSERA_OK)
       #expect(isFound && tessera_cursor_address(cursor) == page + 0x1000)
       expect(tessera_cursor_replace(cursor, frames[1], readWrite, nil), TESSERA_OK)
       #expect(tessera_cursor_address(cursor) == page + 0x2000)
-      expect(tessera_cursor_finish(cursor), TESSERA_OK)
+      expect(tessera_cursor_close(cursor), TESSERA_OK)
 
       let targets = (1..<5 as Range<UInt64>).map { query(page + $0 << 12).target }
       #expect(targets == [frames[1], first, first + 0x1000, device])
       #expect(Int(query(page + 0x4000).content) == TESSERA_PAGE_DEVICE)
       var info = tessera_frame_info()
       info.size = UInt64(MemoryLayout<tessera_frame_info>.size)
-      expect(tessera_frame_look(frames[0], &info), TESSERA_OK)
+      expect(tessera_frame_query(frames[0], &info), TESSERA_OK)
       #expect(Int(info.use) == TESSERA_FRAME_FREE, "what was replaced is let go")
       end(free)
     }
@@ -127,7 +127,7 @@ extension OnSimulatedMachine {
       let all = UInt32(TESSERA_READ | TESSERA_WRITE | TESSERA_EXECUTE | TESSERA_ALLOW_WX)
       var address: UnsafeMutableRawPointer?
       expect(tessera_kernel_allocate(4096, all, &address), TESSERA_OK)
-      expect(tessera_map_new(space, page, 4096, all, nil), TESSERA_OK)
+      expect(tessera_map_zeroed(space, page, 4096, all, nil), TESSERA_OK)
       #expect(machine.violations == "")
       for space in [space, tessera_kernel_space()!] {
         var count: UInt64 = 1
@@ -141,17 +141,17 @@ extension OnSimulatedMachine {
     @Test func `a cursor stays where it is when it is refused, whatever was in its way`() {
       let free = machine.freeFrames
       let mapped = page + 0x3000
-      expect(tessera_map_new(space, mapped, 0x1000, readWrite, nil), TESSERA_OK)
+      expect(tessera_map_zeroed(space, mapped, 0x1000, readWrite, nil), TESSERA_OK)
       let run = allocate(4)
-      var obstacle = tessera_obstacle()
+      var obstacle = tessera_conflict()
       expect(tessera_cursor_open(cursor, space, page, 0x8000, 0), TESSERA_OK)
       for position in [page, page + 0x2000] {
         expect(tessera_cursor_jump(cursor, position), TESSERA_OK)
         let refusals = [
-          tessera_cursor_map_new(cursor, 0x4000, readWrite, &obstacle),
+          tessera_cursor_map_zeroed(cursor, 0x4000, readWrite, &obstacle),
           tessera_cursor_map_run(cursor, run, 4, readWrite, &obstacle),
           tessera_cursor_map_device(cursor, device, 0x4000, readWrite, &obstacle),
-          tessera_cursor_mark(cursor, 0x4000, 5, &obstacle),
+          tessera_cursor_set_status(cursor, 0x4000, 5, &obstacle),
         ]
         for refusal in refusals { expect(refusal, TESSERA_ERROR_MAPPED) }
         #expect(obstacle.address == mapped && obstacle.level == 1)
@@ -161,21 +161,21 @@ extension OnSimulatedMachine {
           tessera_cursor_replace(cursor, run, readWrite, &obstacle), TESSERA_ERROR_NOT_MAPPED)
         #expect(obstacle.address == position)
       }
-      expect(tessera_cursor_finish(cursor), TESSERA_OK)
+      expect(tessera_cursor_close(cursor), TESSERA_OK)
       expect(tessera_drop_run(run, 4), TESSERA_OK)
       end(free)
     }
 
     @Test func `a cursor copies what another one shows, and takes the right to write from both`() {
       let free = machine.freeFrames
-      expect(tessera_map_new(space, page, 0x2000, readWrite, nil), TESSERA_OK)
+      expect(tessera_map_zeroed(space, page, 0x2000, readWrite, nil), TESSERA_OK)
       expect(tessera_cursor_open(cursor, space, page, 0x4000, 0), TESSERA_OK)
       expect(tessera_cursor_open(cursor + 1, space + 1, page + 0x8000, 0x4000, 0), TESSERA_OK)
       expect(tessera_cursor_copy(cursor + 1, cursor, 0x2000, nil), TESSERA_OK)
       #expect(tessera_cursor_address(cursor) == page + 0x2000)
       #expect(tessera_cursor_address(cursor + 1) == page + 0xa000)
-      expect(tessera_cursor_finish(cursor + 1), TESSERA_OK)
-      expect(tessera_cursor_finish(cursor), TESSERA_OK)
+      expect(tessera_cursor_close(cursor + 1), TESSERA_OK)
+      expect(tessera_cursor_close(cursor), TESSERA_OK)
       for offset in [0, 0x1fff] as [UInt64] {
         var targets: [UInt64] = [0, 1]
         var flags: [UInt32] = [0, 0]

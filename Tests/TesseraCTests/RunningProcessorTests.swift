@@ -16,13 +16,13 @@ extension OnSimulatedMachine {
     @Test func `code, stack or segments that are left behind are refused, each by its name`() {
       let sound = registers.pointee
       registers.pointee.instruction_pointer = Self.lost
-      #expect(machine.start() == TESSERA_ERROR_CODE_NOT_KEPT)
+      #expect(machine.start() == TESSERA_ERROR_CODE_IN_LOWER_HALF)
       registers.pointee = sound
       registers.pointee.stack_pointer = Self.lost
-      #expect(machine.start() == TESSERA_ERROR_STACK_NOT_KEPT)
+      #expect(machine.start() == TESSERA_ERROR_STACK_IN_LOWER_HALF)
       registers.pointee = sound
       registers.pointee.segments.base = 0x7fff_ffff_f000
-      #expect(machine.start() == TESSERA_ERROR_GDT_NOT_KEPT)
+      #expect(machine.start() == TESSERA_ERROR_GDT_IN_LOWER_HALF)
       registers.pointee = sound
       #expect(machine.start() == TESSERA_OK)
       #expect(machine.violations == "")
@@ -50,10 +50,10 @@ extension OnSimulatedMachine {
     @Test(arguments: [0x8e, 0x8f, 0xee] as [UInt8])
     func `a table of interrupts that is in use and left behind is refused`(kind: UInt8) {
       useInterruptTable(at: 0x30_0000, kind: kind)
-      #expect(machine.start() == TESSERA_ERROR_IDT_NOT_KEPT)
+      #expect(machine.start() == TESSERA_ERROR_IDT_IN_LOWER_HALF)
       // The gate may lie on the next page of the table.
       useInterruptTable(at: 0x30_1f80, kind: kind)
-      #expect(machine.start() == TESSERA_ERROR_IDT_NOT_KEPT)
+      #expect(machine.start() == TESSERA_ERROR_IDT_IN_LOWER_HALF)
       registers.pointee.interrupts.base = LoadedMachine.window + 0x30_1f80
       #expect(machine.start() == TESSERA_OK)
     }

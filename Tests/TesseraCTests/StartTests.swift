@@ -23,16 +23,16 @@ extension OnSimulatedMachine {
       expect(tessera_drop(0x1000), TESSERA_ERROR_NOT_STARTED)
       expect(tessera_drop_run(0x1000, 1), TESSERA_ERROR_NOT_STARTED)
       expect(tessera_claim(0x1000), TESSERA_ERROR_NOT_STARTED)
-      expect(tessera_frame_look(0x1000, &info), TESSERA_ERROR_NOT_STARTED)
+      expect(tessera_frame_query(0x1000, &info), TESSERA_ERROR_NOT_STARTED)
       expect(tessera_space_create(&space), TESSERA_ERROR_NOT_STARTED)
       expect(tessera_space_destroy(&space), TESSERA_ERROR_SPACE)
       expect(tessera_kernel_allocate(4096, 3, &address), TESSERA_ERROR_NOT_STARTED)
       expect(tessera_kernel_free(address, 4096), TESSERA_ERROR_NOT_STARTED)
       expect(tessera_audit({ _, _, _ in }, nil, &number), TESSERA_ERROR_NOT_STARTED)
-      expect(tessera_count(&statistics), TESSERA_ERROR_NOT_STARTED)
+      expect(tessera_get_statistics(&statistics), TESSERA_ERROR_NOT_STARTED)
       #expect(tessera_kernel_space() == nil)
       #expect(tessera_frame_bytes(0x1000) == nil)
-      #expect(tessera_frame_notes(0x1000) == nil)
+      #expect(tessera_frame_data(0x1000) == nil)
     }
 
     @Test func `a configuration is looked at field by field`() {
@@ -68,17 +68,17 @@ extension OnSimulatedMachine {
 
     @Test func `memory that the running tables do not show is refused`() {
       // The kernel would lose sight of it with the lower half.
-      #expect(machine.start { $0.kernel_low_end = 0 } == TESSERA_ERROR_NOT_VISIBLE)
+      #expect(machine.start { $0.kernel_low_end = 0 } == TESSERA_ERROR_NOT_IN_DIRECT_MAP)
       machine.setEntry(0, at: 3, of: LoadedMachine.tables[2])
-      #expect(machine.start() == TESSERA_ERROR_NOT_VISIBLE)
+      #expect(machine.start() == TESSERA_ERROR_NOT_IN_DIRECT_MAP)
       machine.setEntry(0x8000_0000_0020_0083, at: 3, of: LoadedMachine.tables[2])
-      #expect(machine.start() == TESSERA_ERROR_NOT_VISIBLE)
+      #expect(machine.start() == TESSERA_ERROR_NOT_IN_DIRECT_MAP)
       // What lies beyond the end of the direct map is not asked for.
       #expect(machine.start { $0.direct_map_end = 6 << 20 } == TESSERA_OK)
       var statistics = tessera_statistics()
       statistics.size = UInt64(MemoryLayout<tessera_statistics>.size)
-      expect(tessera_count(&statistics), TESSERA_OK)
-      #expect(statistics.invisible_frames == 512)
+      expect(tessera_get_statistics(&statistics), TESSERA_OK)
+      #expect(statistics.unreachable_frames == 512)
       #expect(machine.violations == "")
     }
 
@@ -150,7 +150,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `every status has its own sentence`() {
-      let sentences = (0...28).map { String(cString: tessera_strerror(tessera_status($0))) }
+      let sentences = (0...28).map { String(cString: tessera_strerror(tessera_result($0))) }
       #expect(Set(sentences).count == 29)
       #expect(String(cString: tessera_strerror(99)) == String(cString: tessera_strerror(-1)))
       #expect(!sentences.contains(String(cString: tessera_strerror(99))))

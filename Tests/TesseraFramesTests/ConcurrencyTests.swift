@@ -110,7 +110,7 @@ extension OnSimulatedMachine {
             meeting.wait()
             _ = consume frame
           } catch {
-            #expect(error == .inUse || error == .busy)
+            #expect(error == .inUse || error == .inTransition)
             meeting.wait()
           }
         }
@@ -150,7 +150,7 @@ extension OnSimulatedMachine {
               #expect(frame.withMetadata(as: Tally.self) { $0.value } == UInt64(round))
               sharedCount.wrappingAdd(1, ordering: .relaxed)
             } catch {
-              #expect(error == .busy || error == .unused)
+              #expect(error == .inTransition || error == .unused)
             }
           }
           meeting.wait()

@@ -50,7 +50,8 @@ extension OnSimulatedMachine {
 
     @Test func `the states are told apart from every count`() {
       let states = [
-        ReferenceCount.unused, ReferenceCount.unique, ReferenceCount.free, ReferenceCount.busy,
+        ReferenceCount.unused, ReferenceCount.unique, ReferenceCount.free,
+        ReferenceCount.inTransition,
       ]
       #expect(Set(states).count == 4)
       #expect(!states.contains(where: ReferenceCount.isShared))
@@ -60,11 +61,11 @@ extension OnSimulatedMachine {
 
     @Test func `a frame being made or unmade can be neither claimed nor taken`() throws {
       let slot = try FrameTable.slot(at: machine.address(1))
-      slot.setCount(ReferenceCount.busy)
-      #expect(throws: FrameError.busy) {
+      slot.setCount(ReferenceCount.inTransition)
+      #expect(throws: FrameError.inTransition) {
         _ = try Frame(claiming: machine.address(1), metadata: PlainMemory())
       }
-      #expect(throws: FrameError.busy) { _ = try AnyFrame(sharing: machine.address(1)) }
+      #expect(throws: FrameError.inTransition) { _ = try AnyFrame(sharing: machine.address(1)) }
       slot.setCount(ReferenceCount.unused)
       #expect(machine.violations == [])
     }
@@ -74,7 +75,7 @@ extension OnSimulatedMachine {
       let address = try FrameAllocator.allocate()
       FrameAllocator.free(address)
       machine.becomeProcessor(1)
-      #expect(throws: FrameError.busy) {
+      #expect(throws: FrameError.inTransition) {
         _ = try Frame(claiming: address, metadata: PlainMemory())
       }
       machine.becomeProcessor(0)
@@ -100,16 +101,16 @@ extension OnSimulatedMachine {
       #expect(violations(count: ReferenceCount.unused, kind: plain, list: 0).count == 1)
       #expect(violations(count: ReferenceCount.unused, kind: .none, list: 1).count == 1)
       #expect(violations(count: ReferenceCount.free, kind: plain, list: 0).count == 1)
-      #expect(violations(count: ReferenceCount.busy, kind: plain, list: 0).count == 1)
+      #expect(violations(count: ReferenceCount.inTransition, kind: plain, list: 0).count == 1)
       #expect(violations(count: ReferenceCount.maximum + 1, kind: plain, list: 0).count == 1)
       #expect(violations(count: 1, kind: plain, list: 1).count == 1)
       #expect(violations(count: 1, kind: .cached, list: 0).count >= 1)
       #expect(violations(count: ReferenceCount.unique, kind: .none, list: 0).count >= 1)
       #expect(violations(count: 1, kind: .freeBlock(order: 3), list: 0).count >= 1)
       // A part that does not say so, and leads nowhere; and one that only leads nowhere.
-      #expect(violations(count: ReferenceCount.part, kind: plain, list: 0).count == 2)
-      let part = FrameKind.part(of: .twoMiB)
-      #expect(violations(count: ReferenceCount.part, kind: part, list: 0).count == 1)
+      #expect(violations(count: ReferenceCount.tail, kind: plain, list: 0).count == 2)
+      let part = FrameKind.tail(of: .twoMiB)
+      #expect(violations(count: ReferenceCount.tail, kind: part, list: 0).count == 1)
     }
   }
 }

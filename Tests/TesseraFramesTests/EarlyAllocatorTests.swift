@@ -1,3 +1,4 @@
+import TesseraBoot
 import TesseraFrames
 import TesseraHardware
 import Testing

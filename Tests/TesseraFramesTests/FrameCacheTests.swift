@@ -23,7 +23,7 @@ enum FreeingOrder: CaseIterable {
 }
 
 extension OnSimulatedMachine {
-  @Suite("Cache of a processor") struct FrameCacheTests {
+  @Suite("Cache of a processor") struct ProcessorCacheTests {
     // Zones meet at frame 4096, so that frames of both pass through one cache.
     let machine = SimulatedMachine(frameCount: 4096 + 512, keptBack: 4096 - 300)
 

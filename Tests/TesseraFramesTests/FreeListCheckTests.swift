@@ -59,7 +59,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `a block at an odd place is found`() {
-      var zone = FrameZone(from: 0, to: 64)
+      var zone = BuddyZone(from: 0, to: 64)
       zone.free(1, order: 1)
       var found: [String] = []
       zone.checkInvariants { found.append("\($0)") }
@@ -67,7 +67,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `a block beyond its zone is found`() {
-      var zone = FrameZone(from: 0, to: 8)
+      var zone = BuddyZone(from: 0, to: 8)
       zone.free(8, order: 0)
       var found: [String] = []
       zone.checkInvariants { found.append("\($0)") }

@@ -28,7 +28,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [
-      ReferenceCount.busy, ReferenceCount.unique, ReferenceCount.free, ReferenceCount.part,
+      ReferenceCount.inTransition, ReferenceCount.unique, ReferenceCount.free, ReferenceCount.tail,
     ])
     func `sharing a frame traps while its count is none of owners`(count: UInt64) async throws {
       let result = await #expect(

@@ -7,7 +7,7 @@ import Testing
 
 extension OnSimulatedMachine {
   /// A kernel that has an allocator of its own, from which everything comes.
-  @Suite("The kernel's allocator") struct KernelAllocatorTests {
+  @Suite("The kernel's allocator") struct ExternalAllocatorTests {
     /// A machine with 255 frames that the kernel's allocator can give, and that allocator.
     private static func start(
       processorCount: Int = 1

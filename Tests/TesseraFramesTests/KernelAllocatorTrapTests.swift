@@ -6,7 +6,7 @@ import Testing
 
 extension OnSimulatedMachine {
   /// What the kernel's allocator must not answer stops the kernel, with a sentence that says why.
-  @Suite("Traps of the kernel's allocator") struct KernelAllocatorTrapTests {
+  @Suite("Traps of the kernel's allocator") struct ExternalAllocatorTrapTests {
     /// A small PC: low memory, a kernel, a module, ACPI tables, a hole. The slots of its 2048
     /// frames take up 32, and the rest of the records one.
     private static let regions = [
@@ -77,7 +77,7 @@ extension OnSimulatedMachine {
       let pool = Self.makePool()
       let machine = try SimulatedMachine(booting: Self.regions, pool: pool)
       let managed = FrameAllocator.statistics.managedFrameCount
-      try unsafe FrameAllocator.donateKept(
+      try unsafe FrameAllocator.donateReserved(
         from: PhysicalAddress(0x10_0000), to: PhysicalAddress(0x14_0000))
       #expect(FrameAllocator.statistics.managedFrameCount == managed + 64)
       #expect(pool.takeFreed() == [])
@@ -165,7 +165,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) { [nonsense] in
-        let pool = try OnSimulatedMachine.KernelAllocatorTrapTests.start()
+        let pool = try OnSimulatedMachine.ExternalAllocatorTrapTests.start()
         _ = try FrameAllocator.allocate()
         pool.answerNext(nonsense.answer)
         let request = FrameRequest(
@@ -213,10 +213,10 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) { [holder] in
-        let pool = try OnSimulatedMachine.KernelAllocatorTrapTests.start()
+        let pool = try OnSimulatedMachine.ExternalAllocatorTrapTests.start()
         // What lies before is free again.
         FrameAllocator.free(try FrameAllocator.allocate(5), 5)
-        let address = try OnSimulatedMachine.KernelAllocatorTrapTests.use(holder, pool)
+        let address = try OnSimulatedMachine.ExternalAllocatorTrapTests.use(holder, pool)
         pool.answerNext(address)
         if holder == .inTheRun {
           // Where a run begins that is free but for its last frame.
@@ -261,10 +261,10 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) { [nonsense] in
-        let pool = OnSimulatedMachine.KernelAllocatorTrapTests.makePool()
+        let pool = OnSimulatedMachine.ExternalAllocatorTrapTests.makePool()
         pool.answerNext(nonsense.answer)
         _ = try SimulatedMachine(
-          booting: OnSimulatedMachine.KernelAllocatorTrapTests.regions, pool: pool)
+          booting: OnSimulatedMachine.ExternalAllocatorTrapTests.regions, pool: pool)
       }
       try expectPanic(in: result, "allocate_frames gave " + nonsense.sentence)
     }
@@ -274,7 +274,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        _ = try OnSimulatedMachine.KernelAllocatorTrapTests.start()
+        _ = try OnSimulatedMachine.ExternalAllocatorTrapTests.start()
         let address = try FrameAllocator.allocate()
         FrameAllocator.free(address)
         FrameAllocator.free(address)
@@ -299,7 +299,7 @@ extension OnSimulatedMachine {
       #expect(
         machine.violations.first?.hasPrefix(
           "no frame is kept free if the kernel has an allocator of its own") == true)
-      slot.abandon(as: .plain)
+      slot.makeUnowned(as: .plain)
       FrameAllocator.free(address)
       #expect(machine.violations == [])
     }
@@ -310,9 +310,9 @@ extension OnSimulatedMachine {
       let machine = SimulatedMachine(frameCount: 16)
       let address = try FrameAllocator.allocate()
       let slot = try FrameTable.slot(at: address)
-      slot.abandon(as: .outside)
+      slot.makeUnowned(as: .outside)
       #expect(machine.violations.count == 1)
-      slot.abandon(as: .plain)
+      slot.makeUnowned(as: .plain)
       FrameAllocator.free(address)
       #expect(machine.violations == [])
     }

@@ -1,4 +1,5 @@
 import Foundation
+import TesseraBoot
 import TesseraFrames
 import TesseraHardware
 import Testing

@@ -24,7 +24,7 @@ import Testing
       let entry = PageTableEntry.status(payload)
       let isOther = entry.isAbsent || entry.isPresent || entry.isLeaf || entry.isTable
       tally.claim(entry.status == payload && entry.isStatus, "\(payload)")
-      tally.claim(!isOther && !entry.isCounted, "kind of \(payload)")
+      tally.claim(!isOther && !entry.ownsFrame, "kind of \(payload)")
     }
     tally.expectAll(atLeast: 200_000)
   }
@@ -47,7 +47,7 @@ import Testing
         let entry = PageTableEntry.status(payload)
         let isBad = entry.violatesReservedBits(at: level, mode: Samples.mode)
         tally.claim(!isBad, "\(payload) at \(level)")
-        tally.claim(!entry.violatesMarks(at: level), "marks of \(payload) at \(level)")
+        tally.claim(!entry.violatesOwnershipBits(at: level), "marks of \(payload) at \(level)")
       }
     }
     tally.expectAll(atLeast: 1_000_000)

@@ -32,7 +32,7 @@ import Testing
       for size in Samples.sizes {
         let leaf = PageTableEntry.leaf(
           at: PhysicalAddress(0), property: .kernelRead.with(cachePolicy: policy), size: size,
-          isCounted: false, mode: Samples.mode)
+          ownsFrame: false, mode: Samples.mode)
         let format = ManualFormat(ManualFormat.kind(of: size), width: 52, nxe: true)
         let index =
           (format.has(.attribute, in: leaf) ? 4 : 0) + (format.has(.cacheDisable, in: leaf) ? 2 : 0)
@@ -60,7 +60,7 @@ import Testing
         let leaf = PageTableEntry(rawValue: raw).adopted(size: size, attributeTable: loaders)
         #expect(leaf.property(size: size).cachePolicy == policy, "\(bits) of \(size)")
         #expect(leaf.leafAddress(size: size) == PhysicalAddress(0x4000_0000))
-        #expect(leaf.isLeaf && !leaf.isCounted)
+        #expect(leaf.isLeaf && !leaf.ownsFrame)
       }
     }
   }

@@ -8,7 +8,7 @@ import Testing
   private func leaf(_ size: PageSize, _ access: PageAccess = .read) -> PageTableEntry {
     PageTableEntry.leaf(
       at: PhysicalAddress(0x4000_0000), property: PageProperty(access), size: size,
-      isCounted: true, mode: mode)
+      ownsFrame: true, mode: mode)
   }
 
   private func isBad(
@@ -83,31 +83,31 @@ import Testing
         #expect(isBad(status, flipping: bit, at: level), "bit \(bit) at level \(level)")
       }
       // With the mark of a leaf it is one, whose bits may be good, but for the other mark.
-      let leaf = PageTableEntry(rawValue: status.rawValue ^ PageTableEntry.leafMark)
-      #expect(leaf.violatesMarks(at: PagingLevel(level)))
+      let leaf = PageTableEntry(rawValue: status.rawValue ^ PageTableEntry.leafBit)
+      #expect(leaf.violatesOwnershipBits(at: PagingLevel(level)))
     }
   }
 
   @Test func `marks that are missing or misplaced are found`() {
     let table = PageTableEntry.table(at: PhysicalAddress(0x1000), mode: mode)
     func spoiled(_ entry: PageTableEntry, _ mask: UInt64, at level: Int) -> Bool {
-      PageTableEntry(rawValue: entry.rawValue ^ mask).violatesMarks(at: PagingLevel(level))
+      PageTableEntry(rawValue: entry.rawValue ^ mask).violatesOwnershipBits(at: PagingLevel(level))
     }
     for size in Samples.sizes {
       let level = PagingLevel(leafOf: size).number
-      #expect(spoiled(leaf(size), PageTableEntry.leafMark, at: level))
-      #expect(spoiled(leaf(size), PageTableEntry.statusMark, at: level))
-      #expect(spoiled(leaf(size, .none), PageTableEntry.statusMark, at: level))
-      #expect(!spoiled(leaf(size), PageTableEntry.countedMark, at: level))
+      #expect(spoiled(leaf(size), PageTableEntry.leafBit, at: level))
+      #expect(spoiled(leaf(size), PageTableEntry.statusBit, at: level))
+      #expect(spoiled(leaf(size, .none), PageTableEntry.statusBit, at: level))
+      #expect(!spoiled(leaf(size), PageTableEntry.ownsFrameBit, at: level))
     }
     for level in 2...5 {
-      #expect(spoiled(table, PageTableEntry.leafMark, at: level))
-      #expect(spoiled(table, PageTableEntry.countedMark, at: level))
+      #expect(spoiled(table, PageTableEntry.leafBit, at: level))
+      #expect(spoiled(table, PageTableEntry.ownsFrameBit, at: level))
       #expect(!spoiled(table, 0, at: level))
-      #expect(leaf(.fourKiB).violatesMarks(at: PagingLevel(level)))
+      #expect(leaf(.fourKiB).violatesOwnershipBits(at: PagingLevel(level)))
     }
-    #expect(table.violatesMarks(at: .leafTable))
-    #expect(leaf(.twoMiB).violatesMarks(at: PagingLevel(4)))
-    #expect(!PageTableEntry.absent.violatesMarks(at: .leafTable))
+    #expect(table.violatesOwnershipBits(at: .leafTable))
+    #expect(leaf(.twoMiB).violatesOwnershipBits(at: PagingLevel(4)))
+    #expect(!PageTableEntry.absent.violatesOwnershipBits(at: .leafTable))
   }
 }

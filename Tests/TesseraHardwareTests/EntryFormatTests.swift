@@ -14,7 +14,7 @@ import Testing
     for parts in PropertyParts.all where !parts.isAccessed && parts.software == 2 {
       seeds.append(
         .leaf(
-          at: PhysicalAddress(0x4000_0000), property: parts.property, size: size, isCounted: true,
+          at: PhysicalAddress(0x4000_0000), property: parts.property, size: size, ownsFrame: true,
           mode: Samples.mode))
     }
     return seeds
@@ -74,7 +74,7 @@ import Testing
   }
 
   @Test func `all marks and software bits lie where processors ignore them`() {
-    let marks = PageTableEntry.leafMark | PageTableEntry.countedMark | PageTableEntry.statusMark
+    let marks = PageTableEntry.leafBit | PageTableEntry.ownsFrameBit | PageTableEntry.statusBit
     for kind in ManualFormat.Kind.allCases {
       let ignored = ManualFormat(kind, width: 46, nxe: true).mask(.ignored)
       #expect(marks & ~ignored == 0)
@@ -110,7 +110,7 @@ import Testing
         for mode in Samples.modes(width: width) {
           let entry = PageTableEntry.table(at: address, isUser: isUser, mode: mode)
           #expect(entry.tableAddress == address)
-          #expect(entry.isTable && entry.isPresent && !entry.isLeaf && !entry.isCounted)
+          #expect(entry.isTable && entry.isPresent && !entry.isLeaf && !entry.ownsFrame)
           #expect(!entry.isAbsent && !entry.isStatus && entry.status == nil)
           for level in 2...mode.rootLevel.number {
             let kind = ManualFormat.kind(of: entry.rawValue, level: level, hasOneGiBPages: true)
@@ -120,7 +120,7 @@ import Testing
             #expect(format.has(.user, in: entry) == isUser)
             #expect(!entry.isLarge(at: PagingLevel(level)))
             #expect(!entry.violatesReservedBits(at: PagingLevel(level), mode: mode))
-            #expect(!entry.violatesMarks(at: PagingLevel(level)))
+            #expect(!entry.violatesOwnershipBits(at: PagingLevel(level)))
           }
         }
       }

@@ -37,7 +37,7 @@ import Testing
       processExitsWith: .failure, observing: [\.standardErrorContent]
     ) {
       _ = PageTableEntry.leaf(
-        at: PhysicalAddress(0x1800), property: .kernelRead, size: .fourKiB, isCounted: false)
+        at: PhysicalAddress(0x1800), property: .kernelRead, size: .fourKiB, ownsFrame: false)
     }
     try expectPanic(in: result, "a page is mapped to memory aligned to its size: 0x1800")
   }
@@ -47,7 +47,7 @@ import Testing
       processExitsWith: .failure, observing: [\.standardErrorContent]
     ) {
       _ = PageTableEntry.leaf(
-        at: PhysicalAddress(0x20_1000), property: .kernelRead, size: .twoMiB, isCounted: false)
+        at: PhysicalAddress(0x20_1000), property: .kernelRead, size: .twoMiB, ownsFrame: false)
     }
     try expectPanic(in: result, "a page is mapped to memory aligned to its size: 0x201000")
   }
@@ -57,7 +57,7 @@ import Testing
       processExitsWith: .failure, observing: [\.standardErrorContent]
     ) {
       _ = PageTableEntry.leaf(
-        at: PhysicalAddress(1 << 39), property: .kernelRead, size: .fourKiB, isCounted: false,
+        at: PhysicalAddress(1 << 39), property: .kernelRead, size: .fourKiB, ownsFrame: false,
         mode: PagingMode(physicalAddressWidth: 39))
     }
     try expectPanic(
@@ -69,7 +69,7 @@ import Testing
       processExitsWith: .failure, observing: [\.standardErrorContent]
     ) {
       _ = PageTableEntry.leaf(
-        at: PhysicalAddress(0), property: .kernelRead, size: .oneGiB, isCounted: false,
+        at: PhysicalAddress(0), property: .kernelRead, size: .oneGiB, ownsFrame: false,
         mode: PagingMode(hasOneGiBPages: false))
     }
     try expectPanic(in: result, "the processor has no pages of 1 GiB")

@@ -6,7 +6,7 @@ import Testing
   private struct Case {
     let mode: PagingMode
     let size: PageSize
-    let isCounted: Bool
+    let ownsFrame: Bool
     let parts: PropertyParts
     let address: PhysicalAddress
     let leaf: PageTableEntry
@@ -15,7 +15,7 @@ import Testing
     var expected: PropertyParts { mode.hasNoExecute ? parts : parts.withoutNoExecute }
 
     var name: String {
-      "\(parts) of \(size) at \(address), counted: \(isCounted), in \(mode)"
+      "\(parts) of \(size) at \(address), counted: \(ownsFrame), in \(mode)"
         + " as \(Samples.hexadecimal(leaf))"
     }
   }
@@ -29,13 +29,13 @@ import Testing
         let addresses = Samples.addresses(size: size, width: width)
         for parts in PropertyParts.all {
           let property = parts.property
-          for isCounted in [false, true] {
+          for ownsFrame in [false, true] {
             for address in addresses {
               let leaf = PageTableEntry.leaf(
-                at: address, property: property, size: size, isCounted: isCounted, mode: mode)
+                at: address, property: property, size: size, ownsFrame: ownsFrame, mode: mode)
               body(
                 Case(
-                  mode: mode, size: size, isCounted: isCounted, parts: parts, address: address,
+                  mode: mode, size: size, ownsFrame: ownsFrame, parts: parts, address: address,
                   leaf: leaf))
             }
           }
@@ -59,7 +59,7 @@ import Testing
       tally.claim(PropertyParts(of: property) == one.expected, "property: " + one.name)
       tally.claim(property == one.expected.property, "bits of the property: " + one.name)
       tally.claim(one.leaf.leafAddress(size: one.size) == one.address, "address: " + one.name)
-      tally.claim(one.leaf.isCounted == one.isCounted, "counted: " + one.name)
+      tally.claim(one.leaf.ownsFrame == one.ownsFrame, "counted: " + one.name)
       let isKind = one.leaf.isLeaf && !one.leaf.isTable && !one.leaf.isStatus
       tally.claim(isKind && !one.leaf.isAbsent && one.leaf.status == nil, "kind: " + one.name)
       tally.claim(one.leaf.isPresent == (one.parts.access != .none), "present: " + one.name)
@@ -111,7 +111,7 @@ import Testing
     // The limit of the form, which the type's comment states.
     let mode = PagingMode(physicalAddressWidth: 52)
     let leaf = PageTableEntry.leaf(
-      at: PhysicalAddress(1 << 51), property: PageProperty(.none), size: .fourKiB, isCounted: true,
+      at: PhysicalAddress(1 << 51), property: PageProperty(.none), size: .fourKiB, ownsFrame: true,
       mode: mode)
     #expect(leaf.rawValue & 0x000f_ffff_ffff_f000 == 0x0007_ffff_ffff_f000)
     #expect(leaf.leafAddress(size: .fourKiB) == PhysicalAddress(1 << 51))
@@ -124,7 +124,7 @@ import Testing
     forEachCase(width: width) { one in
       let level = PagingLevel(leafOf: one.size)
       tally.claim(!one.leaf.violatesReservedBits(at: level, mode: one.mode), one.name)
-      tally.claim(!one.leaf.violatesMarks(at: level), "marks: " + one.name)
+      tally.claim(!one.leaf.violatesOwnershipBits(at: level), "marks: " + one.name)
       tally.claim(one.leaf.isLarge(at: level) == (one.size != .fourKiB), "large: " + one.name)
     }
     tally.expectAll(atLeast: 3 * Self.caseCount)
@@ -135,7 +135,7 @@ import Testing
     for size in Samples.sizes {
       let hidden = PageProperty(.none)
       let leaf = PageTableEntry.leaf(
-        at: PhysicalAddress(0x4000_0000), property: hidden, size: size, isCounted: false,
+        at: PhysicalAddress(0x4000_0000), property: hidden, size: size, ownsFrame: false,
         mode: mode)
       #expect(leaf.property(size: size) == hidden)
     }

@@ -65,7 +65,7 @@ import Testing
           #expect(PagingMode.current == mode)
           #expect(VirtualAddress(1 << 50).isCanonical == (levels == 5))
           let leaf = PageTableEntry.leaf(
-            at: PhysicalAddress(0x1000), property: .kernelRead, size: .fourKiB, isCounted: false)
+            at: PhysicalAddress(0x1000), property: .kernelRead, size: .fourKiB, ownsFrame: false)
           #expect(leaf.property(size: .fourKiB).access.allowsExecute == !mode.hasNoExecute)
         }
       }

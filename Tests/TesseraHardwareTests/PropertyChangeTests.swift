@@ -1,4 +1,5 @@
 import TesseraHardware
+import TesseraPageTables
 import Testing
 
 /// The quick ways to make and change runs of leaves, against the slow ones.
@@ -9,11 +10,11 @@ import Testing
   ]
 
   private func leaf(
-    _ parts: PropertyParts, _ size: PageSize, _ mode: PagingMode, isCounted: Bool = true
+    _ parts: PropertyParts, _ size: PageSize, _ mode: PagingMode, ownsFrame: Bool = true
   ) -> PageTableEntry {
     PageTableEntry.leaf(
       at: Samples.addresses(size: size, width: 46)[1], property: parts.property, size: size,
-      isCounted: isCounted, mode: mode)
+      ownsFrame: ownsFrame, mode: mode)
   }
 
   /// The properties that differ in more than whether they are accessed and dirty.
@@ -25,12 +26,12 @@ import Testing
     for mode in modes {
       let addresses = Samples.addresses(size: size, width: 46)
       for parts in PropertyParts.all {
-        for isCounted in [false, true] {
-          let template = PageTableEntry.Template(
-            parts.property, size: size, isCounted: isCounted, mode: mode)
+        for ownsFrame in [false, true] {
+          let template = LeafTemplate(
+            parts.property, size: size, ownsFrame: ownsFrame, mode: mode)
           for address in addresses {
             let one = PageTableEntry.leaf(
-              at: address, property: parts.property, size: size, isCounted: isCounted, mode: mode)
+              at: address, property: parts.property, size: size, ownsFrame: ownsFrame, mode: mode)
             tally.claim(template.entry(at: address) == one, "\(parts) at \(address)")
           }
         }
@@ -43,14 +44,14 @@ import Testing
   func `a change to a property leaves address, count, accessed and dirty bits`(size: PageSize) {
     var tally = Tally()
     for mode in modes {
-      let leaves = PropertyParts.all.map { leaf($0, size, mode, isCounted: $0.software & 1 == 0) }
+      let leaves = PropertyParts.all.map { leaf($0, size, mode, ownsFrame: $0.software & 1 == 0) }
       for goal in goals {
-        let change = PageTableEntry.PropertyChange(to: goal.property, mode: mode)
+        let change = LeafChange(to: goal.property, mode: mode)
         for (parts, leaf) in zip(PropertyParts.all, leaves) {
           var wanted = goal
           wanted.isAccessed = parts.isAccessed
           wanted.isDirty = parts.isDirty
-          let slow = self.leaf(wanted, size, mode, isCounted: leaf.isCounted)
+          let slow = self.leaf(wanted, size, mode, ownsFrame: leaf.ownsFrame)
           tally.claim(change.applied(to: leaf) == slow, "\(parts) to \(goal)")
           let alike = change.leaves(like: leaf)
           tally.claim(alike.contains(leaf) && alike.changed(leaf) == slow, "\(parts) to \(goal)")
@@ -65,7 +66,7 @@ import Testing
     var tally = Tally()
     for mode in modes {
       for access in PropertyParts.accesses {
-        let change = PageTableEntry.PropertyChange(to: access, mode: mode)
+        let change = LeafChange(to: access, mode: mode)
         for parts in PropertyParts.all {
           let old = leaf(parts, size, mode)
           var wanted = parts
@@ -80,15 +81,15 @@ import Testing
 
   @Test func `leaves that are alike become what the change makes of each`() {
     let mode = modes[0]
-    let leaves = [true, false].flatMap { isCounted in
-      PropertyParts.all.map { leaf($0, .fourKiB, mode, isCounted: isCounted) }
+    let leaves = [true, false].flatMap { ownsFrame in
+      PropertyParts.all.map { leaf($0, .fourKiB, mode, ownsFrame: ownsFrame) }
     }
     let others = leaves + [.absent, .status(7), .table(at: PhysicalAddress(0x5000), mode: mode)]
     let elsewhere = Samples.addresses(size: .fourKiB, width: 46)[2].rawValue
     var tally = Tally()
     var alikeCount = 0
     for access in PropertyParts.accesses {
-      let change = PageTableEntry.PropertyChange(to: access, mode: mode)
+      let change = LeafChange(to: access, mode: mode)
       for leaf in stride(from: 0, to: leaves.count, by: 13).map({ leaves[$0] }) {
         let alike = change.leaves(like: leaf)
         for other in others {
@@ -97,7 +98,7 @@ import Testing
           guard alike.contains(moved) else { continue }
           alikeCount += 1
           let isSame =
-            moved.isLeaf && moved.isPresent == leaf.isPresent && moved.isCounted == leaf.isCounted
+            moved.isLeaf && moved.isPresent == leaf.isPresent && moved.ownsFrame == leaf.ownsFrame
             && alike.changed(moved) == change.applied(to: moved)
             && alike.staySame == (change.applied(to: moved) == moved)
           let isWritable = PageTableEntry.writable & leaf.rawValue != 0
@@ -119,8 +120,10 @@ import Testing
           var wanted = parts
           wanted.access = access
           wanted.isDirty.toggle()
-          let replaced = leaf(parts, size, mode)
-            .replacingProperty(wanted.property, size: size, mode: mode)
+          let old = leaf(parts, size, mode)
+          let replaced = LeafTemplate(
+            wanted.property, size: size, ownsFrame: old.ownsFrame, mode: mode
+          ).entry(at: old.leafAddress(size: size))
           tally.claim(replaced == leaf(wanted, size, mode), "\(parts) to \(wanted)")
         }
       }
@@ -130,15 +133,15 @@ import Testing
 
   @Test func `access that is taken away and given back leaves no trace`() {
     let mode = PagingMode(physicalAddressWidth: 39)
-    let away = PageTableEntry.PropertyChange(to: PageAccess.none, mode: mode)
-    let back = PageTableEntry.PropertyChange(to: PageAccess.readWrite, mode: mode)
+    let away = LeafChange(to: PageAccess.none, mode: mode)
+    let back = LeafChange(to: PageAccess.readWrite, mode: mode)
     var parts = PropertyParts.all.first { $0.access == .readWrite && $0.isUser }!
     parts.isDirty = true
     let leaf = PageTableEntry.leaf(
       at: PhysicalAddress(0x7f_c000_0000), property: parts.property, size: .oneGiB,
-      isCounted: true, mode: mode)
+      ownsFrame: true, mode: mode)
     let without = away.applied(to: leaf)
-    #expect(!without.isPresent && without.isLeaf && without.isCounted)
+    #expect(!without.isPresent && without.isLeaf && without.ownsFrame)
     #expect(without.property(size: .oneGiB).isDirty)
     #expect(back.applied(to: without) == leaf)
   }

@@ -1,6 +1,6 @@
 import MultibootFuzz
+import TesseraBoot
 import TesseraHardware
-import TesseraMultiboot
 import Testing
 
 /// Keeps the text that is written.

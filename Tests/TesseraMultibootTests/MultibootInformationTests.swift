@@ -1,7 +1,7 @@
 import MultibootFuzz
+import TesseraBoot
 import TesseraFrames
 import TesseraHardware
-import TesseraMultiboot
 import Testing
 
 /// Reads `image` as the kernel would.

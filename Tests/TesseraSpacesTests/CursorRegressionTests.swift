@@ -26,7 +26,7 @@ extension OnSimulatedMachine {
     /// Maps a page and unmaps it in a table that has another one.
     private func makeTable(at address: UInt64, in space: borrowing VmSpace) throws {
       var cursor = try space.cursor(over: range(address, 4096))
-      try cursor.mark(4096, as: 7)
+      try cursor.setStatus(4096, to: 7)
     }
 
     @Test func `a large page is not put over a table that is there`() throws {
@@ -77,7 +77,7 @@ extension OnSimulatedMachine {
       let second = try VmSpace()
       do {
         var source = try first.cursor(over: range(0, 1 << 40))
-        try source.mark(1 << 40, as: 0x1234_5678)
+        try source.setStatus(1 << 40, to: 0x1234_5678)
         try source.jump(to: VirtualAddress(0x1000))
         var cursor = try second.cursor(over: range(0x1000, 1 << 39))
         try cursor.copy(from: &source, 1 << 39)
@@ -141,17 +141,17 @@ extension OnSimulatedMachine {
     }
 
     @Test func `nodes above a table that was taken out go too if they are empty`() throws {
-      PageTableNodePool.drain()
+      NodePool.drain()
       let space = try VmSpace()
       let used = FrameAllocator.statistics.usedFrameCount
       do {
         var cursor = try space.cursor(over: range(0, 1 << 40))
         try cursor.jump(to: VirtualAddress(0x20_0000))
-        try cursor.mark(0x20_0000 - 4096, as: 1)
+        try cursor.setStatus(0x20_0000 - 4096, to: 1)
         try cursor.jump(to: VirtualAddress(0x20_0000))
         _ = try cursor.unmap(0x20_0000)
       }
-      PageTableNodePool.drain()
+      NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
     }
 
@@ -167,7 +167,7 @@ extension OnSimulatedMachine {
         let isFound = cursor.findNext(within: 0x20_0000)
         #expect(!isFound)
         try cursor.jump(to: VirtualAddress(0x10_0000))
-        try cursor.mark(4096, as: 1)
+        try cursor.setStatus(4096, to: 1)
       }
       #expect(other.problems == [])
     }
@@ -232,7 +232,7 @@ extension OnSimulatedMachine {
         }
         #expect(space.problems == [])
         #expect(space.translate(VirtualAddress(0x3f_f123))?.address == memory + 0x1f_f123)
-        PageTableNodePool.drain()
+        NodePool.drain()
         let tables: UInt64 = byteCount == 0x20_0000 ? 4 : 3
         #expect(FrameAllocator.statistics.usedFrameCount == used + 512 + tables)
       }

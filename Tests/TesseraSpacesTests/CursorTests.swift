@@ -135,7 +135,7 @@ extension OnSimulatedMachine {
         try cursor.jump(to: VirtualAddress(0x5000))
         #expect(
           try cursorContent(cursor)
-            == .mapped(memory, PageProperty(.none, isUser: true), isCounted: true))
+            == .mapped(memory, PageProperty(.none, isUser: true), ownsFrame: true))
         let isFound = cursor.findNext(within: 4096)
         #expect(isFound)
       }
@@ -243,7 +243,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `what is mapped and unmapped under one cursor leaves nothing`() throws {
-      PageTableNodePool.drain()
+      NodePool.drain()
       let space = try VmSpace()
       space.activate()
       let used = FrameAllocator.statistics.usedFrameCount
@@ -257,7 +257,7 @@ extension OnSimulatedMachine {
         try cursor.jump(to: VirtualAddress(0))
         try cursor.unmap(1 << 40)
       }
-      PageTableNodePool.drain()
+      NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
       machine.checkCoherent()
       VmSpace.deactivate()

@@ -68,7 +68,7 @@ extension OnSimulatedMachine {
           as: PageProperty.userReadWrite.with(cachePolicy: .uncacheable))
       }
       try change(0x50_2000, 1, in: space) { try $0.protect(0x1000, to: .none) }
-      try change(0x4000_0000, 0x4_0001, in: space) { try $0.mark(0x4000_1000, as: 7) }
+      try change(0x4000_0000, 0x4_0001, in: space) { try $0.setStatus(0x4000_1000, to: 7) }
       let dump = Transcript.of { space.dump(to: &$0) }
       #expect(
         dump.text == """
@@ -117,7 +117,7 @@ extension OnSimulatedMachine {
       let space = try VmSpace()
       try map([0x2_0000, 0x2_1000], at: 0x40_0000, as: .userReadExecute, in: space)
       try map([0x3_0000, 0x3_2000], at: 0x50_0000, as: .userReadWrite, in: space)
-      try change(0x60_0000, 1, in: space) { try $0.mark(0x1000, as: .max) }
+      try change(0x60_0000, 1, in: space) { try $0.setStatus(0x1000, to: .max) }
       let dump = Transcript.of { space.dumpJSON(to: &$0) }
       let root = String(space.rootAddress.rawValue, radix: 16)
       #expect(
@@ -152,7 +152,7 @@ extension OnSimulatedMachine {
       let space = try VmSpace()
       try map([0x2_0000], at: 0x40_0000, as: .userRead, in: space)
       try change(0x40_0000, 1, in: space) { try $0.protect(0x1000, to: .none) }
-      try change(0x40_1000, 1, in: space) { try $0.mark(0x1000, as: 9) }
+      try change(0x40_1000, 1, in: space) { try $0.setStatus(0x1000, to: 9) }
       func last(_ address: UInt64) -> Substring {
         Transcript.of { space.writeWalk(of: VirtualAddress(address), to: &$0) }.lines.dropLast()
           .last ?? ""

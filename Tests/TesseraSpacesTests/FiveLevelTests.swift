@@ -74,7 +74,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `a program has all 56 bits, less a page`() throws {
-      PageTableNodePool.drain()
+      NodePool.drain()
       let used = FrameAllocator.statistics.usedFrameCount
       do {
         let space = try VmSpace()
@@ -92,7 +92,7 @@ extension OnSimulatedMachine {
         _ = try space.reader(at: VirtualAddress(last), byteCount: 4096)
         VmSpace.deactivate()
       }
-      PageTableNodePool.drain()
+      NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
       #expect(machine.mmu.violations == [])
     }

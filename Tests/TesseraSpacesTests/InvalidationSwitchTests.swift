@@ -14,12 +14,12 @@ extension OnSimulatedMachine {
       let neighbour = VirtualAddress(0x6000)..<VirtualAddress(0x7000)
       if space.translate(neighbour.lowerBound) == nil { try map(neighbour, in: space) }
       try map(page, in: space)
-      let before = InvalidationStatistics.pageCount
+      let before = FlushStatistics.pageCount
       do {
         var cursor = try space.cursor(over: page)
         try cursor.unmap(4096)
       }
-      return InvalidationStatistics.pageCount - before
+      return FlushStatistics.pageCount - before
     }
 
     private func map(_ range: Range<VirtualAddress>, in space: borrowing VmSpace) throws {
@@ -35,9 +35,9 @@ extension OnSimulatedMachine {
       space.activate()
       #expect(try invalidatedByUnmapping(in: space) == 1)
       let used = FrameAllocator.statistics.usedFrameCount
-      unsafe InvalidationSwitch.turn(off: true)
+      unsafe FlushSwitch.turn(off: true)
       #expect(try invalidatedByUnmapping(in: space) == 0)
-      unsafe InvalidationSwitch.turn(off: false)
+      unsafe FlushSwitch.turn(off: false)
       #expect(try invalidatedByUnmapping(in: space) == 1)
       #expect(FrameAllocator.statistics.usedFrameCount == used)
       VmSpace.deactivate()

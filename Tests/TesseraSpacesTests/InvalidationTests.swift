@@ -19,12 +19,12 @@ extension OnSimulatedMachine {
 
     /// What `body` invalidated: pages one by one, and everything.
     private func paid(_ body: () throws -> Void) rethrows -> [UInt64] {
-      let before = (InvalidationStatistics.pageCount, InvalidationStatistics.fullFlushCount)
+      let before = (FlushStatistics.pageCount, FlushStatistics.fullFlushCount)
       try body()
       machine.checkCoherent()
       return [
-        InvalidationStatistics.pageCount - before.0,
-        InvalidationStatistics.fullFlushCount - before.1,
+        FlushStatistics.pageCount - before.0,
+        FlushStatistics.fullFlushCount - before.1,
       ]
     }
 
@@ -269,12 +269,12 @@ extension OnSimulatedMachine {
 
     @Test func `without the invalidation a stale page is seen`() throws {
       let space = try makeSpace(2)
-      unsafe InvalidationSwitch.turn(off: true)
+      unsafe FlushSwitch.turn(off: true)
       do {
         var cursor = try space.cursor(over: bytes(1 << 30, 4096))
         try cursor.protect(4096, to: .read)
       }
-      unsafe InvalidationSwitch.turn(off: false)
+      unsafe FlushSwitch.turn(off: false)
       #expect(machine.mmu.incoherences().count == 1)
       #expect(machine.mmu.cachedAccesses(in: 1 << 30..<1 << 30 + 4096).contains(.userWrite))
       VmSpace.deactivate()

@@ -12,7 +12,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `a mapping shows its frames until it is destroyed`() throws {
-      PageTableNodePool.drain()
+      NodePool.drain()
       let used = FrameAllocator.statistics.usedFrameCount
       do {
         var segment: Segment<PlainMemory>? = try Segment(allocating: 3) { _ in PlainMemory() }
@@ -27,7 +27,7 @@ extension OnSimulatedMachine {
         }
         #expect(KernelSpace.translate(mapping.range.upperBound) == nil)
       }
-      PageTableNodePool.drain()
+      NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
       #expect(machine.violations == [])
     }

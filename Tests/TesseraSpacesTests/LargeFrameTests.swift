@@ -10,7 +10,7 @@ extension OnSimulatedMachine {
     init() throws {
       machine = SimulatedMachine(frameCount: 2048)
       try machine.startKernelSpace()
-      PageTableNodePool.drain()
+      NodePool.drain()
     }
 
     private func range(_ start: UInt64, _ byteCount: UInt64) -> Range<VirtualAddress> {
@@ -18,7 +18,7 @@ extension OnSimulatedMachine {
     }
 
     private func expectNothingLost(since used: UInt64) {
-      PageTableNodePool.drain()
+      NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
       #expect(machine.violations == [])
     }
@@ -142,7 +142,7 @@ extension OnSimulatedMachine {
         }
         func promote() throws -> Int {
           var cursor = try space.cursor(over: range(0, 2 * Self.twoMiB))
-          return cursor.promote(2 * Self.twoMiB)
+          return cursor.collapse(2 * Self.twoMiB)
         }
         try protectPage(.read)
         #expect(try promote() == 0)
@@ -171,7 +171,7 @@ extension OnSimulatedMachine {
         }
         func promote() throws -> Int {
           var cursor = try space.cursor(over: range(0, 2 * Self.twoMiB))
-          return cursor.promote(2 * Self.twoMiB)
+          return cursor.collapse(2 * Self.twoMiB)
         }
         do {
           let shared = try AnyFrame(sharing: address + 0x7000)
@@ -199,12 +199,12 @@ extension OnSimulatedMachine {
         try cursor.map(&segment, as: .userReadWrite)
       }
       space.activate()
-      let flushes = InvalidationStatistics.fullFlushCount
+      let flushes = FlushStatistics.fullFlushCount
       do {
         var cursor = try space.cursor(over: range(0, 2 * Self.twoMiB))
-        #expect(cursor.promote(2 * Self.twoMiB) == 1)
+        #expect(cursor.collapse(2 * Self.twoMiB) == 1)
       }
-      #expect(InvalidationStatistics.fullFlushCount == flushes + 1)
+      #expect(FlushStatistics.fullFlushCount == flushes + 1)
       #expect(machine.violations == [])
       VmSpace.deactivate()
     }
@@ -227,7 +227,7 @@ extension OnSimulatedMachine {
         table.store(PageTableEntry(rawValue: entry.rawValue | mark), at: index, replacing: entry)
       }
       try cursor.jump(to: VirtualAddress(0))
-      #expect(cursor.promote(2 * Self.twoMiB) == 1)
+      #expect(cursor.collapse(2 * Self.twoMiB) == 1)
       #expect(
         space.translate(VirtualAddress(Self.twoMiB))?.property
           == property.with(isAccessed: true, isDirty: true))
@@ -238,7 +238,7 @@ extension OnSimulatedMachine {
       try mapDevice(at: Self.twoMiB, 0x40_0000_1000, Self.twoMiB, in: space)
       do {
         var cursor = try space.cursor(over: range(0, 2 * Self.twoMiB))
-        #expect(cursor.promote(2 * Self.twoMiB) == 0)
+        #expect(cursor.collapse(2 * Self.twoMiB) == 0)
       }
       let last = VirtualAddress(2 * Self.twoMiB - 1)
       #expect(space.translate(last)?.address.rawValue == 0x40_0020_0fff)

@@ -91,7 +91,7 @@ extension OnSimulatedMachine {
       let space = try VmSpace()
       do {
         var cursor = try space.cursor(over: bytes(1 << 30, 1 << 30))
-        try cursor.mark(4096, as: 1)
+        try cursor.setStatus(4096, to: 1)
         let places = places(under: space.rootNode)
         #expect(places.map(\.level) == [4, 3, 2, 1])
         #expect(places.allSatisfy { $0.node.isLocked }, "the root was the covering node")
@@ -114,7 +114,7 @@ extension OnSimulatedMachine {
         #expect(places.allSatisfy { $0.node.isDetached })
         #expect(!places.contains { $0.node.isLocked })
       }
-      for place in places { PageTableNodePool.release(place.node) }
+      for place in places { NodePool.release(place.node) }
       #expect(machine.violations == [])
     }
 
@@ -157,8 +157,8 @@ extension OnSimulatedMachine {
             #expect(before.0 == before.1)
             try cursor.jump(to: VirtualAddress(0x1f_f000))
             if before.0 == .absent {
-              try cursor.mark(4096, as: UInt32(number))
-              try cursor.mark(4096, as: UInt32(number))
+              try cursor.setStatus(4096, to: UInt32(number))
+              try cursor.setStatus(4096, to: UInt32(number))
             } else {
               try cursor.unmap(4096)
               try cursor.unmap(4096)
@@ -204,7 +204,7 @@ extension OnSimulatedMachine {
     private static func makeAndTakeOut(in space: borrowing VmSpace) throws {
       for isMade in [true, false] {
         var cursor = try space.cursor(over: bytes(0, 4 << 20))
-        if isMade { try cursor.mark(4096, as: 7) } else { try cursor.unmap(4096) }
+        if isMade { try cursor.setStatus(4096, to: 7) } else { try cursor.unmap(4096) }
       }
     }
 

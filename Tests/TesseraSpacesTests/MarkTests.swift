@@ -51,17 +51,17 @@ extension OnSimulatedMachine {
       let space = try VmSpace()
       try show(16, 4, in: space)
       space.activate()
-      let before = InvalidationStatistics.pageCount
+      let before = FlushStatistics.pageCount
       do {
         var cursor = try space.cursor(over: pages(16, 4))
         #expect(cursor.clearAccessed(4 << 12) == 4 << 12)
       }
-      #expect(InvalidationStatistics.pageCount == before + 4)
+      #expect(FlushStatistics.pageCount == before + 4)
       do {
         var cursor = try space.cursor(over: pages(16, 4))
         #expect(cursor.clearAccessed(4 << 12) == 0)
       }
-      #expect(InvalidationStatistics.pageCount == before + 4)
+      #expect(FlushStatistics.pageCount == before + 4)
       VmSpace.deactivate()
     }
 
@@ -73,7 +73,7 @@ extension OnSimulatedMachine {
         var cursor = try space.cursor(over: pages(16, 1024))
         try cursor.protect(1 << 12, to: .none)
         try cursor.jump(to: VirtualAddress(20 << 12))
-        try cursor.mark(1 << 12, as: 5)
+        try cursor.setStatus(1 << 12, to: 5)
         try cursor.jump(to: VirtualAddress(16 << 12))
         #expect(cursor.clearAccessed(1024 << 12) == 1 << 12)
         let isAtEnd = cursor.isAtEnd

@@ -56,7 +56,7 @@ extension OnSimulatedMachine {
           supply.frame = try Frame(allocating: PlainMemory())
         }
         supply.segment = try Segment(allocating: 9) { _ in PlainMemory() }
-        PageTableNodePool.drain()
+        NodePool.drain()
         let before = (space.rootNode.hash(), other.rootNode.hash())
         let usedBefore = FrameAllocator.statistics.usedFrameCount
         machine.starve(ordinal)
@@ -67,7 +67,7 @@ extension OnSimulatedMachine {
           isRefused = true
           #expect(machine.wasStarved, "refused with \(error), but there was memory")
           machine.starve(0)
-          PageTableNodePool.drain()
+          NodePool.drain()
           #expect("\(error)" == "outOfFrames")
           #expect(space.rootNode.hash() == before.0, "allocation \(ordinal)")
           #expect(other.rootNode.hash() == before.1, "allocation \(ordinal)")
@@ -82,7 +82,7 @@ extension OnSimulatedMachine {
         machine.checkCoherent(ignoringAccessed: true)
         VmSpace.deactivate()
       }
-      PageTableNodePool.drain()
+      NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
       if let pool = machine.pool { #expect(pool.outCount == used) }
       #expect(machine.violations == [])
@@ -208,7 +208,7 @@ extension StarvedOperation {
       testDescription: "mark from page to page", allocationCount: 6, prepare: nothing,
       perform: { space, _, _ in
         var cursor = try space.cursor(over: bytes(0x1000, 1 << 40))
-        try cursor.mark(1 << 40, as: 3)
+        try cursor.setStatus(1 << 40, to: 3)
       }),
   ]
 

@@ -82,7 +82,7 @@ extension OnSimulatedMachine {
         #expect(space.problems == [], what)
         expectNeighbour(second, isTouched: pageCount == 2, expected == nil, in: space, what)
       }
-      PageTableNodePool.drain()
+      NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
       #expect(machine.violations == [])
     }
@@ -124,7 +124,7 @@ extension OnSimulatedMachine {
         case .replace: try cursor.replace(with: &frame, as: .userReadWrite)
         case .unmap: try cursor.unmap(pageCount * 4096)
         case .protect: try cursor.protect(pageCount * 4096, to: .read)
-        case .mark: try cursor.mark(pageCount * 4096, as: 1)
+        case .mark: try cursor.setStatus(pageCount * 4096, to: 1)
         case .copyHere: try cursor.copy(from: &source, pageCount * 4096)
         case .findNext: _ = cursor.findNext(within: pageCount * 4096)
         }

@@ -14,13 +14,13 @@ extension OnSimulatedMachine {
     init() throws {
       machine = SimulatedMachine(frameCount: 512, processorCount: 2)
       try machine.startKernelSpace()
-      PageTableNodePool.drain()
+      NodePool.drain()
     }
 
     private func isUsedAsNode(_ node: PageTableNode) -> Bool { node.slot.kind.usage == .pageTable }
 
     @Test func `a new node is locked, empty, and has one owner`() throws {
-      let node = try PageTableNodePool.make(level: PagingLevel(2))
+      let node = try NodePool.make(level: PagingLevel(2))
       #expect(node.isLocked)
       #expect(!node.isDetached)
       #expect(node.level.number == 2)
@@ -29,12 +29,12 @@ extension OnSimulatedMachine {
       #expect((0..<512).allSatisfy { node[$0].isAbsent })
       #expect(isUsedAsNode(node))
       #expect(!node.slot.kind.isUntyped, "a node is no plain memory")
-      PageTableNodePool.release(node)
+      NodePool.release(node)
     }
 
     @Test func `a node's metadata fits in its slot`() {
-      #expect(MemoryLayout<PageTableNodeMetadata>.size <= FrameSlot.storageByteCount)
-      #expect(MemoryLayout<PageTableNodeMetadata>.alignment <= 16)
+      #expect(MemoryLayout<NodeMetadata>.size <= FrameSlot.storageByteCount)
+      #expect(MemoryLayout<NodeMetadata>.alignment <= 16)
     }
 
     @Test func `the memory of a node was zeroed, whatever was there`() throws {
@@ -43,10 +43,10 @@ extension OnSimulatedMachine {
         for index in 0..<100 { frames.setWord(~0, at: UInt64(index) * 4096) }
         _ = consume frames
         FrameAllocator.drainCache()
-        let node = try PageTableNodePool.make(level: .leafTable)
+        let node = try NodePool.make(level: .leafTable)
         #expect((0..<512).allSatisfy { node[$0].isAbsent })
-        PageTableNodePool.release(node)
-        PageTableNodePool.drain()
+        NodePool.release(node)
+        NodePool.drain()
       }
     }
 
@@ -58,9 +58,9 @@ extension OnSimulatedMachine {
         var cursor = try space.cursor(over: bytes(0, 2 << 20))
         try cursor.unmap(2 << 20)
       }
-      #expect(PageTableNodePool.count > 0)
-      while PageTableNodePool.count > 0 {
-        let node = try PageTableNodePool.make(level: .leafTable)
+      #expect(NodePool.count > 0)
+      while NodePool.count > 0 {
+        let node = try NodePool.make(level: .leafTable)
         #expect((0..<512).allSatisfy { node[$0].isAbsent })
         _ = node.slot.release()
       }
@@ -78,7 +78,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `a node's lock lets one in at a time`() throws {
-      let node = try PageTableNodePool.make(level: .leafTable)
+      let node = try NodePool.make(level: .leafTable)
       node.unlock()
       machine.onEveryProcessor { _ in
         for _ in 0..<2000 {
@@ -89,14 +89,14 @@ extension OnSimulatedMachine {
       }
       #expect(node.presentCount == 4000)
       node.presentCount = 0
-      PageTableNodePool.release(node)
+      NodePool.release(node)
     }
 
     @Test func `an entry is exchanged in one go, with the bits that the processor set`() throws {
-      let node = try PageTableNodePool.make(level: .leafTable)
+      let node = try NodePool.make(level: .leafTable)
       let frame = try Frame(allocating: PlainMemory())
       let leaf = PageTableEntry.leaf(
-        at: frame.address, property: .userReadWrite, size: .fourKiB, isCounted: false)
+        at: frame.address, property: .userReadWrite, size: .fourKiB, ownsFrame: false)
       node.store(leaf, at: 3)
       // What a processor does at any moment.
       let bits = PageTableEntry.accessed | PageTableEntry.dirty
@@ -105,7 +105,7 @@ extension OnSimulatedMachine {
       let old = node.exchange(.absent, at: 3)
       #expect(old.rawValue == leaf.rawValue | bits)
       #expect(node[3].isAbsent)
-      PageTableNodePool.release(node)
+      NodePool.release(node)
     }
 
     @Test func `a node stays while a handle has it, marked as taken out, and goes with the handle`()
@@ -147,7 +147,7 @@ extension OnSimulatedMachine {
       }
       #expect(FrameTable.slot(number: memory.frameNumber).count == 1, "the node has it still")
       _ = consume handle
-      PageTableNodePool.drain()
+      NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used + 1)
     }
 
@@ -197,7 +197,7 @@ extension OnSimulatedMachine {
       #expect(Processor.rootRegister == root?.address.rawValue)
       #expect(FrameTable.slot(number: memory.frameNumber).count == 1)
       VmSpace.deactivate()
-      PageTableNodePool.drain()
+      NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
       #expect(machine.violations == [])
     }
@@ -219,7 +219,7 @@ extension OnSimulatedMachine {
         let ownerCount = kept.referenceCount
         #expect(ownerCount == 2)
       }
-      PageTableNodePool.drain()
+      NodePool.drain()
       let ownerCount = kept.referenceCount
       #expect(ownerCount == 1)
       #expect(FrameAllocator.statistics.usedFrameCount == used + 1)

@@ -21,12 +21,12 @@ enum RangeOperation: String, CaseIterable, Codable {
     case .mapDevice:
       try unsafe cursor.mapDevice(
         PhysicalAddress(0x10_0000_0000), byteCount: byteCount, as: .userReadWrite)
-    case .mark: try cursor.mark(byteCount, as: 1)
+    case .mark: try cursor.setStatus(byteCount, to: 1)
     case .unmap: try cursor.unmap(byteCount)
     case .protect: try cursor.protect(byteCount, to: .read)
     case .clearAccessed: cursor.clearAccessed(byteCount)
     case .clearDirty: cursor.clearDirty(byteCount)
-    case .promote: cursor.promote(byteCount)
+    case .promote: cursor.collapse(byteCount)
     case .copy: try cursor.copy(from: &other, byteCount)
     case .copySource: try other.copy(from: &cursor, byteCount)
     }

@@ -34,10 +34,10 @@ extension OnSimulatedMachine {
     private func check(_ holds: Bool) { #expect(holds) }
 
     @Test func `the program maps a page and gives everything back`() throws {
-      PageTableNodePool.drain()
+      NodePool.drain()
       let used = FrameAllocator.statistics.usedFrameCount
       try mapOnePage()
-      PageTableNodePool.drain()
+      NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
       #expect(machine.violations == [])
     }

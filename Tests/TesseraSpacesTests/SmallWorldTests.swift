@@ -269,7 +269,7 @@ extension SmallWorld {
       try cursor.replace(with: &frame, as: .userReadWrite)
     case .mark(let page):
       cursor.go(to: pages[page])
-      try cursor.mark(4096, as: 7)
+      try cursor.setStatus(4096, to: 7)
     case .copy, .forget: break
     }
   }

@@ -46,7 +46,7 @@ extension OnSimulatedMachine {
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
         try OneSpace.withCursor(over: bytes(0x5000, 8192)) { cursor in
-          try cursor.mark(.max - 4095, as: 1)
+          try cursor.setStatus(.max - 4095, to: 1)
         }
       }
       try expectPanic(
@@ -312,7 +312,7 @@ extension OnSimulatedMachine {
         SimulatedMachine.forGood(frameCount: 64)
         let root = try FrameAllocator.allocate()
         let index = KernelSpace.area.lowerBound.index(at: PagingMode.current.rootLevel)
-        let window = unsafe PageTableWindow(base: PhysicalMemory.windowAddress)
+        let window = unsafe RawPageTables(base: PhysicalMemory.directMapBase)
         window.set(.table(at: PhysicalAddress(0x3000)), at: index, of: root)
         unsafe Processor.loadRootRegister(root.rawValue)
         try KernelSpace.start()
@@ -326,7 +326,7 @@ extension OnSimulatedMachine {
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
         SimulatedMachine.forGood(frameCount: 8)
-        let node = try PageTableNodePool.make(level: .leafTable)
+        let node = try NodePool.make(level: .leafTable)
         _ = node[512]
       }
       try expectPanic(

@@ -11,7 +11,7 @@ extension OnSimulatedMachine {
     init() throws {
       machine = SimulatedMachine(frameCount: 256)
       try machine.startKernelSpace()
-      PageTableNodePool.drain()
+      NodePool.drain()
     }
 
     private func range(_ start: UInt64, _ byteCount: UInt64) -> Range<VirtualAddress> {
@@ -29,7 +29,7 @@ extension OnSimulatedMachine {
         let space = try VmSpace()
         do {
           var cursor = try space.cursor(over: range(0x1000, 700 * Self.oneGiB))
-          try cursor.mark(700 * Self.oneGiB, as: 7)
+          try cursor.setStatus(700 * Self.oneGiB, to: 7)
         }
         #expect(FrameAllocator.statistics.usedFrameCount < used + 10)
         #expect(try content(of: space, at: 0x1000).content == .status(7))
@@ -50,10 +50,10 @@ extension OnSimulatedMachine {
           let unmapped = try cursor.unmap(701 * Self.oneGiB)
           #expect(unmapped == 4096)
         }
-        PageTableNodePool.drain()
+        NodePool.drain()
         #expect(FrameAllocator.statistics.usedFrameCount == used + 1)
       }
-      PageTableNodePool.drain()
+      NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
       #expect(machine.violations == [])
     }
@@ -84,7 +84,7 @@ extension OnSimulatedMachine {
           #expect(child.translate(address)?.property.access == .read)
         }
       }
-      PageTableNodePool.drain()
+      NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
       #expect(machine.violations == [])
     }
@@ -108,7 +108,7 @@ extension OnSimulatedMachine {
         #expect(child.translate(VirtualAddress(0x20_0fff))?.address == device + 0x1f_ffff)
         #expect(parent.translate(VirtualAddress(0x41_2345))?.address == device + 0x1_2345)
       }
-      PageTableNodePool.drain()
+      NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
     }
 
@@ -126,7 +126,7 @@ extension OnSimulatedMachine {
           space.translate(VirtualAddress(40 * Self.oneGiB + 5))?.address
             == PhysicalAddress(104 * Self.oneGiB + 5))
       }
-      PageTableNodePool.drain()
+      NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
     }
   }

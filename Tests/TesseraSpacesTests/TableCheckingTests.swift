@@ -181,7 +181,7 @@ extension SpoiledTables {
     Spoiling(sentence: "no node of a tree is marked as taken out of it") { tables in
       tables.leafTable.markDetached()
       return {
-        unsafe tables.leafTable.storage.pointee.flags &= ~PageTableNodeMetadata.detachedFlag
+        unsafe tables.leafTable.storage.pointee.flags &= ~NodeMetadata.detachedFlag
       }
     },
     Spoiling(sentence: "a node is one level below its parent") { tables in
@@ -203,13 +203,13 @@ extension SpoiledTables {
       tables.store(tables.directory[0].rawValue, at: 100, of: tables.directory)
     },
     Spoiling(sentence: "a node is one level below its parent") { tables in
-      let node = try PageTableNodePool.make(level: .leafTable)
+      let node = try NodePool.make(level: .leafTable)
       node.unlock()
       let entry = PageTableEntry.table(at: node.address, isUser: true)
       let restore = tables.store(entry.rawValue, at: 100, of: tables.pointers)
       return {
         restore()
-        PageTableNodePool.release(node)
+        NodePool.release(node)
       }
     },
     Spoiling(sentence: "an entry leads to a table whose frame is a node") { tables in
@@ -228,7 +228,7 @@ extension SpoiledTables {
       tables.store(tables.directory[1].rawValue ^ 1 << 13, at: 1, of: tables.directory)
     },
     Spoiling(sentence: "leaves and statuses are marked as what they are") { tables in
-      tables.flip(PageTableEntry.statusMark)
+      tables.flip(PageTableEntry.statusBit)
     },
     Spoiling(sentence: "an entry that is not present names no memory") { tables in
       tables.flip(PageTableEntry.present)
@@ -271,12 +271,12 @@ extension SpoiledTables {
         allocating: 512, FrameRequest(isZeroed: false, alignment: PageSize.twoMiB.byteCount)
       ) { _ in PlainMemory() }
       let leaf = PageTableEntry.leaf(
-        at: frames.address, property: .userReadWrite, size: .twoMiB, isCounted: true)
+        at: frames.address, property: .userReadWrite, size: .twoMiB, ownsFrame: true)
       let held = HeldSegment(frames)
       let restore = tables.store(leaf.rawValue, at: 100, of: tables.directory)
       return {
         restore()
-        held.letGo()
+        held.drop()
       }
     },
     Spoiling(sentence: "a counted leaf shows plain memory") { tables in
@@ -321,7 +321,7 @@ private final class HeldSegment: @unchecked Sendable {
 
   init(_ frames: consuming Segment<PlainMemory>) { self.frames = consume frames }
 
-  func letGo() { frames = nil }
+  func drop() { frames = nil }
 }
 
 /// Metadata of an object.

@@ -100,7 +100,7 @@ func mark(
   _ address: UInt64, _ byteCount: UInt64, as payload: UInt32, in space: borrowing VmSpace
 ) throws {
   var cursor = try space.cursor(over: bytes(address, byteCount))
-  try cursor.mark(byteCount, as: payload)
+  try cursor.setStatus(byteCount, to: payload)
 }
 
 /// Maps `frameCount` new frames from `address` of `space` on.

@@ -34,7 +34,7 @@ extension OnSimulatedMachine {
 
     /// Runs `body` in a space that is active, and looks that nothing is left behind.
     private func inSpace(_ body: (borrowing VmSpace) throws -> Void) throws {
-      PageTableNodePool.drain()
+      NodePool.drain()
       let used = FrameAllocator.statistics.usedFrameCount
       do {
         let space = try VmSpace()
@@ -42,7 +42,7 @@ extension OnSimulatedMachine {
         defer { VmSpace.deactivate() }
         try body(space)
       }
-      PageTableNodePool.drain()
+      NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
       #expect(machine.violations == [])
     }

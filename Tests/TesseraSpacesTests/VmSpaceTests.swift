@@ -49,7 +49,7 @@ extension OnSimulatedMachine {
         #expect(space.translate(VirtualAddress(0x5123)) == nil)
         _ = try Frame(claiming: address, metadata: PlainMemory())
       }
-      PageTableNodePool.drain()
+      NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
       #expect(machine.violations == [])
     }
@@ -87,7 +87,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `a space gives back all it has when it goes`() throws {
-      PageTableNodePool.drain()
+      NodePool.drain()
       let used = FrameAllocator.statistics.usedFrameCount
       do {
         let space = try VmSpace()
@@ -95,7 +95,7 @@ extension OnSimulatedMachine {
         var cursor = try space.cursor(over: pages(0x1f0, 40))
         try cursor.map(&segment, as: .userReadWrite)
       }
-      PageTableNodePool.drain()
+      NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
       #expect(machine.violations == [])
     }

@@ -3,8 +3,8 @@
 enum Tidy {
   /// The modules, lowest first. A file imports only modules that stand before its own.
   static let layers: [Substring] = [
-    "CTessera", "TesseraHardware", "TesseraFrames", "TesseraMultiboot", "TesseraPageTables",
-    "TesseraSpaces", "Tessera", "TesseraHeader", "TesseraC", "DemoPlatform",
+    "CTessera", "TesseraHardware", "TesseraFrames", "TesseraPageTables", "TesseraSpaces",
+    "TesseraFaults", "TesseraBoot", "Tessera", "TesseraHeader", "TesseraC", "DemoPlatform",
     "DemoKernel",
   ]
 

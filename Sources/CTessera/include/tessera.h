@@ -10,7 +10,7 @@
  * frame is freed when it has neither handles nor mappings. A space is what a program can reach. A
  * cursor locks a range of a space and works on it.
  *
- * Refusals. A function that can be refused returns a `tessera_status`. Unless it is TESSERA_OK,
+ * Refusals. A function that can be refused returns a `tessera_result`. Unless it is TESSERA_OK,
  * nothing has changed: all handles are still the caller's, and results have not been written. A
  * broken rule of which it is said here that it stops the kernel ends in `tessera_host_panic`.
  *
@@ -61,7 +61,7 @@ uint32_t tessera_host_processor_id(void);
 
 /* Status -------------------------------------------------------------------------------------- */
 
-typedef int32_t tessera_status;
+typedef int32_t tessera_result;
 
 enum {
   TESSERA_OK = 0,
@@ -80,7 +80,7 @@ enum {
   /** The memory map names no usable memory, or a region that wraps around. */
   TESSERA_ERROR_MEMORY_MAP = 7,
   /** Memory that has to be visible through the direct map is not. */
-  TESSERA_ERROR_NOT_VISIBLE = 8,
+  TESSERA_ERROR_NOT_IN_DIRECT_MAP = 8,
   /** No memory is left that fits the request. */
   TESSERA_ERROR_OUT_OF_FRAMES = 9,
   /** No free addresses are left in the kernel's area. */
@@ -96,7 +96,7 @@ enum {
   /** No handle of the frame is out: it was dropped or mapped before, or never allocated. */
   TESSERA_ERROR_NO_HANDLE = 15,
   /** The frame is not a client's: a page table, the kernel's image, Tessera's records, a hole. */
-  TESSERA_ERROR_NOT_CLIENTS = 16,
+  TESSERA_ERROR_NOT_CLIENT = 16,
   /** The frame is just being made or unmade, or waits in another processor's cache. */
   TESSERA_ERROR_BUSY = 17,
   /** A page of the range is mapped, or has a mark. */
@@ -115,15 +115,15 @@ enum {
   TESSERA_ERROR_BOOT_INFORMATION = 24,
   /** What the processor runs on lies in the part of the lower half that the start leaves behind:
    * the code, the stack, the table of segments, or that of interrupts. */
-  TESSERA_ERROR_CODE_NOT_KEPT = 25,
-  TESSERA_ERROR_STACK_NOT_KEPT = 26,
-  TESSERA_ERROR_GDT_NOT_KEPT = 27,
-  TESSERA_ERROR_IDT_NOT_KEPT = 28,
+  TESSERA_ERROR_CODE_IN_LOWER_HALF = 25,
+  TESSERA_ERROR_STACK_IN_LOWER_HALF = 26,
+  TESSERA_ERROR_GDT_IN_LOWER_HALF = 27,
+  TESSERA_ERROR_IDT_IN_LOWER_HALF = 28,
 };
 
 /** A sentence in English about `status`, for people, that ends in a zero byte and lives for ever.
  * Never null, whatever `status` is. */
-const char *tessera_strerror(tessera_status status);
+const char *tessera_strerror(tessera_result status);
 
 /* Start --------------------------------------------------------------------------------------- */
 
@@ -145,7 +145,7 @@ enum {
   /* What is never touched. */
   /** Devices, holes, and whatever has no other name. */
   TESSERA_RESERVED = 6,
-  TESSERA_BROKEN = 7,
+  TESSERA_BAD_MEMORY = 7,
 };
 
 /** A piece of the memory map: `length` bytes of physical memory from `start` on.
@@ -243,11 +243,11 @@ typedef struct {
  * kernel's has all its frames back. Refused with STARTED, NULL, also if one of the allocator's
  * functions is there without the other, SIZE, ARGUMENT, PROCESSOR, MEMORY_MAP, NOT_VISIBLE,
  * CODE_NOT_KEPT, STACK_NOT_KEPT, GDT_NOT_KEPT, IDT_NOT_KEPT, OUT_OF_FRAMES, ADDRESS_IN_USE. */
-tessera_status tessera_start(const tessera_config *config);
+tessera_result tessera_start(const tessera_config *config);
 
 /** Makes the calling processor ready, one of those that were counted at the start but is not the
  * one that started. It must run on a root with the kernel's half. Refused with NOT_STARTED. */
-tessera_status tessera_start_processor(void);
+tessera_result tessera_start_processor(void);
 
 /** Writes the memory map that a multiboot 1 or 2 loader left into `regions`, of which there is room
  * for `capacity`, and their number into `count`.
@@ -256,7 +256,7 @@ tessera_status tessera_start_processor(void);
  * among the regions. `direct_map` is where the first `visible_end` bytes of physical
  * memory are visible. May be called before the start. Refused with NULL, BOOT_INFORMATION, and
  * OUT_OF_BOUNDS if there are more regions than room; `count` then says how many. */
-tessera_status tessera_read_multiboot(
+tessera_result tessera_read_multiboot(
     uint32_t magic, uint32_t address, uint64_t direct_map, uint64_t visible_end,
     tessera_region *regions, uint64_t capacity, uint64_t *count);
 
@@ -274,7 +274,7 @@ uint32_t tessera_kind_of_limine(uint64_t type);
  * may give it from now on; it is not called for this. Refused with NOT_STARTED,
  * EMPTY, NOT_ALIGNED, OUT_OF_BOUNDS, NOT_CLIENTS if a frame of it is anything else, and IN_USE if a
  * page table of the kernel's half lies there, as it does after TESSERA_ADOPT. */
-tessera_status tessera_add_memory(uint64_t start, uint64_t length);
+tessera_result tessera_add_memory(uint64_t start, uint64_t length);
 
 /* Frames -------------------------------------------------------------------------------------- */
 
@@ -287,7 +287,7 @@ typedef uint64_t tessera_frame;
 #define TESSERA_1G UINT64_C(0x40000000)
 
 /** How many bytes of its own the kernel can keep about each frame. */
-#define TESSERA_NOTES_SIZE 24
+#define TESSERA_FRAME_DATA_SIZE 24
 
 /** Called when the last share of a frame is gone, before the frame is free.
  *
@@ -310,41 +310,41 @@ typedef struct {
   uint64_t limit;
   /** Called when a frame is freed. Null: nothing. */
   tessera_on_free on_free;
-  /** Zero: the memory is filled with zeros. Or TESSERA_UNFILLED. */
+  /** Zero: the memory is filled with zeros. Or TESSERA_NO_ZERO. */
   uint64_t flags;
 } tessera_request;
 
 enum {
   /** The memory holds whatever it held. */
-  TESSERA_UNFILLED = 1,
+  TESSERA_NO_ZERO = 1,
 };
 
 /** Allocates a frame of 4 KiB filled with zeros, with one handle for the caller.
  * Refused with NOT_STARTED, NULL, OUT_OF_FRAMES. */
-tessera_status tessera_allocate(tessera_frame *frame);
+tessera_result tessera_allocate(tessera_frame *frame);
 
 /** Allocates what `request` asks for, with one handle for each frame, and writes the first frame.
  * Refused with NOT_STARTED, NULL, SIZE, ARGUMENT, OUT_OF_FRAMES. */
-tessera_status tessera_allocate_as(const tessera_request *request, tessera_frame *frame);
+tessera_result tessera_allocate_as(const tessera_request *request, tessera_frame *frame);
 
 /** Makes another handle of `frame`, of which the caller has a handle or that it sees mapped.
  * Refused with NOT_STARTED, NOT_ALIGNED, OUT_OF_BOUNDS, NOT_CLIENTS, NO_HANDLE if it is free. */
-tessera_status tessera_share(tessera_frame frame);
+tessera_result tessera_share(tessera_frame frame);
 
 /** Drops one handle of `frame`. The last share frees it.
  * Refused with NOT_STARTED, NOT_ALIGNED, OUT_OF_BOUNDS, NOT_CLIENTS, and NO_HANDLE if none is out:
  * what is mapped stays mapped however often this is called. */
-tessera_status tessera_drop(tessera_frame frame);
+tessera_result tessera_drop(tessera_frame frame);
 
 /** Drops one handle of each of the `count` frames of 4 KiB from `first` on. Refused as
  * `tessera_drop`, before any of them is dropped, and with EMPTY, and ARGUMENT if one is larger. */
-tessera_status tessera_drop_run(tessera_frame first, uint64_t count);
+tessera_result tessera_drop_run(tessera_frame first, uint64_t count);
 
 /** Allocates this very frame of 4 KiB, which must be free or nobody's, as memory below 1 MiB is.
  * Its contents stay. With an allocator of the kernel's: a frame that the caller has from there, and
  * that goes back there when its last share is gone. Refused with NOT_STARTED, NOT_ALIGNED,
  * OUT_OF_BOUNDS, IN_USE, NOT_CLIENTS, BUSY. */
-tessera_status tessera_claim(tessera_frame frame);
+tessera_result tessera_claim(tessera_frame frame);
 
 /** What there is to know about a frame. */
 typedef struct {
@@ -365,31 +365,31 @@ enum {
   /** Free, or nobody's. */
   TESSERA_FRAME_FREE = 0,
   /** A client's: allocated or claimed. */
-  TESSERA_FRAME_CLIENTS = 1,
+  TESSERA_FRAME_CLIENT = 1,
   TESSERA_FRAME_PAGE_TABLE = 2,
   /** Tessera's own records. */
-  TESSERA_FRAME_RECORDS = 3,
+  TESSERA_FRAME_METADATA = 3,
   /** The kernel's image, a module, or the loader's. */
-  TESSERA_FRAME_KERNELS = 4,
+  TESSERA_FRAME_KERNEL = 4,
   /** The firmware's, or no memory at all. */
   TESSERA_FRAME_RESERVED = 5,
   /** A part of a frame of 2 MiB or 1 GiB, but not its first 4 KiB. */
-  TESSERA_FRAME_PART = 6,
+  TESSERA_FRAME_TAIL = 6,
   /** The kernel's own allocator's, or that of whoever has it from there. */
-  TESSERA_FRAME_OUTSIDE = 7,
+  TESSERA_FRAME_EXTERNAL = 7,
 };
 
 /** Looks at a frame, whosesoever it is. What is shared by others may be old when it is returned.
  * Refused with NOT_STARTED, NULL, SIZE, NOT_ALIGNED, OUT_OF_BOUNDS. */
-tessera_status tessera_frame_look(tessera_frame frame, tessera_frame_info *info);
+tessera_result tessera_frame_query(tessera_frame frame, tessera_frame_info *info);
 
 /** The bytes of `frame` as the direct map shows them, or null if the caller can have no handle of
  * it: not started, not aligned, out of bounds, or not a client's. */
 void *tessera_frame_bytes(tessera_frame frame);
 
-/** The TESSERA_NOTES_SIZE bytes that the kernel keeps about `frame`, aligned to 8, zero when it is
+/** The TESSERA_FRAME_DATA_SIZE bytes that the kernel keeps about `frame`, aligned to 8, zero when it is
  * allocated. Null as for `tessera_frame_bytes`. They live as long as the frame is not freed. */
-void *tessera_frame_notes(tessera_frame frame);
+void *tessera_frame_data(tessera_frame frame);
 
 /* Pages --------------------------------------------------------------------------------------- */
 
@@ -426,7 +426,7 @@ enum {
   /** A device's memory, or something else that has no owners. */
   TESSERA_PAGE_DEVICE = 2,
   /** The kernel marked the pages with a number. */
-  TESSERA_PAGE_MARKED = 3,
+  TESSERA_PAGE_STATUS = 3,
 };
 
 /** A run of pages of which the same is to be said. */
@@ -458,7 +458,7 @@ typedef struct {
    * */
   uint32_t level;
   uint32_t zero;
-} tessera_obstacle;
+} tessera_conflict;
 
 /* Spaces -------------------------------------------------------------------------------------- */
 
@@ -470,12 +470,12 @@ typedef struct {
 
 /** Makes a space that maps nothing. Refused with NOT_STARTED, NULL, OUT_OF_FRAMES, and IN_USE if
  * `space` is one already. */
-tessera_status tessera_space_create(tessera_space *space);
+tessera_result tessera_space_create(tessera_space *space);
 
 /** Destroys a space: lets go of everything it maps. A processor that runs on it keeps its root, but
  * none of its pages, until it activates another. Stops the kernel if a cursor is open on the space.
  * Refused with NULL, SPACE, KERNEL_SPACE. */
-tessera_status tessera_space_destroy(tessera_space *space);
+tessera_result tessera_space_destroy(tessera_space *space);
 
 /** The kernel's own space: its area, shared by all spaces. Null before the start. It can be given
  * to every function below that does not refuse it. */
@@ -483,7 +483,7 @@ tessera_space *tessera_kernel_space(void);
 
 /** Makes the calling processor run on `space`; on the kernel's: on no program's. Nothing happens if
  * it does already. Refused with NULL, SPACE. */
-tessera_status tessera_space_activate(const tessera_space *space);
+tessera_result tessera_space_activate(const tessera_space *space);
 
 /** The physical address of the root, which CR3 holds while the space is active, or zero if `space`
  * is none. */
@@ -491,7 +491,7 @@ uint64_t tessera_space_root(const tessera_space *space);
 
 /** The addresses at which pages can be mapped in `space`: from `*start` up to `*end`.
  * Refused with NULL, SPACE. */
-tessera_status tessera_space_bounds(const tessera_space *space, uint64_t *start, uint64_t *end);
+tessera_result tessera_space_bounds(const tessera_space *space, uint64_t *start, uint64_t *end);
 
 /* What follows locks the pages it works on, does one thing, and flushes what has to be flushed
  * before it returns. `address` and `length` are multiples of 4096. All of them are refused with
@@ -501,64 +501,64 @@ tessera_status tessera_space_bounds(const tessera_space *space, uint64_t *start,
 
 /** Maps `frame`, of whatever size, at `address`, a multiple of its size. Uses up one handle, which
  * the caller keeps if it is refused. Also refused with ARGUMENT, MAPPED, NOT_CLIENTS, NO_HANDLE. */
-tessera_status tessera_map(
+tessera_result tessera_map(
     const tessera_space *space, uint64_t address, tessera_frame frame, uint32_t flags,
-    tessera_obstacle *obstacle);
+    tessera_conflict *obstacle);
 
 /** Maps the `count` frames of 4 KiB from `first` on. Uses up one handle of each. As `tessera_map`.
  * */
-tessera_status tessera_map_run(
+tessera_result tessera_map_run(
     const tessera_space *space, uint64_t address, tessera_frame first, uint64_t count,
-    uint32_t flags, tessera_obstacle *obstacle);
+    uint32_t flags, tessera_conflict *obstacle);
 
 /** Maps fresh frames of 4 KiB, filled with zeros, in the next `length` bytes. No handle of them is
  * out. Also refused with ARGUMENT, MAPPED. */
-tessera_status tessera_map_new(
+tessera_result tessera_map_zeroed(
     const tessera_space *space, uint64_t address, uint64_t length, uint32_t flags,
-    tessera_obstacle *obstacle);
+    tessera_conflict *obstacle);
 
 /** Maps a device's memory, or other memory that has no owners, from the physical address `target`
  * on, in the largest pages that fit. Also refused with ARGUMENT, MAPPED, and with IN_USE if a part
  * of it is memory that Tessera, or an allocator of the kernel's, hands out. */
-tessera_status tessera_map_device(
+tessera_result tessera_map_device(
     const tessera_space *space, uint64_t address, uint64_t target, uint64_t length, uint32_t flags,
-    tessera_obstacle *obstacle);
+    tessera_conflict *obstacle);
 
 /** Maps `frame` in the place of the page of the same size that is mapped at `address`, which is let
  * go once no processor can reach it. Also refused with ARGUMENT, NOT_MAPPED, NOT_CLIENTS,
  * NO_HANDLE. */
-tessera_status tessera_replace(
+tessera_result tessera_replace(
     const tessera_space *space, uint64_t address, tessera_frame frame, uint32_t flags,
-    tessera_obstacle *obstacle);
+    tessera_conflict *obstacle);
 
 /** Unmaps what is mapped or marked in the next `length` bytes, and lets go of it. A larger page
  * that lies there only in part is split first. Writes how many bytes were mapped, unless null. */
-tessera_status tessera_unmap(
+tessera_result tessera_unmap(
     const tessera_space *space, uint64_t address, uint64_t length,
     uint64_t *unmapped);
 
 /** Gives what is mapped in the next `length` bytes other rights: the rights in `flags`, which says
  * nothing else. Writes how many bytes are mapped there, unless null. Also refused with ARGUMENT. */
-tessera_status tessera_protect(
+tessera_result tessera_protect(
     const tessera_space *space, uint64_t address, uint64_t length, uint32_t flags,
     uint64_t *mapped);
 
 /** Marks the pages of the next `length` bytes, none of which is mapped, with a number that means
  * what the kernel wants: to be filled on demand, swapped out to there. Also refused with MAPPED. */
-tessera_status tessera_mark(
+tessera_result tessera_set_status(
     const tessera_space *space, uint64_t address, uint64_t length, uint32_t mark,
-    tessera_obstacle *obstacle);
+    tessera_conflict *obstacle);
 
 /** Shows in `space` what `source` shows at the same addresses, for a fork: frames are shared, and
  * are read-only in both from now on. Nothing may be mapped or marked there in `space`. Also refused
  * with MAPPED, ARGUMENT if both are the same, and KERNEL_SPACE if one of the two is the kernel's.
  * */
-tessera_status tessera_copy(
+tessera_result tessera_copy(
     const tessera_space *space, const tessera_space *source, uint64_t address, uint64_t length,
-    tessera_obstacle *obstacle);
+    tessera_conflict *obstacle);
 
 /** What is at `address`, as far as one entry of the tables reaches. */
-tessera_status tessera_query(
+tessera_result tessera_query(
     const tessera_space *space, uint64_t address, tessera_page *page);
 
 /** Called with a run of pages. `page` is there until it returns. */
@@ -566,14 +566,14 @@ typedef void (*tessera_visitor)(void *context, const tessera_page *page);
 
 /** Calls `visit` with each run of pages in the next `length` bytes, by ascending address, absent
  * ones too. The range is locked meanwhile and interrupts are off: do not change it from there. */
-tessera_status tessera_visit(
+tessera_result tessera_visit(
     const tessera_space *space, uint64_t address, uint64_t length, tessera_visitor visit,
     void *context);
 
 /** What `address`, any address, shows: writes the physical address of that byte, and the flags of
  * its page unless null. Takes no lock, so that the answer may be old. Refused with NULL, SPACE,
  * NOT_MAPPED, and nothing else. */
-tessera_status tessera_translate(
+tessera_result tessera_translate(
     const tessera_space *space, uint64_t address, uint64_t *target,
     uint32_t *flags);
 
@@ -586,16 +586,16 @@ tessera_status tessera_translate(
  * and writes the first. A page behind them stays unmapped, so that running over the end faults.
  * `length` is rounded up to pages. Refused with NOT_STARTED, NULL, EMPTY, ARGUMENT, OUT_OF_FRAMES,
  * OUT_OF_ADDRESSES. */
-tessera_status tessera_kernel_allocate(uint64_t length, uint32_t flags, void **address);
+tessera_result tessera_kernel_allocate(uint64_t length, uint32_t flags, void **address);
 
 /** Maps a device's memory there, from the physical address `target` on, a multiple of 4096.
  * Refused as `tessera_kernel_allocate` and `tessera_map_device`. */
-tessera_status tessera_kernel_map_device(
+tessera_result tessera_kernel_map_device(
     uint64_t target, uint64_t length, uint32_t flags, void **address);
 
 /** Unmaps what one of these mapped: all of it, from its first byte on, with the same length.
  * Refused with NOT_STARTED, EMPTY, NOT_ALIGNED, OUT_OF_BOUNDS, NOT_MAPPED. */
-tessera_status tessera_kernel_free(void *address, uint64_t length);
+tessera_result tessera_kernel_free(void *address, uint64_t length);
 
 /* Cursors ------------------------------------------------------------------------------------- */
 
@@ -619,13 +619,13 @@ enum {
 /** Locks the pages from `address` on, `length` bytes, and stands at the first. Waits while another
  * cursor has a part of them. Refused with NULL, SPACE, ARGUMENT, EMPTY, NOT_ALIGNED, OUT_OF_BOUNDS,
  * OUT_OF_FRAMES, and IN_USE if `cursor` is open already. */
-tessera_status tessera_cursor_open(
+tessera_result tessera_cursor_open(
     tessera_cursor *cursor, const tessera_space *space, uint64_t address, uint64_t length,
     uint32_t flags);
 
 /** Pays the flushes that are owed, unlocks, and then lets go of what was unmapped. Refused with
  * NULL, CURSOR. */
-tessera_status tessera_cursor_finish(tessera_cursor *cursor);
+tessera_result tessera_cursor_close(tessera_cursor *cursor);
 
 /** The address of the position; after the last page, the byte behind the range. Zero if `cursor` is
  * not open. */
@@ -633,50 +633,50 @@ uint64_t tessera_cursor_address(const tessera_cursor *cursor);
 
 /** Moves to `address`, a page of the range or its end. Refused with NULL, CURSOR, NOT_ALIGNED,
  * OUT_OF_BOUNDS. */
-tessera_status tessera_cursor_jump(tessera_cursor *cursor, uint64_t address);
+tessera_result tessera_cursor_jump(tessera_cursor *cursor, uint64_t address);
 
 /* Each of these does at the position what the function of the same name above does at an address,
  * and moves behind the pages it worked on; it stays where it is if it is refused. Beside what is
  * said there, all are refused with CURSOR, and with OUT_OF_BOUNDS if they would reach beyond the
  * range. */
 
-tessera_status tessera_cursor_map(
+tessera_result tessera_cursor_map(
     tessera_cursor *cursor, tessera_frame frame, uint32_t flags,
-    tessera_obstacle *obstacle);
-tessera_status tessera_cursor_map_run(
+    tessera_conflict *obstacle);
+tessera_result tessera_cursor_map_run(
     tessera_cursor *cursor, tessera_frame first, uint64_t count, uint32_t flags,
-    tessera_obstacle *obstacle);
-tessera_status tessera_cursor_map_new(
-    tessera_cursor *cursor, uint64_t length, uint32_t flags, tessera_obstacle *obstacle);
-tessera_status tessera_cursor_map_device(
+    tessera_conflict *obstacle);
+tessera_result tessera_cursor_map_zeroed(
+    tessera_cursor *cursor, uint64_t length, uint32_t flags, tessera_conflict *obstacle);
+tessera_result tessera_cursor_map_device(
     tessera_cursor *cursor, uint64_t target, uint64_t length, uint32_t flags,
-    tessera_obstacle *obstacle);
-tessera_status tessera_cursor_replace(
+    tessera_conflict *obstacle);
+tessera_result tessera_cursor_replace(
     tessera_cursor *cursor, tessera_frame frame, uint32_t flags,
-    tessera_obstacle *obstacle);
-tessera_status tessera_cursor_unmap(
+    tessera_conflict *obstacle);
+tessera_result tessera_cursor_unmap(
     tessera_cursor *cursor, uint64_t length, uint64_t *unmapped);
-tessera_status tessera_cursor_protect(
+tessera_result tessera_cursor_protect(
     tessera_cursor *cursor, uint64_t length, uint32_t flags, uint64_t *mapped);
-tessera_status tessera_cursor_mark(
+tessera_result tessera_cursor_set_status(
     tessera_cursor *cursor, uint64_t length, uint32_t mark,
-    tessera_obstacle *obstacle);
-tessera_status tessera_cursor_query(tessera_cursor *cursor, tessera_page *page);
+    tessera_conflict *obstacle);
+tessera_result tessera_cursor_query(tessera_cursor *cursor, tessera_page *page);
 
 /** Shows in the next `length` bytes what `source` shows in its next ones, as `tessera_copy`; both
  * move behind them. */
-tessera_status tessera_cursor_copy(
+tessera_result tessera_cursor_copy(
     tessera_cursor *cursor, tessera_cursor *source, uint64_t length,
-    tessera_obstacle *obstacle);
+    tessera_conflict *obstacle);
 
 /** Moves to the first mapped page in the next `length` bytes and sets `*found`, or moves behind
  * them. Refused with NULL, CURSOR, NOT_ALIGNED, OUT_OF_BOUNDS. */
-tessera_status tessera_cursor_find(tessera_cursor *cursor, uint64_t length, bool *found);
+tessera_result tessera_cursor_find_next(tessera_cursor *cursor, uint64_t length, bool *found);
 
 /** Makes the pages of the next `length` bytes look as if nobody had used them: clears
  * TESSERA_ACCESSED, TESSERA_DIRTY or both, as `flags` says. Writes how many bytes the pages have
  * that were, unless null. Refused with NULL, CURSOR, ARGUMENT, NOT_ALIGNED, OUT_OF_BOUNDS. */
-tessera_status tessera_cursor_clear(
+tessera_result tessera_cursor_clear(
     tessera_cursor *cursor, uint64_t length, uint32_t flags, uint64_t *cleared);
 
 /* Looking at it ------------------------------------------------------------------------------- */
@@ -686,33 +686,33 @@ typedef void (*tessera_write)(void *context, const char *text, size_t length);
 
 /** Writes the memory map of `config` as Tessera understands it: a line for each region, put in
  * order and merged. May be called before the start. Refused as `tessera_start` refuses the map. */
-tessera_status tessera_write_memory_map(
+tessera_result tessera_write_memory_map(
     const tessera_config *config, tessera_write write, void *context);
 
 /** Writes what `space` maps: a line for each range of pages that differ in nothing but their
  * addresses. Takes no lock. Refused with NULL, SPACE. */
-tessera_status tessera_dump(
+tessera_result tessera_dump(
     const tessera_space *space, tessera_write write, void *context);
 
 /** The same as lines of JSON, for programs. */
-tessera_status tessera_dump_json(
+tessera_result tessera_dump_json(
     const tessera_space *space, tessera_write write, void *context);
 
 /** Writes how `space` translates `address`, any address: a line for each entry from the root down.
  * Takes no lock: it may be called by a handler of page faults, or on the way to a panic. Refused
  * with NULL, SPACE. */
-tessera_status tessera_walk(
+tessera_result tessera_print_walk(
     const tessera_space *space, uint64_t address, tessera_write write,
     void *context);
 
 /** Looks whether all records keep their rules: slots, free lists, and the kernel's tables. Writes a
  * line for each broken one, and how many there are into `violations`. Nothing else may use Tessera
  * meanwhile. Refused with NOT_STARTED, NULL. */
-tessera_status tessera_audit(
+tessera_result tessera_audit(
     tessera_write write, void *context, uint64_t *violations);
 
 /** The same for the tables of `space`, on which no cursor is open. Refused with NULL, SPACE. */
-tessera_status tessera_audit_space(
+tessera_result tessera_audit_space(
     const tessera_space *space, tessera_write write, void *context,
     uint64_t *violations);
 
@@ -728,11 +728,11 @@ typedef struct {
   uint64_t largest_free_block;
   /** Frames of page tables that are in no space any more and wait to be used in another. They are
    * not counted as free. */
-  uint64_t waiting_tables;
+  uint64_t pooled_tables;
   /** Frames of records, of the kernel's image and what its loader left, and of the firmware. */
-  uint64_t record_frames, kernel_frames, reserved_frames;
+  uint64_t metadata_frames, kernel_frames, reserved_frames;
   /** Usable frames beyond the end of the direct map. */
-  uint64_t invisible_frames;
+  uint64_t unreachable_frames;
   /** Since the start: flushes, pages that they named, and how many flushed everything. */
   uint64_t flushes, flushed_pages, full_flushes;
   /** Frames that were shared so often that they stay for ever. */
@@ -740,7 +740,7 @@ typedef struct {
 } tessera_statistics;
 
 /** Counts. Refused with NOT_STARTED, NULL, SIZE. */
-tessera_status tessera_count(tessera_statistics *statistics);
+tessera_result tessera_get_statistics(tessera_statistics *statistics);
 
 #undef TESSERA_NORETURN
 

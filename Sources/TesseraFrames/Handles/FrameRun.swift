@@ -49,7 +49,7 @@ package struct FrameRun {
     var start = first
     var slot = first
     while slot != end {
-      let isFree = Self.letGo(slot)
+      let isFree = Self.drop(slot)
       if !isFree { Self.giveBack(from: start, to: slot) }
       slot = slot.advanced(by: 1)
       if !isFree { start = slot }
@@ -60,7 +60,7 @@ package struct FrameRun {
   @inline(__always)
   private static func giveBack(from start: FrameSlotReference, to end: FrameSlotReference) {
     guard start != end else { return }
-    FrameAllocator.giveBack(run: start, frameCount: FrameRun(start, to: end).frameCount)
+    FrameAllocator.freeRun(start, frameCount: FrameRun(start, to: end).frameCount)
   }
 
   @inline(__always)
@@ -72,20 +72,20 @@ package struct FrameRun {
   /// Lets go of one count. Says whether the frame is to go back to the allocator, and has been
   /// prepared for that.
   @inline(__always)
-  private static func letGo(_ slot: FrameSlotReference) -> Bool {
+  private static func drop(_ slot: FrameSlotReference) -> Bool {
     // The kind stays what it is as long as there is a count, and tells parts of large frames too.
-    guard slot.kind.leavesNothingToDo else { return letGoOfUnusual(slot) }
+    guard slot.kind.leavesNothingToDo else { return dropSlow(slot) }
     guard slot.release() else { return false }
     FrameAllocator.prepareToGiveBack(slot)
     return true
   }
 
-  /// As `letGo`, of whatever frame; of the larger one that the frame of `slot` is a part of, which
+  /// As `drop`, of whatever frame; of the larger one that the frame of `slot` is a part of, which
   /// goes back by itself.
   @inline(never)
-  private static func letGoOfUnusual(_ slot: FrameSlotReference) -> Bool {
-    if slot.count == ReferenceCount.part {
-      let head = slot.counting
+  private static func dropSlow(_ slot: FrameSlotReference) -> Bool {
+    if slot.count == ReferenceCount.tail {
+      let head = slot.head
       if head.release() { head.retire() }
       return false
     }

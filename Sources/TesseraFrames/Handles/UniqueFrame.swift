@@ -22,9 +22,9 @@ public struct UniqueFrame<Metadata: FrameMetadata & ~Copyable>: ~Copyable, Senda
   public init(
     allocating metadata: consuming Metadata, _ request: FrameRequest = FrameRequest()
   ) throws(FrameError) {
-    slot = try FrameAllocator.take(request)
+    slot = try FrameAllocator.allocateSlot(request)
     slot.initialize(metadata, allocated: true)
-    if request.size != .fourKiB { slot.assemble(request.size) }
+    if request.size != .fourKiB { slot.makeCompound(request.size) }
     slot.setCount(ReferenceCount.unique)
   }
 

@@ -66,7 +66,7 @@ public struct NodeReservation: ~Copyable {
 
   private mutating func add() throws(MapError) {
     do throws(FrameError) {
-      let node = try PageTableNodePool.make(level: .leafTable)
+      let node = try NodePool.make(level: .leafTable)
       node.next = first
       first = node.slot
     } catch { throw .outOfFrames }
@@ -95,7 +95,7 @@ public struct NodeReservation: ~Copyable {
       // SAFETY: what is reserved is a node, with one count.
       let node = unsafe PageTableNode(at: slot.address)
       next = node.next
-      PageTableNodePool.release(node)
+      NodePool.release(node)
     }
   }
 }

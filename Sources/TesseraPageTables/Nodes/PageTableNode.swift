@@ -27,7 +27,7 @@ package struct PageTableNode: @unchecked Sendable {
   package var address: PhysicalAddress {
     // SAFETY: a number; nothing is read through it.
     let visible = unsafe UInt(bitPattern: entries)
-    return PhysicalAddress(unchecked: UInt64(visible &- PhysicalMemory.windowAddress))
+    return PhysicalAddress(unchecked: UInt64(visible &- PhysicalMemory.directMapBase))
   }
 
   @inline(__always)
@@ -35,7 +35,7 @@ package struct PageTableNode: @unchecked Sendable {
 
   /// What the slot of the node holds.
   @inline(__always)
-  var metadata: PageTableNodeMetadata {
+  var metadata: NodeMetadata {
     // SAFETY: see `storage`.
     _read { yield unsafe storage.pointee }
   }
@@ -45,8 +45,8 @@ package struct PageTableNode: @unchecked Sendable {
   ///
   /// SAFETY: the frame is a node, so this is what its slot holds.
   @inline(__always)
-  @unsafe var storage: UnsafeMutablePointer<PageTableNodeMetadata> {
-    unsafe slot.storage(as: PageTableNodeMetadata.self)
+  @unsafe var storage: UnsafeMutablePointer<NodeMetadata> {
+    unsafe slot.storage(as: NodeMetadata.self)
   }
 }
 
@@ -119,17 +119,17 @@ extension PageTableNode {
   /// Whether the node has been taken out of its tree. Under the lock.
   @inline(__always)
   package var isDetached: Bool {
-    metadata.flags & PageTableNodeMetadata.detachedFlag != 0
+    metadata.flags & NodeMetadata.detachedFlag != 0
   }
 
   /// Whether the upper half is the kernel's. Constant.
   var sharesUpperHalf: Bool {
-    metadata.flags & PageTableNodeMetadata.sharedUpperHalfFlag != 0
+    metadata.flags & NodeMetadata.sharedUpperHalfFlag != 0
   }
 
   package func markDetached() {
     // SAFETY: under the lock.
-    unsafe storage.pointee.flags = metadata.flags | PageTableNodeMetadata.detachedFlag
+    unsafe storage.pointee.flags = metadata.flags | NodeMetadata.detachedFlag
   }
 
   /// The next node in a chain of nodes that their owner keeps together.
@@ -185,7 +185,7 @@ extension PageTableNode {
     // Ordering: acquiring, pairs with the releasing store in `unlock`.
     let isTaken = unsafe metadata.pointee.lock.exchange(1, ordering: .acquiring) != 0
     if isTaken { waitAndLock() }
-    if unsafe metadata.pointee.flags & PageTableNodeMetadata.detachedFlag == 0 { return true }
+    if unsafe metadata.pointee.flags & NodeMetadata.detachedFlag == 0 { return true }
     unlock()
     return false
   }

@@ -23,7 +23,7 @@ _Noreturn static void fail(const char *what, const char *why) {
   power_off(FAILED);
 }
 
-static void check_status(tessera_status status, const char *call) {
+static void check_status(tessera_result status, const char *call) {
   if (status != TESSERA_OK) fail(call, tessera_strerror(status));
 }
 
@@ -48,8 +48,8 @@ static void write(void *context, const char *text, size_t length) {
 /** How many frames nobody uses; some of them wait to be a page table again. */
 static uint64_t unused_frames(void) {
   tessera_statistics statistics = {.size = sizeof statistics};
-  TRY(tessera_count(&statistics));
-  return statistics.free_frames + statistics.waiting_tables;
+  TRY(tessera_get_statistics(&statistics));
+  return statistics.free_frames + statistics.pooled_tables;
 }
 
 static void start_tessera(uint32_t magic, uint32_t information) {
@@ -104,13 +104,13 @@ static void use_a_space(void) {
   TRY(tessera_translate(&space, address + 8, &target, NULL));
   EXPECT(target == frame + 8);
   print("a page of a program, and how the processor finds it:\n");
-  TRY(tessera_walk(&space, address, write, NULL));
+  TRY(tessera_print_walk(&space, address, write, NULL));
 
   TRY(tessera_unmap(&space, address, TESSERA_4K, &unmapped));
   EXPECT(unmapped == TESSERA_4K);
   EXPECT(!read_if_mapped(page, &word) && fault_address == address);
   print("unmapped, and reading it was a page fault:\n");
-  TRY(tessera_walk(&space, address, write, NULL));
+  TRY(tessera_print_walk(&space, address, write, NULL));
 
   uint64_t violations;
   TRY(tessera_audit_space(&space, write, NULL, &violations));
@@ -130,15 +130,15 @@ static void use_both_ends(void) {
   uint64_t start, end;
   TRY(tessera_space_create(&space));
   TRY(tessera_space_bounds(&space, &start, &end));
-  TRY(tessera_map_new(&space, start, TESSERA_4K, TESSERA_READ | TESSERA_WRITE, NULL));
-  TRY(tessera_map_new(&space, end - TESSERA_4K, TESSERA_4K, TESSERA_READ, NULL));
+  TRY(tessera_map_zeroed(&space, start, TESSERA_4K, TESSERA_READ | TESSERA_WRITE, NULL));
+  TRY(tessera_map_zeroed(&space, end - TESSERA_4K, TESSERA_4K, TESSERA_READ, NULL));
   TRY(tessera_space_activate(&space));
   uint64_t word;
   EXPECT(read_if_mapped((uint64_t *)start, &word) && word == 0);
   EXPECT(read_if_mapped((uint64_t *)end - 1, &word) && word == 0);
   EXPECT(!read_if_mapped((uint64_t *)end, &word) && fault_address == end);
   print("the last page of a program:\n");
-  TRY(tessera_walk(&space, end - TESSERA_4K, write, NULL));
+  TRY(tessera_print_walk(&space, end - TESSERA_4K, write, NULL));
   TRY(tessera_space_activate(tessera_kernel_space()));
   TRY(tessera_space_destroy(&space));
 }
@@ -148,7 +148,7 @@ static void use_many_spaces(void) {
   for (int i = 0; i < 1000; i++) {
     tessera_space space;
     TRY(tessera_space_create(&space));
-    TRY(tessera_map_new(&space, 0x400000, 16 * TESSERA_4K, TESSERA_READ, NULL));
+    TRY(tessera_map_zeroed(&space, 0x400000, 16 * TESSERA_4K, TESSERA_READ, NULL));
     TRY(tessera_space_destroy(&space));
   }
   print("1000 spaces, made and destroyed\n");
@@ -174,11 +174,11 @@ static void report(void) {
   uint64_t violations;
   TRY(tessera_audit(write, NULL, &violations));
   EXPECT(violations == 0);
-  TRY(tessera_count(&statistics));
+  TRY(tessera_get_statistics(&statistics));
   print_count(statistics.managed_frames, " frames to hand out, ");
   print_count(statistics.free_frames, " of them free, ");
-  print_count(statistics.record_frames, " for records, ");
-  print_count(statistics.invisible_frames, " beyond the direct map, ");
+  print_count(statistics.metadata_frames, " for records, ");
+  print_count(statistics.unreachable_frames, " beyond the direct map, ");
   print_count(statistics.flushes, " flushes\n");
 }
 

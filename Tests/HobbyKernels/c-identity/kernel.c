@@ -120,7 +120,7 @@ static void write(void *context, const char *text, size_t length) {
   while (length--) print_character(*text++);
 }
 
-static void must(tessera_status status) {
+static void must(tessera_result status) {
   if (status != TESSERA_OK) fail(tessera_strerror(status));
 }
 
@@ -154,10 +154,10 @@ static void use_a_space(void) {
   *(volatile long *)start = 42;
   if (*(long *)frame != 42) fail("a page does not show its frame");
   if (!peek(start)) fail("a mapped page faults");
-  must(tessera_walk(space, start, write, 0));
+  must(tessera_print_walk(space, start, write, 0));
   must(tessera_unmap(space, start, TESSERA_4K, 0));
   if (peek(start) || fault_address != start) fail("an unmapped page can be read");
-  must(tessera_walk(space, start, write, 0));
+  must(tessera_print_walk(space, start, write, 0));
   must(tessera_space_activate(tessera_kernel_space()));
   must(tessera_space_destroy(space));
 }
@@ -181,7 +181,7 @@ void kernel_main(uint32_t magic, uint32_t information) {
   must(tessera_audit(write, 0, &violations));
   if (violations) fail("Tessera's records are damaged");
   statistics.size = sizeof statistics;
-  must(tessera_count(&statistics));
+  must(tessera_get_statistics(&statistics));
   print_number(statistics.free_frames);
   print(" frames are free\nverdict: pass\n");
   power_off(0x10);

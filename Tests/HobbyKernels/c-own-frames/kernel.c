@@ -189,7 +189,7 @@ static void write(void *context, const char *text, size_t length) {
   while (length--) print_character(*text++);
 }
 
-static void must(tessera_status status) {
+static void must(tessera_result status) {
   if (status != TESSERA_OK) fail(tessera_strerror(status));
 }
 
@@ -227,11 +227,11 @@ static void use_a_space(tessera_space *space) {
   *(volatile long *)start = 42;
   if (*(long *)frame != 42) fail("a page does not show its frame");
   if (*(volatile long *)(start + PAGE) != 77) fail("the kernel's own page was changed");
-  must(tessera_walk(space, start, write, 0));
+  must(tessera_print_walk(space, start, write, 0));
   must(tessera_unmap(space, start, PAGE, 0));
   if (peek(start) || fault_address != start) fail("an unmapped page can be read");
-  must(tessera_walk(space, start, write, 0));
-  must(tessera_map_new(space, start + 0x40000000, 20 * PAGE, TESSERA_READ | TESSERA_WRITE, 0));
+  must(tessera_print_walk(space, start, write, 0));
+  must(tessera_map_zeroed(space, start + 0x40000000, 20 * PAGE, TESSERA_READ | TESSERA_WRITE, 0));
   must(tessera_space_activate(tessera_kernel_space()));
   must(tessera_space_destroy(space));
 }
@@ -254,10 +254,10 @@ static void use_runs(void) {
 /* Whether Tessera says the same of the frames as the allocator: after the start, and at the end. */
 static unsigned long compare_books(void) {
   tessera_statistics statistics = {.size = sizeof statistics};
-  must(tessera_count(&statistics));
+  must(tessera_get_statistics(&statistics));
   unsigned long out = statistics.managed_frames - statistics.free_frames;
-  if (out + statistics.record_frames != gave - got) fail("frames were lost");
-  if (statistics.cached_frames + statistics.waiting_tables) fail("Tessera keeps what it frees");
+  if (out + statistics.metadata_frames != gave - got) fail("frames were lost");
+  if (statistics.cached_frames + statistics.pooled_tables) fail("Tessera keeps what it frees");
   return gave - got;
 }
 

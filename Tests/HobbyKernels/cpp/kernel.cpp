@@ -104,7 +104,7 @@ void tessera_host_panic(const char *message, size_t length) {
   serial.power_off(Verdict::crashed);
 }
 
-void must(tessera_status status) {
+void must(tessera_result status) {
   if (status != TESSERA_OK) fail(tessera_strerror(status));
 }
 
@@ -144,7 +144,7 @@ static void use_a_space() {
   words[7 * stride] += 1;
   for (uint64_t i = 0; i < pages; i++)
     expect(words[i * stride] == 43, "a page shows another frame");
-  must(tessera_walk(space.get(), address, write, nullptr));
+  must(tessera_print_walk(space.get(), address, write, nullptr));
   {
     Cursor cursor(space, address, length);
     expect(cursor.unmap(length / 2) == length / 2, "half of the pages were unmapped");
@@ -152,7 +152,7 @@ static void use_a_space() {
   }
   for (uint64_t i = 0; i < pages; i++)
     expect(!read_if_mapped(words + i * stride, &word), "a page that is gone can be read");
-  must(tessera_walk(space.get(), address, write, nullptr));
+  must(tessera_print_walk(space.get(), address, write, nullptr));
   expect(frame.as<uint64_t>() == 43, "the frame was lost");
 }
 
@@ -180,7 +180,7 @@ extern "C" void kernel_main(uint32_t magic, uint32_t information) {
   expect(violations == 0, "Tessera's records are damaged");
   tessera_statistics statistics = {};
   statistics.size = sizeof statistics;
-  must(tessera_count(&statistics));
+  must(tessera_get_statistics(&statistics));
   serial << statistics.free_frames << " frames are free, of " << statistics.managed_frames << "\n"
          << "verdict: pass\n";
   serial.power_off(Verdict::passed);

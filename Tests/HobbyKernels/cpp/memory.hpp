@@ -4,7 +4,7 @@
 #include "tessera.h"
 
 /// Ends the kernel, with the sentence, unless `status` is TESSERA_OK.
-void must(tessera_status status);
+void must(tessera_result status);
 
 /// A handle of a frame of 4 KiB.
 class Frame {
@@ -69,7 +69,7 @@ class Cursor {
   }
   Cursor(const Cursor &) = delete;
   Cursor &operator=(const Cursor &) = delete;
-  ~Cursor() { must(tessera_cursor_finish(&cursor_)); }
+  ~Cursor() { must(tessera_cursor_close(&cursor_)); }
 
   void map(Frame &&frame, uint32_t rights) {
     must(tessera_cursor_map(&cursor_, frame.address(), rights, nullptr));

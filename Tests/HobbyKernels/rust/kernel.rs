@@ -157,11 +157,11 @@ fn use_a_space() -> Result<(), Refusal> {
         page.write_volatile(42);
         assert_eq!((tessera_frame_bytes(frame) as *const u64).read_volatile(), 42);
         assert!(read_if_mapped(address, &mut word) && word == 42);
-        tessera_walk(&space, address, write, null_mut()).ok()?;
+        tessera_print_walk(&space, address, write, null_mut()).ok()?;
 
         tessera_unmap(&space, address, 4096, null_mut()).ok()?;
         assert!(!read_if_mapped(address, &mut word), "an unmapped page can be read");
-        tessera_walk(&space, address, write, null_mut()).ok()?;
+        tessera_print_walk(&space, address, write, null_mut()).ok()?;
         tessera_space_activate(tessera_kernel_space()).ok()?;
         tessera_space_destroy(&mut space).ok()?;
         tessera_drop(frame).ok()
@@ -187,7 +187,7 @@ fn report() -> Result<(), Refusal> {
     // SAFETY: nothing else uses Tessera.
     unsafe {
         tessera_audit(write, null_mut(), &mut violations).ok()?;
-        tessera_count(&mut statistics).ok()?;
+        tessera_get_statistics(&mut statistics).ok()?;
     }
     assert_eq!(violations, 0, "Tessera's records are damaged");
     println!("{} frames of {} are free", statistics.free_frames, statistics.managed_frames);

@@ -40,11 +40,11 @@ pub struct Statistics {
     pub free_frames: u64,
     pub cached_frames: u64,
     pub largest_free_block: u64,
-    pub waiting_tables: u64,
-    pub record_frames: u64,
+    pub pooled_tables: u64,
+    pub metadata_frames: u64,
     pub kernel_frames: u64,
     pub reserved_frames: u64,
-    pub invisible_frames: u64,
+    pub unreachable_frames: u64,
     pub flushes: u64,
     pub flushed_pages: u64,
     pub full_flushes: u64,
@@ -69,7 +69,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// A `tessera_status` as the functions below return it.
+/// A `tessera_result` as the functions below return it.
 #[repr(transparent)]
 #[must_use]
 pub struct Status(i32);
@@ -104,11 +104,11 @@ extern "C" {
     pub fn tessera_unmap(
         space: *const Space, address: u64, length: u64, unmapped: *mut u64,
     ) -> Status;
-    pub fn tessera_walk(
+    pub fn tessera_print_walk(
         space: *const Space, address: u64, write: Write, context: *mut c_void,
     ) -> Status;
     pub fn tessera_kernel_allocate(length: u64, flags: u32, address: *mut *mut c_void) -> Status;
     pub fn tessera_kernel_free(address: *mut c_void, length: u64) -> Status;
     pub fn tessera_audit(write: Write, context: *mut c_void, violations: *mut u64) -> Status;
-    pub fn tessera_count(statistics: *mut Statistics) -> Status;
+    pub fn tessera_get_statistics(statistics: *mut Statistics) -> Status;
 }

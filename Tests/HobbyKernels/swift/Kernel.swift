@@ -1,5 +1,5 @@
 import Tessera
-import TesseraMultiboot
+import TesseraBoot
 
 /// A kernel in Embedded Swift, with Tessera's own types: who lets go of a frame, a cursor or a
 /// mapping has given it back.
@@ -30,10 +30,10 @@ enum Kernel {
   private static func startTessera(_ magic: UInt32, _ address: UInt32) throws(Refusal) {
     let features = ProcessorFeatures()
     // SAFETY: nothing else runs. boot.S shows this memory there, and turned no-execute pages on.
-    unsafe PhysicalMemory.setWindow(at: bootWindow)
+    unsafe PhysicalMemory.setDirectMap(at: bootWindow)
     unsafe PagingMode.install(PagingMode(features, controlRegister4: Processor.controlRegister4))
-    let memory = unsafe BootMemoryWindow(below: PhysicalAddress(1 << 32))
-    let information: MultibootInformation<BootMemoryWindow>
+    let memory = unsafe MappedBootMemory(below: PhysicalAddress(1 << 32))
+    let information: MultibootInformation<MappedBootMemory>
     do throws(MultibootError) {
       information = try MultibootInformation(magic: magic, address: address, memory: memory)
     } catch { throw .loader(error) }
@@ -63,8 +63,8 @@ enum Kernel {
       showing: map, at: UInt64(window), largestPage: largestPage, from: &early, in: surroundings)
     // SAFETY: the new tables show the kernel where it runs, and all memory in the new window.
     unsafe Processor.loadRootRegister(directMap.root.rawValue)
-    unsafe PhysicalMemory.setWindow(at: window)
-    _ = try Tessera.start(on: map, early: early, processorCount: 1)
+    unsafe PhysicalMemory.setDirectMap(at: window)
+    _ = try Boot.start(on: map, early: early, processorCount: 1)
     try KernelSpace.start()
   }
 

@@ -1,5 +1,5 @@
 import Tessera
-import TesseraMultiboot
+import TesseraBoot
 
 /// What Tessera can refuse. One type, because Embedded Swift throws errors of known types only.
 enum Refusal: Error {

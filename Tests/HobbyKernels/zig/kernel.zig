@@ -103,7 +103,7 @@ fn catchPageFaults() void {
 
 const read_write = tessera.TESSERA_READ | tessera.TESSERA_WRITE;
 
-fn must(status: tessera.tessera_status) void {
+fn must(status: tessera.tessera_result) void {
     if (status != tessera.TESSERA_OK) fail(std.mem.span(tessera.tessera_strerror(status)));
 }
 
@@ -154,11 +154,11 @@ fn useASpace() void {
     const bytes: *volatile u64 = @ptrCast(@alignCast(tessera.tessera_frame_bytes(frame)));
     expect(bytes.* == 42, "a page does not show its frame");
     expect(read_if_mapped(address, &word) and word == 42, "a mapped page cannot be read");
-    must(tessera.tessera_walk(&space, address, write, null));
+    must(tessera.tessera_print_walk(&space, address, write, null));
 
     must(tessera.tessera_unmap(&space, address, 4096, null));
     expect(!read_if_mapped(address, &word), "an unmapped page can be read");
-    must(tessera.tessera_walk(&space, address, write, null));
+    must(tessera.tessera_print_walk(&space, address, write, null));
     must(tessera.tessera_space_activate(tessera.tessera_kernel_space()));
     must(tessera.tessera_space_destroy(&space));
     must(tessera.tessera_drop(frame));
@@ -181,7 +181,7 @@ fn report() void {
     expect(violations == 0, "Tessera's records are damaged");
     var statistics = std.mem.zeroes(tessera.tessera_statistics);
     statistics.size = @sizeOf(@TypeOf(statistics));
-    must(tessera.tessera_count(&statistics));
+    must(tessera.tessera_get_statistics(&statistics));
     printNumber(statistics.free_frames);
     print(" frames are free\n");
 }

@@ -2,6 +2,6 @@
 import TesseraHardware
 
 func read(_ address: PhysicalAddress) {
-  unsafe PhysicalMemory.setWindow(at: 0)
-  PhysicalMemory.setWindow(at: 0)  // wrong
+  unsafe PhysicalMemory.setDirectMap(at: 0)
+  PhysicalMemory.setDirectMap(at: 0)  // wrong
 }

@@ -9,7 +9,7 @@ extension RandomWalk {
     var expected: FrameError?
     for index in first..<first + count where expected == nil {
       // A frame that another processor keeps for itself cannot be had.
-      if mayBeElsewhere(index) && error == .busy { return }
+      if mayBeElsewhere(index) && error == .inTransition { return }
       expected = model.claimRefusal(index)
     }
     expect(error == expected, "a claim succeeds, or is refused, as the state of the frames says")

@@ -145,12 +145,12 @@ extension WalkModel {
     let entry = entries[place]
     entries[place].kind = .none
     for index in 0..<entry.count {
-      letGo(of: entry.frame(index), wasBare: entry.kind == .bare)
+      drop(of: entry.frame(index), wasBare: entry.kind == .bare)
     }
   }
 
   /// Gives frame `index` back if no entry has it any more.
-  mutating func letGo(of index: Int, wasBare: Bool) {
+  mutating func drop(of index: Int, wasBare: Bool) {
     guard use(of: index).owners == 0 else { return }
     if !wasBare { noteDrop(of: index) }
     records[index].state = records[index].isManaged ? .free : .keptBack

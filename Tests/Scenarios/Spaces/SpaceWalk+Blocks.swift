@@ -47,7 +47,7 @@ extension SpaceWalk {
     do throws(RangeError) { try cursor.jump(to: VirtualAddress(start)) } catch {
       differ("a cursor jumps anywhere in its range")
     }
-    _ = cursor.promote(world(number).byteCount(cells))
+    _ = cursor.collapse(world(number).byteCount(cells))
     expectSuccess(cursor, number, cells, nil)
   }
 
@@ -225,7 +225,7 @@ extension SpaceWalk {
     ) { _, _, _ in
     } visit: { entry, address, size in
       let target = entry.leafAddress(size: size).rawValue
-      guard entry.isCounted, target &- start.rawValue < BlockBook.byteCount else { return }
+      guard entry.ownsFrame, target &- start.rawValue < BlockBook.byteCount else { return }
       let cells = world.cells(from: address.rawValue, to: address.rawValue)
       guard let index = cells.first, wanted(index, of: number).kind == .block else { return }
       if size == .twoMiB {

@@ -47,7 +47,7 @@ extension SpaceWalk {
     note(.mark, number, cells, value: UInt64(payload))
     arm()
     do throws(MapError) {
-      try cursor.mark(world(number).byteCount(cells), as: payload)
+      try cursor.setStatus(world(number).byteCount(cells), to: payload)
       expectSuccess(cursor, number, cells, expected)
       for index in cells {
         models[number][index] = WalkPage(kind: .status, value: UInt64(payload))
@@ -181,7 +181,7 @@ extension SpaceWalk {
     for index in cells {
       let place = target.lowerBound + index - cells.lowerBound
       var page = wanted(index, of: from)
-      if page.isCounted {
+      if page.ownsFrame {
         if page.kind == .frame { book.addMapping(Int(page.value)) }
         if page.property.access == .readWrite { page.property.access = .read }
         models[from][index] = page

@@ -154,10 +154,10 @@ extension SpaceWalk {
       expect(
         page.kind == .status && page.value == UInt64(payload), "a status is found where it is",
         address)
-    case .mapped(let target, let property, let isCounted):
+    case .mapped(let target, let property, let ownsFrame):
       guard page.isMapped else { return differ("nothing is found that is not mapped", address) }
       let world = world(number)
-      expect(isCounted == page.isCounted, "what is counted is a frame", address)
+      expect(ownsFrame == page.ownsFrame, "what is counted is a frame", address)
       expect(property.withoutHistory == page.property, "a page has the property it got", address)
       expect(
         target.rawValue &+ (address &- start)

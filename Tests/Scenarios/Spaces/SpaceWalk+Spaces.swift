@@ -93,8 +93,8 @@ extension SpaceWalk {
 
   mutating func drainPool() {
     note(.drainPool, 0)
-    PageTableNodePool.drain()
-    expect(PageTableNodePool.count == 0, "no spare node is left")
+    NodePool.drain()
+    expect(NodePool.count == 0, "no spare node is left")
   }
 }
 

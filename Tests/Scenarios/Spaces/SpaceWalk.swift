@@ -46,7 +46,7 @@ package struct SpaceWalk: ~Copyable {
       unsafe WalkTable(
         at: memory + 5 * byteCount, count: FrameBook.size, repeating: FrameBook.Entry()))
     VmSpace.deactivate()
-    PageTableNodePool.drain()
+    NodePool.drain()
     usedBefore = FrameAllocator.statistics.usedFrameCount
     tablesBefore = FrameTable.census.count(of: .pageTable)
   }
@@ -289,7 +289,7 @@ extension SpaceWalk {
       blocks.dropHandle(place)
       blocks.remove(place)
     }
-    PageTableNodePool.drain()
+    NodePool.drain()
     FrameAllocator.drainCache()
   }
 }

@@ -34,7 +34,7 @@ struct WalkPage: Equatable, BitwiseCopyable {
   var value: UInt64 { word & (1 << 56 - 1) }
 
   var isMapped: Bool { kind != .absent && kind != .status }
-  var isCounted: Bool { kind == .frame || kind == .block }
+  var ownsFrame: Bool { kind == .frame || kind == .block }
 }
 
 /// What an address space should show, kept by the plainest means.

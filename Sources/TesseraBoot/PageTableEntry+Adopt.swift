@@ -1,0 +1,15 @@
+package import TesseraHardware
+internal import TesseraPageTables
+
+extension PageTableEntry {
+  /// This leaf of a loader's, of `size`, as one of Tessera's that owns nothing, with the memory
+  /// type that `attributeTable`, the loader's IA32_PAT, gives it.
+  package func adopted(size: PageSize, attributeTable: UInt64) -> PageTableEntry {
+    let type = attributeTable &>> (8 &* UInt64(attributeIndex(size: size))) & 7
+    let policy = CachePolicy(memoryType: type)
+    let attribute = size == .fourKiB ? 1 << 7 : 1 << 12 as UInt64
+    let cleared = ~(attribute | Self.cacheMask | Self.ownsFrameBit | Self.statusBit)
+    return PageTableEntry(
+      rawValue: rawValue & cleared | Self.leafBit | UInt64(policy.rawValue) &<< 3)
+  }
+}

@@ -1,0 +1,37 @@
+/// What a frame is used for.
+///
+/// Client metadata is always `.object`; the other values are given by the library alone.
+@frozen
+public struct FrameUsage: Equatable, Sendable {
+  package let rawValue: UInt8
+
+  @inline(__always)
+  package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  /// Nothing: nobody's, or the allocator's.
+  public static var unused: FrameUsage { FrameUsage(rawValue: 0) }
+
+  /// Memory that the firmware keeps, or that is not there at all.
+  public static var reserved: FrameUsage { FrameUsage(rawValue: 1) }
+
+  /// Memory, or an object, that a client allocated.
+  public static var object: FrameUsage { FrameUsage(rawValue: 2) }
+
+  /// A node of a page table.
+  public static var pageTable: FrameUsage { FrameUsage(rawValue: 3) }
+
+  /// Tessera's own records: the slots and what was allocated before they existed.
+  public static var metadata: FrameUsage { FrameUsage(rawValue: 4) }
+
+  /// The kernel's image, and what its loader left for it.
+  public static var kernel: FrameUsage { FrameUsage(rawValue: 5) }
+
+  /// Whatever the kernel's own allocator wants: it has the frame, and Tessera has not.
+  public static var outside: FrameUsage { FrameUsage(rawValue: 8) }
+
+  /// What the larger frame is used for that this is a part of.
+  public static var tail: FrameUsage { FrameUsage(rawValue: 7) }
+
+  /// Registers of a device.
+  public static var device: FrameUsage { FrameUsage(rawValue: 6) }
+}

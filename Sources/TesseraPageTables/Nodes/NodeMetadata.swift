@@ -1,0 +1,110 @@
+internal import Synchronization
+public import TesseraFrames
+internal import TesseraHardware
+
+/// What the slot of a page-table node holds: 40 bytes, all that there is room for.
+///
+/// A node belongs to its parent's entry, to handles, and to the processors that run on it. It is
+/// freed with the last of them, and its children with it.
+public struct NodeMetadata: FrameMetadata, ~Copyable {
+  /// 1 while somebody holds the node.
+  ///
+  /// Access: atomic. Reached from the node's physical address alone.
+  let lock: Atomic<UInt32>
+
+  /// How many entries are not absent.
+  ///
+  /// Access: under the lock.
+  var presentCount: UInt16 = 0
+
+  /// From 1, whose entries are leaves of 4 KiB, up to that of the root.
+  ///
+  /// Access: constant once the node is in a tree.
+  var level: UInt8
+
+  /// Whether the node has been taken out of its tree, and whether its upper half is the kernel's.
+  ///
+  /// Access: under the lock.
+  var flags: UInt8
+
+  /// The next in a chain of nodes that wait to be used or freed.
+  ///
+  /// Access: by the owner of the chain.
+  var next: FrameSlotReference?
+
+  /// On which processors the address space with this root is active: a bit for each.
+  ///
+  /// Access: atomic.
+  let activeProcessors: Atomic<UInt64>
+  private let reserved: (UInt64, UInt64) = (0, 0)
+
+  static var detachedFlag: UInt8 { 1 }
+  static var sharedUpperHalfFlag: UInt8 { 2 }
+
+  /// The metadata of a node without entries. It starts out locked, which spares an exchange that
+  /// nobody could contend for.
+  init(level: PagingLevel, sharesUpperHalf: Bool = false) {
+    lock = Atomic(1)
+    self.level = UInt8(truncatingIfNeeded: level.number)
+    flags = sharesUpperHalf ? Self.sharedUpperHalfFlag : 0
+    activeProcessors = Atomic(0)
+  }
+
+  // SAFETY: called for the storage of a slot whose kind is this type's.
+  public static var destructor: FrameMetadataDestructor {
+    { unsafe NodeMetadata.destroy(at: $0) }
+  }
+
+  public static var role: FrameRole { FrameRole(.pageTable, isUntyped: false) }
+
+  /// Lets go of everything that the node's entries own, and leaves them absent.
+  public mutating func onDrop(_ contents: FrameContents) {
+    guard presentCount > 0 else { return }
+    // SAFETY: nobody else has the frame, and its metadata says that it is a node.
+    let node = unsafe PageTableNode(at: contents.address)
+    if level == PagingLevel.leafTable.number {
+      node.dropLeaves()
+    } else {
+      let isRoot = flags & Self.sharedUpperHalfFlag != 0
+      node.dropEntries(
+        isRoot ? NodePool.kernelLowEntryCount..<256 : 0..<512, PagingLevel(Int(level)))
+    }
+    presentCount = 0
+  }
+}
+
+extension PageTableNode {
+  /// Lets go of all frames of a node of leaves of 4 KiB that is being unmade. Those that follow
+  /// each other go together.
+  fileprivate func dropLeaves() {
+    var run: FrameRun?
+    for index in 0..<512 {
+      let entry = self[index]
+      if entry.isAbsent { continue }
+      store(.absent, at: index, replacing: entry)
+      guard entry.ownsFrame else { continue }
+      // SAFETY: the entry has just been taken out, and its count is let go once, with the run.
+      let slot = unsafe Mapping.slot(of: entry, size: .fourKiB)
+      if run?.extend(by: slot) == true { continue }
+      run?.release()
+      run = FrameRun(slot)
+    }
+    run?.release()
+  }
+
+  /// Lets go of the entries at `indices` of a node of `level` that is being unmade.
+  fileprivate func dropEntries(_ indices: Range<Int>, _ level: PagingLevel) {
+    for index in indices {
+      let entry = self[index]
+      if entry.isAbsent { continue }
+      store(.absent, at: index, replacing: entry)
+      if entry.isTable {
+        // SAFETY: the entry held the count of its child, and has just been taken out.
+        NodePool.release(unsafe PageTableNode(at: entry.tableAddress))
+      } else if entry.ownsFrame, let size = level.pageSize {
+        // SAFETY: the entry held a count of this frame, and has just been taken out.
+        unsafe Mapping.release(entry, size: size)
+      }
+    }
+  }
+}

@@ -1,0 +1,23 @@
+public import TesseraHardware
+
+extension KernelSpace {
+  /// Writes what the kernel's half maps. As `VmSpace.dump(to:)`.
+  public static func dump(to sink: inout some TextSink & ~Copyable) { contents.write(to: &sink) }
+
+  /// Writes what the kernel's half maps. As `VmSpace.dumpJSON(to:)`.
+  public static func dumpJSON(to sink: inout some TextSink & ~Copyable) {
+    contents.writeJSON(to: &sink)
+  }
+
+  /// Writes how the kernel's tables translate `address`. As `VmSpace.writeWalk(of:to:)`.
+  public static func writeWalk(
+    of address: VirtualAddress, to sink: inout some TextSink & ~Copyable
+  ) {
+    TranslationDump(of: address, from: root).write(to: &sink)
+  }
+
+  private static var contents: PageTableDump {
+    let half = PagingMode.current.lowerHalfEnd.rawValue
+    return PageTableDump(root: root, start: VirtualAddress(0 &- half), end: VirtualAddress(0))
+  }
+}
