@@ -49,7 +49,7 @@ public enum Boot {
     unsafe FrameTable.install(PhysicalMemory.pointer(to: records.start), frameCount: frameCount)
     unsafe FrameAllocator.start(
       in: PhysicalMemory.pointer(to: records.start + slotByteCount),
-      processorCount: processorCount, replacedBy: allocator)
+      processorCount: processorCount, external: allocator)
     unsafe givenRecords = records
     return populate(map.adding(records))
   }

@@ -28,7 +28,7 @@ extension FrameKind {
   /// Whether frames of this kind are no client's to own, and no records of Tessera's.
   fileprivate var mayBeShown: Bool {
     switch usage {
-    case .reserved, .kernel, .device: true
+    case .reserved, .kernel: true
     default: false
     }
   }

@@ -168,7 +168,6 @@ extension FrameKind {
   /// Whether a frame of this kind is the kernel's, the firmware's or Tessera's own.
   var isPermanent: Bool {
     usage == .reserved || usage == .kernel || usage == .metadata || usage == .pageTable
-      || usage == .device
   }
 }
 
@@ -214,11 +213,11 @@ extension FrameKind {
   fileprivate func number(isInUse: Bool) -> Int {
     switch usage {
     case .tail: TESSERA_FRAME_TAIL
-    case .reserved, .device: TESSERA_FRAME_RESERVED
+    case .reserved: TESSERA_FRAME_RESERVED
     case .kernel: TESSERA_FRAME_KERNEL
     case .metadata: TESSERA_FRAME_METADATA
     case .pageTable: TESSERA_FRAME_PAGE_TABLE
-    case .outside: TESSERA_FRAME_EXTERNAL
+    case .external: TESSERA_FRAME_EXTERNAL
     default: isInUse ? TESSERA_FRAME_CLIENT : TESSERA_FRAME_FREE
     }
   }

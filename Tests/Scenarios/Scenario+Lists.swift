@@ -139,7 +139,7 @@ extension Scenario {
     checks.expect(DropLedger.callCount == calls + 70, "a list drops its members")
     checks.expect(FrameAllocator.statistics.usedFrameCount == used, "and gives them back")
     let slot = FrameTable.slot(number: address.frameNumber)
-    checks.expect(slot.listIdentifier == 0, "a frame that was dropped is in no list")
+    checks.expect(!slot.isLinked, "a frame that was dropped is in no list")
   }
 
   static func listHandover(_ checks: inout Checks) throws(FrameError) {

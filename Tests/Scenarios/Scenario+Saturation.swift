@@ -65,7 +65,7 @@ extension Scenario {
     _ = consume shared
     checks.expect(slot.count == ReferenceCount.maximum, "a saturated frame stays in use")
     checks.expect(owners(of: segment, at: 2) == 1, "its neighbours do not")
-    checks.expect(slot.reclaim() == false, "a saturated frame does not become unique")
+    checks.expect(slot.makeUnique() == false, "a saturated frame does not become unique")
     slot.setCount(1)
   }
 

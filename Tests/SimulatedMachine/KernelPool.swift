@@ -189,7 +189,7 @@ extension KernelPool {
     // The first to be given are the records: there are no slots yet.
     guard acceptsClaimed, given > 0 else { return true }
     let slot = FrameTable.slot(number: UInt64(number))
-    return slot.kind == .outside && slot.count == ReferenceCount.unused
+    return slot.kind == .external && slot.count == ReferenceCount.unused
   }
 
   private func free(_ first: UInt64, _ count: UInt64) {

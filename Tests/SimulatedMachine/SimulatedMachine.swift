@@ -39,7 +39,7 @@ public final class SimulatedMachine {
     unsafe FrameTable.install(arena.records, frameCount: UInt64(frameCount))
     unsafe FrameAllocator.start(
       in: arena.records + slotByteCount, processorCount: processorCount,
-      replacedBy: pool?.allocator)
+      external: pool?.allocator)
     FrameAllocator.donate(
       from: PhysicalAddress(UInt64(keptBack) << 12), to: PhysicalAddress(UInt64(frameCount) << 12))
   }

@@ -68,7 +68,7 @@ extension OnSimulatedMachine {
       let cached = FrameAllocator.statistics.cachedFrameCount
       let slot = FrameAllocator.withLock { state, cache in
         cache.refill(from: &state)
-      } replaced: {
+      } external: {
         nil
       }
       #expect(slot?.address == address)

@@ -30,7 +30,7 @@ extension OnSimulatedMachine {
 
     @Test func `the statistics and the census say who has the frames`() throws {
       let (machine, pool) = try Self.start()
-      #expect(FrameTable.census.count(of: .outside) == 256)
+      #expect(FrameTable.census.count(of: .external) == 256)
       let segment = try Segment(allocating: 7) { _ in PlainMemory() }
       let bare = try FrameAllocator.allocate(3)
       let statistics = FrameAllocator.statistics
@@ -39,7 +39,7 @@ extension OnSimulatedMachine {
       #expect(statistics.freeFrameCount == 246)
       #expect(statistics.cachedFrameCount == 0)
       #expect(statistics.largestFreeBlock == 0)
-      #expect(FrameTable.census.count(of: .outside) == 246)
+      #expect(FrameTable.census.count(of: .external) == 246)
       #expect(FrameTable.census.count(of: .object) == 7)
       #expect(FrameTable.census.free == 0)
       #expect(pool.outCount == 10)

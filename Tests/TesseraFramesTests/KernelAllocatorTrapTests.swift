@@ -44,7 +44,7 @@ extension OnSimulatedMachine {
       #expect(machine.totals.total == 0x800)
       let census = FrameTable.census
       #expect(census.count(of: .metadata) == 33)
-      #expect(census.count(of: .outside) == machine.totals.usable)
+      #expect(census.count(of: .external) == machine.totals.usable)
       #expect(census.count(of: .kernel) == machine.totals.kernel)
       #expect(census.free == 0)
       #expect(census.unused == machine.totals.usable + machine.totals.low)
@@ -287,7 +287,7 @@ extension OnSimulatedMachine {
       let address = try FrameAllocator.allocate()
       #expect(machine.violations == [])
       let slot = try FrameTable.slot(at: address)
-      slot.setKind(.outside)
+      slot.setKind(.external)
       #expect(
         machine.violations == [
           "as many frames of the kernel's allocator are in use as are counted",
@@ -310,7 +310,7 @@ extension OnSimulatedMachine {
       let machine = SimulatedMachine(frameCount: 16)
       let address = try FrameAllocator.allocate()
       let slot = try FrameTable.slot(at: address)
-      slot.makeUnowned(as: .outside)
+      slot.makeUnowned(as: .external)
       #expect(machine.violations.count == 1)
       slot.makeUnowned(as: .plain)
       FrameAllocator.free(address)

@@ -62,7 +62,7 @@ extension OnSimulatedMachine {
       while NodePool.count > 0 {
         let node = try NodePool.make(level: .leafTable)
         #expect((0..<512).allSatisfy { node[$0].isAbsent })
-        _ = node.slot.release()
+        _ = node.slot.drop()
       }
     }
 

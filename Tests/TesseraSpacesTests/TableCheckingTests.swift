@@ -63,7 +63,7 @@ extension OnSimulatedMachine {
       table.slot.share()
       #expect(
         KernelSpace.problems == ["a node's parent is its only owner (ffffc00000000000, level 4)"])
-      _ = table.slot.release()
+      _ = table.slot.drop()
       #expect(KernelSpace.problems == [])
       #expect(fixture.problems == [])
     }
@@ -194,7 +194,7 @@ extension SpoiledTables {
     },
     Spoiling(sentence: "a node's parent is its only owner") { tables in
       tables.leafTable.slot.share()
-      return { _ = tables.leafTable.slot.release() }
+      return { _ = tables.leafTable.slot.drop() }
     },
   ]
 
@@ -289,7 +289,7 @@ extension SpoiledTables {
     Spoiling(sentence: "a root belongs to its space and to the processors that run on it") {
       let slot = $0.space.rootNode.slot
       slot.share()
-      return { _ = slot.release() }
+      return { _ = slot.drop() }
     },
     Spoiling(sentence: "a root's frame is a node") { tables in
       let slot = tables.space.rootNode.slot

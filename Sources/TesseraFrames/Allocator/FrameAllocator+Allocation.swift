@@ -10,16 +10,16 @@ extension FrameAllocator {
     guard request.isForAnyFrame else {
       return try allocateRun(Int(request.size.frameCount), request)
     }
-    let slot = try takeAny()
+    let slot = try allocateAny()
     if request.isZeroed { zero(slot, frameCount: 1) }
     return slot
   }
 
   /// Takes any one frame, from this processor's cache if it can.
   @inline(__always)
-  static func takeAny() throws(FrameError) -> FrameSlotReference {
+  static func allocateAny() throws(FrameError) -> FrameSlotReference {
     if Processor.refusesAllocation { throw .outOfFrames }
-    guard let slot = withCache({ $0.pop() }) ?? takeByRefilling() else { throw .outOfFrames }
+    guard let slot = withCache({ $0.pop() }) ?? allocateAfterRefill() else { throw .outOfFrames }
     require(slot.kind == .cached, "a frame in a processor's cache was changed", slot.address)
     if Processor.poisonsFrames { FramePoison.check(slot) }
     return slot
@@ -33,7 +33,9 @@ extension FrameAllocator {
   ) throws(FrameError) -> FrameSlotReference {
     guard frameCount > 0 else { throw .empty }
     if Processor.refusesAllocation { throw .outOfFrames }
-    guard let number = takeRun(frameCount, request) ?? takeRunAfterDraining(frameCount, request)
+    guard
+      let number = allocateFromZones(frameCount, request)
+        ?? allocateFromZonesAfterDrain(frameCount, request)
     else { throw .outOfFrames }
     let first = FrameTable.slot(number: number)
     if Processor.poisonsFrames {
@@ -55,39 +57,41 @@ extension FrameAllocator {
   /// Fills this processor's cache from the shared lists, and takes the last frame; or takes one
   /// from the kernel's allocator. Nil if there is none.
   @inline(never)
-  private static func takeByRefilling() -> FrameSlotReference? {
+  private static func allocateAfterRefill() -> FrameSlotReference? {
     withLock { state, cache in
       cache.refill(from: &state)
-    } replaced: {
+    } external: {
       allocateExternally(1, .uninitialized)
     }
   }
 
   /// The number of the first of `frameCount` frames taken from the shared lists, or from the
   /// kernel's allocator; or nil.
-  private static func takeRun(_ frameCount: Int, _ request: FrameRequest) -> UInt64? {
+  private static func allocateFromZones(_ frameCount: Int, _ request: FrameRequest) -> UInt64? {
     let count = UInt64(frameCount)
     let alignment = max(1, request.alignment >> 12)
     let order = max(64 - (count - 1).leadingZeroBitCount, alignment.trailingZeroBitCount)
     return withLock { state, _ in
-      guard let number = state.takeBlock(order: order, limit: request.limit.frameNumber) else {
+      guard let number = state.allocateBlock(order: order, limit: request.limit.frameNumber) else {
         return nil
       }
       let excess = (1 << UInt64(order)) - count
       if excess > 0 { state.freeRun(number + count, frameCount: excess) }
       return number
-    } replaced: {
+    } external: {
       allocateExternally(frameCount, request).map { FrameTable.number(of: $0) }
     }
   }
 
-  /// As `takeRun`, once this processor's cache has gone back to the shared lists. The kernel's
+  /// As `allocateFromZones`, once this processor's cache has gone back to the shared lists. The kernel's
   /// allocator is not asked again: it has all its frames already.
   @inline(never)
-  private static func takeRunAfterDraining(_ frameCount: Int, _ request: FrameRequest) -> UInt64? {
+  private static func allocateFromZonesAfterDrain(_ frameCount: Int, _ request: FrameRequest)
+    -> UInt64?
+  {
     if isExternal { return nil }
     drainCache()
-    return takeRun(frameCount, request)
+    return allocateFromZones(frameCount, request)
   }
 }
 
@@ -98,13 +102,13 @@ extension ProcessorCache {
     if let slot = pop() { return slot }
     var order = Self.batch.trailingZeroBitCount
     let limit = PhysicalAddress.limit.frameNumber
-    if let number = state.takeBlock(order: order, limit: limit) {
+    if let number = state.allocateBlock(order: order, limit: limit) {
       fill(from: FrameTable.slot(number: number), frameCount: Self.batch)
       return pop()
     }
     while order > 0 {
       order -= 1
-      guard let number = state.takeBlock(order: order, limit: limit) else { continue }
+      guard let number = state.allocateBlock(order: order, limit: limit) else { continue }
       fill(from: FrameTable.slot(number: number), frameCount: 1 << order)
       return pop()
     }

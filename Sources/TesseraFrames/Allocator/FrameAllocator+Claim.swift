@@ -20,7 +20,7 @@ extension FrameAllocator {
       // The allocator got the frame back in the meantime.
       throw .inTransition
     }
-    if slot.kind == .outside { noteTaken(1) }
+    if slot.kind == .external { noteAcquired(1) }
     return wasFree
   }
 
@@ -46,7 +46,7 @@ extension FrameAllocator {
   /// Makes a claimed frame what it was before.
   private static func unclaim(_ slot: FrameSlotReference) {
     if slot.kind.isCached { return freeSlot(slot) }
-    if slot.kind == .outside { noteGivenBack(1) }
+    if slot.kind == .external { noteReturned(1) }
     slot.makeUnowned(as: slot.kind)
   }
 
@@ -60,7 +60,7 @@ extension FrameAllocator {
         slot.makeUnowned()
       }
       return isExtracted
-    } replaced: {
+    } external: {
       // It is on its way there.
       false
     }

@@ -11,22 +11,22 @@ private let managedFrames = Atomic<UInt64>(0)
 private let takenFrames = Atomic<UInt64>(0)
 
 /// What the frame allocator does if the kernel has one of its own. Frames that are not Tessera's
-/// are of kind `outside` then, and nobody's by their count, so that the same exchange that claims a
+/// are of kind `external` then, and nobody's by their count, so that the same exchange that claims a
 /// frame finds out whether Tessera has it already.
 extension FrameAllocator {
   /// Access: written by `start` and `stop`, constant in between.
-  nonisolated(unsafe) private static var replacement: ExternalAllocator?
+  nonisolated(unsafe) private static var installedExternal: ExternalAllocator?
 
   /// Whether the kernel's own allocator is in use.
   package static var isExternal: Bool {
     // SAFETY: constant once the kernel runs.
-    unsafe replacement != nil
+    unsafe installedExternal != nil
   }
 
   /// Makes `allocator` the one in use, or the one in the box. Runs alone.
-  static func replace(by allocator: ExternalAllocator?) {
+  static func useExternal(_ allocator: ExternalAllocator?) {
     // SAFETY: nothing else runs.
-    unsafe replacement = allocator
+    unsafe installedExternal = allocator
     // Ordering: relaxed; numbers, and nothing else runs.
     managedFrames.store(0, ordering: .relaxed)
     // Ordering: as above.
@@ -34,8 +34,8 @@ extension FrameAllocator {
   }
 
   /// Says that the kernel's allocator may give the frame of `slot`, which nobody owns.
-  static func leaveOutside(_ slot: FrameSlotReference) {
-    slot.makeUnowned(as: .outside)
+  static func leaveExternal(_ slot: FrameSlotReference) {
+    slot.makeUnowned(as: .external)
     // Ordering: relaxed; a statistic.
     managedFrames.wrappingAdd(1, ordering: .relaxed)
   }
@@ -50,12 +50,12 @@ extension FrameAllocator {
   {
     // SAFETY: constant once the kernel runs.
     guard
-      let start = unsafe replacement?.allocate(
+      let start = unsafe installedExternal?.allocate(
         UInt64(frameCount), request, below: FrameTable.end)
     else { return nil }
     let first = FrameTable.slot(number: start.frameNumber)
     for index in 0..<frameCount { receive(first.advanced(by: index)) }
-    noteTaken(frameCount)
+    noteAcquired(frameCount)
     return first
   }
 
@@ -66,7 +66,7 @@ extension FrameAllocator {
         slot.kind.usage == .unused ? .object : slot.kind.usage, at: slot.address)
     }
     let kind = slot.kind
-    if kind != .outside {
+    if kind != .external {
       // Nobody's: low memory, or a frame that was handed out bare.
       ExternalAllocator.refuse(kind.isAllocated ? .object : .unused, at: slot.address)
     }
@@ -79,20 +79,20 @@ extension FrameAllocator {
   @inline(never)
   static func freeExternally(_ first: FrameSlotReference, frameCount: Int) {
     // From the moment that the function is called, another processor may be given the frames.
-    for index in 0..<frameCount { first.advanced(by: index).makeUnowned(as: .outside) }
-    noteGivenBack(frameCount)
+    for index in 0..<frameCount { first.advanced(by: index).makeUnowned(as: .external) }
+    noteReturned(frameCount)
     // SAFETY: constant once the kernel runs.
-    unsafe replacement?.free(first.address, UInt64(frameCount))
+    unsafe installedExternal?.free(first.address, UInt64(frameCount))
   }
 
   /// Counts frames that came to Tessera: given by the kernel's allocator, or claimed by address.
-  static func noteTaken(_ frameCount: Int) {
+  static func noteAcquired(_ frameCount: Int) {
     // Ordering: relaxed; a statistic.
     takenFrames.wrappingAdd(UInt64(frameCount), ordering: .relaxed)
   }
 
   /// Counts frames that left Tessera.
-  static func noteGivenBack(_ frameCount: Int) {
+  static func noteReturned(_ frameCount: Int) {
     // Ordering: relaxed; a statistic.
     takenFrames.wrappingSubtract(UInt64(frameCount), ordering: .relaxed)
   }
@@ -117,7 +117,7 @@ extension FrameAllocator {
     var taken: UInt64 = 0
     for number in 0..<FrameTable.frameCount {
       let kind = FrameTable.slot(number: number).kind
-      if kind == .outside { outside += 1 } else if kind.isAllocated { taken += 1 }
+      if kind == .external { outside += 1 } else if kind.isAllocated { taken += 1 }
     }
     let statistics = externalStatistics
     if taken != statistics.usedFrameCount {

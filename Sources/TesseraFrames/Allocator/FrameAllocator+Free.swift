@@ -8,7 +8,7 @@ extension FrameAllocator {
     if Processor.watchesFreeFrames { return freeObserved(slot) }
     slot.setKind(.cached)
     slot.setCount(ReferenceCount.free)
-    keep(slot)
+    cache(slot)
   }
 
   /// As `freeSlot(_:)`, if somebody looks on or freed frames are poisoned. Apart, so that the other
@@ -16,13 +16,13 @@ extension FrameAllocator {
   @inline(never)
   private static func freeObserved(_ slot: FrameSlotReference) {
     Processor.noteFrameFree(at: slot.address, byteCount: PageSize.fourKiB.byteCount)
-    prepareToGiveBack(slot, as: .cached)
-    keep(slot)
+    makeFree(slot, as: .cached)
+    cache(slot)
   }
 
   /// Makes a frame free that is given back in a run later. As for one that goes back alone.
   @inline(__always)
-  package static func prepareToGiveBack(_ slot: FrameSlotReference, as kind: FrameKind = .plain) {
+  package static func makeFree(_ slot: FrameSlotReference, as kind: FrameKind = .plain) {
     if Processor.poisonsFrames { FramePoison.apply(to: slot) }
     slot.setKind(kind)
     slot.setCount(ReferenceCount.free)
@@ -36,12 +36,12 @@ extension FrameAllocator {
       at: first.address, byteCount: UInt64(frameCount) &* PageSize.fourKiB.byteCount)
     if frameCount == 1 {
       first.setKind(.cached)
-      keep(first)
+      cache(first)
     }
     guard frameCount > 1 else { return }
     withLock { state, _ in
       state.freeRun(FrameTable.number(of: first), frameCount: UInt64(frameCount))
-    } replaced: {
+    } external: {
       freeExternally(first, frameCount: frameCount)
     }
   }
@@ -50,35 +50,35 @@ extension FrameAllocator {
   public static func drainCache() {
     withLock { state, cache in
       cache.removeAll { state.freeRun($0) }
-    } replaced: {
+    } external: {
     }
   }
 
   /// Puts a free frame, marked as cached, into this processor's cache.
   @inline(__always)
-  private static func keep(_ slot: FrameSlotReference) {
-    if !withCache({ $0.push(slot) }) { keepBySpilling(slot) }
+  private static func cache(_ slot: FrameSlotReference) {
+    if !withCache({ $0.push(slot) }) { cacheAfterSpill(slot) }
   }
 
-  /// As `keep`, once older frames have made room; or by giving it to the kernel's allocator.
+  /// As `cache`, once older frames have made room; or by giving it to the kernel's allocator.
   @inline(never)
-  private static func keepBySpilling(_ slot: FrameSlotReference) {
-    let isKept = withLock { state, cache in
+  private static func cacheAfterSpill(_ slot: FrameSlotReference) {
+    let isCached = withLock { state, cache in
       // An interrupt handler may have taken a frame since the cache was found full.
       if cache.isFull { cache.removeOldest { state.freeRun($0) } }
       return cache.push(slot)
-    } replaced: {
+    } external: {
       freeExternally(slot, frameCount: 1)
       return true
     }
-    require(isKept, "a processor's cache has room once frames have left it")
+    require(isCached, "a processor's cache has room once frames have left it")
   }
 }
 
 extension FrameAllocatorState {
-  fileprivate mutating func freeRun(_ frames: FrameNeighbours) {
-    let first = FrameTable.number(of: frames.first)
-    guard frames.count > 1 else { return freeBlock(first, order: 0) }
-    freeRun(first, frameCount: frames.count)
+  fileprivate mutating func freeRun(_ run: FrameRun) {
+    let first = FrameTable.number(of: run.first)
+    guard run.only == nil else { return freeBlock(first, order: 0) }
+    freeRun(first, frameCount: UInt64(run.frameCount))
   }
 }

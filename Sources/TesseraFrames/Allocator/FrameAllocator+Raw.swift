@@ -32,8 +32,8 @@ extension FrameAllocator {
     for number in address.frameNumber..<end { checkCanFree(FrameTable.slot(number: number)) }
     let first = FrameTable.slot(number: address.frameNumber)
     for index in 0..<frameCount {
-      claimForFreeing(first.advanced(by: index))
-      prepareToGiveBack(first.advanced(by: index))
+      claimToFree(first.advanced(by: index))
+      makeFree(first.advanced(by: index))
     }
     freeRun(first, frameCount: frameCount)
   }
@@ -41,7 +41,7 @@ extension FrameAllocator {
   private static func checkCanFree(_ slot: FrameSlotReference) {
     switch slot.count {
     case ReferenceCount.unused:
-      if slot.kind != .plain { stopFreeing(slot) }
+      if slot.kind != .plain { panicOnFree(slot) }
     case ReferenceCount.free:
       panic("freed a frame that is free already", slot.address)
     default:
@@ -51,14 +51,14 @@ extension FrameAllocator {
 
   /// Stops because a frame that nobody owns is to be freed, and was not handed out bare.
   @inline(never)
-  private static func stopFreeing(_ slot: FrameSlotReference) -> Never {
-    require(slot.kind != .outside, "freed a frame that is free already", slot.address)
+  private static func panicOnFree(_ slot: FrameSlotReference) -> Never {
+    require(slot.kind != .external, "freed a frame that is free already", slot.address)
     panic("freed a frame that was never allocated", slot.address)
   }
 
   /// Takes the frame from its caller by the same exchange as a handle would, so that of two who
   /// free it at once only one succeeds.
-  private static func claimForFreeing(_ slot: FrameSlotReference) {
+  private static func claimToFree(_ slot: FrameSlotReference) {
     do {
       try slot.claim()
     } catch {

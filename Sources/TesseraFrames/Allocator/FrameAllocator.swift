@@ -44,7 +44,7 @@ public enum FrameAllocator {
   /// and runs alone. If the kernel has an `allocator`, memory will come from there.
   @unsafe package static func start(
     in memory: UnsafeMutableRawPointer, processorCount: Int,
-    replacedBy allocator: ExternalAllocator? = nil
+    external allocator: ExternalAllocator? = nil
   ) {
     require(processorCount > 0, "a machine has at least one processor")
     let offset = MemoryLayout<FrameAllocatorState>.stride.alignedUp(to: 64)
@@ -59,7 +59,7 @@ public enum FrameAllocator {
     unsafe installed = allocator == nil ? state : nil
     unsafe self.caches = caches
     unsafe cacheCount = processorCount
-    replace(by: allocator)
+    useExternal(allocator)
   }
 
   /// Undoes `start`, of which nothing is in use. Runs alone.
@@ -70,7 +70,7 @@ public enum FrameAllocator {
     unsafe caches = nil
     // SAFETY: as above.
     unsafe cacheCount = 0
-    replace(by: nil)
+    useExternal(nil)
   }
 
   /// Gives the allocator the frames from `start` up to `end`, whole, which nobody owns. The
@@ -87,7 +87,7 @@ public enum FrameAllocator {
         slot.count == ReferenceCount.unused && !slot.kind.isAllocated,
         "gave the allocator a frame that is not unused", slot.address)
       if isExternal {
-        leaveOutside(slot)
+        leaveExternal(slot)
         continue
       }
       if Processor.poisonsFrames { FramePoison.apply(to: slot) }
@@ -97,7 +97,7 @@ public enum FrameAllocator {
     withLock { state, _ in
       state.freeRun(first, frameCount: last - first)
       state.managedFrameCount += last - first
-    } replaced: {
+    } external: {
     }
   }
 }
@@ -119,15 +119,15 @@ extension FrameAllocator {
   /// off.
   ///
   /// `body` must not come back here, nor drop a handle. If the kernel's allocator is in use, there
-  /// are none: then `replaced` is run instead, without the lock. Traps before `start`.
+  /// are none: then `external` is run instead, without the lock. Traps before `start`.
   @inline(__always)
   static func withLock<Result>(
-    _ body: (inout FrameAllocatorState, inout ProcessorCache) -> Result, replaced: () -> Result
+    _ body: (inout FrameAllocatorState, inout ProcessorCache) -> Result, external: () -> Result
   ) -> Result {
     // SAFETY: only whether it is there; constant once the kernel runs.
     guard unsafe installed != nil else {
-      demandReplaced()
-      return replaced()
+      requireExternal()
+      return external()
     }
     let interrupts = lock.lock()
     // SAFETY: the lock keeps other processors out, and interrupts are off. The state is there, and
@@ -141,14 +141,14 @@ extension FrameAllocator {
   @inline(__always)
   @unsafe private static var currentCache: UnsafeMutablePointer<ProcessorCache> {
     let processor = Processor.current
-    guard unsafe processor < cacheCount else { stopWithoutCache() }
+    guard unsafe processor < cacheCount else { panicWithoutCache() }
     return unsafe caches.unsafelyUnwrapped + processor
   }
 
   @inline(never)
-  private static func stopWithoutCache() -> Never {
+  private static func panicWithoutCache() -> Never {
     // SAFETY: only whether it is there.
-    if unsafe installed == nil { demandReplaced() }
+    if unsafe installed == nil { requireExternal() }
     panic("a processor has a higher number than the allocator was started with")
   }
 }
@@ -156,7 +156,7 @@ extension FrameAllocator {
 extension FrameAllocator {
   /// Traps unless the kernel's allocator is in use.
   @inline(never)
-  private static func demandReplaced() {
+  private static func requireExternal() {
     require(isExternal, "the frame allocator was used before it was started")
   }
 }

@@ -55,7 +55,7 @@ struct FrameAllocatorState: ~Copyable {
 extension FrameAllocatorState {
   /// Takes a block of 2^`order` frames that ends at or before frame `limit`, from the highest zone
   /// that has one. Under the lock.
-  mutating func takeBlock(order: Int, limit: UInt64) -> UInt64? {
+  mutating func allocateBlock(order: Int, limit: UInt64) -> UInt64? {
     if limit > high.start, let number = high.take(order: order, limit: limit) { return number }
     if limit > middle.start, let number = middle.take(order: order, limit: limit) { return number }
     return low.take(order: order, limit: limit)

@@ -22,7 +22,7 @@ extension FrameAllocator {
       FrameStatistics(
         managedFrameCount: state.managedFrameCount, freeFrameCount: state.freeFrameCount,
         cachedFrameCount: state.cachedFrameCount, largestFreeBlock: state.largestFreeBlock)
-    } replaced: {
+    } external: {
       externalStatistics
     }
   }
@@ -37,7 +37,7 @@ extension FrameAllocator {
       state.middle.checkInvariants(report)
       state.high.checkInvariants(report)
       state.forEachCache { $0.checkInvariants(report) }
-    } replaced: {
+    } external: {
       checkExternal(report)
     }
   }

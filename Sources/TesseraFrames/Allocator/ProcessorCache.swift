@@ -83,7 +83,7 @@ struct ProcessorCache: ~Copyable {
 
   /// Removes the batch that came first from a full cache, and calls `body` with its frames, no
   /// longer marked: with those together that came in the order of their addresses, up or down.
-  mutating func removeOldest(_ body: (FrameNeighbours) -> Void) {
+  mutating func removeOldest(_ body: (FrameRun) -> Void) {
     require(isFull, "frames are moved out of a processor's cache when it is full")
     visitOldest(Self.batch, body)
     // The numbers are known beforehand, which is why nothing is checked here for each frame.
@@ -92,23 +92,23 @@ struct ProcessorCache: ~Copyable {
   }
 
   /// Removes all frames, and calls `body` with them as `removeOldest` does.
-  mutating func removeAll(_ body: (FrameNeighbours) -> Void) {
+  mutating func removeAll(_ body: (FrameRun) -> Void) {
     visitOldest(count, body)
     count = 0
   }
 
   /// Changes no place; what is not mutating is given a copy of all of them.
   @inline(__always)
-  private mutating func visitOldest(_ frameCount: Int, _ body: (FrameNeighbours) -> Void) {
+  private mutating func visitOldest(_ frameCount: Int, _ body: (FrameRun) -> Void) {
     guard frameCount > 0 else { return }
-    var run = FrameNeighbours(slots[0])
+    var run = FrameRun(slots[0])
     slots[0].setKind(.plain)
     for index in 1..<frameCount {
       let slot = slots[index]
       slot.setKind(.plain)
-      if run.add(slot) { continue }
+      if run.append(slot) || run.prepend(slot) { continue }
       body(run)
-      run = FrameNeighbours(slot)
+      run = FrameRun(slot)
     }
     body(run)
   }
@@ -120,34 +120,5 @@ struct ProcessorCache: ~Copyable {
       if slot.kind != .cached { report("a frame in a cache is marked as cached") }
       if slot.count != ReferenceCount.free { report("a frame in a cache is free") }
     }
-  }
-}
-
-/// Frames that follow each other.
-struct FrameNeighbours {
-  private(set) var first: FrameSlotReference
-  /// The slot after the last.
-  private var end: FrameSlotReference
-
-  @inline(__always)
-  init(_ slot: FrameSlotReference) {
-    first = slot
-    end = slot.advanced(by: 1)
-  }
-
-  var count: UInt64 { FrameTable.number(of: end) &- FrameTable.number(of: first) }
-
-  /// Adds `slot` if it is the one after the last or before the first. Says whether it was.
-  @inline(__always)
-  mutating func add(_ slot: FrameSlotReference) -> Bool {
-    if slot == end {
-      end = slot.advanced(by: 1)
-      return true
-    }
-    if slot.advanced(by: 1) == first {
-      first = slot
-      return true
-    }
-    return false
   }
 }

@@ -28,8 +28,8 @@ extension Frame where Metadata: FrameMetadata & ~Copyable {
 
   /// The same handle as the only one, if it is, with metadata that can be changed.
   public consuming func unique() -> Conversion<UniqueFrame<Metadata>, Frame<Metadata>> {
-    guard slot.reclaim() else { return .unchanged(self) }
-    // SAFETY: `reclaim` made this count the unique one.
+    guard slot.makeUnique() else { return .unchanged(self) }
+    // SAFETY: `makeUnique` made this count the unique one.
     return .converted(unsafe UniqueFrame(adopting: relinquishSlot()))
   }
 }

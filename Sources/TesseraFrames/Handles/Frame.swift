@@ -51,7 +51,7 @@ public struct Frame<Metadata: ~Copyable>: ~Copyable, Sendable {
   public borrowing func borrow() -> BorrowedFrame<Metadata> { BorrowedFrame(of: slot) }
 
   deinit {
-    if slot.release() { slot.retire() }
+    if slot.drop() { slot.retire() }
   }
 }
 

@@ -153,8 +153,7 @@ extension FrameList where Metadata: ~Copyable {
     // Ordering: relaxed; that each answer is another number is all that matters.
     let old = listCount.wrappingAdd(1, ordering: .relaxed).oldValue
     require(old < 1 << 62, "more lists were made than can be told apart")
-    // Even, because odd numbers are links of frames that wait for a flush.
-    return (old + 1) * 2
+    return old + 1
   }
 }
 

@@ -30,7 +30,7 @@ public struct Segment<Metadata: ~Copyable>: ~Copyable, Sendable {
   /// The byte after the last.
   public var end: PhysicalAddress { address + byteCount }
 
-  deinit { FrameRun(first, frameCount: frameCount).release() }
+  deinit { FrameRun(first, frameCount: frameCount).dropReferences() }
 }
 
 /// A run of frames of any kinds.

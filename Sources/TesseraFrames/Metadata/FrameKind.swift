@@ -55,8 +55,8 @@ extension FrameKind {
 
   /// The kernel's own allocator's, which may give it. Nobody's as far as the count goes.
   @inline(__always)
-  package static var outside: FrameKind {
-    FrameKind(rawValue: allocatedBit | UInt64(FrameUsage.outside.rawValue) << usageShift)
+  package static var external: FrameKind {
+    FrameKind(rawValue: allocatedBit | UInt64(FrameUsage.external.rawValue) << usageShift)
   }
 
   /// Free, in a processor's cache.
@@ -121,7 +121,7 @@ extension FrameKind {
 
   /// Whether the frame is small, goes back to the allocator, and its metadata needs no destroying.
   @inline(__always)
-  package var leavesNothingToDo: Bool {
+  package var isTriviallyFreed: Bool {
     let deciding = Self.allocatedBit | 3 << Self.sizeShift | Self.activeBit
     return rawValue & deciding == Self.allocatedBit
   }

@@ -1,45 +1,65 @@
 package import Synchronization
 
-/// The 64-byte record that describes one physical frame.
+/// The metadata of one physical frame: 64 bytes in an array that covers all of memory.
 ///
-/// The count is the only field that always means something. The others are written by whoever moves
-/// the count out of `unused`, `free` or `busy`, and read by those who hold a count.
+/// Every 4 KiB frame has a slot, whether it is in use or not, so the array costs 1/64 of memory. Only
+/// the reference count is always meaningful. The other fields are written by the processor that
+/// moves the count out of `unused`, `free` or `inTransition`, and read by holders of a reference:
+/// the count is the lock, and its releasing stores and acquiring exchanges order the rest. The
+/// states are in `ReferenceCount`.
+///
+///     offset  0  storage         client metadata (40 bytes)
+///                                  or: client metadata (24 bytes), list links (16 bytes)
+///                                  or: links of the free list (16 bytes), while free
+///            40  referenceCount  a number of owners or a state; see `ReferenceCount`
+///            48  kind            type of the metadata, usage, size; see `FrameKind`
+///            56  membership      the list or chain that the frame is in
 package struct FrameSlot: ~Copyable {
-  /// The metadata of a frame in use, and for a free block the links of its free list.
+  /// The metadata of a frame in use, or the links of a free block.
   ///
-  /// Access: by the owner, while the count is `busy` or `unique`; read by every owner otherwise;
-  /// under the allocator's lock while the frame is free.
+  /// Access: by the owner while the count is `inTransition` or `unique`; read by every owner while
+  /// it is shared; under the allocator's lock while it is `free`.
   private let storage: InlineArray<5, UInt64>
 
-  /// How many owners the frame has, or one of the other values of `ReferenceCount`.
+  /// The number of owners, or another value of `ReferenceCount`.
   ///
   /// Access: atomic.
   package let referenceCount: Atomic<UInt64>
 
   /// A `FrameKind`.
   ///
-  /// Access: atomic, written only by the owner while the count is `busy`, `free` or `unique`.
+  /// Access: atomic, written only by the owner while the count is `inTransition`, `free` or
+  /// `unique`.
   package let kind: Atomic<UInt64>
 
-  /// The identifier of the list that the frame is in; 0 for none.
+  /// What links a unique frame to others.
   ///
-  /// Access: atomic, written only by the owner of the list.
-  package let listIdentifier: Atomic<UInt64>
+  /// | Value   | Meaning                                                               |
+  /// |---------|-----------------------------------------------------------------------|
+  /// | 0       | the frame is linked to no other                                       |
+  /// | even    | twice the identifier of the `FrameList` that it is in                 |
+  /// | odd     | the frame is in a deferred free chain; 1 at its end, and otherwise    |
+  /// |         | `2 * n + 3`, where n is the number of the next frame                  |
+  ///
+  /// A frame is in a list or in a chain, never in both: each owns the frame's only reference.
+  ///
+  /// Access: atomic, written only by the owner of the list or of the chain.
+  package let membership: Atomic<UInt64>
 
-  /// A slot whose frame nobody owns.
+  /// A slot of an unowned frame.
   package init() {
     storage = InlineArray(repeating: 0)
     referenceCount = Atomic(ReferenceCount.unused)
     kind = Atomic(FrameKind.none.rawValue)
-    listIdentifier = Atomic(0)
+    membership = Atomic(0)
   }
 
-  /// The bytes that metadata can have, from the slot's first on.
+  /// The size of metadata at most, in bytes.
   package static var storageByteCount: Int { 40 }
 
-  /// The bytes that metadata can have in a frame that is to go into a list, whose links come after.
+  /// The size of metadata at most if the frame can be in a list, whose links follow it, in bytes.
   package static var listableByteCount: Int { 24 }
 
-  /// How many bytes a slot has. Every frame of a machine costs this much.
+  /// The size of a slot, in bytes.
   package static var byteCount: UInt64 { 64 }
 }

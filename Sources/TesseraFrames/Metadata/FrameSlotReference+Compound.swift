@@ -32,7 +32,7 @@ extension FrameSlotReference {
   /// Gives back a frame of `size` that nobody owns any more and whose metadata is destroyed.
   package func freeCompound(_ size: PageSize) {
     for index in 0..<Int(size.frameCount) {
-      FrameAllocator.prepareToGiveBack(advanced(by: index))
+      FrameAllocator.makeFree(advanced(by: index))
     }
     FrameAllocator.freeRun(self, frameCount: Int(size.frameCount))
   }
@@ -47,7 +47,7 @@ extension FrameSlotReference {
     guard kind.size == .fourKiB, kind.isAllocated, !kind.hasDestructor else { return false }
     for index in 0..<Int(size.frameCount) {
       let slot = advanced(by: index)
-      guard slot.kind == kind, slot.reclaim() else {
+      guard slot.kind == kind, slot.makeUnique() else {
         for earlier in 0..<index { advanced(by: earlier).setCount(1) }
         return false
       }

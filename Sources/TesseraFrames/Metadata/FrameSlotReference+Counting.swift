@@ -75,7 +75,7 @@ extension FrameSlotReference {
 
   /// Takes away an owner, and says whether it was the last one, who must now `retire` the frame.
   @inline(__always)
-  package func release() -> Bool {
+  package func drop() -> Bool {
     // SAFETY: slots live for ever.
     // Ordering: releasing, so that what this owner wrote comes before the frame is unmade;
     // acquiring, so that the last owner sees what every other owner wrote.
@@ -83,12 +83,12 @@ extension FrameSlotReference {
       1, ordering: .acquiringAndReleasing
     ).oldValue
     if old == 1 { return true }
-    if old &- 2 >= ReferenceCount.maximum &- 2 { releaseSlow(old) }
+    if old &- 2 >= ReferenceCount.maximum &- 2 { dropSlow(old) }
     return false
   }
 
   /// Turns the only count of a shared frame into `unique`. Says whether it was the only one.
-  package func reclaim() -> Bool {
+  package func makeUnique() -> Bool {
     // SAFETY: slots live for ever.
     // Ordering: acquiring, pairs with the releases of the owners that are gone, whose writes the
     // unique owner must see. Relaxed if it fails: nothing is read.
@@ -117,7 +117,7 @@ extension FrameSlotReference {
 
   /// Answers an old count that `release` must not simply take from.
   @inline(never)
-  private func releaseSlow(_ old: UInt64) {
+  private func dropSlow(_ old: UInt64) {
     if !(ReferenceCount.isShared(old) || isJustAboveMaximum(old)) {
       setCount(old)
       panic("released a frame that has no owner", address)

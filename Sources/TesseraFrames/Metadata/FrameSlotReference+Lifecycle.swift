@@ -33,18 +33,18 @@ extension FrameSlotReference {
   /// The count is `busy` or `unique`, and the caller alone has the frame.
   @inline(__always)
   package func retire() {
-    guard kind.leavesNothingToDo else { return retireSlow() }
+    guard kind.isTriviallyFreed else { return retireSlow() }
     FrameAllocator.freeSlot(self)
   }
 
   /// As `retire`, of whatever frame. Apart, because what large frames and destructors need would
   /// cost every owner's last step the saving of registers.
   @inline(never)
-  private func retireSlow() { leave(destroyMetadata()) }
+  private func retireSlow() { free(of: destroyMetadata()) }
 
   /// Gives back a frame that was of `kind`, whose metadata is destroyed. As `retire`.
   @inline(never)
-  func leave(_ kind: FrameKind) {
+  func free(of kind: FrameKind) {
     if kind.size != .fourKiB {
       freeCompound(kind.size)
     } else if kind.isAllocated {

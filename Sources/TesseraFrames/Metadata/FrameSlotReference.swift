@@ -62,21 +62,6 @@ extension FrameSlotReference {
     unsafe pointer.pointee.kind.store(kind.rawValue, ordering: .relaxed)
   }
 
-  /// The identifier of the list that the frame is in; 0 for none.
-  @inline(__always)
-  package var listIdentifier: UInt64 {
-    // SAFETY: slots live for ever.
-    // Ordering: relaxed; only the list's owner can rely on the answer, and it wrote it.
-    unsafe pointer.pointee.listIdentifier.load(ordering: .relaxed)
-  }
-
-  @inline(__always)
-  package func setListIdentifier(_ identifier: UInt64) {
-    // SAFETY: slots live for ever.
-    // Ordering: relaxed; see the getter.
-    unsafe pointer.pointee.listIdentifier.store(identifier, ordering: .relaxed)
-  }
-
   /// Moves the count to `value`, which hands everything that the caller wrote to the next holder.
   @inline(__always)
   package func setCount(_ value: UInt64) {

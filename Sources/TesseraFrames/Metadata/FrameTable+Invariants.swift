@@ -37,7 +37,7 @@ extension FrameTable {
     if count > ReferenceCount.maximum && count < ReferenceCount.tail {
       report("a count is a number of owners or one of the named states", slot.address)
     }
-    if count != ReferenceCount.unique && slot.listIdentifier != 0 {
+    if count != ReferenceCount.unique && slot.isLinked {
       report("only a unique frame is in a list", slot.address)
     }
   }
@@ -48,8 +48,8 @@ extension FrameTable {
     let kind = slot.kind
     switch slot.count {
     case ReferenceCount.unused:
-      let isOutside = kind == .outside && FrameAllocator.isExternal
-      if kind != .none && kind != .plain && !isOutside {
+      let isExternal = kind == .external && FrameAllocator.isExternal
+      if kind != .none && kind != .plain && !isExternal {
         report("an unused frame is of no kind", slot.address)
       }
     case ReferenceCount.free:
@@ -68,7 +68,7 @@ extension FrameTable {
     default:
       if !kind.hasMetadata { report("a frame in use has metadata", slot.address) }
       if kind.freeBlockOrder != nil { report("no free block starts in use", slot.address) }
-      if kind.usage == .unused || kind.usage == .outside {
+      if kind.usage == .unused || kind.usage == .external {
         report("a frame in use has a usage", slot.address)
       }
       if kind.isCached { report("a frame in use is in no cache", slot.address) }

@@ -26,12 +26,9 @@ public struct FrameUsage: Equatable, Sendable {
   /// The kernel's image, and what its loader left for it.
   public static var kernel: FrameUsage { FrameUsage(rawValue: 5) }
 
-  /// Whatever the kernel's own allocator wants: it has the frame, and Tessera has not.
-  public static var outside: FrameUsage { FrameUsage(rawValue: 8) }
+  /// The kernel's own allocator has the frame, for a use that Tessera does not know.
+  public static var external: FrameUsage { FrameUsage(rawValue: 7) }
 
-  /// What the larger frame is used for that this is a part of.
-  public static var tail: FrameUsage { FrameUsage(rawValue: 7) }
-
-  /// Registers of a device.
-  public static var device: FrameUsage { FrameUsage(rawValue: 6) }
+  /// A tail frame: used for whatever its compound frame is used for.
+  public static var tail: FrameUsage { FrameUsage(rawValue: 6) }
 }

@@ -84,7 +84,7 @@ extension PageTableNode {
     if isLocked { report("a node's lock is free while nothing happens", start, level) }
     if isDetached { report("no node of a tree is marked as taken out of it", start, level) }
     if next != nil { report("no node of a tree is in a chain", start, level) }
-    if slot.listIdentifier != 0 { report("no node is in a list", start, level) }
+    if slot.isLinked { report("no node is in a list", start, level) }
   }
 }
 

@@ -31,7 +31,7 @@ enum Mapping {
   static func gatherFromParts(_ entry: PageTableEntry, size: PageSize) {
     let slot = FrameTable.slot(number: entry.leafAddress(size: size).frameNumber).head
     for _ in 0..<511 {
-      let isLast = slot.release()
+      let isLast = slot.drop()
       require(!isLast, "a page lost its frame when it became a part of a larger one")
     }
   }

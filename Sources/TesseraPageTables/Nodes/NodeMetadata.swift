@@ -85,11 +85,11 @@ extension PageTableNode {
       guard entry.ownsFrame else { continue }
       // SAFETY: the entry has just been taken out, and its count is let go once, with the run.
       let slot = unsafe Mapping.slot(of: entry, size: .fourKiB)
-      if run?.extend(by: slot) == true { continue }
-      run?.release()
+      if run?.append(slot) == true { continue }
+      run?.dropReferences()
       run = FrameRun(slot)
     }
-    run?.release()
+    run?.dropReferences()
   }
 
   /// Lets go of the entries at `indices` of a node of `level` that is being unmade.

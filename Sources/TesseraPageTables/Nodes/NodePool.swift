@@ -142,7 +142,7 @@ package enum NodePool {
   /// Lets go of a count of `node`. With the last one the node's children are let go too, and the
   /// node, all zeros again, waits here.
   package static func release(_ node: PageTableNode) {
-    guard node.slot.release() else { return }
+    guard node.slot.drop() else { return }
     Processor.noteFrameFree(at: node.address, byteCount: PageSize.fourKiB.byteCount)
     let sharesUpperHalf = node.sharesUpperHalf
     node.slot.destroyMetadata()

@@ -31,7 +31,7 @@ struct DeferredFrames: ~Copyable {
       run = FrameRun(slot)
       return true
     }
-    return run?.extend(by: slot) == true
+    return run?.append(slot) == true
   }
 
   /// Makes room for another run. Says whether there is: if not, everything must be let go.
@@ -46,9 +46,9 @@ struct DeferredFrames: ~Copyable {
   private mutating func takeApart(_ run: FrameRun) -> FrameRun? {
     var rest: FrameRun?
     run.forEachSlot { slot in
-      if rest?.extend(by: slot) == true { return }
-      if slot.reclaim() {
-        slot.setListIdentifier(FrameChain.word(for: chain))
+      if rest?.append(slot) == true { return }
+      if slot.makeUnique() {
+        slot.deferredLink = chain
         chain = slot
       } else if !keep(FrameRun(slot)) {
         rest = FrameRun(slot)
@@ -86,7 +86,7 @@ struct DeferredFrames: ~Copyable {
       // SAFETY: the run held this count, of the larger frame if this is a part of one.
       _ = unsafe AnyFrame(adopting: slot.head)
     } else {
-      run.release()
+      run.dropReferences()
     }
     if let chain { releaseChain(chain) }
     if !table.isNone { table.release() }
@@ -96,8 +96,7 @@ struct DeferredFrames: ~Copyable {
   private static func releaseChain(_ first: FrameSlotReference) {
     var next: FrameSlotReference? = first
     while let slot = next {
-      next = FrameChain.next(of: slot)
-      slot.setListIdentifier(0)
+      next = slot.removeDeferredLink()
       slot.retire()
     }
   }
@@ -112,23 +111,5 @@ struct DeferredFrames: ~Copyable {
       node.next = nil
       NodePool.release(node)
     }
-  }
-}
-
-/// A chain of unique frames, through the word of their slots that says which list they are in.
-///
-/// An odd number is a link, and no list's identifier: those are even.
-private enum FrameChain {
-  /// What the slot before `next` says.
-  @inline(__always)
-  static func word(for next: FrameSlotReference?) -> UInt64 {
-    guard let next else { return 1 }
-    return FrameTable.number(of: next) << 1 &+ 3
-  }
-
-  @inline(__always)
-  static func next(of slot: FrameSlotReference) -> FrameSlotReference? {
-    let word = slot.listIdentifier
-    return word == 1 ? nil : FrameTable.slot(number: (word &- 3) >> 1)
   }
 }

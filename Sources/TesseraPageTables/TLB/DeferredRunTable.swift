@@ -74,7 +74,7 @@ struct DeferredRunTable {
   func release() {
     for index in 0..<count {
       // SAFETY: the place is this one's alone.
-      unsafe (Self.runs + number * Self.capacity + index).move().release()
+      unsafe (Self.runs + number * Self.capacity + index).move().dropReferences()
     }
     // Ordering: releasing, pairs with the exchange in `init`.
     Self.taken.bitwiseAnd(~(1 << UInt32(number)), ordering: .releasing)

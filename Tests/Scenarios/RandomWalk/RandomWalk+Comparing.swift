@@ -57,7 +57,7 @@ extension RandomWalk {
       expect(slot.kind == .plain, "a bare frame goes back to the allocator")
     case .held: compareHeld(slot, model.records[index], use)
     }
-    let isListed = slot.listIdentifier != 0
+    let isListed = slot.isLinked
     expect(isListed == use.isListed, "a frame is in a list exactly if it was put there")
   }
 

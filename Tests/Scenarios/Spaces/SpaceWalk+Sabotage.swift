@@ -35,7 +35,7 @@ extension SpaceWalk {
       let slot = FrameTable.slot(number: book.entry(place).address.frameNumber)
       slot.share()
       checkAgain()
-      _ = slot.release()
+      _ = slot.drop()
       return
     }
   }
