@@ -9,12 +9,12 @@ internal import TesseraSpaces
 
 @c @implementation @unsafe
 public func tessera_audit(
-  _ write: tessera_write?, _ context: UnsafeMutableRawPointer?,
+  _ write: tessera_write_fn?, _ context: UnsafeMutableRawPointer?,
   _ violations: UnsafeMutablePointer<UInt64>?
 ) -> tessera_result {
-  status { () throws(Refusal) in
-    try Start.demandDone()
-    let violations = unsafe try demand(violations)
+  result { () throws(APIError) in
+    try Start.checkStarted()
+    let violations = unsafe try check(violations)
     var audit = Audit(try unsafe GivenSink(write, context))
     FrameTable.checkInvariants { audit.report($0, at: $1.rawValue) }
     FrameAllocator.checkInvariants { audit.report($0) }
@@ -27,12 +27,12 @@ public func tessera_audit(
 
 @c @implementation @unsafe
 public func tessera_audit_space(
-  _ space: UnsafePointer<tessera_space>?, _ write: tessera_write?,
+  _ space: UnsafePointer<tessera_space>?, _ write: tessera_write_fn?,
   _ context: UnsafeMutableRawPointer?, _ violations: UnsafeMutablePointer<UInt64>?
 ) -> tessera_result {
-  status { () throws(Refusal) in
+  result { () throws(APIError) in
     let handle = unsafe try SpaceHandle(space)
-    let violations = unsafe try demand(violations)
+    let violations = unsafe try check(violations)
     var audit = Audit(try unsafe GivenSink(write, context))
     if handle.isKernel {
       KernelSpace.checkInvariants(

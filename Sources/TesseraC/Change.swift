@@ -47,7 +47,7 @@ enum Change {
     _ cursor: borrowing Cursor, _ flags: UInt32
   ) throws(Failure) -> PageProperty {
     let isUser = !cursor.isKernelsOwn
-    return try Failure.refusing { () throws(Refusal) in
+    return try Failure.refusing { () throws(APIError) in
       try PageProperty(flags: flags, isUser: isUser)
     }
   }
@@ -56,11 +56,11 @@ enum Change {
   private static func takeFrame(
     _ cursor: borrowing Cursor, _ frame: tessera_frame
   ) throws(Failure) -> Frame<ClientFrame> {
-    try Failure.refusing { () throws(Refusal) in
+    try Failure.refusing { () throws(APIError) in
       let reference = try ClientFrameReference(frame)
       let byteCount = reference.size.byteCount
-      try demand(cursor.address.isAligned(to: byteCount), TESSERA_ERROR_NOT_ALIGNED)
-      try demand(byteCount <= cursor.byteCountLeft, TESSERA_ERROR_OUT_OF_BOUNDS)
+      try check(cursor.address.isAligned(to: byteCount), TESSERA_ERROR_NOT_ALIGNED)
+      try check(byteCount <= cursor.byteCountLeft, TESSERA_ERROR_OUT_OF_BOUNDS)
       return try reference.takeHandle()
     }
   }
@@ -69,9 +69,9 @@ enum Change {
   static func mapRun(
     _ cursor: inout Cursor, _ first: tessera_frame, _ count: UInt64, _ flags: UInt32
   ) throws(Failure) {
-    try demandRoom(cursor, pageCount: count)
+    try checkRoom(cursor, pageCount: count)
     let property = try property(cursor, flags)
-    var taken: Segment<ClientFrame>? = try Failure.refusing { () throws(Refusal) in
+    var taken: Segment<ClientFrame>? = try Failure.refusing { () throws(APIError) in
       try takeRun(first, count)
     }
     do throws(MapError) {
@@ -86,9 +86,9 @@ enum Change {
   static func mapNew(
     _ cursor: inout Cursor, _ byteCount: UInt64, _ flags: UInt32
   ) throws(Failure) {
-    try demandRoom(cursor, byteCount)
+    try checkRoom(cursor, byteCount)
     let property = try property(cursor, flags)
-    var stock = try Failure.refusing { () throws(Refusal) in
+    var stock = try Failure.refusing { () throws(APIError) in
       try FreshFrames(count: byteCount / PageSize.fourKiB.byteCount)
     }
     try Failure.mapping { () throws(MapError) in
@@ -100,9 +100,9 @@ enum Change {
   static func mapDevice(
     _ cursor: inout Cursor, _ target: UInt64, _ byteCount: UInt64, _ flags: UInt32
   ) throws(Failure) {
-    try demandRoom(cursor, byteCount)
+    try checkRoom(cursor, byteCount)
     let property = try property(cursor, flags)
-    let region = try Failure.refusing { () throws(Refusal) in
+    let region = try Failure.refusing { () throws(APIError) in
       try DeviceMemory.find(target, byteCount)
     }
     try Failure.mapping { () throws(MapError) in
@@ -113,17 +113,17 @@ enum Change {
   }
 
   static func unmap(_ cursor: inout Cursor, _ byteCount: UInt64) throws(Failure) -> UInt64 {
-    try demandRoom(cursor, byteCount)
+    try checkRoom(cursor, byteCount)
     return try Failure.mapping { () throws(MapError) in try cursor.unmap(byteCount) }
   }
 
   static func protect(
     _ cursor: inout Cursor, _ byteCount: UInt64, _ flags: UInt32
   ) throws(Failure) -> UInt64 {
-    try demandRoom(cursor, byteCount)
+    try checkRoom(cursor, byteCount)
     let rights = TESSERA_READ | TESSERA_WRITE | TESSERA_EXECUTE | TESSERA_ALLOW_WX
-    let access = try Failure.refusing { () throws(Refusal) in
-      try demand(Int(flags) & ~rights == 0, TESSERA_ERROR_ARGUMENT)
+    let access = try Failure.refusing { () throws(APIError) in
+      try check(Int(flags) & ~rights == 0, TESSERA_ERROR_INVALID_ARGUMENT)
       return try PageAccess(flags: flags)
     }
     return try Failure.mapping { () throws(MapError) in try cursor.protect(byteCount, to: access) }
@@ -132,27 +132,27 @@ enum Change {
   static func mark(
     _ cursor: inout Cursor, _ byteCount: UInt64, _ number: UInt32
   ) throws(Failure) {
-    try demandRoom(cursor, byteCount)
+    try checkRoom(cursor, byteCount)
     try Failure.mapping { () throws(MapError) in try cursor.setStatus(byteCount, to: number) }
   }
 
   static func copy(
     _ cursor: inout Cursor, from source: inout Cursor, _ byteCount: UInt64
   ) throws(Failure) {
-    try demandRoom(cursor, byteCount)
-    try demandRoom(source, byteCount)
+    try checkRoom(cursor, byteCount)
+    try checkRoom(source, byteCount)
     try Failure.mapping { () throws(MapError) in try cursor.copy(from: &source, byteCount) }
   }
 
   static func find(_ cursor: inout Cursor, _ byteCount: UInt64) throws(Failure) -> Bool {
-    try demandRoom(cursor, byteCount)
+    try checkRoom(cursor, byteCount)
     return cursor.findNext(within: byteCount)
   }
 
   static func clear(
     _ cursor: inout Cursor, _ byteCount: UInt64, _ flags: UInt32
   ) throws(Failure) -> UInt64 {
-    try demandRoom(cursor, byteCount)
+    try checkRoom(cursor, byteCount)
     let start = cursor.address
     var cleared: UInt64 = 0
     switch Int(flags) {
@@ -164,29 +164,29 @@ enum Change {
       _ = try? cursor.jump(to: start)
       _ = cursor.clearDirty(byteCount)
       return cleared
-    default: throw Failure(Refusal(TESSERA_ERROR_ARGUMENT))
+    default: throw Failure(APIError(TESSERA_ERROR_INVALID_ARGUMENT))
     }
   }
 
   /// Refuses unless `byteCount` bytes are whole pages that the range still has.
-  private static func demandRoom(
+  private static func checkRoom(
     _ cursor: borrowing Cursor, _ byteCount: UInt64
   ) throws(Failure) {
     let left = cursor.byteCountLeft
-    try Failure.refusing { () throws(Refusal) in
-      try demand(byteCount > 0, TESSERA_ERROR_EMPTY)
-      try demand(byteCount % PageSize.fourKiB.byteCount == 0, TESSERA_ERROR_NOT_ALIGNED)
-      try demand(byteCount <= left, TESSERA_ERROR_OUT_OF_BOUNDS)
+    try Failure.refusing { () throws(APIError) in
+      try check(byteCount > 0, TESSERA_ERROR_EMPTY)
+      try check(byteCount % PageSize.fourKiB.byteCount == 0, TESSERA_ERROR_NOT_ALIGNED)
+      try check(byteCount <= left, TESSERA_ERROR_OUT_OF_BOUNDS)
     }
   }
 
-  private static func demandRoom(
+  private static func checkRoom(
     _ cursor: borrowing Cursor, pageCount: UInt64
   ) throws(Failure) {
     let left = cursor.byteCountLeft
-    try Failure.refusing { () throws(Refusal) in
-      try demand(pageCount > 0, TESSERA_ERROR_EMPTY)
-      try demand(pageCount <= left / PageSize.fourKiB.byteCount, TESSERA_ERROR_OUT_OF_BOUNDS)
+    try Failure.refusing { () throws(APIError) in
+      try check(pageCount > 0, TESSERA_ERROR_EMPTY)
+      try check(pageCount <= left / PageSize.fourKiB.byteCount, TESSERA_ERROR_OUT_OF_BOUNDS)
     }
   }
 }

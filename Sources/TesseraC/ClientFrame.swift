@@ -9,7 +9,7 @@ internal import TesseraHeader
 /// taken for the share of a mapping.
 struct ClientFrame: UntypedFrameMetadata, ~Copyable {
   /// The kernel's own bytes, which it reads and writes where they are.
-  var notes: (UInt64, UInt64, UInt64) = (0, 0, 0)
+  var data: (UInt64, UInt64, UInt64) = (0, 0, 0)
   /// How many handles are out.
   ///
   /// Access: atomic.
@@ -30,5 +30,5 @@ struct ClientFrame: UntypedFrameMetadata, ~Copyable {
   // SAFETY: called for the storage of a slot whose kind is this type's.
   static var destructor: FrameMetadataDestructor { { unsafe ClientFrame.destroy(at: $0) } }
 
-  mutating func onDrop(_ contents: FrameContents) { onFree.call(contents.address, &notes) }
+  mutating func onDrop(_ contents: FrameContents) { onFree.call(contents.address, &data) }
 }

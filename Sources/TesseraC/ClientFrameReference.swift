@@ -11,16 +11,18 @@ struct ClientFrameReference {
 
   /// The frame at `frame`. Refused with NOT_STARTED, NOT_ALIGNED, OUT_OF_BOUNDS, NO_HANDLE if it is
   /// free, and NOT_CLIENTS.
-  init(_ frame: tessera_frame) throws(Refusal) {
-    try Start.demandDone()
+  init(_ frame: tessera_frame) throws(APIError) {
+    try Start.checkStarted()
     guard let address = PhysicalAddress(exactly: frame) else {
-      throw Refusal(TESSERA_ERROR_OUT_OF_BOUNDS)
+      throw APIError(TESSERA_ERROR_OUT_OF_BOUNDS)
     }
-    do throws(FrameError) { slot = try FrameTable.slot(at: address) } catch { throw Refusal(error) }
+    do throws(FrameError) { slot = try FrameTable.slot(at: address) } catch {
+      throw APIError(error)
+    }
     let kind = slot.kind
-    try demand(!kind.isPermanent && kind.usage != .tail, TESSERA_ERROR_NOT_CLIENT)
-    try demand(ReferenceCount.isShared(slot.count), TESSERA_ERROR_NO_HANDLE)
-    try demand(kind.hasSameMetadata(as: .of(ClientFrame.self)), TESSERA_ERROR_NOT_CLIENT)
+    try check(!kind.isPermanent && kind.usage != .tail, TESSERA_ERROR_NOT_CLIENT)
+    try check(ReferenceCount.isShared(slot.count), TESSERA_ERROR_NO_HANDLE)
+    try check(kind.hasSameMetadata(as: .of(ClientFrame.self)), TESSERA_ERROR_NOT_CLIENT)
   }
 
   var address: PhysicalAddress { slot.address }
@@ -40,13 +42,13 @@ struct ClientFrameReference {
   }
 
   /// Takes one handle away, whose share is now the caller's. Refused with NO_HANDLE if none is out.
-  func takeHandle() throws(Refusal) -> Frame<ClientFrame> {
+  func takeHandle() throws(APIError) -> Frame<ClientFrame> {
     // SAFETY: the frame is in use, so its metadata is there.
     let handles = unsafe metadata
     // Ordering: relaxed; the count of owners, which follows, does the ordering.
     var count = unsafe handles.pointee.handles.load(ordering: .relaxed)
     while true {
-      try demand(count > 0, TESSERA_ERROR_NO_HANDLE)
+      try check(count > 0, TESSERA_ERROR_NO_HANDLE)
       // Ordering: relaxed; see above.
       let (isDone, seen) = unsafe handles.pointee.handles.weakCompareExchange(
         expected: count, desired: count - 1, ordering: .relaxed)

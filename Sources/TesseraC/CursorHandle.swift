@@ -12,19 +12,19 @@ struct CursorHandle {
   private let storage: UnsafeMutablePointer<tessera_cursor>
 
   /// The cursor at `pointer`. Refused with NULL and CURSOR.
-  @unsafe init(_ pointer: UnsafeMutablePointer<tessera_cursor>?) throws(Refusal) {
-    unsafe storage = try demand(pointer)
+  @unsafe init(_ pointer: UnsafeMutablePointer<tessera_cursor>?) throws(APIError) {
+    unsafe storage = try check(pointer)
     // SAFETY: the caller lends the memory.
     let isOpen = unsafe storage.pointee.opaque.0 == Self.seal(of: storage)
-    try demand(isOpen, TESSERA_ERROR_CURSOR)
+    try check(isOpen, TESSERA_ERROR_INVALID_CURSOR)
   }
 
   /// Refuses with IN_USE if a cursor is open at `storage`, which the caller lends.
-  @unsafe static func demandNone(
+  @unsafe static func checkNotOpen(
     at storage: UnsafeMutablePointer<tessera_cursor>
-  ) throws(Refusal) {
+  ) throws(APIError) {
     // SAFETY: as above.
-    try demand(unsafe storage.pointee.opaque.0 != seal(of: storage), TESSERA_ERROR_IN_USE)
+    try check(unsafe storage.pointee.opaque.0 != seal(of: storage), TESSERA_ERROR_IN_USE)
   }
 
   /// Keeps `cursor` of `space` at `storage`, where none is. The caller lends the memory.
@@ -49,10 +49,10 @@ struct CursorHandle {
 
   /// Has `body` go on with the cursor. Refused as `body` refuses.
   @inline(__always)
-  func resume(_ body: (inout Cursor) throws(Refusal) -> Void) throws(Refusal) {
+  func resume(_ body: (inout Cursor) throws(APIError) -> Void) throws(APIError) {
     // SAFETY: the seal says that a cursor is here; it is put back below.
     var cursor = Cursor(resuming: unsafe Self.place(in: storage).move())
-    do throws(Refusal) {
+    do throws(APIError) {
       try body(&cursor)
     } catch {
       // SAFETY: its place is free.

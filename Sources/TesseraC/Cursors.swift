@@ -12,14 +12,14 @@ public func tessera_cursor_open(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ space: UnsafePointer<tessera_space>?,
   _ address: UInt64, _ length: UInt64, _ flags: UInt32
 ) -> tessera_result {
-  status { () throws(Refusal) in
-    let storage = unsafe try demand(cursor)
+  result { () throws(APIError) in
+    let storage = unsafe try check(cursor)
     let handle = unsafe try SpaceHandle(space)
-    try demand(flags & ~UInt32(TESSERA_RESERVE) == 0, TESSERA_ERROR_ARGUMENT)
+    try check(flags & ~UInt32(TESSERA_RESERVE_TABLES) == 0, TESSERA_ERROR_INVALID_ARGUMENT)
     // SAFETY: the caller lends the memory.
-    unsafe try CursorHandle.demandNone(at: storage)
+    unsafe try CursorHandle.checkNotOpen(at: storage)
     let opened = try handle.cursor(
-      address, length, reservingNodes: flags & UInt32(TESSERA_RESERVE) != 0)
+      address, length, reservingNodes: flags & UInt32(TESSERA_RESERVE_TABLES) != 0)
     // SAFETY: the caller lends the memory.
     unsafe CursorHandle.make(opened, of: handle, at: storage)
   }
@@ -29,7 +29,7 @@ public func tessera_cursor_open(
 public func tessera_cursor_close(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?
 ) -> tessera_result {
-  status { () throws(Refusal) in unsafe try CursorHandle(cursor).finish() }
+  result { () throws(APIError) in unsafe try CursorHandle(cursor).finish() }
 }
 
 @c @implementation @unsafe
@@ -42,20 +42,20 @@ public func tessera_cursor_address(_ cursor: UnsafePointer<tessera_cursor>?) -> 
 }
 
 /// Has `body` do one thing with an open cursor, which stays where it is if that is refused. If
-/// something was in the way, says in `obstacle` what.
+/// something was in the way, says in `conflict` what.
 @inline(__always)
 @unsafe private func change(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?,
-  _ obstacle: UnsafeMutablePointer<tessera_conflict>?,
+  _ conflict: UnsafeMutablePointer<tessera_conflict>?,
   _ body: (inout Cursor) throws(Failure) -> Void
 ) -> tessera_result {
-  status { () throws(Refusal) in
-    try unsafe CursorHandle(cursor).resume { cursor throws(Refusal) in
+  result { () throws(APIError) in
+    try unsafe CursorHandle(cursor).resume { cursor throws(APIError) in
       let position = cursor.address
       do throws(Failure) {
         try body(&cursor)
       } catch {
-        unsafe Obstacle.write(error, seenBy: &cursor, to: obstacle)
+        unsafe Obstacle.write(error, seenBy: &cursor, to: conflict)
         _ = try? cursor.jump(to: position)
         throw error.refusal
       }
@@ -67,11 +67,11 @@ public func tessera_cursor_address(_ cursor: UnsafePointer<tessera_cursor>?) -> 
 public func tessera_cursor_jump(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ address: UInt64
 ) -> tessera_result {
-  status { () throws(Refusal) in
-    try unsafe CursorHandle(cursor).resume { cursor throws(Refusal) in
+  result { () throws(APIError) in
+    try unsafe CursorHandle(cursor).resume { cursor throws(APIError) in
       do throws(RangeError) {
         try cursor.jump(to: VirtualAddress(address))
-      } catch { throw Refusal(error) }
+      } catch { throw APIError(error) }
     }
   }
 }
@@ -79,9 +79,9 @@ public func tessera_cursor_jump(
 @c @implementation @unsafe
 public func tessera_cursor_map(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ frame: tessera_frame, _ flags: UInt32,
-  _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+  _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
-  unsafe change(cursor, obstacle) { cursor throws(Failure) in
+  unsafe change(cursor, conflict) { cursor throws(Failure) in
     try Change.map(&cursor, frame, flags)
   }
 }
@@ -89,9 +89,9 @@ public func tessera_cursor_map(
 @c @implementation @unsafe
 public func tessera_cursor_map_run(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ first: tessera_frame, _ count: UInt64,
-  _ flags: UInt32, _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+  _ flags: UInt32, _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
-  unsafe change(cursor, obstacle) { cursor throws(Failure) in
+  unsafe change(cursor, conflict) { cursor throws(Failure) in
     try Change.mapRun(&cursor, first, count, flags)
   }
 }
@@ -99,9 +99,9 @@ public func tessera_cursor_map_run(
 @c @implementation @unsafe
 public func tessera_cursor_map_zeroed(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64, _ flags: UInt32,
-  _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+  _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
-  unsafe change(cursor, obstacle) { cursor throws(Failure) in
+  unsafe change(cursor, conflict) { cursor throws(Failure) in
     try Change.mapNew(&cursor, length, flags)
   }
 }
@@ -109,9 +109,9 @@ public func tessera_cursor_map_zeroed(
 @c @implementation @unsafe
 public func tessera_cursor_map_device(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ target: UInt64, _ length: UInt64,
-  _ flags: UInt32, _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+  _ flags: UInt32, _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
-  unsafe change(cursor, obstacle) { cursor throws(Failure) in
+  unsafe change(cursor, conflict) { cursor throws(Failure) in
     try Change.mapDevice(&cursor, target, length, flags)
   }
 }
@@ -119,9 +119,9 @@ public func tessera_cursor_map_device(
 @c @implementation @unsafe
 public func tessera_cursor_replace(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ frame: tessera_frame, _ flags: UInt32,
-  _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+  _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
-  unsafe change(cursor, obstacle) { cursor throws(Failure) in
+  unsafe change(cursor, conflict) { cursor throws(Failure) in
     try Change.replace(&cursor, frame, flags)
   }
 }
@@ -149,9 +149,9 @@ public func tessera_cursor_protect(
 @c @implementation @unsafe
 public func tessera_cursor_set_status(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64, _ mark: UInt32,
-  _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+  _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
-  unsafe change(cursor, obstacle) { cursor throws(Failure) in
+  unsafe change(cursor, conflict) { cursor throws(Failure) in
     try Change.mark(&cursor, length, mark)
   }
 }
@@ -160,10 +160,10 @@ public func tessera_cursor_set_status(
 public func tessera_cursor_query(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ page: UnsafeMutablePointer<tessera_page>?
 ) -> tessera_result {
-  status { () throws(Refusal) in
+  result { () throws(APIError) in
     let handle = unsafe try CursorHandle(cursor)
-    let page = unsafe try demandPage(page)
-    try handle.resume { cursor throws(Refusal) in
+    let page = unsafe try checkPage(page)
+    try handle.resume { cursor throws(APIError) in
       // SAFETY: the caller lends it.
       unsafe page.pointee = try cursor.page()
     }
@@ -174,19 +174,19 @@ public func tessera_cursor_query(
 public func tessera_cursor_copy(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?,
   _ source: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64,
-  _ obstacle: UnsafeMutablePointer<tessera_conflict>?
+  _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
-  status { () throws(Refusal) in
+  result { () throws(APIError) in
     let target = unsafe try CursorHandle(cursor)
     let origin = unsafe try CursorHandle(source)
-    try demand(!target.isSame(as: origin), TESSERA_ERROR_ARGUMENT)
-    try demand(!target.isKernel && !origin.isKernel, TESSERA_ERROR_KERNEL_SPACE)
-    try origin.resume { origin throws(Refusal) in
-      try target.resume { target throws(Refusal) in
+    try check(!target.isSame(as: origin), TESSERA_ERROR_INVALID_ARGUMENT)
+    try check(!target.isKernel && !origin.isKernel, TESSERA_ERROR_KERNEL_SPACE)
+    try origin.resume { origin throws(APIError) in
+      try target.resume { target throws(APIError) in
         do throws(Failure) {
           try Change.copy(&target, from: &origin, length)
         } catch {
-          unsafe Obstacle.write(error, seenBy: &target, to: obstacle)
+          unsafe Obstacle.write(error, seenBy: &target, to: conflict)
           throw error.refusal
         }
       }
@@ -199,10 +199,10 @@ public func tessera_cursor_find_next(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64,
   _ found: UnsafeMutablePointer<Bool>?
 ) -> tessera_result {
-  status { () throws(Refusal) in
+  result { () throws(APIError) in
     let handle = unsafe try CursorHandle(cursor)
-    let found = unsafe try demand(found)
-    try handle.resume { cursor throws(Refusal) in
+    let found = unsafe try check(found)
+    try handle.resume { cursor throws(APIError) in
       do throws(Failure) {
         // SAFETY: the caller lends it.
         unsafe found.pointee = try Change.find(&cursor, length)
@@ -212,7 +212,7 @@ public func tessera_cursor_find_next(
 }
 
 @c @implementation @unsafe
-public func tessera_cursor_clear(
+public func tessera_cursor_clear_access_bits(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64, _ flags: UInt32,
   _ cleared: UnsafeMutablePointer<UInt64>?
 ) -> tessera_result {

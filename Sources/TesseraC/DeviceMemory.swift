@@ -9,14 +9,14 @@ enum DeviceMemory {
   ///
   /// Refused with NOT_ALIGNED, OUT_OF_BOUNDS beyond what the processor can address, and IN_USE if a
   /// part of it is memory that Tessera hands out or keeps records in.
-  static func find(_ target: UInt64, _ byteCount: UInt64) throws(Refusal) -> MemoryRegion {
-    try demand(target % PageSize.fourKiB.byteCount == 0, TESSERA_ERROR_NOT_ALIGNED)
+  static func find(_ target: UInt64, _ byteCount: UInt64) throws(APIError) -> MemoryRegion {
+    try check(target % PageSize.fourKiB.byteCount == 0, TESSERA_ERROR_NOT_ALIGNED)
     guard let region = MemoryRegion(start: target, byteCount: byteCount, kind: .reserved),
       region.end <= PagingMode.current.physicalAddressLimit
-    else { throw Refusal(TESSERA_ERROR_OUT_OF_BOUNDS) }
+    else { throw APIError(TESSERA_ERROR_OUT_OF_BOUNDS) }
     var number = region.start.frameNumber
     while number < min(region.end.frameNumber, FrameTable.frameCount) {
-      try demand(
+      try check(
         FrameTable.slot(number: number).kind.mayBeShown, TESSERA_ERROR_IN_USE)
       number += 1
     }

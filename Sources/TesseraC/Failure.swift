@@ -4,17 +4,17 @@ internal import TesseraPageTables
 
 /// Why a change was refused, and at which page.
 struct Failure: Error {
-  let refusal: Refusal
+  let refusal: APIError
   /// The page that was in the way, if one was.
   let address: VirtualAddress?
 
-  init(_ refusal: Refusal) {
+  init(_ refusal: APIError) {
     self.refusal = refusal
     address = nil
   }
 
   init(_ error: MapError) {
-    refusal = Refusal(error)
+    refusal = APIError(error)
     switch error {
     case .alreadyMapped(let address), .notMapped(let address): self.address = address
     case .outOfFrames: address = nil
@@ -24,9 +24,9 @@ struct Failure: Error {
   /// The result of `body`, whose refusals become failures.
   @inline(__always)
   static func refusing<Result: ~Copyable>(
-    _ body: () throws(Refusal) -> Result
+    _ body: () throws(APIError) -> Result
   ) throws(Failure) -> Result {
-    do throws(Refusal) { return try body() } catch { throw Failure(error) }
+    do throws(APIError) { return try body() } catch { throw Failure(error) }
   }
 
   /// The result of `body`, whose errors become failures.

@@ -9,9 +9,9 @@ internal import TesseraSpaces
 
 @c @implementation @unsafe
 public func tessera_allocate(_ frame: UnsafeMutablePointer<tessera_frame>?) -> tessera_result {
-  status { () throws(Refusal) in
-    try Start.demandDone()
-    let frame = unsafe try demand(frame)
+  result { () throws(APIError) in
+    try Start.checkStarted()
+    let frame = unsafe try check(frame)
     // SAFETY: the caller lends it.
     unsafe frame.pointee = try allocate(FrameRequest(), .none)
   }
@@ -21,19 +21,19 @@ public func tessera_allocate(_ frame: UnsafeMutablePointer<tessera_frame>?) -> t
 public func tessera_allocate_as(
   _ request: UnsafePointer<tessera_request>?, _ frame: UnsafeMutablePointer<tessera_frame>?
 ) -> tessera_result {
-  status { () throws(Refusal) in
-    try Start.demandDone()
+  result { () throws(APIError) in
+    try Start.checkStarted()
     // SAFETY: the caller lends both.
-    let request = unsafe try demand(request).pointee
-    let frame = unsafe try demand(frame)
+    let request = unsafe try check(request).pointee
+    let frame = unsafe try check(frame)
     // SAFETY: the header says when the function is called.
     let onFree = unsafe FreeFunction(request.on_free)
-    try demand(
-      request.size == UInt64(MemoryLayout<tessera_request>.size), TESSERA_ERROR_SIZE)
+    try check(
+      request.size == UInt64(MemoryLayout<tessera_request>.size), TESSERA_ERROR_INVALID_SIZE)
     let wanted = try FrameRequest(request)
-    try demand(request.count < 1 << 40, TESSERA_ERROR_OUT_OF_FRAMES)
+    try check(request.count < 1 << 40, TESSERA_ERROR_OUT_OF_FRAMES)
     let count = max(1, Int(request.count))
-    try demand(count == 1 || wanted.size == .fourKiB, TESSERA_ERROR_ARGUMENT)
+    try check(count == 1 || wanted.size == .fourKiB, TESSERA_ERROR_INVALID_ARGUMENT)
     // SAFETY: as above.
     unsafe frame.pointee =
       count == 1
@@ -45,33 +45,33 @@ public func tessera_allocate_as(
 /// Allocates a frame with one handle.
 private func allocate(
   _ request: FrameRequest, _ onFree: FreeFunction
-) throws(Refusal) -> tessera_frame {
+) throws(APIError) -> tessera_frame {
   do throws(FrameError) {
     return try Frame(allocating: ClientFrame(onFree: onFree), request).relinquish().rawValue
-  } catch { throw Refusal(error) }
+  } catch { throw APIError(error) }
 }
 
 /// Allocates `count` frames that follow each other, with one handle each.
 private func allocate(
   run count: Int, _ request: FrameRequest, _ onFree: FreeFunction
-) throws(Refusal) -> tessera_frame {
+) throws(APIError) -> tessera_frame {
   do throws(FrameError) {
     let segment = try Segment<ClientFrame>(allocating: count, request) { _ in
       ClientFrame(onFree: onFree)
     }
     return segment.relinquishFirst().address.rawValue
-  } catch { throw Refusal(error) }
+  } catch { throw APIError(error) }
 }
 
 extension FrameRequest {
   /// What the header's `request` asks of a frame. Refused with ARGUMENT.
-  fileprivate init(_ request: tessera_request) throws(Refusal) {
+  fileprivate init(_ request: tessera_request) throws(APIError) {
     guard let size = PageSize(byteCount: request.frame_size == 0 ? 4096 : request.frame_size),
       request.flags & ~UInt64(TESSERA_NO_ZERO) == 0
-    else { throw Refusal(TESSERA_ERROR_ARGUMENT) }
+    else { throw APIError(TESSERA_ERROR_INVALID_ARGUMENT) }
     let alignment = request.alignment == 0 ? size.byteCount : request.alignment
-    try demand(alignment & (alignment - 1) == 0, TESSERA_ERROR_ARGUMENT)
-    try demand(alignment <= 1 << 40, TESSERA_ERROR_OUT_OF_FRAMES)
+    try check(alignment & (alignment - 1) == 0, TESSERA_ERROR_INVALID_ARGUMENT)
+    try check(alignment <= 1 << 40, TESSERA_ERROR_OUT_OF_FRAMES)
     self.init(
       isZeroed: request.flags & UInt64(TESSERA_NO_ZERO) == 0,
       below: request.limit == 0 ? .limit : PhysicalAddress(exactly: request.limit) ?? .limit,
@@ -93,39 +93,39 @@ extension PageSize {
 
 @c @implementation
 public func tessera_share(_ frame: tessera_frame) -> tessera_result {
-  status { () throws(Refusal) in
+  result { () throws(APIError) in
     let reference = try ClientFrameReference(frame)
     do throws(FrameError) {
       let shared = try AnyFrame(sharing: reference.address)
       // SAFETY: the metadata is a client's, as was seen, and stays so while it is shared.
       ClientFrameReference.giveHandle(unsafe Frame<ClientFrame>(adopting: shared.relinquishSlot()))
-    } catch { throw Refusal(error) }
+    } catch { throw APIError(error) }
   }
 }
 
 @c @implementation
 public func tessera_drop(_ frame: tessera_frame) -> tessera_result {
-  status { () throws(Refusal) in _ = try ClientFrameReference(frame).takeHandle() }
+  result { () throws(APIError) in _ = try ClientFrameReference(frame).takeHandle() }
 }
 
 @c @implementation
 public func tessera_drop_run(_ first: tessera_frame, _ count: UInt64) -> tessera_result {
-  status { () throws(Refusal) in
+  result { () throws(APIError) in
     _ = try takeRun(first, count)
   }
 }
 
 /// Takes one handle of each of `count` frames of 4 KiB from `first` on, or of none. Refused as
 /// `ClientFrameReference`, with NO_HANDLE, and with EMPTY.
-func takeRun(_ first: tessera_frame, _ count: UInt64) throws(Refusal) -> Segment<ClientFrame> {
-  try Start.demandDone()
-  try demand(count > 0, TESSERA_ERROR_EMPTY)
-  try demand(count <= FrameTable.frameCount, TESSERA_ERROR_OUT_OF_BOUNDS)
+func takeRun(_ first: tessera_frame, _ count: UInt64) throws(APIError) -> Segment<ClientFrame> {
+  try Start.checkStarted()
+  try check(count > 0, TESSERA_ERROR_EMPTY)
+  try check(count <= FrameTable.frameCount, TESSERA_ERROR_OUT_OF_BOUNDS)
   let head = try ClientFrameReference(first)
   for index in 0..<count {
-    do throws(Refusal) {
+    do throws(APIError) {
       let reference = try ClientFrameReference(first + index * PageSize.fourKiB.byteCount)
-      try demand(reference.size == .fourKiB, TESSERA_ERROR_ARGUMENT)
+      try check(reference.size == .fourKiB, TESSERA_ERROR_INVALID_ARGUMENT)
       _ = try reference.takeHandle().relinquish()
     } catch {
       for earlier in 0..<index {
@@ -148,10 +148,10 @@ func giveRun(_ segment: consuming Segment<ClientFrame>) {
 
 @c @implementation
 public func tessera_claim(_ frame: tessera_frame) -> tessera_result {
-  status { () throws(Refusal) in
-    try Start.demandDone()
+  result { () throws(APIError) in
+    try Start.checkStarted()
     guard let address = PhysicalAddress(exactly: frame) else {
-      throw Refusal(TESSERA_ERROR_OUT_OF_BOUNDS)
+      throw APIError(TESSERA_ERROR_OUT_OF_BOUNDS)
     }
     do throws(FrameError) {
       if let slot = try? FrameTable.slot(at: address), slot.kind.isPermanent {
@@ -159,8 +159,8 @@ public func tessera_claim(_ frame: tessera_frame) -> tessera_result {
       }
       _ = try Frame(claiming: address, metadata: ClientFrame()).relinquish()
     } catch .unique {
-      throw Refusal(TESSERA_ERROR_NOT_CLIENT)
-    } catch { throw Refusal(error) }
+      throw APIError(TESSERA_ERROR_NOT_CLIENT)
+    } catch { throw APIError(error) }
   }
 }
 
@@ -175,19 +175,19 @@ extension FrameKind {
 public func tessera_frame_query(
   _ frame: tessera_frame, _ info: UnsafeMutablePointer<tessera_frame_info>?
 ) -> tessera_result {
-  status { () throws(Refusal) in
-    try Start.demandDone()
-    let info = unsafe try demand(info)
+  result { () throws(APIError) in
+    try Start.checkStarted()
+    let info = unsafe try check(info)
     // SAFETY: the caller lends it.
     let size = unsafe info.pointee.size
-    try demand(size == UInt64(MemoryLayout<tessera_frame_info>.size), TESSERA_ERROR_SIZE)
+    try check(size == UInt64(MemoryLayout<tessera_frame_info>.size), TESSERA_ERROR_INVALID_SIZE)
     guard let address = PhysicalAddress(exactly: frame) else {
-      throw Refusal(TESSERA_ERROR_OUT_OF_BOUNDS)
+      throw APIError(TESSERA_ERROR_OUT_OF_BOUNDS)
     }
     do throws(FrameError) {
       // SAFETY: as above.
       unsafe info.pointee = tessera_frame_info(try FrameTable.slot(at: address))
-    } catch { throw Refusal(error) }
+    } catch { throw APIError(error) }
   }
 }
 
@@ -198,9 +198,9 @@ extension tessera_frame_info {
     self.init()
     size = UInt64(MemoryLayout<tessera_frame_info>.size)
     frame_size = kind.size.byteCount
-    owners = ReferenceCount.isShared(count) ? count : 0
-    use = UInt32(kind.number(isInUse: ReferenceCount.isShared(count)))
-    if Int(use) == TESSERA_FRAME_CLIENT, kind.hasSameMetadata(as: .of(ClientFrame.self)),
+    references = ReferenceCount.isShared(count) ? count : 0
+    usage = UInt32(kind.number(isInUse: ReferenceCount.isShared(count)))
+    if Int(usage) == TESSERA_FRAME_CLIENT, kind.hasSameMetadata(as: .of(ClientFrame.self)),
       let reference = try? ClientFrameReference(slot.address.rawValue)
     {
       handles = reference.handleCount
@@ -239,17 +239,17 @@ public func tessera_frame_data(_ frame: tessera_frame) -> UnsafeMutableRawPointe
 
 @c @implementation
 public func tessera_add_memory(_ start: UInt64, _ length: UInt64) -> tessera_result {
-  status { () throws(Refusal) in
-    try Start.demandDone()
+  result { () throws(APIError) in
+    try Start.checkStarted()
     guard let region = MemoryRegion(start: start, byteCount: length, kind: .usable) else {
-      throw Refusal(TESSERA_ERROR_OUT_OF_BOUNDS)
+      throw APIError(TESSERA_ERROR_OUT_OF_BOUNDS)
     }
-    try demand(!KernelSpace.usesTable(in: region.start..<region.end), TESSERA_ERROR_IN_USE)
+    try check(!KernelSpace.usesTable(in: region.start..<region.end), TESSERA_ERROR_IN_USE)
     do throws(FrameError) {
       // SAFETY: the caller's promise.
       try unsafe FrameAllocator.donateReserved(from: region.start, to: region.end)
     } catch .inUse {
-      throw Refusal(TESSERA_ERROR_NOT_CLIENT)
-    } catch { throw Refusal(error) }
+      throw APIError(TESSERA_ERROR_NOT_CLIENT)
+    } catch { throw APIError(error) }
   }
 }

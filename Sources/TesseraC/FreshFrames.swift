@@ -4,7 +4,7 @@ internal import TesseraHeader
 
 /// Frames filled with zeros that wait to be mapped, so that mapping them cannot fail half way.
 ///
-/// Each remembers the next one in its notes. Destroying this frees those that are left.
+/// Each remembers the next one in its data. Destroying this frees those that are left.
 struct FreshFrames: ~Copyable {
   /// How many there are.
   private(set) var count = 0
@@ -12,16 +12,16 @@ struct FreshFrames: ~Copyable {
   private var first: UInt64 = 0
 
   /// Allocates `count` frames. Refused with OUT_OF_FRAMES.
-  init(count: UInt64) throws(Refusal) {
-    try demand(count <= FrameTable.frameCount, TESSERA_ERROR_OUT_OF_FRAMES)
+  init(count: UInt64) throws(APIError) {
+    try check(count <= FrameTable.frameCount, TESSERA_ERROR_OUT_OF_FRAMES)
     for _ in 0..<count {
       do throws(FrameError) {
         var frame = try UniqueFrame(allocating: ClientFrame())
         frame.metadata.takeOut()
-        frame.metadata.notes.0 = first
+        frame.metadata.data.0 = first
         first = frame.relinquish().rawValue
         self.count += 1
-      } catch { throw Refusal(error) }
+      } catch { throw APIError(error) }
     }
   }
 
@@ -29,8 +29,8 @@ struct FreshFrames: ~Copyable {
   mutating func next() -> Frame<ClientFrame> {
     // SAFETY: the chain holds the unique count of each of its frames.
     var frame = unsafe UniqueFrame<ClientFrame>(adopting: PhysicalAddress(first))
-    first = frame.metadata.notes.0
-    frame.metadata.notes.0 = 0
+    first = frame.metadata.data.0
+    frame.metadata.data.0 = 0
     count -= 1
     return frame.shared()
   }
@@ -40,7 +40,7 @@ struct FreshFrames: ~Copyable {
     while first != 0 {
       // SAFETY: as above.
       let frame = unsafe UniqueFrame<ClientFrame>(adopting: PhysicalAddress(first))
-      first = frame.metadata.notes.0
+      first = frame.metadata.data.0
     }
   }
 }

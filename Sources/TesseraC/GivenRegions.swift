@@ -15,27 +15,27 @@ struct GivenRegions: MemoryRegionSource {
   /// The regions of `config`, which are there for as long as this is used.
   ///
   /// Refused with NULL, ARGUMENT, and MEMORY_MAP if a region wraps around or is of no known kind.
-  @unsafe init(_ config: tessera_config) throws(Refusal) {
+  @unsafe init(_ config: tessera_config) throws(APIError) {
     let count = Int(clamping: unsafe config.region_count)
-    try demand(count > 0, TESSERA_ERROR_MEMORY_MAP)
-    try demand(count < 1 << 32, TESSERA_ERROR_ARGUMENT)
+    try check(count > 0, TESSERA_ERROR_INVALID_MEMORY_MAP)
+    try check(count < 1 << 32, TESSERA_ERROR_INVALID_ARGUMENT)
     // SAFETY: the caller lends that many regions.
-    unsafe regions = UnsafeBufferPointer(start: try demand(config.regions), count: count)
+    unsafe regions = UnsafeBufferPointer(start: try check(config.regions), count: count)
     let end = unsafe config.direct_map_end
     visibleEnd = end == 0 ? .limit : PhysicalAddress(exactly: end & ~0xfff) ?? .limit
     let start = unsafe config.image_start
     let imageEnd = unsafe config.image_end
     guard start <= imageEnd,
       let image = MemoryRegion(start: start, byteCount: imageEnd - start, kind: .kernelImage)
-    else { throw Refusal(TESSERA_ERROR_ARGUMENT) }
+    else { throw APIError(TESSERA_ERROR_INVALID_ARGUMENT) }
     self.image = image
     for index in 0..<count {
       // SAFETY: the index is in bounds.
       let region = unsafe regions[index]
-      try demand(region.zero == 0, TESSERA_ERROR_ARGUMENT)
+      try check(region.reserved == 0, TESSERA_ERROR_INVALID_ARGUMENT)
       guard let kind = MemoryKind(numbered: region.kind),
         MemoryRegion(start: region.start, byteCount: region.length, kind: kind) != nil
-      else { throw Refusal(TESSERA_ERROR_MEMORY_MAP) }
+      else { throw APIError(TESSERA_ERROR_INVALID_MEMORY_MAP) }
     }
   }
 

@@ -6,16 +6,16 @@ internal import TesseraHeader
 /// Pieces are gathered up to the end of a line, with which all that is written ends.
 @safe
 struct GivenSink: ~Copyable, TextSink {
-  private let function: tessera_write
+  private let function: tessera_write_fn
   private let context: UnsafeMutableRawPointer?
   private var bytes = [64 of CChar](repeating: 0)
   private var count = 0
 
   /// The caller promises that `function` may be called with `context`. Refused with NULL.
   @unsafe init(
-    _ function: tessera_write?, _ context: UnsafeMutableRawPointer?
-  ) throws(Refusal) {
-    guard let function = unsafe function else { throw Refusal(TESSERA_ERROR_NULL) }
+    _ function: tessera_write_fn?, _ context: UnsafeMutableRawPointer?
+  ) throws(APIError) {
+    guard let function = unsafe function else { throw APIError(TESSERA_ERROR_INVALID_POINTER) }
     unsafe self.function = function
     unsafe self.context = context
   }

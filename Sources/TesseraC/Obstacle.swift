@@ -10,14 +10,14 @@ enum Obstacle {
     _ failure: Failure, seenBy cursor: inout Cursor,
     to place: UnsafeMutablePointer<tessera_conflict>?
   ) {
-    guard let place = unsafe try? demand(place), let address = failure.address else { return }
-    var obstacle = tessera_conflict()
-    obstacle.address = address.rawValue
+    guard let place = unsafe try? check(place), let address = failure.address else { return }
+    var conflict = tessera_conflict()
+    conflict.address = address.rawValue
     if let met = cursor.entry(at: address) {
-      obstacle.entry = met.entry.rawValue
-      obstacle.level = UInt32(met.level.number)
+      conflict.entry = met.entry.rawValue
+      conflict.level = UInt32(met.level.number)
     }
     // SAFETY: the caller lends it.
-    unsafe place.pointee = obstacle
+    unsafe place.pointee = conflict
   }
 }

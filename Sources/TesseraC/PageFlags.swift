@@ -4,7 +4,7 @@ internal import TesseraPageTables
 
 extension PageAccess {
   /// The rights in `flags`. Refused with ARGUMENT if they are none that a page can have.
-  init(flags: UInt32) throws(Refusal) {
+  init(flags: UInt32) throws(APIError) {
     let rights = TESSERA_READ | TESSERA_WRITE | TESSERA_EXECUTE
     switch (Int(flags) & rights, Int(flags) & TESSERA_ALLOW_WX != 0) {
     case (TESSERA_NO_ACCESS, false): self = .none
@@ -12,7 +12,7 @@ extension PageAccess {
     case (TESSERA_READ | TESSERA_WRITE, false): self = .readWrite
     case (TESSERA_READ | TESSERA_EXECUTE, false): self = .readExecute
     case (rights, true): self = .readWriteExecute
-    default: throw Refusal(TESSERA_ERROR_ARGUMENT)
+    default: throw APIError(TESSERA_ERROR_INVALID_ARGUMENT)
     }
   }
 
@@ -29,11 +29,11 @@ extension PageAccess {
 
 extension PageProperty {
   /// What `flags` say of a page of the kernel's or of a program's. Refused with ARGUMENT.
-  init(flags: UInt32, isUser: Bool) throws(Refusal) {
+  init(flags: UInt32, isUser: Bool) throws(APIError) {
     let known =
       TESSERA_READ | TESSERA_WRITE | TESSERA_EXECUTE | TESSERA_ALLOW_WX | TESSERA_UNCACHEABLE
       | 3 * TESSERA_SOFTWARE
-    try demand(Int(flags) & ~known == 0, TESSERA_ERROR_ARGUMENT)
+    try check(Int(flags) & ~known == 0, TESSERA_ERROR_INVALID_ARGUMENT)
     let policy: CachePolicy =
       switch Int(flags) & TESSERA_UNCACHEABLE {
       case TESSERA_WRITE_THROUGH: .writeThrough
@@ -75,10 +75,10 @@ extension tessera_page {
     case .absent: content = UInt32(TESSERA_PAGE_ABSENT)
     case .status(let number):
       content = UInt32(TESSERA_PAGE_STATUS)
-      mark = number
+      status = number
     case .mapped(let physical, let property, let ownsFrame):
       content = UInt32(ownsFrame ? TESSERA_PAGE_FRAME : TESSERA_PAGE_DEVICE)
-      target = physical.rawValue
+      self.physical = physical.rawValue
       flags = property.flags
       page_size = pageSize
     }

@@ -32,20 +32,20 @@ public func tessera_kind_of_limine(_ type: UInt64) -> UInt32 {
 
 @c @implementation @unsafe
 public func tessera_read_multiboot(
-  _ magic: UInt32, _ address: UInt32, _ direct_map: UInt64, _ visible_end: UInt64,
+  _ magic: UInt32, _ address: UInt32, _ direct_map: UInt64, _ direct_map_end: UInt64,
   _ regions: UnsafeMutablePointer<tessera_region>?, _ capacity: UInt64,
   _ count: UnsafeMutablePointer<UInt64>?
 ) -> tessera_result {
-  status { () throws(Refusal) in
-    let regions = unsafe try demand(regions)
-    let count = unsafe try demand(count)
+  result { () throws(APIError) in
+    let regions = unsafe try check(regions)
+    let count = unsafe try check(count)
     let information: MultibootInformation<GivenWindow>
     do throws(MultibootError) {
       // SAFETY: the caller's promise.
-      let window = unsafe GivenWindow(base: direct_map, end: visible_end)
+      let window = unsafe GivenWindow(base: direct_map, end: direct_map_end)
       information = try MultibootInformation(magic: magic, address: address, memory: window)
     } catch {
-      throw Refusal(TESSERA_ERROR_BOOT_INFORMATION)
+      throw APIError(TESSERA_ERROR_INVALID_BOOT_INFORMATION)
     }
     var found: UInt64 = 0
     information.forEachRegion { region in
@@ -53,12 +53,13 @@ public func tessera_read_multiboot(
       if found < capacity {
         // SAFETY: the caller has room for `capacity` regions.
         unsafe regions[Int(found)] = tessera_region(
-          start: region.start.rawValue, length: region.byteCount, kind: region.kind.number, zero: 0)
+          start: region.start.rawValue, length: region.byteCount, kind: region.kind.number,
+          reserved: 0)
       }
       found += 1
     }
     // SAFETY: the caller lends it.
     unsafe count.pointee = found
-    try demand(found <= capacity, TESSERA_ERROR_OUT_OF_BOUNDS)
+    try check(found <= capacity, TESSERA_ERROR_OUT_OF_BOUNDS)
   }
 }

@@ -18,12 +18,12 @@ struct RunningProcessor {
   }
 
   /// Refuses with CODE_NOT_KEPT, STACK_NOT_KEPT, GDT_NOT_KEPT or IDT_NOT_KEPT what is left behind.
-  func demandKept() throws(Refusal) {
-    try demand(keeps(Processor.instructionPointer), TESSERA_ERROR_CODE_IN_LOWER_HALF)
-    try demand(keeps(Processor.stackPointer), TESSERA_ERROR_STACK_IN_LOWER_HALF)
-    try demand(keeps(Processor.segmentTable.base), TESSERA_ERROR_GDT_IN_LOWER_HALF)
+  func checkKept() throws(APIError) {
+    try check(keeps(Processor.instructionPointer), TESSERA_ERROR_CODE_IN_LOWER_HALF)
+    try check(keeps(Processor.stackPointer), TESSERA_ERROR_STACK_IN_LOWER_HALF)
+    try check(keeps(Processor.segmentTable.base), TESSERA_ERROR_GDT_IN_LOWER_HALF)
     let interrupts = Processor.interruptTable
-    try demand(
+    try check(
       keeps(interrupts.base) || !hasPageFaultGate(interrupts), TESSERA_ERROR_IDT_IN_LOWER_HALF)
   }
 

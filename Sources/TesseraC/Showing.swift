@@ -9,11 +9,11 @@ internal import TesseraPageTables
 internal import TesseraSpaces
 
 @c @implementation @unsafe
-public func tessera_write_memory_map(
-  _ config: UnsafePointer<tessera_config>?, _ write: tessera_write?,
+public func tessera_print_memory_map(
+  _ config: UnsafePointer<tessera_config>?, _ write: tessera_write_fn?,
   _ context: UnsafeMutableRawPointer?
 ) -> tessera_result {
-  status { () throws(Refusal) in
+  result { () throws(APIError) in
     // SAFETY: the caller lends it; the regions are read during the call alone.
     let regions = unsafe try GivenRegions(tessera_config(at: config))
     var sink = try unsafe GivenSink(write, context)
@@ -23,10 +23,10 @@ public func tessera_write_memory_map(
 
 /// Has `body` show the space at `space` on the caller's sink.
 @unsafe private func show(
-  _ space: UnsafePointer<tessera_space>?, _ write: tessera_write?,
+  _ space: UnsafePointer<tessera_space>?, _ write: tessera_write_fn?,
   _ context: UnsafeMutableRawPointer?, _ body: (SpaceHandle, inout GivenSink) -> Void
 ) -> tessera_result {
-  status { () throws(Refusal) in
+  result { () throws(APIError) in
     let handle = unsafe try SpaceHandle(space)
     var sink = try unsafe GivenSink(write, context)
     body(handle, &sink)
@@ -35,7 +35,7 @@ public func tessera_write_memory_map(
 
 @c @implementation @unsafe
 public func tessera_dump(
-  _ space: UnsafePointer<tessera_space>?, _ write: tessera_write?,
+  _ space: UnsafePointer<tessera_space>?, _ write: tessera_write_fn?,
   _ context: UnsafeMutableRawPointer?
 ) -> tessera_result {
   unsafe show(space, write, context) { handle, sink in
@@ -47,7 +47,7 @@ public func tessera_dump(
 
 @c @implementation @unsafe
 public func tessera_dump_json(
-  _ space: UnsafePointer<tessera_space>?, _ write: tessera_write?,
+  _ space: UnsafePointer<tessera_space>?, _ write: tessera_write_fn?,
   _ context: UnsafeMutableRawPointer?
 ) -> tessera_result {
   unsafe show(space, write, context) { handle, sink in
@@ -59,7 +59,7 @@ public func tessera_dump_json(
 
 @c @implementation @unsafe
 public func tessera_print_walk(
-  _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ write: tessera_write?,
+  _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ write: tessera_write_fn?,
   _ context: UnsafeMutableRawPointer?
 ) -> tessera_result {
   unsafe show(space, write, context) { handle, sink in

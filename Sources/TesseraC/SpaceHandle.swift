@@ -15,21 +15,21 @@ struct SpaceHandle {
   private let storage: UnsafeMutablePointer<tessera_space>
 
   /// The space at `pointer`. Refused with NULL and SPACE.
-  @unsafe init(_ pointer: UnsafePointer<tessera_space>?) throws(Refusal) {
-    unsafe storage = UnsafeMutablePointer(mutating: try demand(pointer))
+  @unsafe init(_ pointer: UnsafePointer<tessera_space>?) throws(APIError) {
+    unsafe storage = UnsafeMutablePointer(mutating: try check(pointer))
     // SAFETY: the caller lends the memory.
     let isSpace = unsafe storage.pointee.opaque.0 == Self.seal(of: storage)
-    try demand(isSpace, TESSERA_ERROR_SPACE)
+    try check(isSpace, TESSERA_ERROR_INVALID_SPACE)
   }
 
   /// Makes a space in memory that the caller lends. Refused with OUT_OF_FRAMES, and with IN_USE if
   /// one is there.
-  @unsafe static func make(at storage: UnsafeMutablePointer<tessera_space>) throws(Refusal) {
+  @unsafe static func make(at storage: UnsafeMutablePointer<tessera_space>) throws(APIError) {
     require(
       MemoryLayout<VmSpace>.size + 24 <= MemoryLayout<tessera_space>.size,
       "a space does not fit in what the header has for it")
     // SAFETY: the caller lends the memory.
-    try demand(unsafe storage.pointee.opaque.0 != seal(of: storage), TESSERA_ERROR_IN_USE)
+    try check(unsafe storage.pointee.opaque.0 != seal(of: storage), TESSERA_ERROR_IN_USE)
     do throws(FrameError) {
       let space = try VmSpace()
       // SAFETY: as above.
@@ -37,7 +37,7 @@ struct SpaceHandle {
       unsafe Self.space(in: storage).initialize(to: space)
       unsafe Self.cursorCount(in: storage).initialize(to: Atomic(0))
       unsafe storage.pointee.opaque.0 = seal(of: storage)
-    } catch { throw Refusal(error) }
+    } catch { throw APIError(error) }
   }
 
   /// Makes the kernel's space. Runs once per start, before anybody can ask for it.
@@ -93,19 +93,19 @@ struct SpaceHandle {
   @_lifetime(immortal)
   func cursor(
     _ address: UInt64, _ length: UInt64, reservingNodes: Bool = false
-  ) throws(Refusal) -> Cursor {
+  ) throws(APIError) -> Cursor {
     let start = VirtualAddress(address)
-    try demand(length > 0, TESSERA_ERROR_EMPTY)
-    try demand((address | length) % 4096 == 0, TESSERA_ERROR_NOT_ALIGNED)
+    try check(length > 0, TESSERA_ERROR_EMPTY)
+    try check((address | length) % 4096 == 0, TESSERA_ERROR_NOT_ALIGNED)
     guard let end = start.advanced(byChecked: length) else {
-      throw Refusal(TESSERA_ERROR_OUT_OF_BOUNDS)
+      throw APIError(TESSERA_ERROR_OUT_OF_BOUNDS)
     }
     do throws(RangeError) {
       // SAFETY: the kernel's space is not looked for in the memory.
       return isKernel
         ? try KernelSpace.cursor(over: start..<end, reservingNodes: reservingNodes)
         : try unsafe space.pointee.unboundCursor(over: start..<end, reservingNodes: reservingNodes)
-    } catch { throw Refusal(error) }
+    } catch { throw APIError(error) }
   }
 
   /// Notes that a cursor was opened (1) on the space, or finished (-1).

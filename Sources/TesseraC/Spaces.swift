@@ -9,7 +9,7 @@ internal import TesseraSpaces
 
 @c @implementation
 public func tessera_kernel_space() -> UnsafeMutablePointer<tessera_space>! {
-  guard (try? Start.demandDone()) != nil else { return nil }
+  guard (try? Start.checkStarted()) != nil else { return nil }
   // SAFETY: the pointer is for the caller, who may look inside by our functions alone.
   return unsafe SpaceHandle.kernel
 }
@@ -18,9 +18,9 @@ public func tessera_kernel_space() -> UnsafeMutablePointer<tessera_space>! {
 public func tessera_space_create(
   _ space: UnsafeMutablePointer<tessera_space>?
 ) -> tessera_result {
-  status { () throws(Refusal) in
-    try Start.demandDone()
-    let storage = unsafe try demand(space)
+  result { () throws(APIError) in
+    try Start.checkStarted()
+    let storage = unsafe try check(space)
     unsafe try SpaceHandle.make(at: storage)
   }
 }
@@ -29,16 +29,16 @@ public func tessera_space_create(
 public func tessera_space_destroy(
   _ space: UnsafeMutablePointer<tessera_space>?
 ) -> tessera_result {
-  status { () throws(Refusal) in
+  result { () throws(APIError) in
     let handle = unsafe try SpaceHandle(space)
-    try demand(!handle.isKernel, TESSERA_ERROR_KERNEL_SPACE)
+    try check(!handle.isKernel, TESSERA_ERROR_KERNEL_SPACE)
     _ = handle.take()
   }
 }
 
 @c @implementation @unsafe
 public func tessera_space_activate(_ space: UnsafePointer<tessera_space>?) -> tessera_result {
-  status { () throws(Refusal) in
+  result { () throws(APIError) in
     let handle = unsafe try SpaceHandle(space)
     guard !handle.isKernel else { return VmSpace.deactivate() }
     // SAFETY: the handle was found to be a space.
@@ -57,10 +57,10 @@ public func tessera_space_bounds(
   _ space: UnsafePointer<tessera_space>?, _ start: UnsafeMutablePointer<UInt64>?,
   _ end: UnsafeMutablePointer<UInt64>?
 ) -> tessera_result {
-  status { () throws(Refusal) in
+  result { () throws(APIError) in
     let bounds = unsafe try SpaceHandle(space).bounds
-    let start = unsafe try demand(start)
-    let end = unsafe try demand(end)
+    let start = unsafe try check(start)
+    let end = unsafe try check(end)
     // SAFETY: the caller lends both.
     unsafe start.pointee = bounds.lowerBound.rawValue
     // SAFETY: as above.
@@ -73,15 +73,15 @@ public func tessera_translate(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64,
   _ target: UnsafeMutablePointer<UInt64>?, _ flags: UnsafeMutablePointer<UInt32>?
 ) -> tessera_result {
-  status { () throws(Refusal) in
+  result { () throws(APIError) in
     let handle = unsafe try SpaceHandle(space)
-    let target = unsafe try demand(target)
+    let target = unsafe try check(target)
     // SAFETY: the handle was found to be a space.
     let found =
       handle.isKernel
       ? KernelSpace.translate(VirtualAddress(address))
       : unsafe handle.space.pointee.translate(VirtualAddress(address))
-    guard let found else { throw Refusal(TESSERA_ERROR_NOT_MAPPED) }
+    guard let found else { throw APIError(TESSERA_ERROR_NOT_MAPPED) }
     // SAFETY: the caller lends it.
     unsafe target.pointee = found.address.rawValue
     // SAFETY: the caller lends it, or gives none.

@@ -18,14 +18,14 @@ package enum Start {
 
   /// Refuses unless Tessera was started.
   @inline(__always)
-  static func demandDone() throws(Refusal) {
+  static func checkStarted() throws(APIError) {
     // SAFETY: constant once the kernel runs.
-    try demand(unsafe hasStarted, TESSERA_ERROR_NOT_STARTED)
+    try check(unsafe hasStarted, TESSERA_ERROR_NOT_STARTED)
   }
 
-  static func demandNotDone() throws(Refusal) {
+  static func checkNotStarted() throws(APIError) {
     // SAFETY: as above.
-    try demand(unsafe !hasStarted, TESSERA_ERROR_STARTED)
+    try check(unsafe !hasStarted, TESSERA_ERROR_ALREADY_STARTED)
   }
 
   /// What became of the frames, and how many usable ones are not visible.
@@ -47,8 +47,8 @@ package enum Start {
 
 @c @implementation @unsafe
 public func tessera_start(_ config: UnsafePointer<tessera_config>?) -> tessera_result {
-  status { () throws(Refusal) in
-    try Start.demandNotDone()
+  result { () throws(APIError) in
+    try Start.checkNotStarted()
     // SAFETY: the caller lends it; the regions are read during the call alone.
     unsafe try StartConfiguration(tessera_config(at: config)).start()
   }
@@ -56,8 +56,8 @@ public func tessera_start(_ config: UnsafePointer<tessera_config>?) -> tessera_r
 
 @c @implementation
 public func tessera_start_processor() -> tessera_result {
-  status { () throws(Refusal) in
-    try Start.demandDone()
+  result { () throws(APIError) in
+    try Start.checkStarted()
     ProcessorSetup.run()
   }
 }

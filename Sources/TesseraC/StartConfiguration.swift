@@ -16,7 +16,7 @@ struct StartConfiguration {
   private let allocator: ExternalAllocator?
 
   /// Refused with NULL, ARGUMENT, MEMORY_MAP.
-  @unsafe init(_ config: tessera_config) throws(Refusal) {
+  @unsafe init(_ config: tessera_config) throws(APIError) {
     unsafe given = try GivenRegions(config)
     map = MemoryMap(given)
     window = unsafe config.direct_map
@@ -24,29 +24,29 @@ struct StartConfiguration {
     isCopied = unsafe config.kernel_half == UInt32(TESSERA_COPY)
     processorCount = unsafe max(1, Int(config.processor_count))
     let isKnown = unsafe config.kernel_half <= UInt32(TESSERA_COPY) && config.flags == 0
-    try demand(isKnown && processorCount <= 64, TESSERA_ERROR_ARGUMENT)
+    try check(isKnown && processorCount <= 64, TESSERA_ERROR_INVALID_ARGUMENT)
     unsafe allocator = try ExternalAllocator.given(by: config)
-    try demand(window % PageSize.fourKiB.byteCount == 0, TESSERA_ERROR_ARGUMENT)
-    try demand(map.endOfMemory.frameNumber > 0, TESSERA_ERROR_MEMORY_MAP)
+    try check(window % PageSize.fourKiB.byteCount == 0, TESSERA_ERROR_INVALID_ARGUMENT)
+    try check(map.endOfMemory.frameNumber > 0, TESSERA_ERROR_INVALID_MEMORY_MAP)
   }
 
   /// Refused with PROCESSOR, ARGUMENT, MEMORY_MAP, NOT_VISIBLE, OUT_OF_FRAMES, ADDRESS_IN_USE, and
   /// as `RunningProcessor` refuses.
-  func start() throws(Refusal) {
+  func start() throws(APIError) {
     let features = ProcessorFeatures()
-    try demand(features.hasNoExecute, TESSERA_ERROR_PROCESSOR)
+    try check(features.hasNoExecute, TESSERA_ERROR_UNSUPPORTED_PROCESSOR)
     // SAFETY: nothing else runs, and Tessera has made no table.
     unsafe PagingMode.install(
       PagingMode(features, controlRegister4: Processor.controlRegister4))
-    try demand(lowEnd <= PagingMode.current.lowerHalfEnd, TESSERA_ERROR_ARGUMENT)
-    try demand(
-      map.endOfMemory <= PagingMode.current.physicalAddressLimit, TESSERA_ERROR_MEMORY_MAP)
+    try check(lowEnd <= PagingMode.current.lowerHalfEnd, TESSERA_ERROR_INVALID_ARGUMENT)
+    try check(
+      map.endOfMemory <= PagingMode.current.physicalAddressLimit, TESSERA_ERROR_INVALID_MEMORY_MAP)
     let tables = RunningTables(window: window)
-    try demandVisible(through: tables)
-    try RunningProcessor(tables, keepingBelow: lowEnd).demandKept()
+    try checkDirectMap(through: tables)
+    try RunningProcessor(tables, keepingBelow: lowEnd).checkKept()
     // SAFETY: the running tables show all memory there, as was just seen, in the half that stays.
     unsafe PhysicalMemory.setDirectMap(at: UInt(window))
-    try demand(KernelSpace.isAreaAbsent, TESSERA_ERROR_ADDRESS_IN_USE)
+    try check(KernelSpace.isAreaAbsent, TESSERA_ERROR_KERNEL_AREA_IN_USE)
     do throws(FrameError) {
       let totals = try startFrames()
       ProcessorSetup.prepare(features)
@@ -55,7 +55,7 @@ struct StartConfiguration {
       SpaceHandle.makeKernel()
       Start.remember(true, totals, invisible: given.invisibleFrameCount)
     } catch {
-      throw Refusal(error)
+      throw APIError(error)
     }
   }
 
@@ -78,7 +78,7 @@ struct StartConfiguration {
 
   /// Refuses unless the running tables show all of the map's memory at the window, in the part of
   /// the address space that stays the kernel's.
-  private func demandVisible(through tables: RunningTables) throws(Refusal) {
+  private func checkDirectMap(through tables: RunningTables) throws(APIError) {
     // Reading the tables needs the window already; where it does not show them, that is a fault.
     var isVisible = true
     map.forEachRegion { region in
@@ -86,21 +86,21 @@ struct StartConfiguration {
       if region.kind == .acpiReclaimable { return }
       if isVisible { isVisible = tables.show(region, keepingBelow: lowEnd) }
     }
-    try demand(isVisible, TESSERA_ERROR_NOT_IN_DIRECT_MAP)
+    try check(isVisible, TESSERA_ERROR_NOT_IN_DIRECT_MAP)
   }
 }
 
 extension tessera_config {
   /// What `pointer` leads to, all of it; what it is too short for is zero. Refused with NULL, SIZE.
-  @unsafe init(at pointer: UnsafePointer<tessera_config>?) throws(Refusal) {
-    let pointer = unsafe try demand(pointer)
+  @unsafe init(at pointer: UnsafePointer<tessera_config>?) throws(APIError) {
+    let pointer = unsafe try check(pointer)
     // SAFETY: the caller lends it, and every version begins with this.
     let size = unsafe pointer.pointee.size
     // SAFETY: only how long it is.
     let whole = unsafe UInt64(MemoryLayout<tessera_config>.size)
     // The first version ended before the kernel's allocator.
     let first = whole - 3 * UInt64(MemoryLayout<UInt64>.size)
-    try demand(size == whole || size == first, TESSERA_ERROR_SIZE)
+    try check(size == whole || size == first, TESSERA_ERROR_INVALID_SIZE)
     unsafe self.init()
     // SAFETY: the caller lends so many bytes.
     unsafe withUnsafeMutableBytes(of: &self) {
@@ -113,12 +113,12 @@ extension ExternalAllocator {
   /// The one that `config` names, or nil. Refused with NULL if one function is missing.
   @unsafe fileprivate static func given(
     by config: tessera_config
-  ) throws(Refusal) -> ExternalAllocator? {
+  ) throws(APIError) -> ExternalAllocator? {
     let allocate = unsafe config.allocate_frames
     let free = unsafe config.free_frames
     guard let allocate = unsafe allocate, let free = unsafe free else {
       // SAFETY: only whether they are there.
-      try demand(unsafe allocate == nil && free == nil, TESSERA_ERROR_NULL)
+      try check(unsafe allocate == nil && free == nil, TESSERA_ERROR_INVALID_POINTER)
       return nil
     }
     // SAFETY: the header says what the functions do.

@@ -11,12 +11,12 @@ internal import TesseraPageTables
 public func tessera_get_statistics(
   _ statistics: UnsafeMutablePointer<tessera_statistics>?
 ) -> tessera_result {
-  status { () throws(Refusal) in
-    try Start.demandDone()
-    let place = unsafe try demand(statistics)
+  result { () throws(APIError) in
+    try Start.checkStarted()
+    let place = unsafe try check(statistics)
     // SAFETY: the caller lends it.
     let size = unsafe place.pointee.size
-    try demand(size == UInt64(MemoryLayout<tessera_statistics>.size), TESSERA_ERROR_SIZE)
+    try check(size == UInt64(MemoryLayout<tessera_statistics>.size), TESSERA_ERROR_INVALID_SIZE)
     // SAFETY: as above.
     unsafe place.pointee = tessera_statistics(FrameAllocator.statistics)
   }

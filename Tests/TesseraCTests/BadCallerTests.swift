@@ -22,7 +22,7 @@ extension OnSimulatedMachine {
       var found = tessera_page()
       found.size = UInt64(MemoryLayout<tessera_page>.size)
       var cursor = tessera_cursor()
-      let sink: tessera_write = { _, _, _ in }
+      let sink: tessera_write_fn = { _, _, _ in }
       return [
         ("activate", tessera_space_activate(space)),
         ("bounds", tessera_space_bounds(space, &number, &otherNumber)),
@@ -62,13 +62,13 @@ extension OnSimulatedMachine {
         #expect(tessera_space_root(space) == 0)
         world.demandUnchanged(what)
       }
-      demand(nil, TESSERA_ERROR_NULL, "null")
+      demand(nil, TESSERA_ERROR_INVALID_POINTER, "null")
       let raw = UnsafeMutableRawPointer(world.space)
       demand(
-        UnsafeMutablePointer(bitPattern: UInt(bitPattern: raw) + 4), TESSERA_ERROR_NULL,
+        UnsafeMutablePointer(bitPattern: UInt(bitPattern: raw) + 4), TESSERA_ERROR_INVALID_POINTER,
         "a pointer that is not aligned")
-      demand(&zeros, TESSERA_ERROR_SPACE, "zeros")
-      demand(&copy, TESSERA_ERROR_SPACE, "a copy")
+      demand(&zeros, TESSERA_ERROR_INVALID_SPACE, "zeros")
+      demand(&copy, TESSERA_ERROR_INVALID_SPACE, "a copy")
       for seed in 1...8 as ClosedRange<UInt64> {
         var noise = tessera_space()
         withUnsafeMutableBytes(of: &noise) { bytes in
@@ -78,12 +78,12 @@ extension OnSimulatedMachine {
             bytes[index] = UInt8(truncatingIfNeeded: state >> 56)
           }
         }
-        demand(&noise, TESSERA_ERROR_SPACE, "noise \(seed)")
+        demand(&noise, TESSERA_ERROR_INVALID_SPACE, "noise \(seed)")
       }
       withUnsafeMutablePointer(to: &zeros) { space in
         expect(tessera_space_create(space), TESSERA_OK)
         expect(tessera_space_destroy(space), TESSERA_OK)
-        demand(space, TESSERA_ERROR_SPACE, "a space that was destroyed")
+        demand(space, TESSERA_ERROR_INVALID_SPACE, "a space that was destroyed")
       }
       #expect(cases == 21 * 13)
     }
@@ -109,7 +109,7 @@ extension OnSimulatedMachine {
         ("query", tessera_cursor_query(cursor, &found)),
         ("copy", tessera_cursor_copy(cursor, cursor, 4096, nil)),
         ("find", tessera_cursor_find_next(cursor, 4096, &isFound)),
-        ("clear", tessera_cursor_clear(cursor, 4096, UInt32(TESSERA_DIRTY), nil)),
+        ("clear", tessera_cursor_clear_access_bits(cursor, 4096, UInt32(TESSERA_DIRTY), nil)),
         ("finish", tessera_cursor_close(cursor)),
       ]
     }
@@ -127,17 +127,18 @@ extension OnSimulatedMachine {
         }
         #expect(tessera_cursor_address(cursor) == 0)
       }
-      demand(nil, TESSERA_ERROR_NULL, "null")
-      demand(&zeros, TESSERA_ERROR_CURSOR, "zeros")
+      demand(nil, TESSERA_ERROR_INVALID_POINTER, "null")
+      demand(&zeros, TESSERA_ERROR_INVALID_CURSOR, "zeros")
       withUnsafeMutablePointer(to: &zeros) { cursor in
         let page = BadCallerWorld.unmappedPage
         expect(tessera_cursor_open(cursor, world.space, page, 4096, 0), TESSERA_OK)
         copy = cursor.pointee
-        demand(&copy, TESSERA_ERROR_CURSOR, "a copy")
+        demand(&copy, TESSERA_ERROR_INVALID_CURSOR, "a copy")
         let odd = UInt(bitPattern: UnsafeMutableRawPointer(cursor)) + 1
-        demand(UnsafeMutablePointer(bitPattern: odd), TESSERA_ERROR_NULL, "an odd pointer")
+        demand(
+          UnsafeMutablePointer(bitPattern: odd), TESSERA_ERROR_INVALID_POINTER, "an odd pointer")
         expect(tessera_cursor_close(cursor), TESSERA_OK)
-        demand(cursor, TESSERA_ERROR_CURSOR, "a finished cursor")
+        demand(cursor, TESSERA_ERROR_INVALID_CURSOR, "a finished cursor")
       }
       world.demandUnchanged("cursors")
       #expect(cases == 14 * 5)
@@ -260,7 +261,7 @@ extension OnSimulatedMachine {
         let flags = UInt32(1) << bit | UInt32(TESSERA_READ)
         let isRights = bit == 0 || bit == 1 || bit == 2
         if Int(flags) & ~known != 0 || bit == 3 {
-          let expected = TESSERA_ERROR_ARGUMENT
+          let expected = TESSERA_ERROR_INVALID_ARGUMENT
           expect(tessera_map(world.space, page, world.frame, flags, nil), expected, "map \(bit)")
           expect(tessera_map_run(world.space, page, world.frame, 1, flags, nil), expected)
           expect(tessera_map_zeroed(world.space, page, 4096, flags, nil), expected)
@@ -270,7 +271,7 @@ extension OnSimulatedMachine {
         }
         if !isRights {
           expect(
-            tessera_protect(world.space, page, 4096, flags, nil), TESSERA_ERROR_ARGUMENT,
+            tessera_protect(world.space, page, 4096, flags, nil), TESSERA_ERROR_INVALID_ARGUMENT,
             "protect \(bit)")
           cases += 1
         }
@@ -278,17 +279,18 @@ extension OnSimulatedMachine {
         if bit > 0 {
           expect(
             tessera_cursor_open(&cursor, world.space, page, 4096, 1 << bit),
-            TESSERA_ERROR_ARGUMENT)
+            TESSERA_ERROR_INVALID_ARGUMENT)
           cases += 1
         }
       }
       // Writing without reading, executing without reading, and both at once without saying so.
       for flags in [2, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14] as [UInt32] {
         expect(
-          tessera_map_zeroed(world.space, page, 4096, flags, nil), TESSERA_ERROR_ARGUMENT,
+          tessera_map_zeroed(world.space, page, 4096, flags, nil), TESSERA_ERROR_INVALID_ARGUMENT,
           "\(flags)")
         expect(
-          tessera_protect(world.space, page, 4096, flags, nil), TESSERA_ERROR_ARGUMENT, "\(flags)")
+          tessera_protect(world.space, page, 4096, flags, nil), TESSERA_ERROR_INVALID_ARGUMENT,
+          "\(flags)")
         cases += 2
       }
       world.demandUnchanged("flags")
@@ -315,8 +317,8 @@ extension OnSimulatedMachine {
         }
         if !isMapped {
           let bytes = tessera_frame_bytes(frame)
-          let notes = tessera_frame_data(frame)
-          #expect(bytes == nil && notes == nil, "\(what)")
+          let data = tessera_frame_data(frame)
+          #expect(bytes == nil && data == nil, "\(what)")
         }
       }
       #expect(cases > 60)

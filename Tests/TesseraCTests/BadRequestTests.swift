@@ -86,20 +86,22 @@ extension OnSimulatedMachine {
         expect(tessera_allocate_as(&request, &frame), expected)
         #expect(frame == 77)
       }
-      for size in [0, 8, 55, 57, .max] as [UInt64] { demand(TESSERA_ERROR_SIZE) { $0.size = size } }
+      for size in [0, 8, 55, 57, .max] as [UInt64] {
+        demand(TESSERA_ERROR_INVALID_SIZE) { $0.size = size }
+      }
       for size in [1, 4095, 8192, 1 << 39, .max] as [UInt64] {
-        demand(TESSERA_ERROR_ARGUMENT) { $0.frame_size = size }
+        demand(TESSERA_ERROR_INVALID_ARGUMENT) { $0.frame_size = size }
       }
       for alignment in [3, 4097, .max, 0xffff] as [UInt64] {
-        demand(TESSERA_ERROR_ARGUMENT) { $0.alignment = alignment }
+        demand(TESSERA_ERROR_INVALID_ARGUMENT) { $0.alignment = alignment }
       }
       for flags in [2, 4, 1 << 63, .max] as [UInt64] {
-        demand(TESSERA_ERROR_ARGUMENT) { $0.flags = flags }
+        demand(TESSERA_ERROR_INVALID_ARGUMENT) { $0.flags = flags }
       }
       for count in [10_000, 1 << 39, 1 << 40, 1 << 52, 1 << 63, .max] as [UInt64] {
         demand(TESSERA_ERROR_OUT_OF_FRAMES) { $0.count = count }
       }
-      demand(TESSERA_ERROR_ARGUMENT) {
+      demand(TESSERA_ERROR_INVALID_ARGUMENT) {
         $0.count = 2
         $0.frame_size = 1 << 21
       }
@@ -107,38 +109,39 @@ extension OnSimulatedMachine {
       demand(TESSERA_ERROR_OUT_OF_FRAMES) { $0.alignment = 1 << 62 }
       demand(TESSERA_ERROR_OUT_OF_FRAMES) { $0.limit = 1 }
       demand(TESSERA_ERROR_OUT_OF_FRAMES) { $0.limit = 0x10_0000 }
-      expect(tessera_allocate(nil), TESSERA_ERROR_NULL)
-      expect(tessera_allocate_as(nil, nil), TESSERA_ERROR_NULL)
+      expect(tessera_allocate(nil), TESSERA_ERROR_INVALID_POINTER)
+      expect(tessera_allocate_as(nil, nil), TESSERA_ERROR_INVALID_POINTER)
       world.demandUnchanged("requests")
     }
 
     @Test func `results that have no place are refused`() {
       var request = world.request
-      expect(tessera_allocate_as(&request, nil), TESSERA_ERROR_NULL)
+      expect(tessera_allocate_as(&request, nil), TESSERA_ERROR_INVALID_POINTER)
       var info = tessera_frame_info()
       for size in [0, 1, 39, 41, .max] as [UInt64] {
         info.size = size
-        expect(tessera_frame_query(world.frame, &info), TESSERA_ERROR_SIZE)
+        expect(tessera_frame_query(world.frame, &info), TESSERA_ERROR_INVALID_SIZE)
         var page = tessera_page()
         page.size = size
-        expect(tessera_query(world.space, BadCallerWorld.mappedPage, &page), TESSERA_ERROR_SIZE)
+        expect(
+          tessera_query(world.space, BadCallerWorld.mappedPage, &page), TESSERA_ERROR_INVALID_SIZE)
         var statistics = tessera_statistics()
         statistics.size = size
-        expect(tessera_get_statistics(&statistics), TESSERA_ERROR_SIZE)
+        expect(tessera_get_statistics(&statistics), TESSERA_ERROR_INVALID_SIZE)
       }
       let page = BadCallerWorld.mappedPage
-      expect(tessera_frame_query(world.frame, nil), TESSERA_ERROR_NULL)
-      expect(tessera_query(world.space, page, nil), TESSERA_ERROR_NULL)
-      expect(tessera_get_statistics(nil), TESSERA_ERROR_NULL)
-      expect(tessera_translate(world.space, page, nil, nil), TESSERA_ERROR_NULL)
-      expect(tessera_visit(world.space, page, 4096, nil, nil), TESSERA_ERROR_NULL)
-      expect(tessera_dump(world.space, nil, nil), TESSERA_ERROR_NULL)
-      expect(tessera_print_walk(world.space, page, nil, nil), TESSERA_ERROR_NULL)
-      expect(tessera_audit(nil, nil, nil), TESSERA_ERROR_NULL)
-      expect(tessera_space_create(nil), TESSERA_ERROR_NULL)
-      expect(tessera_space_bounds(world.space, nil, nil), TESSERA_ERROR_NULL)
-      expect(tessera_cursor_open(nil, world.space, page, 4096, 0), TESSERA_ERROR_NULL)
-      expect(tessera_kernel_allocate(4096, world.readWrite, nil), TESSERA_ERROR_NULL)
+      expect(tessera_frame_query(world.frame, nil), TESSERA_ERROR_INVALID_POINTER)
+      expect(tessera_query(world.space, page, nil), TESSERA_ERROR_INVALID_POINTER)
+      expect(tessera_get_statistics(nil), TESSERA_ERROR_INVALID_POINTER)
+      expect(tessera_translate(world.space, page, nil, nil), TESSERA_ERROR_INVALID_POINTER)
+      expect(tessera_visit(world.space, page, 4096, nil, nil), TESSERA_ERROR_INVALID_POINTER)
+      expect(tessera_dump(world.space, nil, nil), TESSERA_ERROR_INVALID_POINTER)
+      expect(tessera_print_walk(world.space, page, nil, nil), TESSERA_ERROR_INVALID_POINTER)
+      expect(tessera_audit(nil, nil, nil), TESSERA_ERROR_INVALID_POINTER)
+      expect(tessera_space_create(nil), TESSERA_ERROR_INVALID_POINTER)
+      expect(tessera_space_bounds(world.space, nil, nil), TESSERA_ERROR_INVALID_POINTER)
+      expect(tessera_cursor_open(nil, world.space, page, 4096, 0), TESSERA_ERROR_INVALID_POINTER)
+      expect(tessera_kernel_allocate(4096, world.readWrite, nil), TESSERA_ERROR_INVALID_POINTER)
       world.demandUnchanged("places")
     }
 
@@ -156,7 +159,7 @@ extension OnSimulatedMachine {
       }
       expect(
         tessera_kernel_allocate(1 << 30, world.readWrite, &address), TESSERA_ERROR_OUT_OF_FRAMES)
-      expect(tessera_kernel_allocate(4096, 1 << 30, &address), TESSERA_ERROR_ARGUMENT)
+      expect(tessera_kernel_allocate(4096, 1 << 30, &address), TESSERA_ERROR_INVALID_ARGUMENT)
       expect(
         tessera_kernel_map_device(0x1001, 4096, world.readWrite, &address),
         TESSERA_ERROR_NOT_ALIGNED)

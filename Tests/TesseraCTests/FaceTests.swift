@@ -55,13 +55,13 @@ extension OnSimulatedMachine {
         var info = tessera_frame_info()
         info.size = UInt64(MemoryLayout<tessera_frame_info>.size)
         expect(tessera_frame_query(frame, &info), TESSERA_OK)
-        #expect(info.owners == 1 && info.handles == 0)
-        #expect(Int(info.use) == TESSERA_FRAME_CLIENT)
+        #expect(info.references == 1 && info.handles == 0)
+        #expect(Int(info.usage) == TESSERA_FRAME_CLIENT)
         var unmapped: UInt64 = 0
         expect(tessera_unmap(space, page, 4096, &unmapped), TESSERA_OK)
         #expect(unmapped == 4096)
         expect(tessera_frame_query(frame, &info), TESSERA_OK)
-        #expect(Int(info.use) == TESSERA_FRAME_FREE)
+        #expect(Int(info.usage) == TESSERA_FRAME_FREE)
         expect(tessera_space_destroy(space), TESSERA_OK)
       }
       #expect(machine.violations == "")
@@ -74,16 +74,17 @@ extension OnSimulatedMachine {
         expect(tessera_map_zeroed(space, page, 0x3000, readWrite, nil), TESSERA_OK)
         var frame: tessera_frame = 0
         expect(tessera_allocate(&frame), TESSERA_OK)
-        var obstacle = tessera_conflict()
+        var conflict = tessera_conflict()
         expect(
-          tessera_map(space, page + 0x2000, frame, readWrite, &obstacle), TESSERA_ERROR_MAPPED)
-        #expect(obstacle.address == page + 0x2000)
-        #expect(obstacle.level == 1)
-        #expect(obstacle.entry & 1 == 1)
+          tessera_map(space, page + 0x2000, frame, readWrite, &conflict),
+          TESSERA_ERROR_ALREADY_MAPPED)
+        #expect(conflict.address == page + 0x2000)
+        #expect(conflict.level == 1)
+        #expect(conflict.entry & 1 == 1)
         expect(
-          tessera_replace(space, page + 0x5000, frame, readWrite, &obstacle),
+          tessera_replace(space, page + 0x5000, frame, readWrite, &conflict),
           TESSERA_ERROR_NOT_MAPPED)
-        #expect(obstacle.address == page + 0x5000 && obstacle.entry == 0)
+        #expect(conflict.address == page + 0x5000 && conflict.entry == 0)
         // The handle is still the caller's.
         expect(tessera_drop(frame), TESSERA_OK)
         expect(tessera_space_destroy(space), TESSERA_OK)
@@ -94,18 +95,18 @@ extension OnSimulatedMachine {
     @Test func `a frame's last owner calls what the kernel wants called`() {
       var request = tessera_request()
       request.size = UInt64(MemoryLayout<tessera_request>.size)
-      request.on_free = { frame, notes in
-        guard let notes else { return }
-        let words = notes.assumingMemoryBound(to: UInt64.self)
+      request.on_free = { frame, data in
+        guard let data else { return }
+        let words = data.assumingMemoryBound(to: UInt64.self)
         UnsafeMutablePointer<UInt64>(bitPattern: UInt(words[0]))?.pointee = frame
       }
       var frame: tessera_frame = 0
       var freed: UInt64 = 0
       expect(tessera_allocate_as(&request, &frame), TESSERA_OK)
       withUnsafeMutablePointer(to: &freed) { freed in
-        let notes = tessera_frame_data(frame)!.assumingMemoryBound(to: UInt64.self)
-        #expect(notes[0] == 0 && notes[1] == 0 && notes[2] == 0)
-        notes[0] = UInt64(UInt(bitPattern: freed))
+        let data = tessera_frame_data(frame)!.assumingMemoryBound(to: UInt64.self)
+        #expect(data[0] == 0 && data[1] == 0 && data[2] == 0)
+        data[0] = UInt64(UInt(bitPattern: freed))
         expect(tessera_drop(frame), TESSERA_OK)
       }
       #expect(freed == frame)
@@ -133,7 +134,8 @@ extension OnSimulatedMachine {
           expect(tessera_space_create(space), TESSERA_OK)
           let free = machine.freeFrames
           expect(
-            tessera_cursor_open(cursor, space, page, 0x8000, UInt32(TESSERA_RESERVE)), TESSERA_OK)
+            tessera_cursor_open(cursor, space, page, 0x8000, UInt32(TESSERA_RESERVE_TABLES)),
+            TESSERA_OK)
           expect(tessera_cursor_map_zeroed(cursor, 0x4000, readWrite, nil), TESSERA_OK)
           #expect(tessera_cursor_address(cursor) == page + 0x4000)
           expect(tessera_cursor_set_status(cursor, 0x2000, 77, nil), TESSERA_OK)
@@ -141,7 +143,7 @@ extension OnSimulatedMachine {
           var found = tessera_page()
           found.size = UInt64(MemoryLayout<tessera_page>.size)
           expect(tessera_cursor_query(cursor, &found), TESSERA_OK)
-          #expect(Int(found.content) == TESSERA_PAGE_STATUS && found.mark == 77)
+          #expect(Int(found.content) == TESSERA_PAGE_STATUS && found.status == 77)
           expect(tessera_cursor_jump(cursor, page), TESSERA_OK)
           var count: UInt64 = 0
           expect(
@@ -151,7 +153,7 @@ extension OnSimulatedMachine {
           #expect(count == 0x2000)
           expect(tessera_cursor_unmap(cursor, 0x1000, &count), TESSERA_ERROR_OUT_OF_BOUNDS)
           expect(tessera_cursor_close(cursor), TESSERA_OK)
-          expect(tessera_cursor_close(cursor), TESSERA_ERROR_CURSOR)
+          expect(tessera_cursor_close(cursor), TESSERA_ERROR_INVALID_CURSOR)
           expect(tessera_space_destroy(space), TESSERA_OK)
           #expect(machine.freeFrames == free + 1)
         }
@@ -185,7 +187,8 @@ extension OnSimulatedMachine {
           var cleared: UInt64 = 0
           withUnsafeMutablePointer(to: &cursor) { cursor in
             expect(tessera_cursor_open(cursor, space, page, 0x4000, 0), TESSERA_OK)
-            expect(tessera_cursor_clear(cursor, 0x4000, UInt32(flags), &cleared), TESSERA_OK)
+            expect(
+              tessera_cursor_clear_access_bits(cursor, 0x4000, UInt32(flags), &cleared), TESSERA_OK)
             #expect(tessera_cursor_address(cursor) == page + 0x4000)
             expect(tessera_cursor_close(cursor), TESSERA_OK)
           }
@@ -208,7 +211,7 @@ extension OnSimulatedMachine {
           expect(tessera_space_create(child), TESSERA_OK)
           expect(tessera_map_zeroed(parent, page, 0x3000, readWrite, nil), TESSERA_OK)
           expect(tessera_copy(child, parent, page, 0x3000, nil), TESSERA_OK)
-          expect(tessera_copy(child, parent, page, 0x3000, nil), TESSERA_ERROR_MAPPED)
+          expect(tessera_copy(child, parent, page, 0x3000, nil), TESSERA_ERROR_ALREADY_MAPPED)
           for space in [parent, child] {
             var flags: UInt32 = 0
             var target: UInt64 = 0

@@ -104,7 +104,7 @@ extension OnSimulatedMachine {
 
     @Test func `the kernel's area must be free`() {
       machine.setEntry(0x3 | LoadedMachine.tables[0], at: 384, of: machine.root)
-      #expect(machine.start() == TESSERA_ERROR_ADDRESS_IN_USE)
+      #expect(machine.start() == TESSERA_ERROR_KERNEL_AREA_IN_USE)
       machine.setEntry(0, at: 384, of: machine.root)
       #expect(machine.start() == TESSERA_OK)
     }
@@ -118,7 +118,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `what the kernel keeps of the lower half may be as large as that is`() {
-      #expect(machine.start { $0.kernel_low_end = 1 << 56 + 1 } == TESSERA_ERROR_ARGUMENT)
+      #expect(machine.start { $0.kernel_low_end = 1 << 56 + 1 } == TESSERA_ERROR_INVALID_ARGUMENT)
       #expect(machine.start { $0.kernel_low_end = 1 << 56 - 1 << 48 } == TESSERA_OK)
       var space = tessera_space()
       var start: UInt64 = 0

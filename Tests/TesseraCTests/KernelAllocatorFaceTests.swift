@@ -36,7 +36,7 @@ extension OnSimulatedMachine {
       var info = tessera_frame_info()
       info.size = UInt64(MemoryLayout<tessera_frame_info>.size)
       expect(tessera_frame_query(frame, &info), TESSERA_OK)
-      return Int(info.use)
+      return Int(info.usage)
     }
 
     @Test func `everything comes from there, and what is not used is there`() {
@@ -56,8 +56,8 @@ extension OnSimulatedMachine {
     }
 
     @Test func `one function without the other is refused`() {
-      #expect(start { $0.free_frames = nil } == TESSERA_ERROR_NULL)
-      #expect(start { $0.allocate_frames = nil } == TESSERA_ERROR_NULL)
+      #expect(start { $0.free_frames = nil } == TESSERA_ERROR_INVALID_POINTER)
+      #expect(start { $0.allocate_frames = nil } == TESSERA_ERROR_INVALID_POINTER)
       #expect(pool.givenCount == 0)
       #expect(start() == TESSERA_OK)
     }
@@ -65,7 +65,7 @@ extension OnSimulatedMachine {
     @Test func `a configuration of the first version has no allocator`() {
       let size = UInt64(MemoryLayout<tessera_config>.size)
       for wrong in [size - 8, size - 16, size - 32, size + 8] {
-        #expect(start { $0.size = wrong } == TESSERA_ERROR_SIZE)
+        #expect(start { $0.size = wrong } == TESSERA_ERROR_INVALID_SIZE)
       }
       // What follows is not looked at, and one of the functions is missing there.
       let status = start {
@@ -235,7 +235,7 @@ extension OnSimulatedMachine {
       Asked(alignment: 0x80_0000, request: asks(1, 0x80_0000), status: refused),
       Asked(alignment: 1 << 40, request: asks(1, 1 << 40), status: refused),
       Asked(alignment: 1 << 41, status: refused),
-      Asked(alignment: 3, status: TESSERA_ERROR_ARGUMENT),
+      Asked(alignment: 3, status: TESSERA_ERROR_INVALID_ARGUMENT),
       Asked(limit: 0x80_0000, request: asks()),
       Asked(limit: 0x70_0000, request: asks(below: 0x70_0000)),
       Asked(limit: 0x70_0fff, request: asks(below: 0x70_0000)),
@@ -249,9 +249,9 @@ extension OnSimulatedMachine {
       Asked(count: 2, limit: 0x1000, status: refused),
       Asked(
         count: 5, alignment: 0x4000, limit: 0x50_0000, request: asks(5, 0x4000, below: 0x50_0000)),
-      Asked(size: 8192, status: TESSERA_ERROR_ARGUMENT),
-      Asked(size: 0x20_0000, count: 2, status: TESSERA_ERROR_ARGUMENT),
-      Asked(flags: 2, status: TESSERA_ERROR_ARGUMENT),
+      Asked(size: 8192, status: TESSERA_ERROR_INVALID_ARGUMENT),
+      Asked(size: 0x20_0000, count: 2, status: TESSERA_ERROR_INVALID_ARGUMENT),
+      Asked(flags: 2, status: TESSERA_ERROR_INVALID_ARGUMENT),
     ]
 
     @Test(arguments: cases)

@@ -55,7 +55,7 @@ extension OnSimulatedMachine {
           space, page, length,
           { context, run in
             guard let context, let run = run?.pointee else { return }
-            let line = [run.address, run.length, UInt64(run.content), UInt64(run.mark)]
+            let line = [run.address, run.length, UInt64(run.content), UInt64(run.status)]
             context.assumingMemoryBound(to: [[UInt64]].self).pointee.append(line)
           }, place)
         expect(status, TESSERA_OK)
@@ -71,13 +71,13 @@ extension OnSimulatedMachine {
       for index in 0..<3 as Range<UInt64> {
         let found = query(page + index << 12)
         #expect(found.address == page + index << 12 && found.length == 0x1000)
-        #expect(found.target == first + index << 12 && found.page_size == 0x1000)
+        #expect(found.physical == first + index << 12 && found.page_size == 0x1000)
         #expect(Int(found.content) == TESSERA_PAGE_FRAME)
         #expect(Int(found.flags) == TESSERA_READ | TESSERA_WRITE | TESSERA_USER)
       }
       #expect(Int(query(page + 0x3000).content) == TESSERA_PAGE_ABSENT)
       #expect(Int(query(page + 0x4000).content) == TESSERA_PAGE_STATUS)
-      #expect(query(page + 0x4000).mark == 9)
+      #expect(query(page + 0x4000).status == 9)
       #expect(
         runs(0x6000) == [
           [page, 0x3000, UInt64(TESSERA_PAGE_FRAME), 0],
@@ -112,13 +112,13 @@ extension OnSimulatedMachine {
       #expect(tessera_cursor_address(cursor) == page + 0x2000)
       expect(tessera_cursor_close(cursor), TESSERA_OK)
 
-      let targets = (1..<5 as Range<UInt64>).map { query(page + $0 << 12).target }
+      let targets = (1..<5 as Range<UInt64>).map { query(page + $0 << 12).physical }
       #expect(targets == [frames[1], first, first + 0x1000, device])
       #expect(Int(query(page + 0x4000).content) == TESSERA_PAGE_DEVICE)
       var info = tessera_frame_info()
       info.size = UInt64(MemoryLayout<tessera_frame_info>.size)
       expect(tessera_frame_query(frames[0], &info), TESSERA_OK)
-      #expect(Int(info.use) == TESSERA_FRAME_FREE, "what was replaced is let go")
+      #expect(Int(info.usage) == TESSERA_FRAME_FREE, "what was replaced is let go")
       end(free)
     }
 
@@ -143,23 +143,23 @@ extension OnSimulatedMachine {
       let mapped = page + 0x3000
       expect(tessera_map_zeroed(space, mapped, 0x1000, readWrite, nil), TESSERA_OK)
       let run = allocate(4)
-      var obstacle = tessera_conflict()
+      var conflict = tessera_conflict()
       expect(tessera_cursor_open(cursor, space, page, 0x8000, 0), TESSERA_OK)
       for position in [page, page + 0x2000] {
         expect(tessera_cursor_jump(cursor, position), TESSERA_OK)
         let refusals = [
-          tessera_cursor_map_zeroed(cursor, 0x4000, readWrite, &obstacle),
-          tessera_cursor_map_run(cursor, run, 4, readWrite, &obstacle),
-          tessera_cursor_map_device(cursor, device, 0x4000, readWrite, &obstacle),
-          tessera_cursor_set_status(cursor, 0x4000, 5, &obstacle),
+          tessera_cursor_map_zeroed(cursor, 0x4000, readWrite, &conflict),
+          tessera_cursor_map_run(cursor, run, 4, readWrite, &conflict),
+          tessera_cursor_map_device(cursor, device, 0x4000, readWrite, &conflict),
+          tessera_cursor_set_status(cursor, 0x4000, 5, &conflict),
         ]
-        for refusal in refusals { expect(refusal, TESSERA_ERROR_MAPPED) }
-        #expect(obstacle.address == mapped && obstacle.level == 1)
+        for refusal in refusals { expect(refusal, TESSERA_ERROR_ALREADY_MAPPED) }
+        #expect(conflict.address == mapped && conflict.level == 1)
         #expect(tessera_cursor_address(cursor) == position)
         // Nothing is mapped there, and a frame is not lost by that.
         expect(
-          tessera_cursor_replace(cursor, run, readWrite, &obstacle), TESSERA_ERROR_NOT_MAPPED)
-        #expect(obstacle.address == position)
+          tessera_cursor_replace(cursor, run, readWrite, &conflict), TESSERA_ERROR_NOT_MAPPED)
+        #expect(conflict.address == position)
       }
       expect(tessera_cursor_close(cursor), TESSERA_OK)
       expect(tessera_drop_run(run, 4), TESSERA_OK)

@@ -66,7 +66,7 @@ extension OnSimulatedMachine {
 
     @Test func `a table that ends before the gate, or is not there, has none`() {
       useInterruptTable(at: 0x30_0000, kind: 0x8e, limit: 14 * 16 + 14)
-      #expect(machine.start { $0.flags = 1 } == TESSERA_ERROR_ARGUMENT)
+      #expect(machine.start { $0.flags = 1 } == TESSERA_ERROR_INVALID_ARGUMENT)
       #expect(machine.start() == TESSERA_OK)
     }
 

@@ -25,7 +25,7 @@ extension OnSimulatedMachine {
       expect(tessera_claim(0x1000), TESSERA_ERROR_NOT_STARTED)
       expect(tessera_frame_query(0x1000, &info), TESSERA_ERROR_NOT_STARTED)
       expect(tessera_space_create(&space), TESSERA_ERROR_NOT_STARTED)
-      expect(tessera_space_destroy(&space), TESSERA_ERROR_SPACE)
+      expect(tessera_space_destroy(&space), TESSERA_ERROR_INVALID_SPACE)
       expect(tessera_kernel_allocate(4096, 3, &address), TESSERA_ERROR_NOT_STARTED)
       expect(tessera_kernel_free(address, 4096), TESSERA_ERROR_NOT_STARTED)
       expect(tessera_audit({ _, _, _ in }, nil, &number), TESSERA_ERROR_NOT_STARTED)
@@ -36,33 +36,35 @@ extension OnSimulatedMachine {
     }
 
     @Test func `a configuration is looked at field by field`() {
-      expect(tessera_start(nil), TESSERA_ERROR_NULL)
+      expect(tessera_start(nil), TESSERA_ERROR_INVALID_POINTER)
       let usable = LoadedMachine.regions[0]
       func region(_ start: UInt64, _ length: UInt64, _ kind: Int, _ zero: UInt32 = 0)
         -> [tessera_region]
-      { [usable, tessera_region(start: start, length: length, kind: UInt32(kind), zero: zero)] }
-      for size in [0, 1, 8, 88, 1 << 20, .max] as [UInt64] {
-        #expect(machine.start { $0.size = size } == TESSERA_ERROR_SIZE)
+      {
+        [usable, tessera_region(start: start, length: length, kind: UInt32(kind), reserved: zero)]
       }
-      #expect(machine.start { $0.regions = nil } == TESSERA_ERROR_NULL)
-      #expect(machine.start([]) == TESSERA_ERROR_MEMORY_MAP)
-      #expect(machine.start(region(.max, 2, 0)) == TESSERA_ERROR_MEMORY_MAP)
-      #expect(machine.start(region(1 << 51, 1 << 52, 0)) == TESSERA_ERROR_MEMORY_MAP)
-      #expect(machine.start(region(0, .max, 6)) == TESSERA_ERROR_MEMORY_MAP)
-      #expect(machine.start(region(0, 0x1000, 8)) == TESSERA_ERROR_MEMORY_MAP)
-      #expect(machine.start(region(0, 0x1000, 1 << 20)) == TESSERA_ERROR_MEMORY_MAP)
-      #expect(machine.start(region(0, 0x1000, 0, 1)) == TESSERA_ERROR_ARGUMENT)
-      #expect(machine.start { $0.region_count = .max } == TESSERA_ERROR_ARGUMENT)
-      #expect(machine.start { $0.processor_count = 65 } == TESSERA_ERROR_ARGUMENT)
-      #expect(machine.start { $0.kernel_half = 2 } == TESSERA_ERROR_ARGUMENT)
-      #expect(machine.start { $0.flags = 1 } == TESSERA_ERROR_ARGUMENT)
-      #expect(machine.start { $0.image_end = 0x1000 } == TESSERA_ERROR_ARGUMENT)
-      #expect(machine.start { $0.image_end = .max } == TESSERA_ERROR_ARGUMENT)
-      #expect(machine.start { $0.kernel_low_end = .max } == TESSERA_ERROR_ARGUMENT)
-      #expect(machine.start { $0.kernel_low_end = 1 << 47 + 1 } == TESSERA_ERROR_ARGUMENT)
-      #expect(machine.start { $0.direct_map += 1 } == TESSERA_ERROR_ARGUMENT)
+      for size in [0, 1, 8, 88, 1 << 20, .max] as [UInt64] {
+        #expect(machine.start { $0.size = size } == TESSERA_ERROR_INVALID_SIZE)
+      }
+      #expect(machine.start { $0.regions = nil } == TESSERA_ERROR_INVALID_POINTER)
+      #expect(machine.start([]) == TESSERA_ERROR_INVALID_MEMORY_MAP)
+      #expect(machine.start(region(.max, 2, 0)) == TESSERA_ERROR_INVALID_MEMORY_MAP)
+      #expect(machine.start(region(1 << 51, 1 << 52, 0)) == TESSERA_ERROR_INVALID_MEMORY_MAP)
+      #expect(machine.start(region(0, .max, 6)) == TESSERA_ERROR_INVALID_MEMORY_MAP)
+      #expect(machine.start(region(0, 0x1000, 8)) == TESSERA_ERROR_INVALID_MEMORY_MAP)
+      #expect(machine.start(region(0, 0x1000, 1 << 20)) == TESSERA_ERROR_INVALID_MEMORY_MAP)
+      #expect(machine.start(region(0, 0x1000, 0, 1)) == TESSERA_ERROR_INVALID_ARGUMENT)
+      #expect(machine.start { $0.region_count = .max } == TESSERA_ERROR_INVALID_ARGUMENT)
+      #expect(machine.start { $0.processor_count = 65 } == TESSERA_ERROR_INVALID_ARGUMENT)
+      #expect(machine.start { $0.kernel_half = 2 } == TESSERA_ERROR_INVALID_ARGUMENT)
+      #expect(machine.start { $0.flags = 1 } == TESSERA_ERROR_INVALID_ARGUMENT)
+      #expect(machine.start { $0.image_end = 0x1000 } == TESSERA_ERROR_INVALID_ARGUMENT)
+      #expect(machine.start { $0.image_end = .max } == TESSERA_ERROR_INVALID_ARGUMENT)
+      #expect(machine.start { $0.kernel_low_end = .max } == TESSERA_ERROR_INVALID_ARGUMENT)
+      #expect(machine.start { $0.kernel_low_end = 1 << 47 + 1 } == TESSERA_ERROR_INVALID_ARGUMENT)
+      #expect(machine.start { $0.direct_map += 1 } == TESSERA_ERROR_INVALID_ARGUMENT)
       #expect(machine.start() == TESSERA_OK)
-      #expect(machine.start() == TESSERA_ERROR_STARTED)
+      #expect(machine.start() == TESSERA_ERROR_ALREADY_STARTED)
       #expect(machine.violations == "")
     }
 
@@ -84,7 +86,7 @@ extension OnSimulatedMachine {
 
     @Test func `the kernel's area must be free`() {
       machine.setEntry(0x3 | LoadedMachine.tables[1], at: 384, of: LoadedMachine.tables[0])
-      #expect(machine.start() == TESSERA_ERROR_ADDRESS_IN_USE)
+      #expect(machine.start() == TESSERA_ERROR_KERNEL_AREA_IN_USE)
       machine.setEntry(0, at: 384, of: LoadedMachine.tables[0])
       #expect(machine.start() == TESSERA_OK)
     }
@@ -107,20 +109,20 @@ extension OnSimulatedMachine {
 
     @Test func `too little memory is refused, and more succeeds`() {
       let small = [
-        tessera_region(start: 0x20_0000, length: 0x1000, kind: UInt32(TESSERA_USABLE), zero: 0)
+        tessera_region(start: 0x20_0000, length: 0x1000, kind: UInt32(TESSERA_USABLE), reserved: 0)
       ]
       #expect(machine.start(small) == TESSERA_ERROR_OUT_OF_FRAMES)
       for kept in 1...20 as ClosedRange<UInt64> {
         let regions = [
           tessera_region(
-            start: 0x20_0000, length: kept << 12, kind: UInt32(TESSERA_USABLE), zero: 0)
+            start: 0x20_0000, length: kept << 12, kind: UInt32(TESSERA_USABLE), reserved: 0)
         ]
         let copies = { (config: inout tessera_config) in config.kernel_half = UInt32(TESSERA_COPY) }
         let status = machine.start(regions, copies)
         #expect(status == TESSERA_OK || status == TESSERA_ERROR_OUT_OF_FRAMES)
         if status == TESSERA_OK { break }
       }
-      #expect(machine.start() == TESSERA_ERROR_STARTED)
+      #expect(machine.start() == TESSERA_ERROR_ALREADY_STARTED)
       #expect(machine.violations == "")
     }
 
@@ -138,7 +140,7 @@ extension OnSimulatedMachine {
         return regions.withUnsafeBufferPointer { buffer in
           config.regions = buffer.baseAddress
           config.region_count = UInt64(buffer.count)
-          return gathering { tessera_write_memory_map(&config, $0, $1) }
+          return gathering { tessera_print_memory_map(&config, $0, $1) }
         }
       }
       let all = written(visibleEnd: 0)

@@ -39,7 +39,7 @@ extern "C" {
 #endif
 
 /* Version: 10000 * major + 100 * minor + patch. Minor versions add; major ones may break. */
-#define TESSERA_VERSION 100
+#define TESSERA_VERSION 200
 
 /** The version that was linked, to be compared with TESSERA_VERSION. */
 uint32_t tessera_version(void);
@@ -66,19 +66,19 @@ typedef int32_t tessera_result;
 enum {
   TESSERA_OK = 0,
   /** A pointer that has to lead somewhere is null, or not aligned for what it leads to. */
-  TESSERA_ERROR_NULL = 1,
+  TESSERA_ERROR_INVALID_POINTER = 1,
   /** The `size` of a structure is none that this version knows. */
-  TESSERA_ERROR_SIZE = 2,
+  TESSERA_ERROR_INVALID_SIZE = 2,
   /** Tessera was not started. */
   TESSERA_ERROR_NOT_STARTED = 3,
   /** Tessera was started before. */
-  TESSERA_ERROR_STARTED = 4,
+  TESSERA_ERROR_ALREADY_STARTED = 4,
   /** The processor lacks what Tessera needs: paging in long mode, and no-execute pages. */
-  TESSERA_ERROR_PROCESSOR = 5,
+  TESSERA_ERROR_UNSUPPORTED_PROCESSOR = 5,
   /** A number, flag or kind has no meaning, or must be zero. */
-  TESSERA_ERROR_ARGUMENT = 6,
+  TESSERA_ERROR_INVALID_ARGUMENT = 6,
   /** The memory map names no usable memory, or a region that wraps around. */
-  TESSERA_ERROR_MEMORY_MAP = 7,
+  TESSERA_ERROR_INVALID_MEMORY_MAP = 7,
   /** Memory that has to be visible through the direct map is not. */
   TESSERA_ERROR_NOT_IN_DIRECT_MAP = 8,
   /** No memory is left that fits the request. */
@@ -98,21 +98,21 @@ enum {
   /** The frame is not a client's: a page table, the kernel's image, Tessera's records, a hole. */
   TESSERA_ERROR_NOT_CLIENT = 16,
   /** The frame is just being made or unmade, or waits in another processor's cache. */
-  TESSERA_ERROR_BUSY = 17,
+  TESSERA_ERROR_IN_TRANSITION = 17,
   /** A page of the range is mapped, or has a mark. */
-  TESSERA_ERROR_MAPPED = 18,
+  TESSERA_ERROR_ALREADY_MAPPED = 18,
   /** The page is not mapped. */
   TESSERA_ERROR_NOT_MAPPED = 19,
   /** The structure is not a space, or none any more; or it was copied from where it was made. */
-  TESSERA_ERROR_SPACE = 20,
+  TESSERA_ERROR_INVALID_SPACE = 20,
   /** The structure is not an open cursor; or it was copied from where it was opened. */
-  TESSERA_ERROR_CURSOR = 21,
+  TESSERA_ERROR_INVALID_CURSOR = 21,
   /** This cannot be done to the kernel's space. */
   TESSERA_ERROR_KERNEL_SPACE = 22,
   /** The kernel's area is used by what runs already; it must be free at the start. */
-  TESSERA_ERROR_ADDRESS_IN_USE = 23,
+  TESSERA_ERROR_KERNEL_AREA_IN_USE = 23,
   /** What the boot loader left is damaged. */
-  TESSERA_ERROR_BOOT_INFORMATION = 24,
+  TESSERA_ERROR_INVALID_BOOT_INFORMATION = 24,
   /** What the processor runs on lies in the part of the lower half that the start leaves behind:
    * the code, the stack, the table of segments, or that of interrupts. */
   TESSERA_ERROR_CODE_IN_LOWER_HALF = 25,
@@ -156,7 +156,7 @@ typedef struct {
   uint64_t start;
   uint64_t length;
   uint32_t kind;
-  uint32_t zero;
+  uint32_t reserved;
 } tessera_region;
 
 /** How the new tables get the upper half of the address space, where the kernel is. */
@@ -182,13 +182,13 @@ enum {
  * answer, and stops the kernel if it is wrong. The first call is for the records, about 64 bytes
  * for each frame; later ones are for one frame each, unless the kernel asks Tessera for more. So an
  * allocator that knows no runs may keep memory for the first call aside, and refuse the others. */
-typedef uint64_t (*tessera_allocate_frames)(
+typedef uint64_t (*tessera_allocate_frames_fn)(
     void *context, uint64_t count, uint64_t alignment, uint64_t limit);
 
 /** Takes back `count` frames of 4 KiB from the physical address `first` on. Each frame comes back
  * once; but what was given in one piece may come back in several, and neighbours that were given
  * apart may come back together. */
-typedef void (*tessera_free_frames)(void *context, uint64_t first, uint64_t count);
+typedef void (*tessera_free_frames_fn)(void *context, uint64_t first, uint64_t count);
 
 /** How Tessera is started. Fields that are zero mean what is said of zero. */
 typedef struct {
@@ -221,8 +221,8 @@ typedef struct {
    * all memory; what is usable there is the allocator's, whoever has it from there. All memory of
    * Tessera's comes from it, and what is not needed any more goes back at once: nothing waits in
    * caches. Both functions null: Tessera's own allocator, which has all that is usable. */
-  tessera_allocate_frames allocate_frames;
-  tessera_free_frames free_frames;
+  tessera_allocate_frames_fn allocate_frames;
+  tessera_free_frames_fn free_frames;
   void *frames_context;
 } tessera_config;
 
@@ -253,11 +253,11 @@ tessera_result tessera_start_processor(void);
  * for `capacity`, and their number into `count`.
  *
  * `magic` and `address` are what the loader left in EAX and EBX. All it left for the kernel is
- * among the regions. `direct_map` is where the first `visible_end` bytes of physical
+ * among the regions. `direct_map` is where the first `direct_map_end` bytes of physical
  * memory are visible. May be called before the start. Refused with NULL, BOOT_INFORMATION, and
  * OUT_OF_BOUNDS if there are more regions than room; `count` then says how many. */
 tessera_result tessera_read_multiboot(
-    uint32_t magic, uint32_t address, uint64_t direct_map, uint64_t visible_end,
+    uint32_t magic, uint32_t address, uint64_t direct_map, uint64_t direct_map_end,
     tessera_region *regions, uint64_t capacity, uint64_t *count);
 
 /** The kind of a region whose type in an E820 or multiboot memory map is `type`. */
@@ -294,7 +294,7 @@ typedef uint64_t tessera_frame;
  * `notes` are the kernel's own bytes about it. Runs in the context of whoever let go, possibly with
  * interrupts off and inside Tessera; it must not wait, nor call Tessera but for the functions of
  * frames. The contents are still there. */
-typedef void (*tessera_on_free)(tessera_frame frame, void *notes);
+typedef void (*tessera_on_free_fn)(tessera_frame frame, void *data);
 
 /** What is asked of an allocation. Fields that are zero mean what is said of zero. */
 typedef struct {
@@ -309,7 +309,7 @@ typedef struct {
   /** The last byte lies below this address. Zero: anywhere. */
   uint64_t limit;
   /** Called when a frame is freed. Null: nothing. */
-  tessera_on_free on_free;
+  tessera_on_free_fn on_free;
   /** Zero: the memory is filled with zeros. Or TESSERA_NO_ZERO. */
   uint64_t flags;
 } tessera_request;
@@ -351,12 +351,12 @@ typedef struct {
   /** sizeof(tessera_frame_info), set by the caller. */
   uint64_t size;
   /** One of TESSERA_FRAME_... below. */
-  uint32_t use;
-  uint32_t zero;
+  uint32_t usage;
+  uint32_t reserved;
   /** Handles that are out, for a client's frame. */
   uint64_t handles;
   /** Handles and mappings together. Zero if it is free. */
-  uint64_t owners;
+  uint64_t references;
   /** How many bytes the frame has. */
   uint64_t frame_size;
 } tessera_frame_info;
@@ -387,8 +387,8 @@ tessera_result tessera_frame_query(tessera_frame frame, tessera_frame_info *info
  * it: not started, not aligned, out of bounds, or not a client's. */
 void *tessera_frame_bytes(tessera_frame frame);
 
-/** The TESSERA_FRAME_DATA_SIZE bytes that the kernel keeps about `frame`, aligned to 8, zero when it is
- * allocated. Null as for `tessera_frame_bytes`. They live as long as the frame is not freed. */
+/** The TESSERA_FRAME_DATA_SIZE bytes that the kernel keeps about `frame`, aligned to 8, zero when it
+ * is allocated. Null as for `tessera_frame_bytes`. They live as long as the frame is not freed. */
 void *tessera_frame_data(tessera_frame frame);
 
 /* Pages --------------------------------------------------------------------------------------- */
@@ -436,7 +436,7 @@ typedef struct {
   /** The first address, and how many bytes there are. */
   uint64_t address, length;
   /** The physical address that the first one shows. Zero unless it is mapped. */
-  uint64_t target;
+  uint64_t physical;
   /** How many bytes one entry of the tables shows. Zero unless it is mapped. */
   uint64_t page_size;
   /** TESSERA_PAGE_... */
@@ -444,8 +444,8 @@ typedef struct {
   /** Rights, cache policy and what the processor noted, if it is mapped; otherwise zero. */
   uint32_t flags;
   /** The number, if it is marked. */
-  uint32_t mark;
-  uint32_t zero;
+  uint32_t status;
+  uint32_t reserved;
 } tessera_page;
 
 /** What was in the way of a change. */
@@ -457,7 +457,7 @@ typedef struct {
   /** The level of that table: 1 has pages of 4 KiB, 2 of 2 MiB, 3 of 1 GiB. Zero: nothing is known.
    * */
   uint32_t level;
-  uint32_t zero;
+  uint32_t reserved;
 } tessera_conflict;
 
 /* Spaces -------------------------------------------------------------------------------------- */
@@ -496,40 +496,40 @@ tessera_result tessera_space_bounds(const tessera_space *space, uint64_t *start,
 /* What follows locks the pages it works on, does one thing, and flushes what has to be flushed
  * before it returns. `address` and `length` are multiples of 4096. All of them are refused with
  * NULL, SPACE, EMPTY, NOT_ALIGNED, OUT_OF_BOUNDS, and OUT_OF_FRAMES if page tables are needed for
- * which no frame is left. `obstacle`, if it is not null, is written when MAPPED or NOT_MAPPED is
+ * which no frame is left. `conflict`, if it is not null, is written when MAPPED or NOT_MAPPED is
  * returned. */
 
 /** Maps `frame`, of whatever size, at `address`, a multiple of its size. Uses up one handle, which
  * the caller keeps if it is refused. Also refused with ARGUMENT, MAPPED, NOT_CLIENTS, NO_HANDLE. */
 tessera_result tessera_map(
     const tessera_space *space, uint64_t address, tessera_frame frame, uint32_t flags,
-    tessera_conflict *obstacle);
+    tessera_conflict *conflict);
 
 /** Maps the `count` frames of 4 KiB from `first` on. Uses up one handle of each. As `tessera_map`.
  * */
 tessera_result tessera_map_run(
     const tessera_space *space, uint64_t address, tessera_frame first, uint64_t count,
-    uint32_t flags, tessera_conflict *obstacle);
+    uint32_t flags, tessera_conflict *conflict);
 
 /** Maps fresh frames of 4 KiB, filled with zeros, in the next `length` bytes. No handle of them is
  * out. Also refused with ARGUMENT, MAPPED. */
 tessera_result tessera_map_zeroed(
     const tessera_space *space, uint64_t address, uint64_t length, uint32_t flags,
-    tessera_conflict *obstacle);
+    tessera_conflict *conflict);
 
 /** Maps a device's memory, or other memory that has no owners, from the physical address `target`
  * on, in the largest pages that fit. Also refused with ARGUMENT, MAPPED, and with IN_USE if a part
  * of it is memory that Tessera, or an allocator of the kernel's, hands out. */
 tessera_result tessera_map_device(
-    const tessera_space *space, uint64_t address, uint64_t target, uint64_t length, uint32_t flags,
-    tessera_conflict *obstacle);
+    const tessera_space *space, uint64_t address, uint64_t physical, uint64_t length,
+    uint32_t flags, tessera_conflict *conflict);
 
 /** Maps `frame` in the place of the page of the same size that is mapped at `address`, which is let
  * go once no processor can reach it. Also refused with ARGUMENT, NOT_MAPPED, NOT_CLIENTS,
  * NO_HANDLE. */
 tessera_result tessera_replace(
     const tessera_space *space, uint64_t address, tessera_frame frame, uint32_t flags,
-    tessera_conflict *obstacle);
+    tessera_conflict *conflict);
 
 /** Unmaps what is mapped or marked in the next `length` bytes, and lets go of it. A larger page
  * that lies there only in part is split first. Writes how many bytes were mapped, unless null. */
@@ -546,8 +546,8 @@ tessera_result tessera_protect(
 /** Marks the pages of the next `length` bytes, none of which is mapped, with a number that means
  * what the kernel wants: to be filled on demand, swapped out to there. Also refused with MAPPED. */
 tessera_result tessera_set_status(
-    const tessera_space *space, uint64_t address, uint64_t length, uint32_t mark,
-    tessera_conflict *obstacle);
+    const tessera_space *space, uint64_t address, uint64_t length, uint32_t status,
+    tessera_conflict *conflict);
 
 /** Shows in `space` what `source` shows at the same addresses, for a fork: frames are shared, and
  * are read-only in both from now on. Nothing may be mapped or marked there in `space`. Also refused
@@ -555,26 +555,26 @@ tessera_result tessera_set_status(
  * */
 tessera_result tessera_copy(
     const tessera_space *space, const tessera_space *source, uint64_t address, uint64_t length,
-    tessera_conflict *obstacle);
+    tessera_conflict *conflict);
 
 /** What is at `address`, as far as one entry of the tables reaches. */
 tessera_result tessera_query(
     const tessera_space *space, uint64_t address, tessera_page *page);
 
 /** Called with a run of pages. `page` is there until it returns. */
-typedef void (*tessera_visitor)(void *context, const tessera_page *page);
+typedef void (*tessera_visit_fn)(void *context, const tessera_page *page);
 
 /** Calls `visit` with each run of pages in the next `length` bytes, by ascending address, absent
  * ones too. The range is locked meanwhile and interrupts are off: do not change it from there. */
 tessera_result tessera_visit(
-    const tessera_space *space, uint64_t address, uint64_t length, tessera_visitor visit,
+    const tessera_space *space, uint64_t address, uint64_t length, tessera_visit_fn visit,
     void *context);
 
 /** What `address`, any address, shows: writes the physical address of that byte, and the flags of
  * its page unless null. Takes no lock, so that the answer may be old. Refused with NULL, SPACE,
  * NOT_MAPPED, and nothing else. */
 tessera_result tessera_translate(
-    const tessera_space *space, uint64_t address, uint64_t *target,
+    const tessera_space *space, uint64_t address, uint64_t *physical,
     uint32_t *flags);
 
 /* The kernel's area --------------------------------------------------------------------------- */
@@ -591,7 +591,7 @@ tessera_result tessera_kernel_allocate(uint64_t length, uint32_t flags, void **a
 /** Maps a device's memory there, from the physical address `target` on, a multiple of 4096.
  * Refused as `tessera_kernel_allocate` and `tessera_map_device`. */
 tessera_result tessera_kernel_map_device(
-    uint64_t target, uint64_t length, uint32_t flags, void **address);
+    uint64_t physical, uint64_t length, uint32_t flags, void **address);
 
 /** Unmaps what one of these mapped: all of it, from its first byte on, with the same length.
  * Refused with NOT_STARTED, EMPTY, NOT_ALIGNED, OUT_OF_BOUNDS, NOT_MAPPED. */
@@ -613,7 +613,7 @@ typedef struct {
 enum {
   /** Before the range is locked, as many page tables as it may need are allocated: then no change
    * of the cursor is refused with OUT_OF_FRAMES. */
-  TESSERA_RESERVE = 1,
+  TESSERA_RESERVE_TABLES = 1,
 };
 
 /** Locks the pages from `address` on, `length` bytes, and stands at the first. Waits while another
@@ -642,32 +642,32 @@ tessera_result tessera_cursor_jump(tessera_cursor *cursor, uint64_t address);
 
 tessera_result tessera_cursor_map(
     tessera_cursor *cursor, tessera_frame frame, uint32_t flags,
-    tessera_conflict *obstacle);
+    tessera_conflict *conflict);
 tessera_result tessera_cursor_map_run(
     tessera_cursor *cursor, tessera_frame first, uint64_t count, uint32_t flags,
-    tessera_conflict *obstacle);
+    tessera_conflict *conflict);
 tessera_result tessera_cursor_map_zeroed(
-    tessera_cursor *cursor, uint64_t length, uint32_t flags, tessera_conflict *obstacle);
+    tessera_cursor *cursor, uint64_t length, uint32_t flags, tessera_conflict *conflict);
 tessera_result tessera_cursor_map_device(
-    tessera_cursor *cursor, uint64_t target, uint64_t length, uint32_t flags,
-    tessera_conflict *obstacle);
+    tessera_cursor *cursor, uint64_t physical, uint64_t length, uint32_t flags,
+    tessera_conflict *conflict);
 tessera_result tessera_cursor_replace(
     tessera_cursor *cursor, tessera_frame frame, uint32_t flags,
-    tessera_conflict *obstacle);
+    tessera_conflict *conflict);
 tessera_result tessera_cursor_unmap(
     tessera_cursor *cursor, uint64_t length, uint64_t *unmapped);
 tessera_result tessera_cursor_protect(
     tessera_cursor *cursor, uint64_t length, uint32_t flags, uint64_t *mapped);
 tessera_result tessera_cursor_set_status(
-    tessera_cursor *cursor, uint64_t length, uint32_t mark,
-    tessera_conflict *obstacle);
+    tessera_cursor *cursor, uint64_t length, uint32_t status,
+    tessera_conflict *conflict);
 tessera_result tessera_cursor_query(tessera_cursor *cursor, tessera_page *page);
 
 /** Shows in the next `length` bytes what `source` shows in its next ones, as `tessera_copy`; both
  * move behind them. */
 tessera_result tessera_cursor_copy(
     tessera_cursor *cursor, tessera_cursor *source, uint64_t length,
-    tessera_conflict *obstacle);
+    tessera_conflict *conflict);
 
 /** Moves to the first mapped page in the next `length` bytes and sets `*found`, or moves behind
  * them. Refused with NULL, CURSOR, NOT_ALIGNED, OUT_OF_BOUNDS. */
@@ -676,44 +676,44 @@ tessera_result tessera_cursor_find_next(tessera_cursor *cursor, uint64_t length,
 /** Makes the pages of the next `length` bytes look as if nobody had used them: clears
  * TESSERA_ACCESSED, TESSERA_DIRTY or both, as `flags` says. Writes how many bytes the pages have
  * that were, unless null. Refused with NULL, CURSOR, ARGUMENT, NOT_ALIGNED, OUT_OF_BOUNDS. */
-tessera_result tessera_cursor_clear(
+tessera_result tessera_cursor_clear_access_bits(
     tessera_cursor *cursor, uint64_t length, uint32_t flags, uint64_t *cleared);
 
 /* Looking at it ------------------------------------------------------------------------------- */
 
 /** Takes `length` bytes of text. Called with pieces of lines, in order. */
-typedef void (*tessera_write)(void *context, const char *text, size_t length);
+typedef void (*tessera_write_fn)(void *context, const char *text, size_t length);
 
 /** Writes the memory map of `config` as Tessera understands it: a line for each region, put in
  * order and merged. May be called before the start. Refused as `tessera_start` refuses the map. */
-tessera_result tessera_write_memory_map(
-    const tessera_config *config, tessera_write write, void *context);
+tessera_result tessera_print_memory_map(
+    const tessera_config *config, tessera_write_fn write, void *context);
 
 /** Writes what `space` maps: a line for each range of pages that differ in nothing but their
  * addresses. Takes no lock. Refused with NULL, SPACE. */
 tessera_result tessera_dump(
-    const tessera_space *space, tessera_write write, void *context);
+    const tessera_space *space, tessera_write_fn write, void *context);
 
 /** The same as lines of JSON, for programs. */
 tessera_result tessera_dump_json(
-    const tessera_space *space, tessera_write write, void *context);
+    const tessera_space *space, tessera_write_fn write, void *context);
 
 /** Writes how `space` translates `address`, any address: a line for each entry from the root down.
  * Takes no lock: it may be called by a handler of page faults, or on the way to a panic. Refused
  * with NULL, SPACE. */
 tessera_result tessera_print_walk(
-    const tessera_space *space, uint64_t address, tessera_write write,
+    const tessera_space *space, uint64_t address, tessera_write_fn write,
     void *context);
 
 /** Looks whether all records keep their rules: slots, free lists, and the kernel's tables. Writes a
  * line for each broken one, and how many there are into `violations`. Nothing else may use Tessera
  * meanwhile. Refused with NOT_STARTED, NULL. */
 tessera_result tessera_audit(
-    tessera_write write, void *context, uint64_t *violations);
+    tessera_write_fn write, void *context, uint64_t *violations);
 
 /** The same for the tables of `space`, on which no cursor is open. Refused with NULL, SPACE. */
 tessera_result tessera_audit_space(
-    const tessera_space *space, tessera_write write, void *context,
+    const tessera_space *space, tessera_write_fn write, void *context,
     uint64_t *violations);
 
 /** What Tessera counts. */

@@ -145,7 +145,7 @@ extension CallSequence {
 
   /// Makes one call.
   private mutating func call() {
-    let obstacle: UnsafeMutablePointer<tessera_conflict>? = nil
+    let conflict: UnsafeMutablePointer<tessera_conflict>? = nil
     switch next() % 32 {
     case 0, 1: _ = tessera_allocate(&frames[Int(next() % 8)])
     case 2: allocateAsAsked()
@@ -156,22 +156,22 @@ extension CallSequence {
     case 7: _ = tessera_space_create(spaces + Int(next() % 3))
     case 8: destroyUnlessLocked()
     case 9: _ = tessera_space_activate(space())
-    case 10, 11: if isUnlocked { _ = tessera_map(space(), address(), frame(), flags(), obstacle) }
+    case 10, 11: if isUnlocked { _ = tessera_map(space(), address(), frame(), flags(), conflict) }
     case 12:
       if isUnlocked {
-        _ = tessera_map_run(space(), address(), frame(), UInt64(next() % 4), flags(), obstacle)
+        _ = tessera_map_run(space(), address(), frame(), UInt64(next() % 4), flags(), conflict)
       }
     case 13, 14:
-      if isUnlocked { _ = tessera_map_zeroed(space(), address(), length(), flags(), obstacle) }
+      if isUnlocked { _ = tessera_map_zeroed(space(), address(), length(), flags(), conflict) }
     case 15:
       if isUnlocked {
-        _ = tessera_map_device(space(), address(), 0xffff_0000, length(), flags(), obstacle)
+        _ = tessera_map_device(space(), address(), 0xffff_0000, length(), flags(), conflict)
       }
-    case 16: if isUnlocked { _ = tessera_replace(space(), address(), frame(), flags(), obstacle) }
+    case 16: if isUnlocked { _ = tessera_replace(space(), address(), frame(), flags(), conflict) }
     case 17, 18: if isUnlocked { _ = tessera_unmap(space(), address(), length(), nil) }
     case 19: if isUnlocked { _ = tessera_protect(space(), address(), length(), flags(), nil) }
-    case 20: if isUnlocked { _ = tessera_set_status(space(), address(), length(), 7, obstacle) }
-    case 21: if isUnlocked { _ = tessera_copy(space(), space(), address(), length(), obstacle) }
+    case 20: if isUnlocked { _ = tessera_set_status(space(), address(), length(), 7, conflict) }
+    case 21: if isUnlocked { _ = tessera_copy(space(), space(), address(), length(), conflict) }
     case 22: if isUnlocked { _ = gathering { tessera_dump(spaces, $0, $1) } }
     case 23:
       _ = tessera_cursor_open(cursor, space(), address(), length(), UInt32(next() % 3))
@@ -207,7 +207,7 @@ extension CallSequence {
     case 7, 8: _ = tessera_cursor_unmap(cursor, length(), nil)
     case 9: _ = tessera_cursor_protect(cursor, length(), flags(), nil)
     case 10: _ = tessera_cursor_set_status(cursor, length(), 9, nil)
-    default: _ = tessera_cursor_clear(cursor, length(), UInt32(next()) << 8, nil)
+    default: _ = tessera_cursor_clear_access_bits(cursor, length(), UInt32(next()) << 8, nil)
     }
   }
 }

@@ -83,10 +83,10 @@ public final class LoadedMachine {
 
   /// Some usable memory, and what the loader and the kernel take up.
   public static let regions = [
-    tessera_region(start: 0, length: byteCount, kind: UInt32(TESSERA_USABLE), zero: 0),
-    tessera_region(start: tables[0], length: 0x4000, kind: UInt32(TESSERA_LOADER), zero: 0),
+    tessera_region(start: 0, length: byteCount, kind: UInt32(TESSERA_USABLE), reserved: 0),
+    tessera_region(start: tables[0], length: 0x4000, kind: UInt32(TESSERA_LOADER), reserved: 0),
     tessera_region(
-      start: 0xffff_0000, length: 0x1_0000, kind: UInt32(TESSERA_RESERVED), zero: 0),
+      start: 0xffff_0000, length: 0x1_0000, kind: UInt32(TESSERA_RESERVED), reserved: 0),
   ]
 
   /// The numbers of the frames that the start with these regions finds usable: what an allocator of
@@ -131,7 +131,7 @@ extension LoadedMachine {
 
 /// The text that `body` writes, or what it answered if it refused.
 public func gathering(
-  _ body: (tessera_write, UnsafeMutableRawPointer) -> tessera_result
+  _ body: (tessera_write_fn, UnsafeMutableRawPointer) -> tessera_result
 ) -> String {
   var bytes: [UInt8] = []
   let status = withUnsafeMutablePointer(to: &bytes) { place in

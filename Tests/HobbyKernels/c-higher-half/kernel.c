@@ -65,7 +65,7 @@ static void start_tessera(uint32_t magic, uint32_t information) {
   };
   TRY(tessera_read_multiboot(
       magic, information, direct_map, direct_map_end, regions, 128, &config.region_count));
-  TRY(tessera_write_memory_map(&config, write, NULL));
+  TRY(tessera_print_memory_map(&config, write, NULL));
   TRY(tessera_start(&config));
 }
 

@@ -136,7 +136,7 @@ static void start_tessera(uint32_t magic, uint32_t information) {
   config.kernel_half = TESSERA_ADOPT;
   config.kernel_low_end = FOUR_GIB;
   must(tessera_read_multiboot(magic, information, 0, FOUR_GIB, regions, 64, &config.region_count));
-  must(tessera_write_memory_map(&config, write, 0));
+  must(tessera_print_memory_map(&config, write, 0));
   prepare_pool();
   must(tessera_start(&config));
 }

@@ -206,7 +206,7 @@ static void start_tessera(void) {
   config.allocate_frames = give_frames;
   config.free_frames = take_frames;
   config.frames_context = &fresh;
-  must(tessera_write_memory_map(&config, write, 0));
+  must(tessera_print_memory_map(&config, write, 0));
   must(tessera_start(&config));
 }
 

@@ -123,7 +123,7 @@ static void start_tessera(uint32_t magic, uint32_t information) {
   must(tessera_read_multiboot(
       magic, information, config.direct_map, config.direct_map_end, regions, 128,
       &config.region_count));
-  must(tessera_write_memory_map(&config, write, nullptr));
+  must(tessera_print_memory_map(&config, write, nullptr));
   must(tessera_start(&config));
 }
 

@@ -137,7 +137,7 @@ fn start_tessera(magic: u32, information: u32) -> Result<(), Refusal> {
             magic, information, config.direct_map, config.direct_map_end, regions.as_mut_ptr(),
             regions.len() as u64, &mut config.region_count,
         ).ok()?;
-        tessera_write_memory_map(&config, write, null_mut()).ok()?;
+        tessera_print_memory_map(&config, write, null_mut()).ok()?;
         tessera_start(&config).ok()
     }
 }

@@ -8,7 +8,7 @@ pub struct Region {
     pub start: u64,
     pub length: u64,
     pub kind: u32,
-    pub zero: u32,
+    pub reserved: u32,
 }
 
 #[repr(C)]
@@ -83,10 +83,10 @@ impl Status {
 extern "C" {
     fn tessera_strerror(status: i32) -> *const c_char;
     pub fn tessera_read_multiboot(
-        magic: u32, address: u32, direct_map: u64, visible_end: u64, regions: *mut Region,
+        magic: u32, address: u32, direct_map: u64, direct_map_end: u64, regions: *mut Region,
         capacity: u64, count: *mut u64,
     ) -> Status;
-    pub fn tessera_write_memory_map(
+    pub fn tessera_print_memory_map(
         config: *const Config, write: Write, context: *mut c_void,
     ) -> Status;
     pub fn tessera_start(config: *const Config) -> Status;
@@ -99,7 +99,7 @@ extern "C" {
     pub fn tessera_space_activate(space: *const Space) -> Status;
     pub fn tessera_kernel_space() -> *mut Space;
     pub fn tessera_map(
-        space: *const Space, address: u64, frame: u64, flags: u32, obstacle: *mut c_void,
+        space: *const Space, address: u64, frame: u64, flags: u32, conflict: *mut c_void,
     ) -> Status;
     pub fn tessera_unmap(
         space: *const Space, address: u64, length: u64, unmapped: *mut u64,

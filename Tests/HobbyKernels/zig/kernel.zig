@@ -134,7 +134,7 @@ fn startTessera(magic: u32, information: u32) void {
         regions.len,
         &config.region_count,
     ));
-    must(tessera.tessera_write_memory_map(&config, write, null));
+    must(tessera.tessera_print_memory_map(&config, write, null));
     must(tessera.tessera_start(&config));
 }
 

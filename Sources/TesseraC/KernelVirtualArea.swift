@@ -31,13 +31,13 @@ public func tessera_kernel_map_device(
   _ length: UInt64, _ address: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
   _ body: (inout Cursor, UInt64) throws(Failure) -> Void
 ) -> tessera_result {
-  status { () throws(Refusal) in
-    try Start.demandDone()
-    let address = unsafe try demand(address)
-    try demand(length > 0, TESSERA_ERROR_EMPTY)
-    try demand(length <= 1 << 39, TESSERA_ERROR_OUT_OF_ADDRESSES)
+  result { () throws(APIError) in
+    try Start.checkStarted()
+    let address = unsafe try check(address)
+    try check(length > 0, TESSERA_ERROR_EMPTY)
+    try check(length <= 1 << 39, TESSERA_ERROR_OUT_OF_ADDRESSES)
     let byteCount = (length + 4095) & ~4095
-    var refusal = Refusal(TESSERA_ERROR_OUT_OF_ADDRESSES)
+    var refusal = APIError(TESSERA_ERROR_OUT_OF_ADDRESSES)
     do throws(MapError) {
       let range = try KernelVirtualArea.withFreeRange(byteCount) { cursor throws(MapError) in
         do throws(Failure) {
@@ -58,19 +58,19 @@ public func tessera_kernel_map_device(
 public func tessera_kernel_free(
   _ address: UnsafeMutableRawPointer?, _ length: UInt64
 ) -> tessera_result {
-  status { () throws(Refusal) in
-    try Start.demandDone()
+  result { () throws(APIError) in
+    try Start.checkStarted()
     let start = UInt64(UInt(bitPattern: address))
-    try demand(length > 0, TESSERA_ERROR_EMPTY)
-    try demand(length <= 1 << 39, TESSERA_ERROR_OUT_OF_BOUNDS)
-    try demand(start % 4096 == 0, TESSERA_ERROR_NOT_ALIGNED)
+    try check(length > 0, TESSERA_ERROR_EMPTY)
+    try check(length <= 1 << 39, TESSERA_ERROR_OUT_OF_BOUNDS)
+    try check(start % 4096 == 0, TESSERA_ERROR_NOT_ALIGNED)
     let byteCount = (length + 4095) & ~4095
     let (end, overflow) = start.addingReportingOverflow(byteCount)
-    try demand(!overflow, TESSERA_ERROR_OUT_OF_BOUNDS)
+    try check(!overflow, TESSERA_ERROR_OUT_OF_BOUNDS)
     var cursor = try SpaceHandle.kernelCursor(start, end)
-    try demand(cursor.isMapped(byteCount), TESSERA_ERROR_NOT_MAPPED)
+    try check(cursor.isMapped(byteCount), TESSERA_ERROR_NOT_MAPPED)
     // All of it is mapped, so that at most its ends have to be split.
-    do throws(MapError) { try cursor.unmap(byteCount) } catch { throw Refusal(error) }
+    do throws(MapError) { try cursor.unmap(byteCount) } catch { throw APIError(error) }
   }
 }
 
@@ -79,10 +79,10 @@ extension SpaceHandle {
   @_lifetime(immortal)
   fileprivate static func kernelCursor(
     _ start: UInt64, _ end: UInt64
-  ) throws(Refusal) -> Cursor {
+  ) throws(APIError) -> Cursor {
     do throws(RangeError) {
       return try KernelSpace.cursor(over: VirtualAddress(start)..<VirtualAddress(end))
-    } catch { throw Refusal(error) }
+    } catch { throw APIError(error) }
   }
 }
 
