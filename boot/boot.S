@@ -20,7 +20,7 @@
 
 #define SERIAL_PORT 0x3f8
 #define EXIT_PORT 0xf4
-#define EXIT_REFUSED 0x13
+#define EXIT_CANNOT_START 0x13
 
         .section .boot.header, "a", @progbits
         .balign 8
@@ -76,17 +76,18 @@ boot_start:
         rdmsr
         orl $0x900, %eax                        // NXE, LME
         wrmsr
-        // EM makes x87 instructions fault: nobody saves their registers, so a kernel that has one
-        // is wrong. Vector instructions fault already, since CR4.OSFXSR stays clear.
-        movl $0x80010035, %eax                  // PG, WP, NE, ET, EM, PE
+        // EM makes x87 instructions fault: their registers are not saved, so a kernel must not
+        // contain one. Vector instructions fault already, since CR4.OSFXSR stays clear. Boot.start
+        // turns on WP, for the kernel's own tables.
+        movl $0x80000035, %eax                  // PG, NE, ET, EM, PE
         movl %eax, %cr0
         lgdt boot_segments_pointer
         ljmp $0x08, $boot_long_mode
         .size boot_start, . - boot_start
 
-// Stops with a sentence, at esi, that says what is missing.
-        .type boot_refuse, @function
-boot_refuse:
+// Prints the message at esi, and ends.
+        .type boot_fail, @function
+boot_fail:
         call boot_print
         movl $100000, %ecx
         movw $SERIAL_PORT + 5, %dx
@@ -96,12 +97,12 @@ boot_refuse:
         decl %ecx
         jnz 1b
 2:      movw $EXIT_PORT, %dx
-        movl $EXIT_REFUSED, %eax
+        movl $EXIT_CANNOT_START, %eax
         outl %eax, %dx
 3:      cli                                     // no exit device: a real machine stays here
         hlt
         jmp 3b
-        .size boot_refuse, . - boot_refuse
+        .size boot_fail, . - boot_fail
 
 // 115200 baud, 8 bits, no parity, 1 stop bit, polled.
         .type boot_prepare_serial, @function
@@ -118,7 +119,7 @@ boot_prepare_serial:
 2:      ret
         .size boot_prepare_serial, . - boot_prepare_serial
 
-// Prints the text at esi, up to a zero byte. Gives up on a byte that the port does not take.
+// Prints the text at esi, up to a zero byte. Waits a limited time for the port before each byte.
         .type boot_print, @function
 boot_print:
         lodsb
@@ -139,7 +140,7 @@ boot_print:
 3:      ret
         .size boot_print, . - boot_print
 
-// Refuses a processor without CPUID, long mode or NX.
+// Fails on a processor without CPUID, long mode or NX.
         .type boot_check_processor, @function
 boot_check_processor:
         pushfl                                  // EFLAGS.ID can be flipped where CPUID exists
@@ -155,24 +156,25 @@ boot_check_processor:
         movl $boot_text_no_cpuid, %esi
         xorl %ecx, %eax
         testl $0x200000, %eax
-        jz boot_refuse
+        jz boot_fail
 
         movl $boot_text_no_long_mode, %esi
         movl $0x80000000, %eax
         cpuid
         cmpl $0x80000001, %eax
-        jb boot_refuse
+        jb boot_fail
         movl $0x80000001, %eax
         cpuid
         testl $1 << 29, %edx
-        jz boot_refuse
+        jz boot_fail
         movl $boot_text_no_nx, %esi
         testl $1 << 20, %edx
-        jz boot_refuse
+        jz boot_fail
         ret
         .size boot_check_processor, . - boot_check_processor
 
-// Turns PAE on, and five levels of tables where the processor has them: CR4 says so from here on.
+// Turns on PAE, and LA57 if the processor has it. CR4 tells all later code how many levels of page
+// tables there are.
         .type boot_choose_levels, @function
 boot_choose_levels:
         movl $CR4_PAE, %ebp
@@ -190,9 +192,10 @@ boot_choose_levels:
         ret
         .size boot_choose_levels, . - boot_choose_levels
 
-// The tables the kernel starts on. The first 4 GiB twice, by 2 MiB pages: where they are, until the
-// kernel runs in its own half, and in the window, where nothing is executable. The image once more
-// at -2 GiB, page by page, each part with its own rights, and with a hole below each stack.
+// Fills in the page tables that the kernel starts on. The first 4 GiB are mapped twice by 2 MiB
+// pages: at their physical addresses, until the kernel runs in the upper half, and at the start of
+// the upper half, not executable. The image is mapped again at -2 GiB by 4 KiB pages with the
+// access rights of each part, and with an absent page below each stack.
         .type boot_fill_tables, @function
 boot_fill_tables:
         movl $boot_tables, %edi
@@ -202,7 +205,7 @@ boot_fill_tables:
 
         xorl %ecx, %ecx
         movl $ENTRY_PRESENT | ENTRY_WRITABLE | ENTRY_LARGE, %eax
-1:      movl %eax, boot_window_directories(, %ecx, 8)
+1:      movl %eax, boot_direct_directories(, %ecx, 8)
         addl $0x200000, %eax
         incl %ecx
         cmpl $2048, %ecx
@@ -214,10 +217,10 @@ boot_fill_tables:
         movl $\high, \entry + 4
   .endif
 .endm
-        LINK boot_window_table + 0 * 8, boot_window_directories + 0x0000
-        LINK boot_window_table + 1 * 8, boot_window_directories + 0x1000
-        LINK boot_window_table + 2 * 8, boot_window_directories + 0x2000
-        LINK boot_window_table + 3 * 8, boot_window_directories + 0x3000
+        LINK boot_direct_table + 0 * 8, boot_direct_directories + 0x0000
+        LINK boot_direct_table + 1 * 8, boot_direct_directories + 0x1000
+        LINK boot_direct_table + 2 * 8, boot_direct_directories + 0x2000
+        LINK boot_direct_table + 3 * 8, boot_direct_directories + 0x3000
         LINK boot_kernel_table + 510 * 8, boot_kernel_directory
         LINK boot_kernel_directory + 0 * 8, boot_kernel_pages + 0x0000
         LINK boot_kernel_directory + 1 * 8, boot_kernel_pages + 0x1000
@@ -227,14 +230,14 @@ boot_fill_tables:
         movl %cr4, %eax
         testl $CR4_LA57, %eax
         jnz 2f
-        LINK boot_root_table, boot_window_table
-        LINK boot_root_table + WINDOW_ROOT_INDEX * 8, boot_window_table, ENTRY_NO_EXECUTE_HIGH
+        LINK boot_root_table, boot_direct_table
+        LINK boot_root_table + DIRECT_MAP_ROOT_INDEX * 8, boot_direct_table, ENTRY_NO_EXECUTE_HIGH
         LINK boot_root_table + 511 * 8, boot_kernel_table
         jmp 3f
 2:      LINK boot_root_table, boot_low_table
-        LINK boot_root_table + WINDOW_ROOT_INDEX * 8, boot_low_table, ENTRY_NO_EXECUTE_HIGH
+        LINK boot_root_table + DIRECT_MAP_ROOT_INDEX * 8, boot_low_table, ENTRY_NO_EXECUTE_HIGH
         LINK boot_root_table + 511 * 8, boot_high_table
-        LINK boot_low_table, boot_window_table
+        LINK boot_low_table, boot_direct_table
         LINK boot_high_table + 511 * 8, boot_kernel_table
 3:
 .macro MAP_IMAGE start, end, low, high
@@ -261,7 +264,8 @@ boot_fill_tables:
         ret
         .size boot_fill_tables, . - boot_fill_tables
 
-// Maps the frames from eax up to edx; edi and ecx are the lower and the upper half of the rights.
+// Maps the frames from eax up to edx at -2 GiB. edi and ecx are the lower and the upper half of the
+// entries' flags.
         .type boot_map_image, @function
 boot_map_image:
         cmpl %edx, %eax
@@ -292,7 +296,7 @@ boot_long_mode:
 
         .section .boot.rodata, "a", @progbits
         .balign 8
-boot_segments:                                  // accessed already, so that loading writes nothing
+boot_segments:                                  // accessed bits set: loading writes nothing
         .quad 0
         .quad 0x00af9b000000ffff                // 0x08: 64-bit code
         .quad 0x00cf93000000ffff                // 0x10: data
@@ -301,24 +305,25 @@ boot_segments_pointer:
         .long boot_segments, 0
 boot_serial_settings:                           // register, value
         .byte 1, 0x00                           // no interrupts
-        .byte 3, 0x80                           // show the divisor
+        .byte 3, 0x80                           // select the divisor registers
         .byte 0, 0x01                           // 115200 baud
         .byte 1, 0x00
         .byte 3, 0x03                           // 8 bits, no parity, 1 stop bit
-        .byte 2, 0xc7                           // queues on and empty
+        .byte 2, 0xc7                           // FIFOs on and cleared
         .byte 4, 0x03                           // ready to send
         .byte 0xff, 0
 boot_text_booting:
         .asciz "tessera: booting\n"
 boot_text_no_cpuid:
-        .ascii "tessera: refused: this processor has no CPUID instruction; "
-        .asciz "it takes a 64-bit x86 processor\n"
+        .ascii "tessera: cannot start: this processor has no CPUID instruction; "
+        .asciz "a 64-bit x86 processor is required\n"
 boot_text_no_long_mode:
-        .asciz "tessera: refused: this processor has no long mode (64-bit); in QEMU, use -cpu max\n"
+        .ascii "tessera: cannot start: this processor has no long mode (64-bit); "
+        .asciz "in QEMU, use -cpu max\n"
 boot_text_no_nx:
-        .ascii "tessera: refused: this processor cannot forbid the execution of data (NX); "
-        .ascii "in QEMU, use -cpu max, and on a real machine look for "
-        .asciz "\"execute disable\" in its firmware settings\n"
+        .ascii "tessera: cannot start: this processor has no no-execute pages (NX); "
+        .ascii "in QEMU, use -cpu max; on a real machine, look for "
+        .asciz "\"execute disable\" in the firmware settings\n"
 
         .section .boot.bss, "aw", @nobits
         .balign 4096
@@ -326,9 +331,9 @@ boot_tables:
         .globl boot_root_table, boot_high_table
 boot_root_table:         .skip 4096
 boot_low_table:          .skip 4096             // of level 4, below a root of level 5
-boot_window_table:       .skip 4096
-boot_window_directories: .skip 4096 * 4
-boot_high_table:         .skip 4096             // from here on they stay: they map the image
+boot_direct_table:       .skip 4096
+boot_direct_directories: .skip 4096 * 4
+boot_high_table:         .skip 4096             // this and the next tables stay in use
 boot_kernel_table:       .skip 4096
 boot_kernel_directory:   .skip 4096
 boot_kernel_pages:       .skip 4096 * KERNEL_PAGE_TABLES
@@ -341,12 +346,12 @@ boot_high_half:
         xorl %ebp, %ebp                         // the end of every chain of frame pointers
         movl %edi, %r8d
         movl %esi, %r9d
-        // The mapping at zero has served. Without it a null pointer faults.
+        // Unmaps the lower half, which is no longer used: a null pointer faults from here on.
         movl $boot_root_table, %eax
         movq $0, (%rax)
         movq %cr3, %rax
         movq %rax, %cr3
-        leaq kernel_bss_start(%rip), %rdi       // not every loader clears it
+        leaq kernel_bss_start(%rip), %rdi       // some loaders do not clear it
         leaq kernel_bss_end(%rip), %rcx
         subq %rdi, %rcx
         xorl %eax, %eax
@@ -357,8 +362,8 @@ boot_high_half:
         ud2                                     // kernel_main does not return
         .size boot_high_half, . - boot_high_half
 
-// Stacks, each with a page below it that is not mapped: running out of stack is a fault, not a
-// silent write into what lies below. Neither loaded nor cleared.
+// Stacks, each above a guard page, which is not mapped: a stack overflow is a page fault instead of
+// a silent write to the memory below. Neither loaded nor cleared.
 .macro STACK name, size
         .globl \name\()_guard, \name, \name\()_top
         .balign 4096

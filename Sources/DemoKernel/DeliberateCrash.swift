@@ -27,7 +27,7 @@ enum DeliberateCrash {
     }
     if commandLine.contains(option: "crash=trap") { trap(Processor.current) }
     if commandLine.contains(option: "crash=failure") { ExitStatus.failure.exit() }
-    if commandLine.contains(option: "crash=refusal") { ExitStatus.refused.exit() }
+    if commandLine.contains(option: "crash=refusal") { ExitStatus.cannotStart.exit() }
   }
 
   /// Calls itself for ever, in a way that the compiler cannot turn into a loop.

@@ -12,8 +12,8 @@ public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
   var console = Console()
   greet(features, &console)
 
-  let information = StartUp.readInformation(magic: magic, address: information)
-  let totals = StartUp.takeMemory(information, features)
+  let information = MemoryStart.readInformation(magic: magic, address: information)
+  let totals = MemoryStart.start(on: information).totals
   DeliberateCrash.perform(information.commandLine)
 
   var checks = Checks()

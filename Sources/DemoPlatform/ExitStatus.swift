@@ -9,12 +9,12 @@ public enum ExitStatus: UInt32 {
   case success = 0x10
   /// 35: the kernel ran to its end and found something wrong.
   case failure = 0x11
-  /// 37: an exception nobody expected, or a panic.
+  /// 37: an unexpected exception, or a panic.
   case crashed = 0x12
-  /// 39: the machine, or what its loader says of it, is not one Tessera can run on.
-  case refused = 0x13
+  /// 39: Tessera cannot run on the machine, or the loader left damaged information.
+  case cannotStart = 0x13
 
-  /// Leaves QEMU with this status. A machine without the device stops for good.
+  /// Leaves QEMU with this status. A machine without the device halts.
   public func exit() -> Never {
     SerialPort.drain()
     // SAFETY: the port belongs to the exit device, or to nothing.

@@ -1,93 +1,71 @@
-public import TesseraFrames
+internal import TesseraFrames
 internal import TesseraHardware
+internal import TesseraSpaces
 
 /// The start of Tessera.
+///
+/// A start first checks everything that can be wrong: the configuration, the processor, that the
+/// page tables map memory where the kernel says, and that what the processor is using stays mapped.
+/// Then it turns on the processor features that the page tables rely on, makes a slot for every
+/// frame, and moves the kernel onto a root table of its own. If it fails, the kernel still runs on
+/// the tables that it was loaded with, no memory is in use, and it may start again; processor
+/// features may have been turned on.
 public enum Boot {
-  /// Takes over all memory of `map`: makes a slot for every frame, marks what is in use already,
-  /// and gives the rest to the allocator.
-  ///
-  /// `early` may have been used before; what it gave out is marked as metadata, and so is what this
-  /// takes from it: 64 bytes for each frame below the end of memory, and about one page for each
-  /// eight processors. Low memory is kept back: nobody's, to be claimed by address. The rest of
-  /// what the map names is in use for good; holes are reserved. All memory of the map must be
-  /// visible through the window. Runs once, alone. Throws `outOfFrames` if there is no memory or
-  /// the records do not fit; nothing has been changed then, and the memory is as it was.
-  public static func start<Source: MemoryRegionSource>(
-    on map: MemoryMap<Source>, early: consuming EarlyAllocator, processorCount: Int
-  ) throws(FrameError) -> FrameTotals {
-    let frameCount = map.endOfMemory.frameNumber
-    guard frameCount > 0 else { throw .outOfFrames }
-    let slots = try early.allocate(
-      byteCount: frameCount * FrameSlot.byteCount, preferring: .mostRoom)
-    let state = try early.allocate(
-      byteCount: FrameAllocator.stateByteCount(processorCount: processorCount), alignment: 64)
-    let final = map.adding(early.retire())
+  /// Access: written by `start` and `reset`, constant afterwards.
+  nonisolated(unsafe) private static var hasStarted = false
+  /// Access: written by `start` and `reset`, constant afterwards.
+  nonisolated(unsafe) private static var lastReport: BootReport?
 
-    // SAFETY: both were just allocated, aligned to at least 64, and are not given back.
-    unsafe FrameTable.install(PhysicalMemory.pointer(to: slots), frameCount: frameCount)
-    unsafe FrameAllocator.start(
-      in: PhysicalMemory.pointer(to: state), processorCount: processorCount)
-    return populate(final)
+  /// A Boolean value indicating whether Tessera has been started.
+  @inline(__always)
+  public static var isStarted: Bool {
+    // SAFETY: constant once the kernel runs.
+    unsafe hasStarted
   }
 
-  /// As `start(on:early:processorCount:)`, but all memory comes from the kernel's own `allocator`,
-  /// and goes back there.
-  ///
-  /// The records come from there first, in one piece. Everything else that is usable stays the
-  /// allocator's, or that of whoever has it from there, and is not touched. Traps if memory that
-  /// the allocator gives is not usable, or in use.
-  public static func start<Source: MemoryRegionSource>(
-    on map: MemoryMap<Source>, from allocator: ExternalAllocator, processorCount: Int
-  ) throws(FrameError) -> FrameTotals {
-    let frameCount = map.endOfMemory.frameNumber
-    guard frameCount > 0 else { throw .outOfFrames }
-    let slotByteCount = frameCount * FrameSlot.byteCount
-    let records = try allocator.takeRecords(
-      slotByteCount + FrameAllocator.stateByteCount(processorCount: processorCount), on: map)
-
-    // SAFETY: the records were just given, whole frames that are usable, and are kept.
-    unsafe FrameTable.install(PhysicalMemory.pointer(to: records.start), frameCount: frameCount)
-    unsafe FrameAllocator.start(
-      in: PhysicalMemory.pointer(to: records.start + slotByteCount),
-      processorCount: processorCount, external: allocator)
-    unsafe givenRecords = records
-    return populate(map.adding(records))
+  /// What the start has done, or nil before it.
+  public static var report: BootReport? {
+    // SAFETY: constant once the kernel runs.
+    unsafe lastReport
   }
 
-  /// What the kernel's allocator gave for the records.
+  /// Takes over the machine's memory and the kernel half of the address space.
   ///
-  /// Access: written by `start` and `undoStart`, constant in between.
-  nonisolated(unsafe) private static var givenRecords: MemoryRegion?
-
-  /// Undoes a start on memory of the kernel's `allocator`, after which nothing was done, or all of
-  /// it was undone: the records go back. Runs alone.
-  package static func undoStart(from allocator: ExternalAllocator) {
-    // SAFETY: nothing else runs.
-    guard let records = unsafe givenRecords else { return }
-    FrameAllocator.stop()
-    FrameTable.remove()
-    // SAFETY: as above.
-    unsafe givenRecords = nil
-    allocator.free(records.start, records.byteCount / PageSize.fourKiB.byteCount)
-  }
-
-  /// Marks every frame below the end of memory as what `map` says of it.
-  private static func populate<Source>(_ map: MemoryMap<Source>) -> FrameTotals {
-    var totals = FrameTotals()
-    var previousEnd = PhysicalAddress.zero
-    map.forEachRegion { region in
-      let part = region.clamped(from: .zero, to: FrameTable.end)
-      guard !part.isEmpty else { return }
-      FrameTable.reserve(from: previousEnd, to: part.start, for: .reserved)
-      totals.add(frameCount: part.start.frameNumber - previousEnd.frameNumber, kind: nil)
-      switch part.kind {
-      case .usable: FrameAllocator.donate(from: part.start, to: part.end)
-      case .lowMemory: break
-      default: FrameTable.reserve(from: part.start, to: part.end, for: part.kind.frameUsage)
+  /// Turns on no-execute pages, write protection in the kernel and global pages, and loads IA32_PAT
+  /// as `CachePolicy` numbers memory types. Call it once, on one processor, with interrupts off,
+  /// when the code, the stack, the GDT, the IDT and the stacks of exceptions are at addresses that
+  /// stay mapped.
+  public static func start<Regions>(
+    _ configuration: BootConfiguration<Regions>
+  ) throws(BootError) -> BootReport {
+    if isStarted { throw .alreadyStarted }
+    let count = configuration.processorCount
+    guard 1 <= count && count <= 64 else { throw .invalidProcessorCount }
+    let features = ProcessorFeatures()
+    let report =
+      switch configuration.directMap {
+      case .loader(let directMap): try start(configuration, on: directMap, features)
+      case .build(let plan): try start(configuration, building: plan, features)
       }
-      totals.add(frameCount: part.end.frameNumber - part.start.frameNumber, kind: part.kind)
-      previousEnd = part.end
-    }
-    return totals
+    // SAFETY: nothing else runs.
+    unsafe lastReport = report
+    // SAFETY: nothing else runs.
+    unsafe hasStarted = true
+    return report
+  }
+
+  /// Turns on the processor features that Tessera relies on, on a processor other than the one that
+  /// called `start`. It runs on a root that has the kernel half. Traps before `start`.
+  public static func startProcessor() {
+    require(isStarted, "a further processor was started before Tessera")
+    ProcessorSetup.run()
+  }
+
+  /// Forgets that Tessera was started, so that a test can start it again.
+  package static func reset() {
+    // SAFETY: nothing else runs.
+    unsafe hasStarted = false
+    // SAFETY: nothing else runs.
+    unsafe lastReport = nil
   }
 }

@@ -1,21 +1,21 @@
-/// What became of the frames below the end of memory.
+/// The number of frames below the end of memory by what they are used for after the start.
 public struct FrameTotals: Equatable, Sendable {
-  /// Given to the allocator.
+  /// Free frames.
   public private(set) var usable: UInt64 = 0
-  /// Nobody's: kept back below 1 MiB.
+  /// Unowned frames below 1 MiB, which are reserved until they are claimed by address.
   public private(set) var low: UInt64 = 0
-  /// The slots, the allocator's state and whatever else was allocated early.
+  /// Frames that hold slots, the allocator's state and other early allocations.
   public private(set) var metadata: UInt64 = 0
-  /// The kernel's image and what its loader left.
+  /// Frames of the kernel image, and of what its loader left.
   public private(set) var kernel: UInt64 = 0
-  /// The firmware's, the devices', or broken.
+  /// Frames of firmware and devices, and defective ones.
   public private(set) var reserved: UInt64 = 0
-  /// Addresses at which there is nothing.
+  /// Frame numbers without memory.
   public private(set) var holes: UInt64 = 0
 
   public init() {}
 
-  /// All of them: one for each slot.
+  /// All frames: one for each slot.
   public var total: UInt64 { usable + low + metadata + kernel + reserved + holes }
 
   /// Adds frames of `kind`, or of a hole if that is nil.
@@ -25,7 +25,7 @@ public struct FrameTotals: Equatable, Sendable {
     case .lowMemory: low += frameCount
     case .metadata: metadata += frameCount
     case .bootInformation, .module, .kernelImage: kernel += frameCount
-    case .acpiReclaimable, .acpiNonVolatile, .invisible, .reserved, .defective:
+    case .acpiReclaimable, .acpiNonVolatile, .unreachable, .reserved, .defective:
       reserved += frameCount
     case nil: holes += frameCount
     }

@@ -1,53 +1,65 @@
-public import TesseraFrames
-public import TesseraHardware
+package import TesseraFrames
+package import TesseraHardware
 internal import TesseraPageTables
-public import TesseraSpaces
+package import TesseraSpaces
 
 extension KernelSpace {
-  /// Makes the kernel's root from the upper half of the tables that the processor runs on, and runs
-  /// on it from here on.
+  /// Makes the kernel's root from the upper half of the page tables that the processor runs on, and
+  /// loads it.
   ///
-  /// The tables below the upper half are taken over for good: nothing here frees them, or changes
-  /// what they map. If they are `copied`, the loader's own are out of use afterwards. The lower
-  /// half of the old root is left behind, and whatever it mapped, but for what lies below `lowEnd`:
-  /// that stays the kernel's in every space, rounded up to whole entries of the root.
+  /// The tables below the upper half are adopted permanently: nothing frees them or changes what
+  /// they map. If they are `copied`, the loader's own are unused afterwards. The lower half is left
+  /// behind, except what lies below `lowEnd`, rounded up to whole entries of the root: that becomes
+  /// a part of every space. The tables must be mapped in the direct map. Runs once, alone.
   ///
-  /// The tables must be visible. Runs once, alone. Throws `outOfFrames`, and then nothing has
-  /// changed. Traps if something is mapped in `area`, or `lowEnd` lies beyond the lower half.
-  public static func start(
+  /// - Throws: `outOfFrames`; nothing has changed then.
+  /// - Precondition: `isAreaAbsent`, and `lowEnd` lies in the lower half.
+  package static func start(
     copied: Bool = false, keepingBelow lowEnd: VirtualAddress = VirtualAddress(0)
   ) throws(FrameError) {
     let level = PagingMode.current.rootLevel
     let lowCount = lowEnd.rawValue == 0 ? 0 : ((lowEnd.rawValue &- 1) >> level.shift) &+ 1
-    require(lowCount <= 256, "what the kernel keeps of the lower half lies in it")
-    require(isAreaAbsent, "the kernel's area is mapped already")
+    require(lowCount <= 256, "the kernel's low addresses extend beyond the lower half")
+    require(isAreaAbsent, "kernel virtual area is already mapped")
     NodePool.start(kernelLowEntryCount: Int(lowCount))
     NodePool.setProgramBounds(VmSpace.start..<VmSpace.end)
     let node = try NodePool.make(level: level, sharesUpperHalf: true)
-    // SAFETY: `make` gave this count.
+    // SAFETY: `make` returned this count.
     let owner = unsafe Frame(owning: node)
     let area = try NodePool.make(level: level.below)
     area.unlock()
-    // SAFETY: as above.
+    // SAFETY: `make` returned this count.
     let areaOwner = unsafe Frame(owning: area)
-    let tables = LoaderTables(copied: copied)
-    try tables.give(0..<Int(lowCount), to: node)
-    do throws(FrameError) {
-      try tables.give(256..<512, to: node)
-    } catch {
-      tables.takeBack(0..<Int(lowCount), from: node)
-      throw error
-    }
+    var tables = LoaderTables(copied: copied)
+    try tables.reserveCopies(for: 0..<Int(lowCount))
+    try tables.reserveCopies(for: 256..<512)
+
+    tables.adopt(0..<Int(lowCount), into: node)
+    tables.adopt(256..<512, into: node)
     let place = VirtualAddress(areaStart).index(at: level)
     node.store(.table(at: areaOwner.relinquish(), isUser: false), at: place)
     node.unlock()
     install(owner)
   }
 
-  /// Whether nothing is mapped in `area` by the tables that the processor runs on, which are
-  /// visible.
-  public static var isAreaAbsent: Bool {
+  /// Whether the page tables that the processor runs on map nothing in `area`. They must be mapped
+  /// in the direct map.
+  package static var isAreaAbsent: Bool {
     let place = VirtualAddress(areaStart).index(at: PagingMode.current.rootLevel)
-    return LoaderTables(copied: false).entry(at: place).isAbsent
+    return RunningTables(base: UInt64(PhysicalMemory.directMapBase)).rootEntry(at: place).isAbsent
+  }
+
+  /// Whether one of the page tables that map the kernel half, except those of `area`, lies in
+  /// `range`.
+  package static func usesTable(in range: Range<PhysicalAddress>) -> Bool {
+    let running = RunningTables(base: UInt64(PhysicalMemory.directMapBase), root: rootAddress)
+    let area = VirtualAddress(areaStart).index(at: PagingMode.current.rootLevel)
+    var isUsed = false
+    for index in 0..<512 where index != area {
+      running.forEachTable(below: index, before: FrameTable.end) { table, _ in
+        if range.contains(table) { isUsed = true }
+      }
+    }
+    return isUsed
   }
 }

@@ -3,10 +3,10 @@ internal import TesseraHeader
 
 /// Broken rules, written one to a line and counted.
 struct Audit: ~Copyable {
-  private var sink: GivenSink
+  private var sink: CallbackSink
   private(set) var count: UInt64 = 0
 
-  init(_ sink: consuming GivenSink) { self.sink = sink }
+  init(_ sink: consuming CallbackSink) { self.sink = sink }
 
   mutating func report(_ rule: StaticString) {
     count += 1

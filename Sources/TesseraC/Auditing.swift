@@ -15,7 +15,7 @@ public func tessera_audit(
   result { () throws(APIError) in
     try Start.checkStarted()
     let violations = unsafe try check(violations)
-    var audit = Audit(try unsafe GivenSink(write, context))
+    var audit = Audit(try unsafe CallbackSink(write, context))
     FrameTable.checkInvariants { audit.report($0, at: $1.rawValue) }
     FrameAllocator.checkInvariants { audit.report($0) }
     KernelSpace.checkInvariants(
@@ -33,7 +33,7 @@ public func tessera_audit_space(
   result { () throws(APIError) in
     let handle = unsafe try SpaceHandle(space)
     let violations = unsafe try check(violations)
-    var audit = Audit(try unsafe GivenSink(write, context))
+    var audit = Audit(try unsafe CallbackSink(write, context))
     if handle.isKernel {
       KernelSpace.checkInvariants(
         allowsWriteExecute: true, { rule, address, _ in audit.report(rule, at: address.rawValue) })

@@ -27,7 +27,7 @@ extension MemoryKind {
     case .bootInformation: UInt32(TESSERA_LOADER)
     case .acpiReclaimable: UInt32(TESSERA_ACPI)
     case .acpiNonVolatile: UInt32(TESSERA_FIRMWARE)
-    case .invisible, .reserved: UInt32(TESSERA_RESERVED)
+    case .unreachable, .reserved: UInt32(TESSERA_RESERVED)
     case .defective: UInt32(TESSERA_BAD_MEMORY)
     }
   }

@@ -39,11 +39,12 @@ public func tessera_read_multiboot(
   result { () throws(APIError) in
     let regions = unsafe try check(regions)
     let count = unsafe try check(count)
-    let information: MultibootInformation<GivenWindow>
+    let information: MultibootInformation<MappedBootMemory>
     do throws(MultibootError) {
       // SAFETY: the caller's promise.
-      let window = unsafe GivenWindow(base: direct_map, end: direct_map_end)
-      information = try MultibootInformation(magic: magic, address: address, memory: window)
+      let memory = unsafe MappedBootMemory(
+        mappedAt: direct_map, below: PhysicalAddress(exactly: direct_map_end) ?? .limit)
+      information = try MultibootInformation(magic: magic, address: address, memory: memory)
     } catch {
       throw APIError(TESSERA_ERROR_INVALID_BOOT_INFORMATION)
     }

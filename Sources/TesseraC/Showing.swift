@@ -15,20 +15,20 @@ public func tessera_print_memory_map(
 ) -> tessera_result {
   result { () throws(APIError) in
     // SAFETY: the caller lends it; the regions are read during the call alone.
-    let regions = unsafe try GivenRegions(tessera_config(at: config))
-    var sink = try unsafe GivenSink(write, context)
-    MemoryMap(regions).write(to: &sink, title: "the kernel's")
+    let configuration = unsafe try BootConfiguration(tessera_config(at: config))
+    var sink = try unsafe CallbackSink(write, context)
+    configuration.memoryMap.write(to: &sink, title: "the kernel's")
   }
 }
 
 /// Has `body` show the space at `space` on the caller's sink.
 @unsafe private func show(
   _ space: UnsafePointer<tessera_space>?, _ write: tessera_write_fn?,
-  _ context: UnsafeMutableRawPointer?, _ body: (SpaceHandle, inout GivenSink) -> Void
+  _ context: UnsafeMutableRawPointer?, _ body: (SpaceHandle, inout CallbackSink) -> Void
 ) -> tessera_result {
   result { () throws(APIError) in
     let handle = unsafe try SpaceHandle(space)
-    var sink = try unsafe GivenSink(write, context)
+    var sink = try unsafe CallbackSink(write, context)
     body(handle, &sink)
   }
 }

@@ -1,56 +1,27 @@
 // The names are the header's.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
 
-package import Tessera
-internal import TesseraFrames
-internal import TesseraHardware
+internal import TesseraBoot
 public import TesseraHeader
-internal import TesseraSpaces
 
-/// What is remembered of the start.
-package enum Start {
-  /// Access: written by `tessera_start`, constant afterwards.
-  nonisolated(unsafe) private static var hasStarted = false
-  /// Access: as above.
-  nonisolated(unsafe) private static var totals = FrameTotals()
-  /// Access: as above.
-  nonisolated(unsafe) private static var invisibleFrames: UInt64 = 0
-
-  /// Refuses unless Tessera was started.
+enum Start {
+  /// Fails with NOT_STARTED before the start.
   @inline(__always)
   static func checkStarted() throws(APIError) {
-    // SAFETY: constant once the kernel runs.
-    try check(unsafe hasStarted, TESSERA_ERROR_NOT_STARTED)
-  }
-
-  static func checkNotStarted() throws(APIError) {
-    // SAFETY: as above.
-    try check(unsafe !hasStarted, TESSERA_ERROR_ALREADY_STARTED)
-  }
-
-  /// What became of the frames, and how many usable ones are not visible.
-  static var result: (totals: FrameTotals, invisible: UInt64) {
-    // SAFETY: as above.
-    unsafe (totals, invisibleFrames)
-  }
-
-  /// Remembers that Tessera runs, with these results; or that it does not.
-  package static func remember(_ started: Bool, _ totals: FrameTotals, invisible: UInt64) {
-    // SAFETY: the start runs alone.
-    unsafe hasStarted = started
-    // SAFETY: as above.
-    unsafe self.totals = totals
-    // SAFETY: as above.
-    unsafe invisibleFrames = invisible
+    try check(Boot.isStarted, TESSERA_ERROR_NOT_STARTED)
   }
 }
 
 @c @implementation @unsafe
 public func tessera_start(_ config: UnsafePointer<tessera_config>?) -> tessera_result {
   result { () throws(APIError) in
-    try Start.checkNotStarted()
+    try check(!Boot.isStarted, TESSERA_ERROR_ALREADY_STARTED)
     // SAFETY: the caller lends it; the regions are read during the call alone.
-    unsafe try StartConfiguration(tessera_config(at: config)).start()
+    let configuration = unsafe try BootConfiguration(tessera_config(at: config))
+    do throws(BootError) {
+      _ = try Boot.start(configuration)
+    } catch { throw APIError(error) }
+    SpaceHandle.makeKernel()
   }
 }
 
@@ -58,6 +29,26 @@ public func tessera_start(_ config: UnsafePointer<tessera_config>?) -> tessera_r
 public func tessera_start_processor() -> tessera_result {
   result { () throws(APIError) in
     try Start.checkStarted()
-    ProcessorSetup.run()
+    Boot.startProcessor()
+  }
+}
+
+extension APIError {
+  fileprivate init(_ error: BootError) {
+    switch error {
+    case .alreadyStarted: self.init(TESSERA_ERROR_ALREADY_STARTED)
+    case .processorWithoutNoExecute: self.init(TESSERA_ERROR_UNSUPPORTED_PROCESSOR)
+    case .invalidProcessorCount, .invalidDirectMap, .invalidKernelLowEnd,
+      .externalAllocatorNotSupported:
+      self.init(TESSERA_ERROR_INVALID_ARGUMENT)
+    case .noMemory, .memoryBeyondProcessor: self.init(TESSERA_ERROR_INVALID_MEMORY_MAP)
+    case .memoryNotMapped, .imageNotMapped: self.init(TESSERA_ERROR_NOT_IN_DIRECT_MAP)
+    case .codeNotKept: self.init(TESSERA_ERROR_CODE_IN_LOWER_HALF)
+    case .stackNotKept: self.init(TESSERA_ERROR_STACK_IN_LOWER_HALF)
+    case .segmentTableNotKept: self.init(TESSERA_ERROR_GDT_IN_LOWER_HALF)
+    case .interruptTableNotKept: self.init(TESSERA_ERROR_IDT_IN_LOWER_HALF)
+    case .kernelAreaMapped: self.init(TESSERA_ERROR_KERNEL_AREA_IN_USE)
+    case .outOfFrames: self.init(TESSERA_ERROR_OUT_OF_FRAMES)
+    }
   }
 }

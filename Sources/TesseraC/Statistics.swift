@@ -1,7 +1,7 @@
 // The names are the header's.
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
 
-internal import Tessera
+internal import TesseraBoot
 internal import TesseraFrames
 internal import TesseraHardware
 public import TesseraHeader
@@ -24,7 +24,8 @@ public func tessera_get_statistics(
 
 extension tessera_statistics {
   fileprivate init(_ frames: FrameStatistics) {
-    let start = Start.result
+    let report = Boot.report
+    let totals = report?.totals ?? FrameTotals()
     self.init()
     size = UInt64(MemoryLayout<tessera_statistics>.size)
     managed_frames = frames.managedFrameCount
@@ -32,11 +33,11 @@ extension tessera_statistics {
     cached_frames = frames.cachedFrameCount
     largest_free_block = frames.largestFreeBlock
     pooled_tables = UInt64(NodePool.count)
-    metadata_frames = start.totals.metadata
+    metadata_frames = totals.metadata
     // What was given to the allocator later is managed now.
-    kernel_frames = start.totals.kernel - (frames.managedFrameCount - start.totals.usable)
-    reserved_frames = start.totals.reserved + start.totals.low
-    unreachable_frames = start.invisible
+    kernel_frames = totals.kernel - (frames.managedFrameCount - totals.usable)
+    reserved_frames = totals.reserved + totals.low
+    unreachable_frames = report?.unreachableFrameCount ?? 0
     flushes = FlushStatistics.flushCount + FlushStatistics.fullFlushCount
     flushed_pages = FlushStatistics.pageCount
     full_flushes = FlushStatistics.fullFlushCount

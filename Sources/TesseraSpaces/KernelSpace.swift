@@ -46,16 +46,6 @@ public enum KernelSpace {
   /// The physical address of the kernel's own root. Traps before `start`.
   public static var rootAddress: PhysicalAddress { root.address }
 
-  /// Whether a table that the kernel's half uses lies in `range`, other than those of `area`.
-  public static func usesTable(in range: Range<PhysicalAddress>) -> Bool {
-    let level = PagingMode.current.rootLevel
-    let place = VirtualAddress(areaStart).index(at: level)
-    for index in 0..<512 where index != place {
-      if root[index].leadsToTable(in: range, level) { return true }
-    }
-    return false
-  }
-
   /// Locks the pages of `range`, which lies in `area`. As `VmSpace.cursor`, for the kernel's pages.
   @_lifetime(immortal)
   public static func cursor(
@@ -80,17 +70,5 @@ public enum KernelSpace {
     let node = try NodePool.makeRoot(copying: root)
     node.unlock()
     return node
-  }
-}
-
-extension PageTableEntry {
-  /// Whether this entry of a table of `level` leads to a table in `range`, or to one that does.
-  fileprivate func leadsToTable(in range: Range<PhysicalAddress>, _ level: PagingLevel) -> Bool {
-    guard leadsToTable(at: level), tableAddress < FrameTable.end else { return false }
-    if range.contains(tableAddress) { return true }
-    // SAFETY: the kernel's tables stay, and are visible.
-    let table = unsafe PageTableNode(at: tableAddress)
-    for index in 0..<512 where table[index].leadsToTable(in: range, level.below) { return true }
-    return false
   }
 }

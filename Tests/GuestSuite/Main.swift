@@ -7,9 +7,9 @@ internal import TesseraHardware
 /// Where the boot code arrives, for the kernel that tests itself on the memory of its machine.
 @c(kernel_main) @used
 public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
-  let features = Platform.start(imagePath: "build/guest-suite.elf")
-  let information = StartUp.readInformation(magic: magic, address: information)
-  _ = StartUp.takeMemory(information, features)
+  _ = Platform.start(imagePath: "build/guest-suite.elf")
+  let information = MemoryStart.readInformation(magic: magic, address: information)
+  _ = MemoryStart.start(on: information)
 
   var suite = GuestSuite()
   suite.runScenarios()

@@ -45,7 +45,7 @@ public final class SimulatedMachine {
   }
 
   /// A machine that starts as a kernel does, on a memory map of `regions`, and keeps its records in
-  /// its own memory. The kernel's allocator is `pool`, if there is one. Throws what `Tessera.start`
+  /// its own memory. The kernel's allocator is `pool`, if there is one. Throws what `Boot.startFrames`
   /// throws.
   public init(
     booting regions: [MemoryRegion], processorCount: Int = 1, pool: KernelPool? = nil
@@ -61,11 +61,11 @@ public final class SimulatedMachine {
     simulated_reset_registers()
     becomeProcessor(0)
     guard let pool else {
-      totals = try Boot.start(
+      totals = try Boot.startFrames(
         on: map, early: EarlyAllocator(map), processorCount: processorCount)
       return
     }
-    totals = try Boot.start(on: map, from: pool.allocator, processorCount: processorCount)
+    totals = try Boot.startFrames(on: map, from: pool.allocator, processorCount: processorCount)
   }
 
   /// A machine that stays until the process ends, for a test that ends it by a trap.

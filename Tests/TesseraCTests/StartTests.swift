@@ -145,10 +145,10 @@ extension OnSimulatedMachine {
       }
       let all = written(visibleEnd: 0)
       #expect(all.contains("0x0000000000100000-0x0000000000104000    16 KiB  boot information"))
-      #expect(!all.contains("not visible"))
+      #expect(!all.contains("beyond the direct map"))
       #expect(
         written(visibleEnd: 6 << 20).contains(
-          "0x0000000000600000-0x0000000000800000  2048 KiB  usable, left alone (not visible)"))
+          "0x0000000000600000-0x0000000000800000  2048 KiB  usable, beyond the direct map"))
     }
 
     @Test func `every status has its own sentence`() {

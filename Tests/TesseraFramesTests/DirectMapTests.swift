@@ -23,10 +23,10 @@ private final class Arena {
 
   deinit { memory.deallocate() }
 
-  func surroundings(below limit: UInt64 = start + UInt64(byteCount)) -> DirectMap.Surroundings {
-    let window = UInt(bitPattern: memory) &- UInt(Self.start)
-    return unsafe DirectMap.Surroundings(
-      window: window, below: PhysicalAddress(limit), root: PhysicalAddress(Self.runningRoot))
+  func runningMapping(below limit: UInt64 = start + UInt64(byteCount)) -> DirectMap.RunningMapping {
+    let base = UInt(bitPattern: memory) &- UInt(Self.start)
+    return unsafe DirectMap.RunningMapping(
+      base: base, below: PhysicalAddress(limit), root: PhysicalAddress(Self.runningRoot))
   }
 
   func word(_ table: UInt64, _ index: Int) -> UInt64 {
@@ -154,9 +154,9 @@ extension OnSimulatedMachine {
       var allocator = EarlyAllocator(memoryMap([Arena.free]))
       let map = memoryMap(regions, lowMemoryEnd: 0x10_0000)
       let direct = try DirectMap.build(
-        showing: map, at: base, largestPage: largest,
+        mapping: map, at: base, largestPage: largest,
         readOnly: PhysicalAddress(readOnly.lowerBound)..<PhysicalAddress(readOnly.upperBound),
-        from: &allocator, in: arena.surroundings())
+        from: &allocator, running: arena.runningMapping())
       let walk = Walk(arena, root: direct.root.rawValue)
       walk.check(
         showing: extents(of: map.all), at: base, largest: largest.byteCount, readOnly: readOnly,
@@ -283,8 +283,8 @@ extension OnSimulatedMachine {
         var allocator = EarlyAllocator(memoryMap([Arena.free]))
         #expect(throws: FrameError.outOfFrames) {
           _ = try DirectMap.build(
-            showing: memoryMap(regions), at: Self.base, largestPage: .oneGiB, from: &allocator,
-            in: arena.surroundings(below: end))
+            mapping: memoryMap(regions), at: Self.base, largestPage: .oneGiB, from: &allocator,
+            running: arena.runningMapping(below: end))
         }
       }
     }
@@ -309,11 +309,11 @@ extension OnSimulatedMachine {
       ) {
         var allocator = EarlyAllocator(memoryMap([Arena.free]))
         _ = try DirectMap.build(
-          showing: memoryMap([]), at: 0xffff_8000_0020_0000, largestPage: .twoMiB, from: &allocator,
-          in: Arena().surroundings())
+          mapping: memoryMap([]), at: 0xffff_8000_0020_0000, largestPage: .twoMiB, from: &allocator,
+          running: Arena().runningMapping())
       }
       let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
-      #expect(text.contains("the direct map starts at a multiple of 1 GiB"))
+      #expect(text.contains("direct map is not 1 GiB aligned"))
     }
   }
 }

@@ -129,6 +129,6 @@ import Testing
       _ = try allocator.allocate(byteCount: 1, alignment: 24)
     }
     let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
-    #expect(text.contains("an alignment is a power of two up to 2^52"))
+    #expect(text.contains("alignment is not a power of two up to 2^52"))
   }
 }

@@ -22,7 +22,7 @@ private struct TextBuffer: TextSink {
     #expect(
       buffer.text == """
         tessera: memory map (multiboot1, 5 entries -> 5 regions)
-          0x0000000000000000-0x000000000009f000   636 KiB  usable, kept back (low memory)
+          0x0000000000000000-0x000000000009f000   636 KiB  low memory, reserved
           0x0000000000100000-0x0000000000262000  1416 KiB  kernel image
           0x0000000000262000-0x000000001ffe0000   509 MiB  usable
           0x00000000fffc0000-0x0000000100000000   256 KiB  reserved

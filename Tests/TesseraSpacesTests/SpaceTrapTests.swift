@@ -302,7 +302,7 @@ extension OnSimulatedMachine {
       ) {
         try OneSpace.withCursor(over: bytes(0, 4096)) { _ in try KernelSpace.start() }
       }
-      try expectPanic(in: result, "the kernel's area is mapped already")
+      try expectPanic(in: result, "kernel virtual area is already mapped")
     }
 
     @Test func `starting on tables that use the kernel's area traps`() async throws {
@@ -318,7 +318,7 @@ extension OnSimulatedMachine {
         try KernelSpace.start()
       }
       try expectPanic(
-        in: result, "the kernel's area is mapped already")
+        in: result, "kernel virtual area is already mapped")
     }
 
     @Test func `an entry beyond a node traps`() async throws {

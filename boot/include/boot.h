@@ -1,13 +1,13 @@
-// What the assembly and the linker script give to Swift.
+// The symbols of the assembly and the linker script that Swift uses.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 #include "layout.h"
 #pragma clang assume_nonnull begin
 
-/// The registers of interrupted code, as boot_interrupt pushes them and the processor before it.
+/// The registers of interrupted code, as the processor and boot_interrupt push them.
 ///
-/// What the handler changes is loaded when it returns.
+/// They are loaded when the handler returns, with its changes.
 typedef struct {
   uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
   uint64_t rbp, rdi, rsi, rdx, rcx, rbx, rax;
@@ -22,17 +22,16 @@ void boot_load_segments(const void *table, uint16_t limit, uint16_t task);
 /// Loads the IDT of `limit` + 1 bytes at `table`.
 void boot_load_interrupt_table(const void *table, uint16_t limit);
 
-/// Reads 8 bytes at `address` into `value`. False, and nothing read, if that faults.
+/// Reads 8 bytes at `address` into `value`. Returns false if that faults.
 bool boot_probe_read(uint64_t address, uint64_t *value);
 
-/// Writes 8 bytes at `address`. False, and nothing written, if that faults.
+/// Writes 8 bytes at `address`. Returns false if that faults.
 bool boot_probe_write(uint64_t address, uint64_t value);
 
-/// Calls `address`, where a return instruction is. False if executing it faults.
+/// Calls `address`, where a return instruction is. Returns false if executing it faults.
 bool boot_probe_execute(uint64_t address);
 
-// An array at an address that the linker knows. Functions, because Swift refuses a C variable that
-// could be written to by anyone.
+// The address of a symbol. A function, because Swift rejects a mutable C global.
 #define BOOT_SYMBOL(name)                                                                \
   static inline __attribute__((always_inline)) uint64_t name##_address(void) {           \
     extern char name[] __attribute__((visibility("hidden")));                            \
@@ -68,24 +67,24 @@ BOOT_SYMBOL(machine_check_stack_guard)
 BOOT_SYMBOL(machine_check_stack_top)
 #undef BOOT_SYMBOL
 
-/// The frame pointer of the calling function: the start of its chain of frames.
+/// The frame pointer of the calling function, which heads the chain of stack frames.
 static inline __attribute__((always_inline)) uint64_t boot_frame_pointer(void) {
   uint64_t value;
   __asm__ volatile("mov %%rbp, %0" : "=r"(value));
   return value;
 }
 
-/// The first address of the upper half, where the early tables show the first 4 GiB. It depends on
-/// how many levels of tables the processor runs with.
-static inline __attribute__((always_inline)) uint64_t boot_window_base(void) {
+/// The virtual address at which the boot code maps physical byte zero, and with it the first 4 GiB:
+/// the first of the upper half, which depends on the number of levels of page tables.
+static inline __attribute__((always_inline)) uint64_t boot_direct_map_base(void) {
   uint64_t cr4;
   __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
   return cr4 >> 12 & 1 ? 0xff00000000000000 : 0xffff800000000000;
 }
 
-/// Lets the kernel touch pages of user programs, or no longer, where SMAP forbids it: EFLAGS.AC.
+/// Allows or forbids the kernel to access user pages under SMAP: EFLAGS.AC.
 ///
-/// Not STAC and CLAC, which are for that: some virtual machines cannot execute them.
+/// Not by STAC and CLAC, which some virtual machines cannot execute.
 static inline __attribute__((always_inline)) void boot_set_user_access(bool allowed) {
   if (allowed)
     __asm__ volatile("pushfq; orq $0x40000, (%%rsp); popfq" : : : "memory", "cc");

@@ -1,65 +1,65 @@
 package import TesseraFrames
 
-/// What a range of physical memory is good for.
+/// What a range of physical memory is used for.
 ///
-/// The raw value is the precedence: where ranges overlap, the higher kind wins. So nothing that one
-/// source calls usable can take away what another source keeps.
+/// The raw value is the precedence: where ranges overlap, the higher kind wins. So memory that is
+/// in use stays so, whatever another source calls usable.
 @frozen
 public enum MemoryKind: UInt8, Sendable {
   /// Free memory.
   case usable = 0
-  /// Free memory below 1 MiB, kept back: firmware and the start of further processors live there.
+  /// Free memory below 1 MiB, reserved: firmware and the start code of further processors use it.
   case lowMemory = 1
-  /// What the loader left: its information block, its memory map, command lines.
+  /// The loader's information block, memory map and command lines.
   case bootInformation = 2
-  /// A file that the loader read into memory.
+  /// A file that the loader has read into memory.
   case module = 3
   /// The kernel's code and data.
   case kernelImage = 4
-  /// Slots, page tables and whatever else was allocated before there were frames.
+  /// Slots, page tables and other allocations from before there were frames.
   case metadata = 5
-  /// ACPI tables, free once they have been read.
+  /// ACPI tables, which are free once they have been read.
   case acpiReclaimable = 6
   /// Memory that the firmware keeps across sleep.
   case acpiNonVolatile = 7
-  /// Free memory that cannot be reached, because the kernel maps less than there is.
-  case invisible = 8
-  /// Devices, firmware, and every kind that the loader names but the standard does not.
+  /// Free memory beyond the end of the direct map.
+  case unreachable = 8
+  /// Devices, firmware, and kinds that the standard does not define.
   case reserved = 9
-  /// Memory that the firmware found to be broken.
+  /// Memory that the firmware has found to be defective.
   case defective = 10
 }
 
 extension MemoryKind {
-  /// How many kinds there are; the raw values are the numbers below it.
+  /// The number of kinds, whose raw values are the numbers below it.
   public static var count: Int { 11 }
 
-  /// Whether there is working memory behind addresses of this kind that the kernel can reach.
+  /// Whether addresses of this kind are working memory in reach of the kernel.
   @inline(__always)
   public var isMemory: Bool { rawValue <= MemoryKind.acpiNonVolatile.rawValue }
 
-  /// What frames of this kind are used for once there are slots.
+  /// The usage of frames of this kind.
   package var frameUsage: FrameUsage {
     switch self {
     case .usable, .lowMemory: .unused
     case .bootInformation, .module, .kernelImage: .kernel
     case .metadata: .metadata
-    case .acpiReclaimable, .acpiNonVolatile, .invisible, .reserved, .defective: .reserved
+    case .acpiReclaimable, .acpiNonVolatile, .unreachable, .reserved, .defective: .reserved
     }
   }
 
-  /// The kind in words, as the table of the memory map has it.
+  /// The kind in words, as printed in the memory map.
   public var description: StaticString {
     switch self {
     case .usable: "usable"
-    case .lowMemory: "usable, kept back (low memory)"
+    case .lowMemory: "low memory, reserved"
     case .bootInformation: "boot information"
     case .module: "module"
     case .kernelImage: "kernel image"
     case .metadata: "metadata"
     case .acpiReclaimable: "ACPI tables, reclaimable"
     case .acpiNonVolatile: "ACPI non-volatile storage"
-    case .invisible: "usable, left alone (not visible)"
+    case .unreachable: "usable, beyond the direct map"
     case .reserved: "reserved"
     case .defective: "defective"
     }

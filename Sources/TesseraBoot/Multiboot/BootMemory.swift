@@ -1,18 +1,18 @@
 public import TesseraHardware
 
-/// The memory that can be read while the loader's information is being looked at.
+/// The physical memory from which the loader's information is read.
 ///
-/// On the machine that is what the first page tables show; in a test, an array. Nothing in this
-/// module reads memory in another way, so what a reader refuses is never touched.
+/// On a machine that is what the first page tables map; in a test, an array. The readers access
+/// memory through this protocol alone, so an address that `byte(at:)` rejects is never accessed.
 public protocol BootMemory {
-  /// The byte at the physical `address`, or nil if it cannot be read.
+  /// Returns the byte at the physical `address`, or nil if it cannot be read.
   ///
-  /// The answer for an address is the same for as long as the information is in use.
+  /// It returns the same for an address each time.
   func byte(at address: UInt64) -> UInt8?
 }
 
 extension BootMemory {
-  /// The 32-bit number at `address`, lowest byte first.
+  /// The little-endian 32-bit number at `address`.
   func word(at address: UInt64) throws(MultibootError) -> UInt32 {
     var value: UInt32 = 0
     for index in 0..<4 as Range<UInt64> {
@@ -24,13 +24,13 @@ extension BootMemory {
     return value
   }
 
-  /// The 64-bit number at `address`, lowest byte first.
+  /// The little-endian 64-bit number at `address`.
   func doubleWord(at address: UInt64) throws(MultibootError) -> UInt64 {
     let low = try word(at: address)
     return UInt64(try word(at: address + 4)) << 32 | UInt64(low)
   }
 
-  /// The text that starts at `address` and ends before a zero byte, which lies before `limit`.
+  /// The text at `address`, up to a zero byte below `limit`.
   func text(at address: UInt64, before limit: UInt64) throws(MultibootError) -> BootTextPlace {
     var end = address
     while end < limit {
@@ -42,30 +42,44 @@ extension BootMemory {
   }
 }
 
-/// Where a text lies that has been found to end; its zero byte comes right after it.
+/// The place of a text that is known to end with a zero byte.
 struct BootTextPlace {
   let start: UInt64
   let byteCount: UInt64
 
-  /// No text at all.
+  /// The empty text.
   static var none: BootTextPlace { BootTextPlace(start: 0, byteCount: 0) }
 
-  /// Longer texts are taken for garbage. Loaders give a few hundred bytes at most.
-  static var greatestByteCount: UInt64 { 4096 }
+  /// The longest valid text. Loaders write a few hundred bytes at most.
+  static var maximumByteCount: UInt64 { 4096 }
 }
 
-/// Physical memory below a limit, read through the window.
+/// Physical memory below a limit, read through a linear mapping.
 @safe
 public struct MappedBootMemory: BootMemory {
+  /// The virtual address of physical byte zero, or nil for the direct map of `PhysicalMemory`.
+  private let base: UInt?
   private let end: PhysicalAddress
 
-  /// The caller promises that the window shows every byte below `end`, and that reading any of them
-  /// does no harm.
-  @unsafe public init(below end: PhysicalAddress) { self.end = end }
+  /// Memory that is read through the current direct map, which may change between reads.
+  ///
+  /// The caller promises that it maps every byte below `end`, and that reading any of them has no
+  /// side effects.
+  @unsafe public init(below end: PhysicalAddress) {
+    base = nil
+    self.end = end
+  }
+
+  /// Memory that is mapped at `base`. The caller promises the same of that mapping.
+  @unsafe public init(mappedAt base: UInt64, below end: PhysicalAddress) {
+    self.base = UInt(base)
+    self.end = end
+  }
 
   public func byte(at address: UInt64) -> UInt8? {
     guard let address = PhysicalAddress(exactly: address), address < end else { return nil }
-    // SAFETY: the address is below the end that the maker vouched for.
-    return unsafe PhysicalMemory.pointer(to: address).load(as: UInt8.self)
+    let place = (base ?? PhysicalMemory.directMapBase) &+ UInt(address.rawValue)
+    // SAFETY: the promise of `init`.
+    return unsafe UnsafePointer<UInt8>(bitPattern: place)?.pointee
   }
 }

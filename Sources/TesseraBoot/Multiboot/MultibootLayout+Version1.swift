@@ -80,7 +80,7 @@ extension BootMemory {
   fileprivate func pointedText(at address: UInt64) throws(MultibootError) -> BootTextPlace {
     let start = UInt64(try word(at: address))
     if start == 0 { return .none }
-    return try text(at: start, before: start + BootTextPlace.greatestByteCount)
+    return try text(at: start, before: start + BootTextPlace.maximumByteCount)
   }
 
   /// The module that the 16 bytes at `address` describe.

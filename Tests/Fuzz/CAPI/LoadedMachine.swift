@@ -35,11 +35,11 @@ public final class LoadedMachine {
     simulated_current_processor().pointee.number = 0
     simulated_current_processor().pointee.interrupts_enabled = true
     makeTables()
-    Start.remember(false, FrameTotals(), invisible: 0)
+    Boot.reset()
   }
 
   deinit {
-    Start.remember(false, FrameTotals(), invisible: 0)
+    Boot.reset()
     munmap(memory, Int(Self.byteCount))
     setLevels(4)
     unsafe PagingMode.install(PagingMode())

@@ -1,13 +1,13 @@
 import Tessera
 
-/// How the machine was left: what QEMU's exit device is told.
+/// The exit status that is written to QEMU's exit device.
 enum Verdict: UInt32 {
   case passed = 0x10
   case failed = 0x11
   case crashed = 0x12
 }
 
-/// The first serial port, and the end of everything.
+/// The first serial port, and the exit device.
 struct Machine: TextSink {
   private static var port: UInt16 { 0x3f8 }
 
@@ -17,7 +17,7 @@ struct Machine: TextSink {
     write(0x01, 0)
     write(0x00, 1)
     write(0x03, 3)  // 8 bits, no parity, 1 stop bit
-    write(0xc7, 2)  // queues on and empty
+    write(0xc7, 2)  // FIFOs on and cleared
     catch_page_faults()
   }
 
@@ -39,12 +39,12 @@ struct Machine: TextSink {
   }
 
   private static func wait(for status: UInt8) {
-    // SAFETY: the line status, which can be read at any time.
+    // SAFETY: reading the line status has no side effects.
     while unsafe Processor.readByte(fromPort: port + 5) & status == 0 { Processor.pause() }
   }
 }
 
-/// Tessera's one hook that every kernel has to supply.
+/// The one hook that every kernel has to implement for Tessera.
 @c(tessera_host_panic) @used
 func panicked(_ message: UnsafePointer<CChar>, _ length: Int) -> Never {
   var machine = Machine()
@@ -61,6 +61,6 @@ func panicked(_ message: UnsafePointer<CChar>, _ length: Int) -> Never {
 @c(unexpected_page_fault) @used
 func unexpectedPageFault() -> Never {
   var machine = Machine()
-  machine.write("verdict: crashed, by a page fault that nobody expected\n")
+  machine.write("verdict: crashed, by an unexpected page fault\n")
   Machine.powerOff(.crashed)
 }

@@ -1,4 +1,5 @@
-# From the boot loader to Swift: page tables, long mode, the kernel's half.
+# From the boot loader to Swift: page tables, long mode, the upper half. Tessera turns on no-execute
+# pages, write protection and global pages.
 
         .set KERNEL, 0xffffffff80000000
 
@@ -10,15 +11,15 @@
 start:
         movl %eax, %edi                         # the arguments of kernel_main
         movl %ebx, %esi
-        movl $0xa0, %eax                        # CR4: PAE, global pages
+        movl $0x20, %eax                        # CR4: PAE
         movl %eax, %cr4
         movl $root_table, %eax
         movl %eax, %cr3
-        movl $0xc0000080, %ecx                  # EFER: long mode, no-execute pages
+        movl $0xc0000080, %ecx                  # EFER: long mode
         rdmsr
-        orl $0x900, %eax
+        orl $0x100, %eax
         wrmsr
-        movl $0x80010011, %eax                  # CR0: paging, write protection, protected mode
+        movl $0x80000011, %eax                  # CR0: paging, protected mode
         movl %eax, %cr0
         lgdt low_segments_pointer
         ljmp $0x08, $long_mode
@@ -57,7 +58,7 @@ pages:
 
         .text
 higher_half:
-        lgdt segments_pointer                   # where it is once the lower half is for programs
+        lgdt segments_pointer                   # its address in the upper half
         movl $0x10, %eax
         movl %eax, %ds
         movl %eax, %es
@@ -67,12 +68,12 @@ higher_half:
         call kernel_main                        # does not return
         ud2
 
-# Vector 14. Only read_if_mapped may fault; it goes on where it has failed.
+# Vector 14. Only read_if_mapped may fault; it continues at read_failed.
         .globl page_fault
 page_fault:
         pushq %rax
         leaq read_if_mapped(%rip), %rax
-        cmpq %rax, 16(%rsp)                     # where it was, above RAX and the error code
+        cmpq %rax, 16(%rsp)                     # the return address, above RAX and the error code
         jne unexpected_page_fault
         leaq read_failed(%rip), %rax
         movq %rax, 16(%rsp)
@@ -105,7 +106,7 @@ read_failed:
         xorl %eax, %eax
         ret
 
-# What compilers call by name.
+# The functions that compilers call by name.
         .globl memcpy, memmove, memset, memcmp
 memmove:
         movq %rdi, %rax

@@ -2,36 +2,36 @@ internal import TesseraFrames
 internal import TesseraHardware
 internal import TesseraPageTables
 
-/// A direct map that is being built.
+/// A direct map under construction.
 struct DirectMapBuilder {
   private(set) var result: DirectMap
-  private let window: RawPageTables
+  private let tables: RawPageTables
   private let limit: PhysicalAddress
-  /// The memory that is not writable.
+  /// Memory that is mapped read-only.
   private let readOnly: Range<PhysicalAddress>
 
-  /// The first mebibyte is shown whole and in small pages: its parts are of several memory types,
+  /// The first mebibyte is mapped whole and by small pages: its parts have several memory types,
   /// which a large page must not span (Intel SDM Vol. 3A, "Large Page Size Considerations").
   static var lowEnd: PhysicalAddress { PhysicalAddress(0x10_0000) }
 
-  /// Makes the root, with nothing but the kernel's image in it.
+  /// Makes the root, which maps only the kernel image.
   init(
     at base: UInt64, readOnly: Range<PhysicalAddress>, from allocator: inout EarlyAllocator,
-    in surroundings: DirectMap.Surroundings
+    running: DirectMap.RunningMapping
   ) throws(FrameError) {
-    window = surroundings.window
-    limit = surroundings.limit
+    tables = running.tables
+    limit = running.limit
     self.readOnly = readOnly
-    require(surroundings.root < limit, "the running root lies outside the window")
-    let image = window.entry(at: 511, of: surroundings.root)
-    require(image.isPresent, "the running root has no kernel image under its last entry")
+    require(running.root < limit, "running root table is beyond the loader's mapping")
+    let image = tables.entry(at: 511, of: running.root)
+    require(image.isPresent, "running root table maps no kernel image")
     result = DirectMap(base: base)
     result.root = try makeTable(from: &allocator)
-    window.set(image, at: 511, of: result.root)
+    tables.set(image, at: 511, of: result.root)
   }
 
-  /// Shows the bytes from `start` up to `end`, both multiples of 4 KiB.
-  mutating func show(
+  /// Maps the bytes from `start` up to `end`, both 4 KiB aligned.
+  mutating func map(
     _ start: PhysicalAddress, upTo end: PhysicalAddress, upToSize largest: PageSize,
     from allocator: inout EarlyAllocator
   ) throws(FrameError) {
@@ -39,12 +39,12 @@ struct DirectMapBuilder {
     while position < end {
       let size = largestSize(
         at: position, upTo: endOfRights(at: position, upTo: end), upToSize: largest)
-      try put(position, size: size, from: &allocator)
+      try map(position, size: size, from: &allocator)
       position = position + size.byteCount
     }
   }
 
-  /// Where the rights change after `position`, or `end` if that comes first.
+  /// The first address after `position` with other access rights, or `end` if that comes first.
   private func endOfRights(
     at position: PhysicalAddress, upTo end: PhysicalAddress
   ) -> PhysicalAddress {
@@ -67,29 +67,29 @@ struct DirectMapBuilder {
     return .fourKiB
   }
 
-  /// Sets the leaf of the page of `size` that shows `address`, making the tables above it.
-  private mutating func put(
+  /// Maps the page of `size` at `address`, and makes the tables above it.
+  private mutating func map(
     _ address: PhysicalAddress, size: PageSize, from allocator: inout EarlyAllocator
   ) throws(FrameError) {
     let virtual = VirtualAddress(result.base + address.rawValue)
     let leafLevel = PagingLevel(leafOf: size)
     var table = result.root
     var level = PagingMode.current.rootLevel
-    while level > leafLevel {
-      let index = virtual.index(at: level)
-      var entry = window.entry(at: index, of: table)
-      if !entry.isPresent {
-        entry = .table(at: try makeTable(from: &allocator))
-        window.set(entry, at: index, of: table)
+    while true {
+      let place = tables.walk(to: virtual, from: table, at: level, downTo: leafLevel)
+      if place.level == leafLevel {
+        table = place.table
+        break
       }
-      table = entry.address
-      level = level.below
+      table = try makeTable(from: &allocator)
+      level = place.level.below
+      tables.set(.table(at: table), at: virtual.index(at: place.level), of: place.table)
     }
     let flags =
       PageTableEntry.present | PageTableEntry.global | PageTableEntry.noExecute
       | (readOnly.contains(address) ? 0 : PageTableEntry.writable)
     let leaf = PageTableEntry.leaf(at: address, size: size, flags: flags)
-    window.set(leaf, at: virtual.index(at: leafLevel), of: table)
+    tables.set(leaf, at: virtual.index(at: leafLevel), of: table)
     count(size)
   }
 
@@ -97,7 +97,7 @@ struct DirectMapBuilder {
     from allocator: inout EarlyAllocator
   ) throws(FrameError) -> PhysicalAddress {
     let table = try allocator.allocate(byteCount: PageSize.fourKiB.byteCount, below: limit)
-    window.clear(table)
+    tables.clear(table)
     result.tableCount += 1
     return table
   }
@@ -112,8 +112,7 @@ struct DirectMapBuilder {
 }
 
 extension MemoryMap {
-  /// Calls `body` for each run of working memory at or after `start`, of whatever kinds, as long as
-  /// it gets.
+  /// Calls `body` for each maximal run of working memory of any kinds at or after `start`.
   func forEachExtent(
     from start: PhysicalAddress, _ body: (PhysicalAddress, PhysicalAddress) -> Void
   ) {

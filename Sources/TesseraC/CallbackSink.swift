@@ -1,17 +1,17 @@
 internal import TesseraHardware
 internal import TesseraHeader
 
-/// Where the kernel wants text: a function that takes it piece by piece.
+/// Text that is passed piece by piece to a function of the kernel's.
 ///
-/// Pieces are gathered up to the end of a line, with which all that is written ends.
+/// Pieces are buffered up to the end of a line; everything that is written ends with one.
 @safe
-struct GivenSink: ~Copyable, TextSink {
+struct CallbackSink: ~Copyable, TextSink {
   private let function: tessera_write_fn
   private let context: UnsafeMutableRawPointer?
   private var bytes = [64 of CChar](repeating: 0)
   private var count = 0
 
-  /// The caller promises that `function` may be called with `context`. Refused with NULL.
+  /// The caller promises that `function` may be called with `context`. Fails with INVALID_POINTER.
   @unsafe init(
     _ function: tessera_write_fn?, _ context: UnsafeMutableRawPointer?
   ) throws(APIError) {
@@ -26,10 +26,10 @@ struct GivenSink: ~Copyable, TextSink {
     if count == bytes.count || byte == 10 { flush() }
   }
 
-  /// Hands over what has been gathered.
+  /// Passes on what has been buffered.
   private mutating func flush() {
     guard count > 0 else { return }
-    // SAFETY: the maker's promise; the bytes are lent for the call.
+    // SAFETY: the promise of `init`; the bytes are lent for the call.
     unsafe bytes.span.withUnsafeBufferPointer { buffer in
       unsafe function(context, buffer.baseAddress, count)
     }

@@ -1,11 +1,12 @@
 public import TesseraFrames
 public import TesseraHardware
 
-/// Gives out memory before there are frames: for the slots, for the tables of the direct map.
+/// A bump allocator for the time before there are frames: for the slots and for the page tables of
+/// the direct map.
 ///
-/// It takes from at most two ranges, the largest usable region below 4 GiB and the largest above,
-/// each from its start upwards, and takes nothing back. What it gave is marked as metadata once it
-/// retires.
+/// It allocates from at most two ranges, the largest usable region below 4 GiB and the largest
+/// above, each from its start upwards, and frees nothing. What it allocated is metadata once it has
+/// retired.
 public struct EarlyAllocator: ~Copyable {
   private var low: EarlyRange
   private var high: EarlyRange
@@ -18,7 +19,7 @@ public struct EarlyAllocator: ~Copyable {
     case mostRoom
   }
 
-  /// An allocator over what `map` calls usable, and nothing else.
+  /// An allocator over the usable memory of `map`.
   public init<Source>(_ map: MemoryMap<Source>) {
     let border = PhysicalAddress(1 << 32)
     var low = MemoryRegion(start: .zero, end: .zero, kind: .usable)
@@ -34,41 +35,43 @@ public struct EarlyAllocator: ~Copyable {
     self.high = EarlyRange(high)
   }
 
-  /// Takes `byteCount` bytes that start at a multiple of `alignment` and end at or below `limit`.
+  /// Allocates `byteCount` uninitialized bytes that start at a multiple of `alignment` and end at
+  /// or below `limit`.
   ///
-  /// Answers the address of the first. The contents are whatever was there. Bytes skipped for the
-  /// alignment are lost until the allocator retires, and then count as given out.
+  /// Bytes that are skipped for the alignment count as allocated.
   ///
-  /// Throws `empty` for no bytes and `outOfFrames` if no range has room; nothing has changed then.
-  /// Traps unless `alignment` is a power of two up to 2^52.
+  /// - Returns: The address of the first byte.
+  /// - Throws: `empty` for no bytes, `outOfFrames` if neither range has room; nothing has changed
+  ///   then.
+  /// - Precondition: `alignment` is a power of two up to 2^52.
   public mutating func allocate(
     byteCount: UInt64, alignment: UInt64 = PageSize.fourKiB.byteCount,
     below limit: PhysicalAddress = .limit, preferring preference: Preference = .lowest
   ) throws(FrameError) -> PhysicalAddress {
     require(
       alignment.nonzeroBitCount == 1 && alignment <= PhysicalAddress.limit.rawValue,
-      "an alignment is a power of two up to 2^52")
+      "alignment is not a power of two up to 2^52")
     if byteCount == 0 { throw .empty }
     let highFirst = preference == .mostRoom && high.byteCountLeft > low.byteCountLeft
-    if highFirst, let start = high.take(byteCount, alignment, limit) { return start }
-    if let start = low.take(byteCount, alignment, limit) { return start }
-    if let start = high.take(byteCount, alignment, limit) { return start }
+    if highFirst, let start = high.allocate(byteCount, alignment, limit) { return start }
+    if let start = low.allocate(byteCount, alignment, limit) { return start }
+    if let start = high.allocate(byteCount, alignment, limit) { return start }
     throw .outOfFrames
   }
 
-  /// How many bytes are left, in both ranges together.
+  /// The number of free bytes, in both ranges together.
   public var byteCountLeft: UInt64 { low.byteCountLeft + high.byteCountLeft }
 
-  /// What has been given out so far.
+  /// The memory allocated so far.
   public var allocations: EarlyAllocations {
     EarlyAllocations(low: low.used, high: high.used)
   }
 
-  /// Ends the early time: nothing more is given out, and the answer says what was.
+  /// Ends the allocator, and returns the memory that it allocated.
   public consuming func retire() -> EarlyAllocations { allocations }
 }
 
-/// The memory that was given out before there were frames: whole pages, of kind `metadata`.
+/// The memory that an `EarlyAllocator` allocated: whole pages, of kind `metadata`.
 @frozen
 public struct EarlyAllocations: MemoryRegionSource, Sendable {
   /// Below 4 GiB; may be empty.
@@ -83,7 +86,7 @@ public struct EarlyAllocations: MemoryRegionSource, Sendable {
 }
 
 extension MemoryMap {
-  /// The map in which what was allocated early is metadata.
+  /// The map in which early allocations are metadata.
   public func adding(
     _ allocations: EarlyAllocations
   ) -> MemoryMap<ExtendedMemoryRegions<ExtendedMemoryRegions<Source>>> {
@@ -91,10 +94,10 @@ extension MemoryMap {
   }
 }
 
-/// A range that is given out from its start upwards.
+/// A range that is allocated from its start upwards.
 private struct EarlyRange {
   let start: PhysicalAddress
-  /// The first byte that has not been given out.
+  /// The first free byte.
   private var next: PhysicalAddress
   let end: PhysicalAddress
 
@@ -106,13 +109,13 @@ private struct EarlyRange {
 
   var byteCountLeft: UInt64 { end.byteCount(from: next) }
 
-  /// Whole pages, because a page of which a part is in use cannot become a frame.
+  /// Whole pages, because a page that is used in part cannot become a frame.
   var used: MemoryRegion {
     MemoryRegion(
       start: start, end: next.alignedUp(to: PageSize.fourKiB.byteCount), kind: .metadata)
   }
 
-  mutating func take(
+  mutating func allocate(
     _ byteCount: UInt64, _ alignment: UInt64, _ limit: PhysicalAddress
   ) -> PhysicalAddress? {
     let first = next.alignedUp(to: alignment)

@@ -2,8 +2,10 @@ package import TesseraHardware
 internal import TesseraPageTables
 
 extension PageTableEntry {
-  /// This leaf of a loader's, of `size`, as one of Tessera's that owns nothing, with the memory
-  /// type that `attributeTable`, the loader's IA32_PAT, gives it.
+  /// A loader's leaf of `size` as one of Tessera's that owns no frame.
+  ///
+  /// It keeps the memory type that it has under `attributeTable`, the loader's IA32_PAT. Bits that
+  /// are Tessera's ownership bits mean nothing in a loader's entry and are replaced.
   package func adopted(size: PageSize, attributeTable: UInt64) -> PageTableEntry {
     let type = attributeTable &>> (8 &* UInt64(attributeIndex(size: size))) & 7
     let policy = CachePolicy(memoryType: type)

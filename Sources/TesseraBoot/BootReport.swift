@@ -1,0 +1,9 @@
+/// What a start has done.
+public struct BootReport: Sendable {
+  /// The number of frames of each use.
+  public let totals: FrameTotals
+  /// The number of usable frames beyond the end of the direct map.
+  public let unreachableFrameCount: UInt64
+  /// The direct map, if Tessera has built it.
+  public let directMap: DirectMap?
+}
