@@ -59,40 +59,49 @@ let package = Package(
       name: "SimulatedMachine", dependencies: ["CTessera", "Tessera", "TesseraFrames"],
       path: "Tests/SimulatedMachine", swiftSettings: forTests),
     .target(
+      name: "TestSupport", dependencies: ["Tessera"], path: "Tests/TestSupport",
+      swiftSettings: forTests),
+    .target(
       name: "Scenarios",
       dependencies: ["TesseraSpaces", "TesseraPageTables", "TesseraFrames", "TesseraHardware"],
       path: "Tests/Scenarios", swiftSettings: strict),
-    .testTarget(
-      name: "TesseraHardwareTests",
-      dependencies: ["TesseraHardware", "TesseraPageTables", "SimulatedMachine"],
-      swiftSettings: forTests),
+    .target(
+      name: "MultibootFuzz", dependencies: ["TesseraBoot", "TesseraFrames"],
+      path: "Tests/Fuzz/Multiboot", exclude: ["run"], swiftSettings: forTests),
+    .target(
+      name: "CallFuzz", dependencies: ["CTessera", "Tessera", "TesseraC"],
+      path: "Tests/Fuzz/CAPI", exclude: ["run", "CallFuzz.swift"], swiftSettings: forTests),
+
     .testTarget(
       name: "SimulatedMachineTests",
       dependencies: ["CTessera", "SimulatedMachine", "TesseraHardware"], swiftSettings: forTests),
     .testTarget(
-      name: "TesseraFramesTests",
-      dependencies: ["Tessera", "TesseraFrames", "SimulatedMachine", "Scenarios"],
+      name: "TesseraHardwareTests",
+      dependencies: ["TesseraHardware", "SimulatedMachine", "TestSupport"],
       swiftSettings: forTests),
-    .target(
-      name: "MultibootFuzz", dependencies: ["TesseraBoot", "TesseraFrames"],
-      path: "Tests/Fuzz/Multiboot", exclude: ["run"], swiftSettings: forTests),
+    .testTarget(
+      name: "TesseraFramesTests",
+      dependencies: ["Tessera", "TesseraFrames", "SimulatedMachine", "TestSupport", "Scenarios"],
+      swiftSettings: forTests),
+    .testTarget(
+      name: "TesseraPageTablesTests",
+      dependencies: ["CTessera", "Tessera", "SimulatedMachine", "TestSupport"],
+      swiftSettings: forTests),
     .testTarget(
       name: "TesseraSpacesTests",
-      dependencies: [
-        "Tessera", "TesseraSpaces", "TesseraPageTables", "TesseraFrames", "TesseraHardware",
-        "SimulatedMachine", "Scenarios", "CTessera",
-      ],
+      dependencies: ["CTessera", "Tessera", "SimulatedMachine", "TestSupport", "Scenarios"],
       swiftSettings: forTests),
-    .target(
-      name: "CallFuzz", dependencies: ["CTessera", "Tessera", "TesseraC"],
-      path: "Tests/Fuzz/CAPI", exclude: ["run", "CallFuzz.swift"], swiftSettings: forTests),
+    .testTarget(
+      name: "TesseraFaultsTests",
+      dependencies: ["CTessera", "Tessera", "SimulatedMachine", "TestSupport"],
+      swiftSettings: forTests),
+    .testTarget(
+      name: "TesseraBootTests",
+      dependencies: ["Tessera", "SimulatedMachine", "TestSupport", "MultibootFuzz"],
+      swiftSettings: forTests),
     .testTarget(
       name: "TesseraCTests",
       dependencies: ["CallFuzz", "CTessera", "Tessera", "TesseraC", "SimulatedMachine"],
-      swiftSettings: forTests),
-    .testTarget(
-      name: "TesseraMultibootTests",
-      dependencies: ["TesseraBoot", "TesseraFrames", "MultibootFuzz"],
       swiftSettings: forTests),
     .testTarget(
       name: "MustNotCompileTests", dependencies: ["Tessera", "TesseraFrames"],

@@ -7,14 +7,14 @@ import Testing
 extension OnSimulatedMachine {
   /// Requests that break the rules of the header, as `BadCallerTests`.
   @Suite("Bad requests in C") struct BadRequestTests {
-    let world: BadCallerWorld
+    let world: MisuseWorld
 
-    init() throws { world = try BadCallerWorld() }
+    init() throws { world = try MisuseWorld() }
 
     @Test func `a frame of the kernel's Swift part is none of C's`() throws {
       let frame = try Frame(allocating: PlainMemory())
       let address = frame.address.rawValue
-      let page = BadCallerWorld.unmappedPage
+      let page = MisuseWorld.unmappedPage
       expect(tessera_share(address), TESSERA_ERROR_NOT_CLIENT)
       expect(tessera_drop(address), TESSERA_ERROR_NOT_CLIENT)
       expect(tessera_drop_run(address, 1), TESSERA_ERROR_NOT_CLIENT)
@@ -31,7 +31,7 @@ extension OnSimulatedMachine {
       request.frame_size = 0x20_0000
       var frame: tessera_frame = 0
       expect(tessera_allocate_as(&request, &frame), TESSERA_OK)
-      let page = BadCallerWorld.unmappedPage
+      let page = MisuseWorld.unmappedPage
       let flags = world.readWrite
       for offset in [0x1000, 0x10_0000, 0x1f_f000] as [UInt64] {
         let place = page + offset
@@ -60,7 +60,7 @@ extension OnSimulatedMachine {
       var first: tessera_frame = 0
       expect(tessera_allocate_as(&request, &first), TESSERA_OK)
       expect(tessera_drop(first + 0x3000), TESSERA_OK)
-      let page = BadCallerWorld.unmappedPage
+      let page = MisuseWorld.unmappedPage
       expect(
         tessera_map_run(world.space, page, first, 4, world.readWrite, nil),
         TESSERA_ERROR_NO_HANDLE)
@@ -124,12 +124,12 @@ extension OnSimulatedMachine {
         var page = tessera_page()
         page.size = size
         expect(
-          tessera_query(world.space, BadCallerWorld.mappedPage, &page), TESSERA_ERROR_INVALID_SIZE)
+          tessera_query(world.space, MisuseWorld.mappedPage, &page), TESSERA_ERROR_INVALID_SIZE)
         var statistics = tessera_statistics()
         statistics.size = size
         expect(tessera_get_statistics(&statistics), TESSERA_ERROR_INVALID_SIZE)
       }
-      let page = BadCallerWorld.mappedPage
+      let page = MisuseWorld.mappedPage
       expect(tessera_frame_query(world.frame, nil), TESSERA_ERROR_INVALID_POINTER)
       expect(tessera_query(world.space, page, nil), TESSERA_ERROR_INVALID_POINTER)
       expect(tessera_get_statistics(nil), TESSERA_ERROR_INVALID_POINTER)

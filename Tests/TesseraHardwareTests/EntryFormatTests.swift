@@ -1,4 +1,5 @@
 import TesseraHardware
+import TestSupport
 import Testing
 
 /// Every bit of every kind of entry, against the manual's tables.

@@ -1,4 +1,5 @@
 import TesseraHardware
+import TestSupport
 import Testing
 
 @Suite("Paging level") struct PagingLevelTests {

@@ -3,6 +3,7 @@ import Tessera
 import TesseraFrames
 import TesseraHardware
 import TesseraPageTables
+import TestSupport
 import Testing
 
 extension OnSimulatedMachine {

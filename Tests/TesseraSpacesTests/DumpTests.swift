@@ -1,6 +1,7 @@
 import SimulatedMachine
 import Tessera
 import TesseraFrames
+import TestSupport
 import Testing
 
 /// Keeps all that is written.

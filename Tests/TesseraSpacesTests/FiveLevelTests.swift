@@ -1,6 +1,7 @@
 import SimulatedMachine
 import Tessera
 import TesseraPageTables
+import TestSupport
 import Testing
 
 extension OnSimulatedMachine {

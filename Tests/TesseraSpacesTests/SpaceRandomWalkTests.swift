@@ -4,6 +4,7 @@ import Scenarios
 import SimulatedMachine
 import Tessera
 import TesseraHardware
+import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
@@ -176,10 +177,3 @@ extension OnSimulatedMachine {
     }
   }
 }
-
-/// Whether the tests are compiled with optimisation, so that there is time for more.
-let isOptimized: Bool = {
-  var isOptimized = true
-  assert({ isOptimized = false }() == ())
-  return isOptimized
-}()

@@ -4,6 +4,7 @@ import TesseraFrames
 import TesseraHardware
 import TesseraPageTables
 import TesseraSpaces
+import TestSupport
 import Testing
 
 extension OnSimulatedMachine {

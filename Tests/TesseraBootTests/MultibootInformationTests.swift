@@ -1,0 +1,222 @@
+import MultibootFuzz
+import TesseraBoot
+import TesseraFrames
+import TesseraHardware
+import Testing
+
+/// Reads `image` as the kernel would.
+func information(
+  of image: MultibootImage
+) throws(MultibootError) -> MultibootInformation<ByteMemory> {
+  try MultibootInformation(
+    magic: image.magic, address: image.base,
+    memory: ByteMemory(image.bytes, at: UInt64(image.base)))
+}
+
+/// The image that a loader of `version` leaves.
+func image(
+  _ version: MultibootVersion, _ contents: MultibootImage.Contents, at base: UInt32 = 0x1_0000
+) -> MultibootImage {
+  switch version {
+  case .one: MultibootImage(version1: contents, at: base)
+  case .two: MultibootImage(version2: contents, at: base)
+  }
+}
+
+extension MemoryRegionSource {
+  /// Those that are not empty and of another kind than boot information.
+  var ofTheMachine: [MemoryRegion] { all.filter { !$0.isEmpty && $0.kind != .bootInformation } }
+}
+
+extension BootText {
+  var string: String { String(decoding: (0..<byteCount).map { self[$0] }, as: UTF8.self) }
+}
+
+@Suite("Multiboot information") struct MultibootInformationTests {
+  static let machine: [MultibootImage.Contents.Entry] = [
+    .init(0x10_0000, 0x7ee_0000, 1), .init(0, 0x9_fc00, 1), .init(0x9_fc00, 0x400, 2),
+    .init(0x1_0000_0000, 0x2_4000_0000, 1), .init(0x7ff_0000, 0x1_0000, 3),
+    .init(0x7fe_0000, 0x1_0000, 4), .init(0x900_0000, 0x1000, 5), .init(0xa00_0000, 0x1000, 0),
+    .init(0xb00_0000, 0x1000, 6), .init(0xc00_0000, 0x1000, 0xffff_ffff), .init(0x5000, 0, 2),
+  ]
+
+  /// What `machine` says, in the same order, without the entry that is empty.
+  static let regions: [MemoryRegion] = [
+    region(0x10_0000, 0x7fe_0000, .usable), region(0, 0x9_fc00, .usable),
+    region(0x9_fc00, 0xa_0000, .reserved), region(0x1_0000_0000, 0x3_4000_0000, .usable),
+    region(0x7ff_0000, 0x800_0000, .acpiReclaimable),
+    region(0x7fe_0000, 0x7ff_0000, .acpiNonVolatile),
+    region(0x900_0000, 0x900_1000, .defective), region(0xa00_0000, 0xa00_1000, .reserved),
+    region(0xb00_0000, 0xb00_1000, .reserved), region(0xc00_0000, 0xc00_1000, .reserved),
+  ]
+
+  @Test(arguments: [MultibootVersion.one, .two], [20, 24, 32, 40])
+  func `the map is read with the stride that the loader gives`(
+    version: MultibootVersion, entryByteCount: Int
+  ) throws {
+    var contents = MultibootImage.Contents()
+    contents.entries = Self.machine
+    contents.entryByteCount = entryByteCount
+    let found = try information(of: image(version, contents))
+    #expect(found.version == version)
+    #expect(found.entryCount == Self.machine.count)
+    #expect(found.ofTheMachine == Self.regions)
+  }
+
+  @Test(arguments: [MultibootVersion.one, .two])
+  func `without a map the two sizes do`(version: MultibootVersion) throws {
+    var contents = MultibootImage.Contents()
+    contents.sizes = (639, 0xffff_ffff)
+    let found = try information(of: image(version, contents))
+    #expect(found.entryCount == 2)
+    #expect(
+      found.ofTheMachine == [
+        region(0, 639 * 1024, .usable),
+        region(0x10_0000, 0x10_0000 + 0xffff_ffff * 1024, .usable),
+      ])
+
+    // With a map, the sizes are not looked at.
+    contents.entries = [.init(0x10_0000, 0x1000, 1)]
+    #expect(
+      try information(of: image(version, contents)).ofTheMachine
+        == [region(0x10_0000, 0x10_1000, .usable)])
+  }
+
+  @Test func `version 1 with a map of no bytes has none`() throws {
+    var contents = MultibootImage.Contents()
+    contents.entries = []
+    #expect(throws: MultibootError.noMemoryMap) { _ = try information(of: image(.one, contents)) }
+    contents.sizes = (1, 1)
+    #expect(try information(of: image(.one, contents)).entryCount == 2)
+  }
+
+  @Test(arguments: [MultibootVersion.one, .two], [312, 10_000])
+  func `no number of entries is too many`(version: MultibootVersion, count: Int) throws {
+    var contents = MultibootImage.Contents()
+    contents.entries = (0..<count).map { .init(UInt64($0) << 13, 0x1000, $0 % 2 == 0 ? 1 : 2) }
+    let found = try information(of: image(version, contents))
+    #expect(found.entryCount == count)
+    #expect(
+      found.ofTheMachine
+        == (0..<count).map {
+          region(UInt64($0) << 13, UInt64($0) << 13 + 0x1000, $0 % 2 == 0 ? .usable : .reserved)
+        })
+  }
+
+  @Test(arguments: [MultibootVersion.one, .two])
+  func `modules, texts and names are found`(version: MultibootVersion) throws {
+    var contents = MultibootImage.Contents()
+    contents.entries = Self.machine
+    contents.modules = [
+      .init(0x20_0000, 0x20_1234, "first one"), .init(0x30_0000, 0xffff_ffff, ""),
+      .init(0, 0, "empty file"),
+    ]
+    contents.commandLine = "kernel seed=42 quiet"
+    contents.loaderName = "a loader"
+    let found = try information(of: image(version, contents))
+    #expect(found.commandLine.string == "kernel seed=42 quiet")
+    #expect(found.loaderName.string == "a loader")
+    var modules: [(UInt64, UInt64, String)] = []
+    found.forEachModule {
+      modules.append(($0.start.rawValue, $0.end.rawValue, $0.commandLine.string))
+    }
+    #expect(modules.map(\.0) == [0x20_0000, 0x30_0000, 0])
+    #expect(modules.map(\.1) == [0x20_1234, 0xffff_ffff, 0])
+    #expect(modules.map(\.2) == ["first one", "", "empty file"])
+    #expect(found.all.filter { $0.kind == .module }.count == 3)
+  }
+
+  @Test(arguments: [MultibootVersion.one, .two])
+  func `what is not there is empty`(version: MultibootVersion) throws {
+    var contents = MultibootImage.Contents()
+    contents.entries = Self.machine
+    let found = try information(of: image(version, contents))
+    #expect(found.commandLine.byteCount == 0)
+    #expect(found.loaderName.byteCount == 0)
+    found.forEachModule { _ in Issue.record("a module that nobody gave") }
+  }
+
+  @Test(arguments: [MultibootVersion.one, .two])
+  func `every byte that the loader left is kept, and so is every module`(
+    version: MultibootVersion
+  ) throws {
+    let base: UInt32 = 0x40_0000
+    var contents = MultibootImage.Contents()
+    contents.entries = [.init(0x10_0000, 0x1000_0000, 1)]
+    // Long enough that each part has a page of its own.
+    contents.entries! += (0..<400).map { .init(0x2000_0000 + UInt64($0) << 12, 0x800, 2) }
+    contents.commandLine = String(repeating: "c", count: 4000)
+    contents.loaderName = String(repeating: "l", count: 4000)
+    contents.modules = (0..<120).map { index in
+      let start = 0x80_0000 + UInt32(index) * 0x3000
+      return .init(
+        start, start + 0x1801, index % 40 == 0 ? String(repeating: "m", count: 3000) : "")
+    }
+    let left = image(version, contents, at: base)
+    let found = try information(of: left)
+    var reached = UInt64(base)
+    for kept in found.all.filter({ $0.kind == .bootInformation && !$0.isEmpty })
+      .sorted(by: { $0.start < $1.start })
+    where kept.start.rawValue <= reached { reached = max(reached, kept.end.rawValue) }
+    #expect(reached == UInt64(base) + UInt64(left.bytes.count))
+
+    let map = MemoryMap(found).all
+    let usable = map.filter { $0.kind == .usable }
+    let end = UInt64(base) + UInt64(left.bytes.count)
+    for region in usable {
+      #expect(region.end.rawValue <= UInt64(base) || region.start.rawValue >= end)
+    }
+    #expect(map.filter { $0.kind == .module }.count == 120)
+    #expect(map.filter { $0.kind == .module }.allSatisfy { $0.byteCount == 0x2000 })
+    #expect(usable.contains { $0.end.rawValue == UInt64(base) })
+    #expect(usable.contains { $0.start.rawValue == (end + 4095) & ~4095 })
+  }
+
+  @Test func `a tag that nobody knows is passed over`() throws {
+    var contents = MultibootImage.Contents()
+    contents.entries = Self.machine
+    contents.commandLine = "x"
+    var strange = image(.two, contents)
+    strange.set(77, at: strange.textOffset)
+    let found = try information(of: strange)
+    #expect(found.commandLine.byteCount == 0)
+    #expect(found.ofTheMachine == Self.regions)
+  }
+
+  @Test func `nothing after the end tag is kept`() throws {
+    var contents = MultibootImage.Contents()
+    contents.entries = [.init(0, 0x1000_0000, 1)]
+    var image = image(.two, contents)
+    let end = UInt64(image.base) + UInt64(image.bytes.count)
+    image.set(0x10_0000, at: 0)
+    let kept = try information(of: image).all.filter { $0.kind == .bootInformation && !$0.isEmpty }
+    #expect(kept == [region(UInt64(image.base), end, .bootInformation)])
+  }
+
+  @Test func `information that changes after it was checked is a trap`() async {
+    let result = await #expect(
+      processExitsWith: .failure, observing: [\.standardErrorContent]
+    ) {
+      var contents = MultibootImage.Contents()
+      contents.entries = [.init(0, 0x1000, 1)]
+      let image = MultibootImage(version1: contents)
+      let memory = FadingMemory(ByteMemory(image.bytes, at: UInt64(image.base)))
+      let information = try MultibootInformation(
+        magic: image.magic, address: image.base, memory: memory)
+      memory.isGone = true
+      information.forEachRegion { _ in }
+    }
+    let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+    #expect(text.contains("the loader's information changed after it was checked"))
+  }
+}
+
+/// Memory that can be taken away.
+private final class FadingMemory: BootMemory {
+  private let memory: ByteMemory
+  var isGone = false
+
+  init(_ memory: ByteMemory) { self.memory = memory }
+
+  func byte(at address: UInt64) -> UInt8? { isGone ? nil : memory.byte(at: address) }
+}

@@ -1,0 +1,192 @@
+import CallFuzz
+import SimulatedMachine
+import TesseraHeader
+import Testing
+
+extension OnSimulatedMachine {
+  /// What is asked for a page, a run of pages and a cursor, and what the tables show afterwards.
+  @Suite("Pages in C") struct PageCAPITests {
+    let machine: LoadedMachine
+    let space = UnsafeMutablePointer<tessera_space>.allocate(capacity: 2)
+    let cursor = UnsafeMutablePointer<tessera_cursor>.allocate(capacity: 2)
+    let readWrite = UInt32(TESSERA_READ | TESSERA_WRITE)
+    let page: UInt64 = 0x80_0000_0000
+    let device: UInt64 = 0xffff_0000
+
+    init() throws {
+      machine = try LoadedMachine.started()
+      space.initialize(repeating: tessera_space(), count: 2)
+      cursor.initialize(repeating: tessera_cursor(), count: 2)
+      expect(tessera_space_create(space), TESSERA_OK)
+      expect(tessera_space_create(space + 1), TESSERA_OK)
+    }
+
+    /// Ends the machine in order, with `free` frames.
+    private func end(_ free: UInt64) {
+      expect(tessera_space_destroy(space), TESSERA_OK)
+      expect(tessera_space_destroy(space + 1), TESSERA_OK)
+      #expect(machine.freeFrames == free + 2, "the two roots as well")
+      #expect(machine.violations == "")
+      space.deallocate()
+      cursor.deallocate()
+    }
+
+    private func query(_ address: UInt64) -> tessera_page {
+      var found = tessera_page()
+      found.size = UInt64(MemoryLayout<tessera_page>.size)
+      expect(tessera_query(space, address, &found), TESSERA_OK)
+      return found
+    }
+
+    private func allocate(_ count: UInt64 = 1) -> tessera_frame {
+      var request = tessera_request()
+      request.size = UInt64(MemoryLayout<tessera_request>.size)
+      request.count = count
+      var frame: tessera_frame = 0
+      expect(tessera_allocate_as(&request, &frame), TESSERA_OK)
+      return frame
+    }
+
+    /// The runs in the next `length` bytes from the page on: address, length, content, mark.
+    private func runs(_ length: UInt64) -> [[UInt64]] {
+      var runs: [[UInt64]] = []
+      withUnsafeMutablePointer(to: &runs) { place in
+        let status = tessera_visit(
+          space, page, length,
+          { context, run in
+            guard let context, let run = run?.pointee else { return }
+            let line = [run.address, run.length, UInt64(run.content), UInt64(run.status)]
+            context.assumingMemoryBound(to: [[UInt64]].self).pointee.append(line)
+          }, place)
+        expect(status, TESSERA_OK)
+      }
+      return runs
+    }
+
+    @Test func `a run of frames and a mark are found again, page by page and run by run`() {
+      let free = machine.freeFrames
+      let first = allocate(3)
+      expect(tessera_map_run(space, page, first, 3, readWrite, nil), TESSERA_OK)
+      expect(tessera_set_status(space, page + 0x4000, 0x1000, 9, nil), TESSERA_OK)
+      for index in 0..<3 as Range<UInt64> {
+        let found = query(page + index << 12)
+        #expect(found.address == page + index << 12 && found.length == 0x1000)
+        #expect(found.physical == first + index << 12 && found.page_size == 0x1000)
+        #expect(Int(found.content) == TESSERA_PAGE_FRAME)
+        #expect(Int(found.flags) == TESSERA_READ | TESSERA_WRITE | TESSERA_USER)
+      }
+      #expect(Int(query(page + 0x3000).content) == TESSERA_PAGE_ABSENT)
+      #expect(Int(query(page + 0x4000).content) == TESSERA_PAGE_STATUS)
+      #expect(query(page + 0x4000).status == 9)
+      #expect(
+        runs(0x6000) == [
+          [page, 0x3000, UInt64(TESSERA_PAGE_FRAME), 0],
+          [page + 0x3000, 0x1000, UInt64(TESSERA_PAGE_ABSENT), 0],
+          [page + 0x4000, 0x1000, UInt64(TESSERA_PAGE_STATUS), 9],
+          [page + 0x5000, 0x1000, UInt64(TESSERA_PAGE_ABSENT), 0],
+        ])
+      var unmapped: UInt64 = 0
+      expect(tessera_unmap(space, page, 0x6000, &unmapped), TESSERA_OK)
+      #expect(unmapped == 0x3000)
+      #expect(runs(0x6000) == [[page, 0x6000, UInt64(TESSERA_PAGE_ABSENT), 0]])
+      end(free)
+    }
+
+    @Test func `a cursor maps frames, runs and devices, replaces and finds them`() {
+      let free = machine.freeFrames
+      let frames = (0..<2).map { _ in allocate() }
+      let first = allocate(2)
+      var isFound = false
+      expect(tessera_cursor_open(cursor, space, page, 0x8000, 0), TESSERA_OK)
+      expect(tessera_cursor_jump(cursor, page + 0x1000), TESSERA_OK)
+      expect(tessera_cursor_map(cursor, frames[0], readWrite, nil), TESSERA_OK)
+      expect(tessera_cursor_map_run(cursor, first, 2, readWrite, nil), TESSERA_OK)
+      expect(tessera_cursor_map_device(cursor, device, 0x1000, readWrite, nil), TESSERA_OK)
+      #expect(tessera_cursor_address(cursor) == page + 0x5000)
+      expect(tessera_cursor_find_next(cursor, 0x3000, &isFound), TESSERA_OK)
+      #expect(!isFound && tessera_cursor_address(cursor) == page + 0x8000)
+      expect(tessera_cursor_jump(cursor, page), TESSERA_OK)
+      expect(tessera_cursor_find_next(cursor, 0x8000, &isFound), TESSERA_OK)
+      #expect(isFound && tessera_cursor_address(cursor) == page + 0x1000)
+      expect(tessera_cursor_replace(cursor, frames[1], readWrite, nil), TESSERA_OK)
+      #expect(tessera_cursor_address(cursor) == page + 0x2000)
+      expect(tessera_cursor_close(cursor), TESSERA_OK)
+
+      let targets = (1..<5 as Range<UInt64>).map { query(page + $0 << 12).physical }
+      #expect(targets == [frames[1], first, first + 0x1000, device])
+      #expect(Int(query(page + 0x4000).content) == TESSERA_PAGE_DEVICE)
+      var info = tessera_frame_info()
+      info.size = UInt64(MemoryLayout<tessera_frame_info>.size)
+      expect(tessera_frame_query(frames[0], &info), TESSERA_OK)
+      #expect(Int(info.usage) == TESSERA_FRAME_FREE, "what was replaced is let go")
+      end(free)
+    }
+
+    @Test func `what is written and executed because it was asked for breaks no rule`() {
+      let free = machine.freeFrames
+      let all = UInt32(TESSERA_READ | TESSERA_WRITE | TESSERA_EXECUTE | TESSERA_ALLOW_WX)
+      var address: UnsafeMutableRawPointer?
+      expect(tessera_kernel_allocate(4096, all, &address), TESSERA_OK)
+      expect(tessera_map_zeroed(space, page, 4096, all, nil), TESSERA_OK)
+      #expect(machine.violations == "")
+      for space in [space, tessera_kernel_space()!] {
+        var count: UInt64 = 1
+        expect(tessera_audit_space(space, { _, _, _ in }, nil, &count), TESSERA_OK)
+        #expect(count == 0)
+      }
+      expect(tessera_kernel_free(address, 4096), TESSERA_OK)
+      end(free)
+    }
+
+    @Test func `a cursor stays where it is when it is refused, whatever was in its way`() {
+      let free = machine.freeFrames
+      let mapped = page + 0x3000
+      expect(tessera_map_zeroed(space, mapped, 0x1000, readWrite, nil), TESSERA_OK)
+      let run = allocate(4)
+      var conflict = tessera_conflict()
+      expect(tessera_cursor_open(cursor, space, page, 0x8000, 0), TESSERA_OK)
+      for position in [page, page + 0x2000] {
+        expect(tessera_cursor_jump(cursor, position), TESSERA_OK)
+        let refusals = [
+          tessera_cursor_map_zeroed(cursor, 0x4000, readWrite, &conflict),
+          tessera_cursor_map_run(cursor, run, 4, readWrite, &conflict),
+          tessera_cursor_map_device(cursor, device, 0x4000, readWrite, &conflict),
+          tessera_cursor_set_status(cursor, 0x4000, 5, &conflict),
+        ]
+        for refusal in refusals { expect(refusal, TESSERA_ERROR_ALREADY_MAPPED) }
+        #expect(conflict.address == mapped && conflict.level == 1)
+        #expect(tessera_cursor_address(cursor) == position)
+        // Nothing is mapped there, and a frame is not lost by that.
+        expect(
+          tessera_cursor_replace(cursor, run, readWrite, &conflict), TESSERA_ERROR_NOT_MAPPED)
+        #expect(conflict.address == position)
+      }
+      expect(tessera_cursor_close(cursor), TESSERA_OK)
+      expect(tessera_drop_run(run, 4), TESSERA_OK)
+      end(free)
+    }
+
+    @Test func `a cursor copies what another one shows, and takes the right to write from both`() {
+      let free = machine.freeFrames
+      expect(tessera_map_zeroed(space, page, 0x2000, readWrite, nil), TESSERA_OK)
+      expect(tessera_cursor_open(cursor, space, page, 0x4000, 0), TESSERA_OK)
+      expect(tessera_cursor_open(cursor + 1, space + 1, page + 0x8000, 0x4000, 0), TESSERA_OK)
+      expect(tessera_cursor_copy(cursor + 1, cursor, 0x2000, nil), TESSERA_OK)
+      #expect(tessera_cursor_address(cursor) == page + 0x2000)
+      #expect(tessera_cursor_address(cursor + 1) == page + 0xa000)
+      expect(tessera_cursor_close(cursor + 1), TESSERA_OK)
+      expect(tessera_cursor_close(cursor), TESSERA_OK)
+      for offset in [0, 0x1fff] as [UInt64] {
+        var targets: [UInt64] = [0, 1]
+        var flags: [UInt32] = [0, 0]
+        expect(tessera_translate(space, page + offset, &targets[0], &flags[0]), TESSERA_OK)
+        expect(
+          tessera_translate(space + 1, page + 0x8000 + offset, &targets[1], &flags[1]), TESSERA_OK)
+        #expect(targets[0] == targets[1])
+        #expect(
+          flags == [UInt32(TESSERA_READ | TESSERA_USER), UInt32(TESSERA_READ | TESSERA_USER)])
+      }
+      end(free)
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import SimulatedMachine
+import Tessera
+import TesseraPageTables
+import TestSupport
+import Testing
+
+extension OnSimulatedMachine {
+  @Suite("Traps of user memory") struct UserMemoryTrapTests {
+    @Test func `reading beyond the bytes of a reader traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneActiveSpace.read { reader in _ = reader.load(UInt32.self, at: 13) }
+      }
+      try expectPanic(in: result, "an access lies beyond what its reader or writer was made for")
+    }
+
+    @Test func `an offset that wraps traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneActiveSpace.read { reader in _ = reader.load(UInt64.self, at: .max - 3) }
+      }
+      try expectPanic(in: result, "an access lies beyond what its reader or writer was made for")
+    }
+
+    @Test func `writing beyond the bytes of a writer traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneActiveSpace.write { writer in _ = writer.store(0 as UInt8, at: 16) }
+      }
+      try expectPanic(in: result, "an access lies beyond what its reader or writer was made for")
+    }
+
+    @Test func `reading once another space is active traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneActiveSpace.read { reader in
+          let other = try VmSpace()
+          other.activate()
+          _ = reader.load(UInt64.self)
+        }
+      }
+      try expectPanic(in: result, "a program's memory was used while its space was not active")
+    }
+
+    @Test func `writing once no space is active traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneActiveSpace.write { writer in
+          VmSpace.deactivate()
+          _ = writer.store(0 as UInt64)
+        }
+      }
+      try expectPanic(in: result, "a program's memory was used while its space was not active")
+    }
+
+    /// The twin of the others: what they do works inside the bytes, while the space is active.
+    @Test func `nothing of that traps where it is right`() async {
+      await #expect(processExitsWith: .success) {
+        try OneActiveSpace.write { writer in
+          precondition(writer.store(7 as UInt64, at: 8), "a store in bounds is made")
+        }
+        try OneActiveSpace.read { reader in
+          precondition(reader.load(UInt64.self, at: 8) == 0, "a new page holds zeros")
+        }
+      }
+    }
+  }
+}
+
+/// The 16 bytes from 0x5000 on, of a machine that stays until the process ends.
+private enum OneActiveSpace {
+  static func read(_ body: (borrowing UserMemoryReader) throws -> Void) throws {
+    try run { space in try body(space.reader(of: bytes(0x5000, 16))) }
+  }
+
+  static func write(_ body: (borrowing UserMemoryWriter) throws -> Void) throws {
+    try run { space in try body(space.writer(of: bytes(0x5000, 16))) }
+  }
+
+  private static func run(_ body: (borrowing VmSpace) throws -> Void) throws {
+    let machine = SimulatedMachine(frameCount: 64)
+    _ = Unmanaged.passRetained(machine)
+    machine.mmu.options.setsAccessedAndDirty = true
+    try machine.startKernelSpace()
+    let space = try VmSpace()
+    space.activate()
+    try mapFrame(at: 0x5000, in: space)
+    try body(space)
+  }
+}

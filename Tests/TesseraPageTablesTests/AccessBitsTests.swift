@@ -1,0 +1,111 @@
+import SimulatedMachine
+import Tessera
+import Testing
+
+extension OnSimulatedMachine {
+  @Suite("Accessed and dirty marks") struct AccessBitsTests {
+    let machine: SimulatedMachine
+    private static let used = PageProperty.userReadWrite.with(isAccessed: true, isDirty: true)
+
+    init() throws {
+      machine = SimulatedMachine(frameCount: 2048)
+      try machine.startKernelSpace()
+    }
+
+    private func pages(_ first: UInt64, _ count: UInt64) -> Range<VirtualAddress> {
+      VirtualAddress(first << 12)..<VirtualAddress((first + count) << 12)
+    }
+
+    private func property(_ page: UInt64, in space: borrowing VmSpace) -> PageProperty? {
+      space.translate(VirtualAddress(page << 12))?.property
+    }
+
+    /// Shows `count` used pages from page `first` on.
+    private func show(_ first: UInt64, _ count: UInt64, in space: borrowing VmSpace) throws {
+      var segment: Segment<PlainMemory>? = try Segment(allocating: Int(count)) { _ in
+        PlainMemory()
+      }
+      var cursor = try space.cursor(over: pages(first, count))
+      try cursor.map(&segment, as: Self.used)
+    }
+
+    @Test func `each mark is cleared by itself, in the range alone`() throws {
+      let space = try VmSpace()
+      try show(510, 6, in: space)
+      do {
+        var cursor = try space.cursor(over: pages(510, 6))
+        try cursor.jump(to: VirtualAddress(511 << 12))
+        #expect(cursor.clearAccessed(3 << 12) == 3 << 12)
+        #expect(cursor.address == VirtualAddress(514 << 12))
+        try cursor.jump(to: VirtualAddress(513 << 12))
+        #expect(cursor.clearDirty(2 << 12) == 2 << 12)
+      }
+      let marks = (510..<516 as Range<UInt64>).map { property($0, in: space) }
+      #expect(marks.map { $0?.isAccessed } == [true, false, false, false, true, true])
+      #expect(marks.map { $0?.isDirty } == [true, true, true, false, false, true])
+      #expect(marks.allSatisfy { $0?.access == .readWrite })
+      #expect(machine.violations == [])
+    }
+
+    @Test func `what was cleared is invalidated, what was clear already is not`() throws {
+      let space = try VmSpace()
+      try show(16, 4, in: space)
+      space.activate()
+      let before = FlushStatistics.pageCount
+      do {
+        var cursor = try space.cursor(over: pages(16, 4))
+        #expect(cursor.clearAccessed(4 << 12) == 4 << 12)
+      }
+      #expect(FlushStatistics.pageCount == before + 4)
+      do {
+        var cursor = try space.cursor(over: pages(16, 4))
+        #expect(cursor.clearAccessed(4 << 12) == 0)
+      }
+      #expect(FlushStatistics.pageCount == before + 4)
+      VmSpace.deactivate()
+    }
+
+    @Test func `a page without access stays as it is, absent ones and statuses too`() throws {
+      let space = try VmSpace()
+      try show(16, 2, in: space)
+      let address = space.translate(VirtualAddress(16 << 12))?.address
+      do {
+        var cursor = try space.cursor(over: pages(16, 1024))
+        try cursor.protect(1 << 12, to: .none)
+        try cursor.jump(to: VirtualAddress(20 << 12))
+        try cursor.setStatus(1 << 12, to: 5)
+        try cursor.jump(to: VirtualAddress(16 << 12))
+        #expect(cursor.clearAccessed(1024 << 12) == 1 << 12)
+        let isAtEnd = cursor.isAtEnd
+        #expect(isAtEnd)
+        try cursor.jump(to: VirtualAddress(20 << 12))
+        #expect(try cursor.query().content == .status(5))
+        try cursor.jump(to: VirtualAddress(16 << 12))
+        try cursor.protect(1 << 12, to: .read)
+      }
+      #expect(space.translate(VirtualAddress(16 << 12))?.address == address)
+      #expect(machine.violations == [])
+    }
+
+    @Test func `a large page has one mark, and is not split`() throws {
+      let space = try VmSpace()
+      var frame: Frame<PlainMemory>? = try Frame(
+        allocating: PlainMemory(), FrameRequest(size: .twoMiB))
+      do {
+        var cursor = try space.cursor(over: pages(512, 512))
+        try cursor.map(&frame, as: Self.used)
+      }
+      do {
+        var cursor = try space.cursor(over: pages(600, 2))
+        #expect(cursor.clearDirty(2 << 12) == 512 << 12)
+        let isAtEnd = cursor.isAtEnd
+        #expect(isAtEnd)
+        try cursor.jump(to: VirtualAddress(600 << 12))
+        #expect(try cursor.query().byteCount == 512 << 12)
+      }
+      #expect(property(512, in: space)?.isDirty == false)
+      #expect(property(512, in: space)?.isAccessed == true)
+      #expect(machine.violations == [])
+    }
+  }
+}

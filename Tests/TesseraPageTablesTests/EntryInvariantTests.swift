@@ -1,0 +1,114 @@
+import TesseraHardware
+import TestSupport
+import Testing
+
+/// The negative twins: entries that are wrong in one thing, and are found.
+@Suite("Validity check of entries") struct EntryInvariantTests {
+  private let mode = PagingMode(physicalAddressWidth: 46)
+
+  private func leaf(_ size: PageSize, _ access: PageAccess = .read) -> PageTableEntry {
+    PageTableEntry.leaf(
+      at: PhysicalAddress(0x4000_0000), property: PageProperty(access), size: size,
+      ownsFrame: true, mode: mode)
+  }
+
+  private func isBad(
+    _ entry: PageTableEntry, flipping bit: Int, at level: Int, _ mode: PagingMode? = nil
+  ) -> Bool {
+    let spoiled = PageTableEntry(rawValue: entry.rawValue ^ 1 << UInt64(bit))
+    return spoiled.violatesReservedBits(at: PagingLevel(level), mode: mode ?? self.mode)
+  }
+
+  @Test(arguments: 36...51)
+  func `each address bit above the width is found`(width: Int) {
+    let mode = PagingMode(physicalAddressWidth: width)
+    let table = PageTableEntry.table(at: PhysicalAddress(0x1000), mode: mode)
+    for bit in width..<52 {
+      for size in Samples.sizes {
+        let level = PagingLevel(leafOf: size).number
+        #expect(isBad(leaf(size), flipping: bit, at: level, mode))
+        #expect(isBad(leaf(size, .none), flipping: bit, at: level, mode))
+      }
+      for level in 2...5 { #expect(isBad(table, flipping: bit, at: level, mode)) }
+    }
+  }
+
+  @Test func `each bit between PAT and address of a large page is found`() {
+    for access in [PageAccess.read, .none] {
+      for bit in 13..<21 { #expect(isBad(leaf(.twoMiB, access), flipping: bit, at: 2)) }
+      for bit in 13..<30 { #expect(isBad(leaf(.oneGiB, access), flipping: bit, at: 3)) }
+      #expect(!isBad(leaf(.twoMiB, access), flipping: 21, at: 2))
+      #expect(!isBad(leaf(.oneGiB, access), flipping: 31, at: 3))
+    }
+  }
+
+  @Test func `a large page where there is none is found`() {
+    let table = PageTableEntry.table(at: PhysicalAddress(0x4000_0000), mode: mode)
+    #expect(isBad(table, flipping: 7, at: 4))
+    #expect(isBad(table, flipping: 7, at: 5))
+    #expect(!isBad(table, flipping: 7, at: 3))
+    let without = PagingMode(physicalAddressWidth: 46, hasOneGiBPages: false)
+    #expect(isBad(table, flipping: 7, at: 3, without))
+    #expect(!isBad(table, flipping: 7, at: 2, without))
+    #expect(leaf(.oneGiB).violatesReservedBits(at: PagingLevel(3), mode: without))
+  }
+
+  @Test func `no-execute on a processor that has it not is found`() {
+    let without = PagingMode(physicalAddressWidth: 46, hasNoExecute: false)
+    for size in Samples.sizes {
+      let level = PagingLevel(leafOf: size)
+      #expect(leaf(size, .read).violatesReservedBits(at: level, mode: without))
+      #expect(!leaf(size, .readExecute).violatesReservedBits(at: level, mode: without))
+    }
+  }
+
+  @Test func `an address in an entry that is not present is found`() {
+    for size in Samples.sizes {
+      let level = PagingLevel(leafOf: size)
+      let careless = PageTableEntry(rawValue: leaf(size).rawValue & ~PageTableEntry.present)
+      #expect(careless.violatesReservedBits(at: level, mode: mode))
+      #expect(careless.isLeaf)
+    }
+    for level in Samples.levels {
+      let table = PageTableEntry.table(at: PhysicalAddress(0x1000), mode: mode)
+      let careless = PageTableEntry(rawValue: table.rawValue & ~PageTableEntry.present)
+      #expect(careless.violatesReservedBits(at: level, mode: mode))
+      #expect(PageTableEntry(rawValue: 0x1000).violatesReservedBits(at: level, mode: mode))
+    }
+  }
+
+  @Test func `a status with any bit beside its payload wrong is found`() {
+    let status = PageTableEntry.status(0x1234_5678)
+    for level in 1...5 {
+      for bit in 0..<64 where !(12..<44).contains(bit) && bit != 9 {
+        #expect(isBad(status, flipping: bit, at: level), "bit \(bit) at level \(level)")
+      }
+      // With the mark of a leaf it is one, whose bits may be good, but for the other mark.
+      let leaf = PageTableEntry(rawValue: status.rawValue ^ PageTableEntry.leafBit)
+      #expect(leaf.violatesOwnershipBits(at: PagingLevel(level)))
+    }
+  }
+
+  @Test func `marks that are missing or misplaced are found`() {
+    let table = PageTableEntry.table(at: PhysicalAddress(0x1000), mode: mode)
+    func spoiled(_ entry: PageTableEntry, _ mask: UInt64, at level: Int) -> Bool {
+      PageTableEntry(rawValue: entry.rawValue ^ mask).violatesOwnershipBits(at: PagingLevel(level))
+    }
+    for size in Samples.sizes {
+      let level = PagingLevel(leafOf: size).number
+      #expect(spoiled(leaf(size), PageTableEntry.leafBit, at: level))
+      #expect(spoiled(leaf(size), PageTableEntry.statusBit, at: level))
+      #expect(spoiled(leaf(size, .none), PageTableEntry.statusBit, at: level))
+      #expect(!spoiled(leaf(size), PageTableEntry.ownsFrameBit, at: level))
+    }
+    for level in 2...5 {
+      #expect(spoiled(table, PageTableEntry.leafBit, at: level))
+      #expect(spoiled(table, PageTableEntry.ownsFrameBit, at: level))
+      #expect(!spoiled(table, 0, at: level))
+      #expect(leaf(.fourKiB).violatesOwnershipBits(at: PagingLevel(level)))
+    }
+    #expect(table.violatesOwnershipBits(at: .leafTable))
+    #expect(leaf(.twoMiB).violatesOwnershipBits(at: PagingLevel(4)))
+    #expect(!PageTableEntry.absent.violatesOwnershipBits(at: .leafTable))
+  }
+}

@@ -1,0 +1,331 @@
+import SimulatedMachine
+import Tessera
+import TesseraFrames
+import TesseraHardware
+import TesseraSpaces
+import TestSupport
+import Testing
+
+@testable import TesseraPageTables
+
+extension OnSimulatedMachine {
+  /// Each rule of page tables is broken once, and the check names it.
+  @Suite("The check of page tables") struct PageTableInvariantTests {
+    @Test func `tables that are in order have no problem`() throws {
+      let fixture = try SpoiledTables()
+      #expect(fixture.problems == [])
+      #expect(KernelSpace.problems == [])
+    }
+
+    @Test(arguments: SpoiledTables.all)
+    func `a rule that is broken is named`(spoiling: SpoiledTables.Spoiling) throws {
+      let fixture = try SpoiledTables()
+      let restore = try spoiling.spoil(fixture)
+      let found = fixture.problems
+      restore()
+      #expect(
+        found.contains { $0.hasPrefix(spoiling.sentence) }, "it said: \(found)")
+      #expect(fixture.problems == [], "it is in order again")
+    }
+
+    @Test func `a check leaves no trace`() throws {
+      let fixture = try SpoiledTables()
+      let before = fixture.space.rootNode.hash()
+      _ = fixture.problems
+      #expect(fixture.space.rootNode.hash() == before)
+    }
+
+    @Test func `a root of the kernel that leads somewhere in the lower half is found`() throws {
+      let fixture = try SpoiledTables()
+      VmSpace.deactivate()
+      let root = unsafe PageTableNode(
+        at: PhysicalAddress(Processor.rootRegister & PageTableEntry.addressMask))
+      root.store(.table(at: fixture.leafTable.address), at: 3)
+      let found = KernelSpace.problems
+      root.store(.absent, at: 3)
+      #expect(
+        found == ["the kernel's root leads to nothing in the lower half (18000000000, level 4)"])
+    }
+
+    @Test func `a kernel's area that lost its table, or shares it, is found`() throws {
+      let fixture = try SpoiledTables()
+      VmSpace.deactivate()
+      let root = unsafe PageTableNode(
+        at: PhysicalAddress(Processor.rootRegister & PageTableEntry.addressMask))
+      let index = KernelSpace.area.lowerBound.index(at: PagingMode.current.rootLevel)
+      let entry = root[index]
+      root.store(.absent, at: index)
+      #expect(
+        KernelSpace.problems == [
+          "the kernel's area has a table for good (ffffc00000000000, level 4)"
+        ])
+      root.store(entry, at: index)
+      let table = unsafe PageTableNode(at: entry.tableAddress)
+      table.slot.share()
+      #expect(
+        KernelSpace.problems == ["a node's parent is its only owner (ffffc00000000000, level 4)"])
+      _ = table.slot.drop()
+      #expect(KernelSpace.problems == [])
+      #expect(fixture.problems == [])
+    }
+
+    @Test func `a check of a part looks at the tables for that part, and at no other`() throws {
+      let fixture = try SpoiledTables()
+      func problems(within range: Range<VirtualAddress>) -> Set<String> {
+        var found: Set<String> = []
+        fixture.space.checkInvariants(within: range) { rule, _, _ in found.insert("\(rule)") }
+        return found
+      }
+      let rule: Set = ["a program's page is not global"]
+      let restore = fixture.flip(PageTableEntry.global)
+      #expect(problems(within: bytes(0x5000, 4096)) == rule)
+      #expect(problems(within: bytes(0, 1 << 40)) == rule)
+      for range in [bytes(0x4000, 4096), bytes(0x6000, 4096), bytes(2 << 20, 1 << 40)] {
+        #expect(problems(within: range) == [])
+      }
+      restore()
+      // A node is counted whole, whatever is looked at of what it leads to.
+      fixture.leafTable.presentCount += 1
+      let counted: Set = ["a node counts its entries that are not absent"]
+      #expect(problems(within: bytes(0x1f_f000, 4096)) == counted)
+      #expect(problems(within: bytes(2 << 20, 4096)) == [])
+      fixture.leafTable.presentCount -= 1
+      var seen: [UInt64] = []
+      fixture.space.checkInvariants(within: bytes(0x6000, 3 << 20)) { _, _, _ in
+      } visit: { _, address, _ in
+        seen.append(address.rawValue)
+      }
+      #expect(seen == [0x6000, 2 << 20])
+    }
+
+    @Test func `a check sees every leaf, in the order of addresses`() throws {
+      let fixture = try SpoiledTables()
+      var seen: [String] = []
+      fixture.space.checkInvariants { _, _, _ in
+      } visit: { _, address, size in
+        seen.append("\(String(address.rawValue, radix: 16)) \(size)")
+      }
+      #expect(seen == ["5000 fourKiB", "6000 fourKiB", "200000 twoMiB", "40000000 oneGiB"])
+    }
+  }
+}
+
+/// A space with some of everything, whose tables can be spoiled and put in order again.
+final class SpoiledTables {
+  // Goes before the machine that it is on.
+  let space: VmSpace
+  let machine: SimulatedMachine
+  let leafTable: PageTableNode
+  let directory: PageTableNode
+  let pointers: PageTableNode
+  let frame: PhysicalAddress
+
+  init() throws {
+    machine = SimulatedMachine(frameCount: 2048)
+    try machine.startKernelSpace()
+    space = try VmSpace()
+    frame = try mapFrame(at: 0x5000, in: space)
+    try mapFrame(at: 0x6000, in: space, as: PageProperty(.none, isUser: true))
+    try mapDevice(at: 2 << 20, 0x10_0000_0000, 2 << 20, in: space)
+    try mapDevice(at: 1 << 30, 0x20_0000_0000, 1 << 30, in: space)
+    try mark(0x9000, 4096, as: 0xffff_ffff, in: space)
+    leafTable = try #require(space.rootNode.node(for: 0x5000, at: 1))
+    directory = try #require(space.rootNode.node(for: 0x5000, at: 2))
+    pointers = try #require(space.rootNode.node(for: 0x5000, at: 3))
+  }
+
+  var problems: [String] { space.problems }
+
+  /// Stores `word` at `index` of `node`. Returns what puts the old one back.
+  func store(_ word: UInt64, at index: Int, of node: PageTableNode) -> () -> Void {
+    let old = node[index]
+    let count = node.presentCount
+    node.store(PageTableEntry(rawValue: word), at: index)
+    if old.isAbsent { node.presentCount = count + 1 }
+    return {
+      node.store(old, at: index)
+      node.presentCount = count
+    }
+  }
+
+  /// Changes `bits` of the leaf at 0x5000.
+  func flip(_ bits: UInt64) -> () -> Void {
+    store(leafTable[5].rawValue ^ bits, at: 5, of: leafTable)
+  }
+
+  /// A way to break a rule.
+  struct Spoiling: CustomTestStringConvertible, Sendable {
+    let sentence: String
+    /// Breaks it, and returns what puts it in order again.
+    let spoil: @Sendable (SpoiledTables) throws -> () -> Void
+
+    var testDescription: String { sentence }
+  }
+}
+
+extension SpoiledTables {
+  static let all: [Spoiling] = nodeRules + treeRules + entryRules + targetRules + rootRules
+
+  private static let nodeRules: [Spoiling] = [
+    Spoiling(sentence: "a node counts its entries that are not absent") { tables in
+      tables.leafTable.presentCount += 1
+      return { tables.leafTable.presentCount -= 1 }
+    },
+    Spoiling(sentence: "a node's lock is free while nothing happens") { tables in
+      tables.directory.lock()
+      return { tables.directory.unlock() }
+    },
+    Spoiling(sentence: "no node of a tree is in a chain") { tables in
+      tables.directory.next = tables.leafTable.slot
+      return { tables.directory.next = nil }
+    },
+    Spoiling(sentence: "no node of a tree is marked as taken out of it") { tables in
+      tables.leafTable.markDetached()
+      return {
+        unsafe tables.leafTable.storage.pointee.flags &= ~NodeMetadata.detachedFlag
+      }
+    },
+    Spoiling(sentence: "a node is one level below its parent") { tables in
+      tables.directory.setLevel(PagingLevel(3))
+      return { tables.directory.setLevel(PagingLevel(2)) }
+    },
+    Spoiling(sentence: "no node is in a list") { tables in
+      tables.leafTable.slot.setListIdentifier(2)
+      return { tables.leafTable.slot.setListIdentifier(0) }
+    },
+    Spoiling(sentence: "a node's parent is its only owner") { tables in
+      tables.leafTable.slot.share()
+      return { _ = tables.leafTable.slot.drop() }
+    },
+  ]
+
+  private static let treeRules: [Spoiling] = [
+    Spoiling(sentence: "a node hangs in one place") { tables in
+      tables.store(tables.directory[0].rawValue, at: 100, of: tables.directory)
+    },
+    Spoiling(sentence: "a node is one level below its parent") { tables in
+      let node = try NodePool.make(level: .leafTable)
+      node.unlock()
+      let entry = PageTableEntry.table(at: node.address, isUser: true)
+      let restore = tables.store(entry.rawValue, at: 100, of: tables.pointers)
+      return {
+        restore()
+        NodePool.release(node)
+      }
+    },
+    Spoiling(sentence: "an entry leads to a table whose frame is a node") { tables in
+      tables.store(tables.frame.rawValue | 7, at: 100, of: tables.directory)
+    },
+    Spoiling(sentence: "an entry leads to a table whose frame is a node") { tables in
+      tables.store(0x20_0000_0000 | 7, at: 100, of: tables.directory)
+    },
+    Spoiling(sentence: "an entry of a leaf table leads to no table") { tables in
+      tables.store(tables.directory[0].rawValue, at: 100, of: tables.leafTable)
+    },
+  ]
+
+  private static let entryRules: [Spoiling] = [
+    Spoiling(sentence: "no entry has a reserved bit set") { tables in
+      tables.store(tables.directory[1].rawValue ^ 1 << 13, at: 1, of: tables.directory)
+    },
+    Spoiling(sentence: "leaves and statuses are marked as what they are") { tables in
+      tables.flip(PageTableEntry.statusBit)
+    },
+    Spoiling(sentence: "an entry that is not present names no memory") { tables in
+      tables.flip(PageTableEntry.present)
+    },
+    Spoiling(sentence: "a program's pages are user pages, and the kernel's are not") { tables in
+      tables.flip(PageTableEntry.user)
+    },
+    Spoiling(sentence: "a program's pages are user pages, and the kernel's are not") { tables in
+      tables.store(
+        tables.directory[0].rawValue ^ PageTableEntry.user, at: 0, of: tables.directory)
+    },
+    Spoiling(sentence: "a program's page is not global") { $0.flip(PageTableEntry.global) },
+    Spoiling(sentence: "nothing can be both written and executed") { tables in
+      tables.flip(PageTableEntry.noExecute)
+    },
+  ]
+
+  private static let targetRules: [Spoiling] = [
+    Spoiling(sentence: "a leaf shows memory that the processor has, aligned to its size") { _ in
+      unsafe PagingMode.install(PagingMode(physicalAddressWidth: 36))
+      return { unsafe PagingMode.install(PagingMode()) }
+    },
+    Spoiling(sentence: "a counted leaf shows a frame (") { $0.flip(1 << 38) },
+    Spoiling(sentence: "no leaf shows a page table") { tables in
+      tables.flip(tables.frame.rawValue ^ tables.directory.address.rawValue)
+    },
+    Spoiling(sentence: "a counted leaf shows a frame that has owners") { tables in
+      let free = try FrameAllocator.allocate()
+      FrameAllocator.free(free)
+      return tables.flip(tables.frame.rawValue ^ free.rawValue)
+    },
+    Spoiling(sentence: "a counted leaf shows a frame that has owners") { tables in
+      let slot = FrameTable.slot(number: tables.frame.frameNumber)
+      slot.setCount(ReferenceCount.unique)
+      return { slot.setCount(1) }
+    },
+    Spoiling(sentence: "a counted leaf is no larger than its frame") { tables in
+      // The first of 512 frames that follow each other, each with an owner of its own.
+      let frames = try Segment(
+        allocating: 512, FrameRequest(isZeroed: false, alignment: PageSize.twoMiB.byteCount)
+      ) { _ in PlainMemory() }
+      let leaf = PageTableEntry.leaf(
+        at: frames.address, property: .userReadWrite, size: .twoMiB, ownsFrame: true)
+      let held = HeldSegment(frames)
+      let restore = tables.store(leaf.rawValue, at: 100, of: tables.directory)
+      return {
+        restore()
+        held.drop()
+      }
+    },
+    Spoiling(sentence: "a counted leaf shows plain memory") { tables in
+      let address = try Frame(allocating: TypedContents()).relinquish()
+      return tables.flip(tables.frame.rawValue ^ address.rawValue)
+    },
+  ]
+
+  private static let rootRules: [Spoiling] = [
+    Spoiling(sentence: "a root belongs to its space and to the processors that run on it") {
+      let slot = $0.space.rootNode.slot
+      slot.share()
+      return { _ = slot.drop() }
+    },
+    Spoiling(sentence: "a root's frame is a node") { tables in
+      let slot = tables.space.rootNode.slot
+      let kind = slot.kind
+      slot.setKind(FrameTable.slot(number: tables.frame.frameNumber).kind)
+      return { slot.setKind(kind) }
+    },
+    Spoiling(sentence: "a node's lock is free while nothing happens") { tables in
+      let root = tables.space.rootNode
+      root.lock()
+      return { root.unlock() }
+    },
+    Spoiling(sentence: "a root belongs to its space and to the processors that run on it") {
+      let root = $0.space.rootNode
+      root.setActive(true, on: 5)
+      return { root.setActive(false, on: 5) }
+    },
+    Spoiling(sentence: "the kernel's half is the same in every space") { tables in
+      let root = tables.space.rootNode
+      root.store(.table(at: tables.directory.address), at: 511)
+      return { root.store(.absent, at: 511) }
+    },
+  ]
+}
+
+/// Frames that are let go when that is asked for.
+private final class HeldSegment: @unchecked Sendable {
+  private var frames: Segment<PlainMemory>?
+
+  init(_ frames: consuming Segment<PlainMemory>) { self.frames = consume frames }
+
+  func drop() { frames = nil }
+}
+
+/// Metadata of an object.
+struct TypedContents: FrameMetadata {
+  static var destructor: FrameMetadataDestructor { { unsafe TypedContents.destroy(at: $0) } }
+}

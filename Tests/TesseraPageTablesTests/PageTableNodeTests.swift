@@ -1,0 +1,271 @@
+import CTessera
+import SimulatedMachine
+import Synchronization
+import Tessera
+import TesseraFrames
+import TesseraHardware
+import TesseraPageTables
+import TestSupport
+import Testing
+
+extension OnSimulatedMachine {
+  @Suite("Page-table node") struct PageTableNodeTests {
+    let machine: SimulatedMachine
+
+    init() throws {
+      machine = SimulatedMachine(frameCount: 512, processorCount: 2)
+      try machine.startKernelSpace()
+      NodePool.drain()
+    }
+
+    private func isUsedAsNode(_ node: PageTableNode) -> Bool { node.slot.kind.usage == .pageTable }
+
+    @Test func `a new node is locked, empty, and has one owner`() throws {
+      let node = try NodePool.make(level: PagingLevel(2))
+      #expect(node.isLocked)
+      #expect(!node.isDetached)
+      #expect(node.level.number == 2)
+      #expect(node.presentCount == 0)
+      #expect(node.slot.count == 1)
+      #expect((0..<512).allSatisfy { node[$0].isAbsent })
+      #expect(isUsedAsNode(node))
+      #expect(!node.slot.kind.isUntyped, "a node is no plain memory")
+      NodePool.release(node)
+    }
+
+    @Test func `a node's metadata fits in its slot`() {
+      #expect(MemoryLayout<NodeMetadata>.size <= FrameSlot.storageByteCount)
+      #expect(MemoryLayout<NodeMetadata>.alignment <= 16)
+    }
+
+    @Test func `the memory of a node was zeroed, whatever was there`() throws {
+      for _ in 0..<3 {
+        let frames = try Segment(allocating: 100) { _ in PlainMemory() }
+        for index in 0..<100 { frames.setWord(~0, at: UInt64(index) * 4096) }
+        _ = consume frames
+        FrameAllocator.drainCache()
+        let node = try NodePool.make(level: .leafTable)
+        #expect((0..<512).allSatisfy { node[$0].isAbsent })
+        NodePool.release(node)
+        NodePool.drain()
+      }
+    }
+
+    @Test func `a node that was used is empty when it comes again`() throws {
+      let space = try VmSpace()
+      for address in [0x5000, 0x1f_f000] as [UInt64] { try mapFrame(at: address, in: space) }
+      try mark(0x6000, 0x10_0000, as: 3, in: space)
+      do {
+        var cursor = try space.cursor(over: bytes(0, 2 << 20))
+        try cursor.unmap(2 << 20)
+      }
+      #expect(NodePool.count > 0)
+      while NodePool.count > 0 {
+        let node = try NodePool.make(level: .leafTable)
+        #expect((0..<512).allSatisfy { node[$0].isAbsent })
+        _ = node.slot.drop()
+      }
+    }
+
+    @Test func `a node is reached and locked by its address alone`() throws {
+      let space = try VmSpace()
+      try mapFrame(at: 0x5000, in: space)
+      let node = try #require(space.rootNode.node(for: 0x5000, at: 1))
+      let same = unsafe PageTableNode(at: node.address)
+      same.lock()
+      #expect(node.isLocked)
+      node.unlock()
+      #expect(!same.isLocked)
+    }
+
+    @Test func `a node's lock lets one in at a time`() throws {
+      let node = try NodePool.make(level: .leafTable)
+      node.unlock()
+      machine.onEveryProcessor { _ in
+        for _ in 0..<2000 {
+          node.lock()
+          node.presentCount += 1
+          node.unlock()
+        }
+      }
+      #expect(node.presentCount == 4000)
+      node.presentCount = 0
+      NodePool.release(node)
+    }
+
+    @Test func `an entry is exchanged in one go, with the bits that the processor set`() throws {
+      let node = try NodePool.make(level: .leafTable)
+      let frame = try Frame(allocating: PlainMemory())
+      let leaf = PageTableEntry.leaf(
+        at: frame.address, property: .userReadWrite, size: .fourKiB, ownsFrame: false)
+      node.store(leaf, at: 3)
+      // What a processor does at any moment.
+      let bits = PageTableEntry.accessed | PageTableEntry.dirty
+      node.store(PageTableEntry(rawValue: leaf.rawValue | bits), at: 3, replacing: leaf)
+      #expect(!node.compareExchange(leaf, .absent, at: 3), "the dirty bit is not lost")
+      let old = node.exchange(.absent, at: 3)
+      #expect(old.rawValue == leaf.rawValue | bits)
+      #expect(node[3].isAbsent)
+      NodePool.release(node)
+    }
+
+    @Test func `a node stays while a handle has it, marked as taken out, and goes with the handle`()
+      throws
+    {
+      let space = try VmSpace()
+      try mapFrame(at: 0x5000, in: space)
+      let node = try #require(space.rootNode.node(for: 0x5000, at: 1))
+      let handle = try AnyFrame(sharing: node.address)
+      let isUntyped = handle.isUntyped
+      #expect(!isUntyped)
+      #expect(node.slot.count == 2)
+      do {
+        var cursor = try space.cursor(over: bytes(0, 2 << 20))
+        try cursor.unmap(2 << 20)
+      }
+      #expect(space.rootNode.node(for: 0x5000, at: 1) == nil)
+      #expect(isUsedAsNode(node))
+      #expect(node.isDetached)
+      #expect(!node.isLocked)
+      #expect(node.slot.count == 1)
+      let address = node.address
+      _ = consume handle
+      let frame = try Frame(claiming: address, metadata: PlainMemory())
+      let claimed = frame.address
+      #expect(claimed == address)
+    }
+
+    @Test func `a detached node lets go of what it owns with its last owner`() throws {
+      let used = FrameAllocator.statistics.usedFrameCount
+      let space = try VmSpace()
+      let memory = try mapFrame(at: 0x5000, in: space)
+      let node = try #require(space.rootNode.node(for: 0x5000, at: 2))
+      let handle = try AnyFrame(sharing: node.address)
+      do {
+        var cursor = try space.cursor(over: bytes(0, 1 << 40))
+        let byteCount = try cursor.unmap(1 << 40)
+        #expect(byteCount == 4096)
+      }
+      #expect(FrameTable.slot(number: memory.frameNumber).count == 1, "the node has it still")
+      _ = consume handle
+      NodePool.drain()
+      #expect(FrameAllocator.statistics.usedFrameCount == used + 1)
+    }
+
+    @Test func `a child is complete before its parent leads to it`() throws {
+      let space = try VmSpace()
+      try mark(0, 2 << 30, as: 0x77, in: space)
+      let log = EntryLog()
+      try mapFrame(at: 0x5000, in: space)
+      let writes = log.stop()
+      let links = writes.indices.filter { writes[$0].new & 0xe01 == 0x001 }
+      #expect(links.count == 2)
+      for link in links {
+        let child = writes[link].new & PageTableEntry.addressMask
+        let before = writes[..<link].filter { $0.address & ~4095 == child }
+        #expect(before.count == 512)
+        #expect(before.allSatisfy { $0.new == PageTableEntry.status(0x77).rawValue })
+      }
+      #expect(writes.last?.new != PageTableEntry.status(0x77).rawValue, "the page comes last")
+    }
+
+    @Test func `a large leaf is split before its parent leads to the parts`() throws {
+      let space = try VmSpace()
+      try mapDevice(at: 2 << 20, 0x40_0000_0000, 2 << 20, in: space)
+      let log = EntryLog()
+      do {
+        var cursor = try space.cursor(over: bytes(2 << 20, 4096))
+        try cursor.protect(4096, to: .read)
+      }
+      let writes = log.stop()
+      let link = try #require(writes.firstIndex { $0.new & 0xe01 == 0x001 })
+      #expect(link == 512)
+      #expect(Set(writes[..<link].map { $0.new & PageTableEntry.addressMask }).count == 512)
+    }
+
+    @Test func `the root of the processor lives on when its space goes`() throws {
+      let used = FrameAllocator.statistics.usedFrameCount
+      var root: PageTableNode?
+      var memory = PhysicalAddress.zero
+      do {
+        let space = try VmSpace()
+        memory = try mapFrame(at: 0x5000, in: space)
+        space.activate()
+        root = space.rootNode
+        #expect(root?.slot.count == 2)
+      }
+      #expect(root?.slot.count == 1)
+      #expect(Processor.rootRegister == root?.address.rawValue)
+      #expect(FrameTable.slot(number: memory.frameNumber).count == 1)
+      VmSpace.deactivate()
+      NodePool.drain()
+      #expect(FrameAllocator.statistics.usedFrameCount == used)
+      #expect(machine.violations == [])
+    }
+
+    @Test func `a tree that goes takes what it owns, and nothing else`() throws {
+      let used = FrameAllocator.statistics.usedFrameCount
+      let kept = try Frame(allocating: PlainMemory())
+      let kernel = KernelSpace.problems
+      do {
+        let space = try VmSpace()
+        try mapFrame(at: 0, in: space)
+        try mapFrame(at: VmSpace.end.rawValue - 4096, in: space)
+        try mapFrame(at: 1 << 39, in: space, as: PageProperty(.none, isUser: true))
+        try mapDevice(at: 1 << 30, 0x40_0000_0000, 1 << 30, in: space)
+        try mark(1 << 40, 1 << 30, as: 4, in: space)
+        var shared: Frame<PlainMemory>? = kept.share()
+        var cursor = try space.cursor(over: bytes(0x1000, 4096))
+        try cursor.map(&shared, as: .userRead)
+        let ownerCount = kept.referenceCount
+        #expect(ownerCount == 2)
+      }
+      NodePool.drain()
+      let ownerCount = kept.referenceCount
+      #expect(ownerCount == 1)
+      #expect(FrameAllocator.statistics.usedFrameCount == used + 1)
+      #expect(KernelSpace.problems == kernel)
+      #expect(machine.violations == [])
+    }
+
+    @Test func `nodes for levels that do not fit are told by their level`() throws {
+      let space = try VmSpace()
+      try mapFrame(at: 0x5000, in: space)
+      for level in 1...4 {
+        let node = try #require(space.rootNode.node(for: 0x5000, at: level))
+        #expect(node.level.number == level)
+        #expect(node.presentCount == 1)
+        #expect(node.slot.count == 1)
+      }
+    }
+  }
+}
+
+/// Every store to an entry of a page table, in order, from when it is made until it is stopped.
+private final class EntryLog {
+  struct Write {
+    let address: UInt64
+    let new: UInt64
+  }
+
+  /// Access: by the thread of the test, which is the only one.
+  nonisolated(unsafe) private static var writes: [Write] = []
+
+  init() {
+    Self.writes = []
+    var observer = simulated_observer(
+      context: nil,
+      entry_write: { _, _, address, _, new in
+        EntryLog.writes.append(Write(address: address, new: new))
+      },
+      frame_free: { _, _, _, _ in },
+      control: { _, _, _, _, _ in },
+      user_copy: { _, _, _, _, _, _ in 0 })
+    simulated_install_observer(&observer)
+  }
+
+  func stop() -> [Write] {
+    simulated_install_observer(nil)
+    return Self.writes
+  }
+}
