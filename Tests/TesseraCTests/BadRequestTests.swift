@@ -5,7 +5,7 @@ import TesseraHeader
 import Testing
 
 extension OnSimulatedMachine {
-  /// Requests that break the rules of the header, as `BadCallerTests`.
+  /// Requests that break the rules of the header, as `MisuseTests`.
   @Suite("Bad requests in C") struct BadRequestTests {
     let world: MisuseWorld
 
