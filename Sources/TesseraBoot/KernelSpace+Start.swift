@@ -21,9 +21,9 @@ extension KernelSpace {
     let lowCount = lowEnd.rawValue == 0 ? 0 : ((lowEnd.rawValue &- 1) >> level.shift) &+ 1
     require(lowCount <= 256, "the kernel's low addresses extend beyond the lower half")
     require(isAreaAbsent, "kernel virtual area is already mapped")
-    NodePool.start(kernelLowEntryCount: Int(lowCount))
-    NodePool.setProgramBounds(VmSpace.start..<VmSpace.end)
-    let node = try NodePool.make(level: level, sharesUpperHalf: true)
+    AddressSpaceLayout.start(lowKernelEntryCount: Int(lowCount))
+    NodePool.start()
+    let node = try NodePool.make(level: level, isRoot: true)
     // SAFETY: `make` returned this count.
     let owner = unsafe Frame(owning: node)
     let area = try NodePool.make(level: level.below)
@@ -36,8 +36,9 @@ extension KernelSpace {
 
     tables.adopt(0..<Int(lowCount), into: node)
     tables.adopt(256..<512, into: node)
-    let place = VirtualAddress(areaStart).index(at: level)
-    node.store(.table(at: areaOwner.relinquish(), isUser: false), at: place)
+    node.store(
+      .table(at: areaOwner.relinquish(), isUser: false),
+      at: AddressSpaceLayout.kernelVirtualAreaEntry)
     node.unlock()
     install(owner)
   }
@@ -45,17 +46,16 @@ extension KernelSpace {
   /// Whether the page tables that the processor runs on map nothing in `area`. They must be mapped
   /// in the direct map.
   package static var isAreaAbsent: Bool {
-    let place = VirtualAddress(areaStart).index(at: PagingMode.current.rootLevel)
-    return RunningTables(base: UInt64(PhysicalMemory.directMapBase)).rootEntry(at: place).isAbsent
+    RunningTables(base: UInt64(PhysicalMemory.directMapBase))
+      .rootEntry(at: AddressSpaceLayout.kernelVirtualAreaEntry).isAbsent
   }
 
   /// Whether one of the page tables that map the kernel half, except those of `area`, lies in
   /// `range`.
   package static func usesTable(in range: Range<PhysicalAddress>) -> Bool {
     let running = RunningTables(base: UInt64(PhysicalMemory.directMapBase), root: rootAddress)
-    let area = VirtualAddress(areaStart).index(at: PagingMode.current.rootLevel)
     var isUsed = false
-    for index in 0..<512 where index != area {
+    for index in 0..<512 where index != AddressSpaceLayout.kernelVirtualAreaEntry {
       running.forEachTable(below: index, before: FrameTable.end) { table, _ in
         if range.contains(table) { isUsed = true }
       }

@@ -21,23 +21,12 @@ public enum KernelSpace {
   }
 
   /// The addresses that kernel cursors work on: 512 GiB, of which nothing is mapped at the start.
-  public static var area: Range<VirtualAddress> {
-    let start = areaStart
-    return VirtualAddress(start)..<VirtualAddress(start &+ areaByteCount)
-  }
-
-  /// The middle of the upper half: 0xffff_c000_0000_0000 with four levels of tables, and
-  /// 0xff80_0000_0000_0000 with five. So the area has an entry of the root for itself, far from the
-  /// image at the top and from the direct map, which loaders put at the bottom.
-  package static var areaStart: UInt64 {
-    0 &- PagingMode.current.lowerHalfEnd.rawValue / 2
-  }
-  private static var areaByteCount: UInt64 { 1 << 39 }
+  public static var area: Range<VirtualAddress> { AddressSpaceLayout.kernelVirtualArea }
 
   /// Makes `node` the kernel's root, and runs on it. Its one count stays with the kernel. Once,
   /// alone, before there are spaces.
   package static func install(_ node: consuming Frame<NodeMetadata>) {
-    NodePool.setKernelRoot(node.borrow().node)
+    RootNode.setKernelRoot(node.borrow().node)
     // SAFETY: nothing else runs. The count stays with the kernel.
     unsafe rootSlot = node.relinquishSlot()
     ActiveSpace.activate(root)
@@ -67,7 +56,7 @@ public enum KernelSpace {
 
   /// A root whose upper half is the kernel's, with one count for the caller.
   static func makeRoot() throws(FrameError) -> PageTableNode {
-    let node = try NodePool.makeRoot(copying: root)
+    let node = try RootNode.make(copying: root)
     node.unlock()
     return node
   }

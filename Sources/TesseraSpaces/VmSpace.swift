@@ -30,18 +30,12 @@ public struct VmSpace: ~Copyable, Sendable {
 
   /// The first address that a program can map: zero, unless the kernel keeps low addresses.
   @inline(__always)
-  public static var start: VirtualAddress {
-    VirtualAddress(
-      UInt64(truncatingIfNeeded: NodePool.kernelLowEntryCount)
-        &<< PagingMode.current.rootLevel.shift)
-  }
+  public static var start: VirtualAddress { AddressSpaceLayout.userStart }
 
   /// The first address that no program can map any more: half of all virtual addresses, less a
   /// page, because an instruction that ends there would fault on the way back to the program.
   @inline(__always)
-  public static var end: VirtualAddress {
-    VirtualAddress(PagingMode.current.lowerHalfEnd.rawValue &- 4096)
-  }
+  public static var end: VirtualAddress { AddressSpaceLayout.userEnd }
 
   /// Locks the pages of `range`, for as long as the cursor lives.
   ///
@@ -57,7 +51,7 @@ public struct VmSpace: ~Copyable, Sendable {
   public borrowing func cursor(
     over range: Range<VirtualAddress>, reservingNodes: Bool = false
   ) throws(RangeError) -> Cursor {
-    guard NodePool.isProgram(range) else { throw .outOfBounds }
+    guard AddressSpaceLayout.isUser(range) else { throw .outOfBounds }
     return try Cursor(
       over: range, of: root, isKernel: false, reservesNodes: reservingNodes)
   }
@@ -68,7 +62,7 @@ public struct VmSpace: ~Copyable, Sendable {
   @unsafe package borrowing func unboundCursor(
     over range: Range<VirtualAddress>, reservingNodes: Bool
   ) throws(RangeError) -> Cursor {
-    guard NodePool.isProgram(range) else { throw .outOfBounds }
+    guard AddressSpaceLayout.isUser(range) else { throw .outOfBounds }
     return try Cursor(
       over: range, of: root, isKernel: false, reservesNodes: reservingNodes)
   }

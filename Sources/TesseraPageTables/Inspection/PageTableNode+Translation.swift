@@ -27,7 +27,7 @@ extension PageTableNode {
   @inline(__always)
   func leafTable(for address: VirtualAddress) -> PageTableNode? {
     let top = address.rawValue &>> PagingLevel(4).shift
-    guard NodePool.isProgramEntry(top) else { return nil }
+    guard AddressSpaceLayout.isUserEntryOfLevel4(top) else { return nil }
     return ownLeafTable(below: Int(truncatingIfNeeded: top), address)
   }
 

@@ -22,7 +22,7 @@ public struct NodeMetadata: FrameMetadata, ~Copyable {
   /// Access: constant once the node is in a tree.
   var level: UInt8
 
-  /// Whether the node has been taken out of its tree, and whether its upper half is the kernel's.
+  /// Whether the node is detached from its tree, and whether it is a root.
   ///
   /// Access: under the lock.
   var flags: UInt8
@@ -39,14 +39,14 @@ public struct NodeMetadata: FrameMetadata, ~Copyable {
   private let reserved: (UInt64, UInt64) = (0, 0)
 
   static var detachedFlag: UInt8 { 1 }
-  static var sharedUpperHalfFlag: UInt8 { 2 }
+  static var rootFlag: UInt8 { 2 }
 
   /// The metadata of a node without entries. It starts out locked, which spares an exchange that
   /// nobody could contend for.
-  init(level: PagingLevel, sharesUpperHalf: Bool = false) {
+  init(level: PagingLevel, isRoot: Bool = false) {
     lock = Atomic(1)
     self.level = UInt8(truncatingIfNeeded: level.number)
-    flags = sharesUpperHalf ? Self.sharedUpperHalfFlag : 0
+    flags = isRoot ? Self.rootFlag : 0
     activeProcessors = Atomic(0)
   }
 
@@ -65,9 +65,9 @@ public struct NodeMetadata: FrameMetadata, ~Copyable {
     if level == PagingLevel.leafTable.number {
       node.dropLeaves()
     } else {
-      let isRoot = flags & Self.sharedUpperHalfFlag != 0
+      let isRoot = flags & Self.rootFlag != 0
       node.dropEntries(
-        isRoot ? NodePool.kernelLowEntryCount..<256 : 0..<512, PagingLevel(Int(level)))
+        isRoot ? AddressSpaceLayout.userEntries : 0..<512, PagingLevel(Int(level)))
     }
     presentCount = 0
   }

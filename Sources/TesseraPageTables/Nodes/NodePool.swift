@@ -1,15 +1,14 @@
-internal import Synchronization
 package import TesseraFrames
 package import TesseraHardware
 
-/// Makes page-table nodes, from frames that are known to hold zeros if there are some.
+/// Allocates page-table nodes, from a pool of frames known to be zero where it can.
 ///
-/// A node whose last entry was taken out is all zeros again: it waits here, so that the next one
-/// need not be cleared. Roots wait apart: their upper halves stay, which are the kernel's and all
-/// the same. None waits if the kernel has a frame allocator of its own, which is to have back what
-/// is not in use.
+/// A node whose last entry was removed is all zeros again, so it is kept here and the next one need
+/// not be cleared. Roots are pooled apart: they keep their kernel entries, which are the same in
+/// all of them. Nothing is pooled if the kernel brings its own frame allocator, which gets every
+/// unused frame back.
 package enum NodePool {
-  /// More nodes than this do not wait here: their frames go back to the allocator.
+  /// The number of nodes that each chain holds at most; further frames go back to the allocator.
   package static var capacity: Int { 64 }
 
   /// Guards the chains. No other lock is taken while it is held.
@@ -19,64 +18,9 @@ package enum NodePool {
   /// Access: under the lock.
   nonisolated(unsafe) private static var roots = NodeChain()
 
-  /// How many entries at the start of each root are the kernel's, as those of the upper half are.
-  ///
-  /// Access: written by `start`, constant afterwards.
-  nonisolated(unsafe) private static var lowEntryCount = 0
-
-  /// Which entries of a root of level 4 are a program's: the first, and how many. None if roots are
-  /// of another level, or if there are no spaces yet.
-  ///
-  /// Access: written by `start`, constant afterwards.
-  nonisolated(unsafe) private static var programEntries: (first: UInt64, count: UInt64) = (0, 0)
-
-  /// Whether `index` is one of those entries: none that the loader made.
-  @inline(__always)
-  static func isProgramEntry(_ index: UInt64) -> Bool {
-    // SAFETY: constant once there are spaces.
-    unsafe index &- programEntries.first < programEntries.count
-  }
-
-  /// The addresses that programs can map: from the first to that after the last.
-  ///
-  /// Access: written by `start`, constant afterwards.
-  nonisolated(unsafe) private static var programBounds: (start: UInt64, end: UInt64) = (0, 0)
-
-  /// Says which addresses programs can map, as `isProgram` is to know it. Once, after `start`.
-  package static func setProgramBounds(_ range: Range<VirtualAddress>) {
-    // SAFETY: before there are spaces.
-    unsafe programBounds = (range.lowerBound.rawValue, range.upperBound.rawValue)
-  }
-
-  /// Whether programs can map all of `range`.
-  @inline(__always)
-  package static func isProgram(_ range: Range<VirtualAddress>) -> Bool {
-    // SAFETY: constant once there are spaces.
-    let bounds = unsafe programBounds
-    return range.lowerBound.rawValue >= bounds.start && range.upperBound.rawValue <= bounds.end
-  }
-
-  /// How many entries at the start of each root are the kernel's.
-  @inline(__always)
-  package static var kernelLowEntryCount: Int {
-    // SAFETY: constant once there are spaces.
-    unsafe lowEntryCount
-  }
-
-  /// Begins without any node, when the memory has just been started.
-  ///
-  /// The first `kernelLowEntryCount` entries of each root are to be the kernel's.
-  package static func start(kernelLowEntryCount: Int = 0) {
+  /// Empties the pool, without freeing what is in it. Called when memory has just been started.
+  package static func start() {
     withLock {
-      // SAFETY: under the lock, before there are spaces.
-      unsafe lowEntryCount = kernelLowEntryCount
-      let isLevel4 = PagingMode.current.rootLevel.number == 4
-      // SAFETY: as above.
-      unsafe programEntries = (
-        UInt64(kernelLowEntryCount), isLevel4 ? 256 - UInt64(kernelLowEntryCount) : 0
-      )
-      // SAFETY: as above.
-      unsafe upperEntries = (0, 0, 0, 0)
       // SAFETY: under the lock.
       unsafe nodes = NodeChain(isClosed: FrameAllocator.isExternal)
       // SAFETY: under the lock.
@@ -84,112 +28,84 @@ package enum NodePool {
     }
   }
 
-  /// Which entries of the upper half of every root are not absent: a bit for each, from below.
-  ///
-  /// Access: written by `start` and `setKernelRoot`, constant afterwards.
-  nonisolated(unsafe) private static var upperEntries: (UInt64, UInt64, UInt64, UInt64) = (
-    0, 0, 0, 0
-  )
-
-  /// Says that the kernel's entries of every root are to be those of `kernel`, which has all that
-  /// it will ever have. Once, after `start`.
-  package static func setKernelRoot(_ kernel: PageTableNode) {
-    // SAFETY: before there are spaces.
-    unsafe upperEntries = (
-      kernel.bitsOfPresence(from: 256), kernel.bitsOfPresence(from: 320),
-      kernel.bitsOfPresence(from: 384), kernel.bitsOfPresence(from: 448)
-    )
-  }
-
-  /// How many nodes wait, roots among them.
+  /// The number of nodes in the pool, including roots.
   package static var count: Int {
     // SAFETY: under the lock.
-    withLock { unsafe nodes.waitingCount + roots.waitingCount }
+    withLock { unsafe nodes.nodeCount + roots.nodeCount }
   }
 
-  /// A node of `level` without entries, locked, with one count. Throws `outOfFrames`.
+  /// Allocates a node of `level` without entries, locked and with a reference count of one.
+  ///
+  /// - Throws: `outOfFrames`.
   package static func make(
-    level: PagingLevel, sharesUpperHalf: Bool = false
+    level: PagingLevel, isRoot: Bool = false
   ) throws(FrameError) -> PageTableNode {
-    if let slot = try take(root: false) {
-      return use(slot, level, sharesUpperHalf: sharesUpperHalf)
-    }
-    return use(
-      try FrameAllocator.allocateSlot(FrameRequest()), level, sharesUpperHalf: sharesUpperHalf)
+    if let slot = try pop(root: false) { return construct(slot, level, isRoot: isRoot) }
+    return construct(try FrameAllocator.allocateSlot(FrameRequest()), level, isRoot: isRoot)
   }
 
-  /// A root without entries of a program's, and with those of `kernel` in its upper half and where
-  /// else the kernel is, locked, with one count. `kernel` is the same each time. Throws
-  /// `outOfFrames`.
-  package static func makeRoot(copying kernel: PageTableNode) throws(FrameError) -> PageTableNode {
-    let level = kernel.level
-    if let slot = try take(root: true) { return use(slot, level, sharesUpperHalf: true) }
-    let node = try make(level: level, sharesUpperHalf: true)
-    // The entries own nothing: the tables that they lead to are there for good.
-    for index in 0..<kernelLowEntryCount {
-      let entry = kernel[index]
-      if !entry.isAbsent { node.store(entry, at: index) }
-    }
-    // SAFETY: constant once there are spaces.
-    let upper = unsafe upperEntries
-    node.copy(upper.0, from: 256, of: kernel)
-    node.copy(upper.1, from: 320, of: kernel)
-    node.copy(upper.2, from: 384, of: kernel)
-    node.copy(upper.3, from: 448, of: kernel)
-    return node
+  /// Returns a pooled root of `level` with its kernel entries, locked and with a reference count of
+  /// one, or nil if there is none.
+  ///
+  /// - Throws: `outOfFrames` if a test makes this allocation fail.
+  @inline(__always)
+  static func reuseRoot(level: PagingLevel) throws(FrameError) -> PageTableNode? {
+    guard let slot = try pop(root: true) else { return nil }
+    return construct(slot, level, isRoot: true)
   }
 
-  /// Lets go of a count of `node`. With the last one the node's children are let go too, and the
-  /// node, all zeros again, waits here.
+  /// Drops a reference to `node`. With the last one, releases the node's children and returns the
+  /// node, which is all zeros again, to the pool.
   package static func release(_ node: PageTableNode) {
     guard node.slot.drop() else { return }
     Processor.noteFrameFree(at: node.address, byteCount: PageSize.fourKiB.byteCount)
-    let sharesUpperHalf = node.sharesUpperHalf
+    let isRoot = node.isRoot
     node.slot.destroyMetadata()
-    if Processor.poisonsFrames || !give(node.slot, sharesUpperHalf) {
+    if Processor.poisonsFrames || !push(node.slot, isRoot) {
       FrameAllocator.freeSlot(node.slot)
     }
   }
 
-  /// Gives all waiting nodes back to the allocator.
+  /// Frees all pooled nodes.
   package static func drain() {
     // SAFETY: under the lock.
-    while let slot = withLock({ unsafe nodes.take() ?? roots.take() }) {
+    while let slot = withLock({ unsafe nodes.pop() ?? roots.pop() }) {
       FrameAllocator.freeSlot(slot)
     }
   }
 
-  /// A node that waits, or nil. Throws `outOfFrames` if the next allocation is to fail.
+  /// Removes a node from the pool; nil if there is none.
+  ///
+  /// - Throws: `outOfFrames` if a test makes this allocation fail.
   @inline(__always)
-  private static func take(root isRoot: Bool) throws(FrameError) -> FrameSlotReference? {
+  private static func pop(root isRoot: Bool) throws(FrameError) -> FrameSlotReference? {
     // SAFETY: under the lock.
-    guard let slot = withLock({ isRoot ? unsafe roots.take() : unsafe nodes.take() }) else {
+    guard let slot = withLock({ isRoot ? unsafe roots.pop() : unsafe nodes.pop() }) else {
       return nil
     }
     guard Processor.refusesAllocation else { return slot }
-    if !give(slot, isRoot) { FrameAllocator.freeSlot(slot) }
+    if !push(slot, isRoot) { FrameAllocator.freeSlot(slot) }
     throw .outOfFrames
   }
 
-  /// Makes a node of the frame of `slot`, which the caller alone has.
+  /// Makes a node of the frame of `slot`, which the caller owns alone.
   @inline(__always)
-  private static func use(
-    _ slot: FrameSlotReference, _ level: PagingLevel, sharesUpperHalf: Bool
+  private static func construct(
+    _ slot: FrameSlotReference, _ level: PagingLevel, isRoot: Bool
   ) -> PageTableNode {
-    slot.initialize(
-      NodeMetadata(level: level, sharesUpperHalf: sharesUpperHalf), allocated: true)
+    slot.initialize(NodeMetadata(level: level, isRoot: isRoot), allocated: true)
     slot.setCount(1)
     // SAFETY: the frame has just become a node.
     return unsafe PageTableNode(at: slot.address)
   }
 
-  /// Lets the frame of `slot`, in its state of rest and nobody's else, wait. Says whether there was
-  /// room.
-  private static func give(_ slot: FrameSlotReference, _ isRoot: Bool) -> Bool {
+  /// Adds the frame of `slot`, which the caller owns alone, to the pool. Returns false if the pool
+  /// is full.
+  private static func push(_ slot: FrameSlotReference, _ isRoot: Bool) -> Bool {
     slot.initialize(NodeMetadata(level: .leafTable), allocated: true)
     slot.setCount(ReferenceCount.unique)
     // SAFETY: under the lock, and the frame has just become a node.
-    return withLock { isRoot ? unsafe roots.give(slot) : unsafe nodes.give(slot) }
+    return withLock { isRoot ? unsafe roots.push(slot) : unsafe nodes.push(slot) }
   }
 
   @inline(__always)
@@ -201,56 +117,35 @@ package enum NodePool {
   }
 }
 
-extension PageTableNode {
-  /// A bit for each of the 64 entries from `first` on that is not absent, from below.
-  fileprivate func bitsOfPresence(from first: Int) -> UInt64 {
-    var bits: UInt64 = 0
-    for index in 0..<64 where !self[first + index].isAbsent { bits |= 1 << UInt64(index) }
-    return bits
-  }
-
-  /// Stores the entries of `other` for which `bits` has a bit, from that at `first` on, in the same
-  /// places here. Nobody else has this node.
-  @inline(__always)
-  fileprivate func copy(_ bits: UInt64, from first: Int, of other: PageTableNode) {
-    var left = bits
-    while left != 0 {
-      let index = first &+ left.trailingZeroBitCount
-      store(other[index], at: index)
-      left &= left &- 1
-    }
-  }
-}
-
-/// Nodes that wait, each with a unique count. Access: under the pool's lock.
+/// A chain of pooled nodes, each with a unique count. Access: under the pool's lock.
 ///
-/// Apart from what lies beside it, which is read whenever a cursor is opened.
+/// On a cache line of its own, apart from statics that are read whenever a cursor is opened.
 private struct NodeChain {
   private let before = CacheLinePadding()
   private var first: FrameSlotReference?
-  /// How many there is no more room for. A closed chain is always full.
+  /// The number of nodes; `NodePool.capacity` in a closed chain, which is always full.
   private var count: Int
 
   init(isClosed: Bool = false) { count = isClosed ? NodePool.capacity : 0 }
 
-  /// How many nodes wait.
-  var waitingCount: Int { first == nil ? 0 : count }
+  /// The number of nodes in the chain.
+  var nodeCount: Int { first == nil ? 0 : count }
 
-  /// One of the nodes, or nil if none waits.
+  /// Removes the first node; nil if the chain is empty.
   @inline(__always)
-  mutating func take() -> FrameSlotReference? {
+  mutating func pop() -> FrameSlotReference? {
     guard let slot = first else { return nil }
-    // SAFETY: what waits is a node.
+    // SAFETY: every frame in the chain is a node.
     first = unsafe PageTableNode(at: slot.address).next
     count -= 1
     return slot
   }
 
-  /// Adds the node of `slot`. Says whether there was room.
+  /// Adds the node of `slot`. Returns false if the chain is full.
   @inline(__always)
-  mutating func give(_ slot: FrameSlotReference) -> Bool {
+  mutating func push(_ slot: FrameSlotReference) -> Bool {
     guard count < NodePool.capacity else { return false }
-    // SAFETY: the caller made it a node, and gives it up.
+    // SAFETY: the caller made it a node, and owns it alone.
     unsafe PageTableNode(at: slot.address).next = first
     first = slot
     count += 1

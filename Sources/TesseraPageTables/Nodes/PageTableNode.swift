@@ -122,9 +122,9 @@ extension PageTableNode {
     metadata.flags & NodeMetadata.detachedFlag != 0
   }
 
-  /// Whether the upper half is the kernel's. Constant.
-  var sharesUpperHalf: Bool {
-    metadata.flags & NodeMetadata.sharedUpperHalfFlag != 0
+  /// Whether this is a root, some of whose entries are the kernel's. Constant.
+  var isRoot: Bool {
+    metadata.flags & NodeMetadata.rootFlag != 0
   }
 
   package func markDetached() {
