@@ -23,46 +23,4 @@ import Testing
     let names = names(of: 0x0007_0406_0007_0406)
     #expect(names == ["WB", "WT", "UC-", "UC", "WB", "WT", "UC-", "UC"])
   }
-
-  @Test func `a leaf chooses its policy by what the table holds there`() {
-    let expected: [(CachePolicy, String)] = [
-      (.writeBack, "WB"), (.writeThrough, "WT"), (.writeCombining, "WC"), (.uncacheable, "UC"),
-    ]
-    let names = names(of: CachePolicy.attributeTable)
-    for (policy, name) in expected {
-      for size in Samples.sizes {
-        let leaf = PageTableEntry.leaf(
-          at: PhysicalAddress(0), property: .kernelRead.with(cachePolicy: policy), size: size,
-          ownsFrame: false, mode: Samples.mode)
-        let format = ManualFormat(ManualFormat.kind(of: size), width: 52, nxe: true)
-        let index =
-          (format.has(.attribute, in: leaf) ? 4 : 0) + (format.has(.cacheDisable, in: leaf) ? 2 : 0)
-          + (format.has(.writeThrough, in: leaf) ? 1 : 0)
-        #expect(names[index] == name)
-      }
-    }
-  }
-
-  @Test func `a loader's leaf keeps its memory type in our numbers`() {
-    // Write back, write through, UC-, UC, write protected, write combining: as one loader has it.
-    let loaders: UInt64 = 0x0007_0105_0007_0406
-    let writeThrough: UInt64 = 1 << 3
-    let cacheDisable: UInt64 = 1 << 4
-    let expected: [(UInt64, Bool, CachePolicy)] = [
-      (0, false, .writeBack), (writeThrough, false, .writeThrough),
-      (cacheDisable, false, .uncacheable), (writeThrough | cacheDisable, false, .uncacheable),
-      (0, true, .writeThrough), (writeThrough, true, .writeCombining),
-    ]
-    for size in Samples.sizes {
-      let attribute: UInt64 = size == .fourKiB ? 1 << 7 : 1 << 12
-      let large: UInt64 = size == .fourKiB ? 0 : 1 << 7
-      for (bits, hasAttribute, policy) in expected {
-        let raw = 0x4000_0003 | large | bits | (hasAttribute ? attribute : 0)
-        let leaf = PageTableEntry(rawValue: raw).adopted(size: size, attributeTable: loaders)
-        #expect(leaf.property(size: size).cachePolicy == policy, "\(bits) of \(size)")
-        #expect(leaf.leafAddress(size: size) == PhysicalAddress(0x4000_0000))
-        #expect(leaf.isLeaf && !leaf.ownsFrame)
-      }
-    }
-  }
 }

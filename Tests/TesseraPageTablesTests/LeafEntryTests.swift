@@ -1,4 +1,5 @@
 import TesseraHardware
+import TesseraPageTables
 import TestSupport
 import Testing
 
@@ -146,5 +147,26 @@ import Testing
     let address = PhysicalAddress(0x5000)
     #expect(PageTableEntry.table(at: address, isUser: false).rawValue & 0b100 == 0)
     #expect(PageTableEntry.table(at: address, isUser: true).rawValue & 0b100 != 0)
+  }
+
+  @Test func `a leaf chooses its policy by what the table holds there`() {
+    let expected: [(CachePolicy, String)] = [
+      (.writeBack, "WB"), (.writeThrough, "WT"), (.writeCombining, "WC"), (.uncacheable, "UC"),
+    ]
+    // Intel SDM Vol. 3A, "Page Attribute Table (PAT)", "Memory Types That Can Be Encoded With PAT".
+    let memoryTypes: [UInt64: String] = [0: "UC", 1: "WC", 4: "WT", 6: "WB"]
+    let names = (0..<8).map { memoryTypes[CachePolicy.attributeTable >> (8 * UInt64($0)) & 0xff] }
+    for (policy, name) in expected {
+      for size in Samples.sizes {
+        let leaf = PageTableEntry.leaf(
+          at: PhysicalAddress(0), property: .kernelRead.with(cachePolicy: policy), size: size,
+          ownsFrame: false, mode: Samples.mode)
+        let format = ManualFormat(ManualFormat.kind(of: size), width: 52, nxe: true)
+        let index =
+          (format.has(.attribute, in: leaf) ? 4 : 0) + (format.has(.cacheDisable, in: leaf) ? 2 : 0)
+          + (format.has(.writeThrough, in: leaf) ? 1 : 0)
+        #expect(names[index] == name)
+      }
+    }
   }
 }

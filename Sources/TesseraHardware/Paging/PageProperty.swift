@@ -17,7 +17,7 @@ public struct PageProperty: Equatable, Sendable {
 
   /// The property that a leaf with `bits` has. They are a leaf's, and name no impossible property.
   @inline(__always)
-  init(entryBits bits: UInt64) { self.bits = bits }
+  package init(entryBits bits: UInt64) { self.bits = bits }
 }
 
 extension PageProperty {

@@ -81,20 +81,6 @@ extension PageTableNode {
   }
 }
 
-extension PageTableEntry {
-  /// Whether this entry of a node above the leaf tables leads to a table, for entries that this
-  /// module made: a single comparison of the lowest byte, as a signed number.
-  ///
-  /// A table's is positive: present is set and bit 7 is not. In leaves of large pages, present or
-  /// not, bit 7 is set; absent entries and statuses have zeros there.
-  @inline(__always)
-  var isOwnTable: Bool { Int8(truncatingIfNeeded: rawValue) > 0 }
-
-  /// The address of the table that the entry leads to, if this module made it: nothing is above.
-  @inline(__always)
-  var ownTableAddress: PhysicalAddress { PhysicalAddress(unchecked: rawValue & ~0xfff) }
-}
-
 extension BorrowedFrame where Metadata == NodeMetadata {
   /// The node that the frame is.
   package var node: PageTableNode {

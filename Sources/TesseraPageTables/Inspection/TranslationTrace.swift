@@ -44,15 +44,3 @@ package struct TranslationTrace {
     return VirtualAddress((address.rawValue & ~(span &- 1)) &+ span)
   }
 }
-
-extension PageTableEntry {
-  /// Whether the entry, of a table at `level`, leads to a table, whoever made it.
-  package func leadsToTable(at level: PagingLevel) -> Bool {
-    isPresent && level > .leafTable && !isLarge(at: level)
-  }
-
-  /// Whether the entry, of a table at `level`, maps a page, whoever made it.
-  package func mapsPage(at level: PagingLevel) -> Bool {
-    isLeaf || isPresent && !leadsToTable(at: level)
-  }
-}

@@ -1,4 +1,5 @@
 import TesseraHardware
+import TesseraPageTables
 import TestSupport
 import Testing
 

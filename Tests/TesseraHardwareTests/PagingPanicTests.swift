@@ -2,8 +2,7 @@ import SimulatedMachine
 import TesseraHardware
 import Testing
 
-/// What only a wrong program does stops it with a sentence. Each test matches its own.
-@Suite("Traps of entries and levels") struct EntryTrapTests {
+@Suite("Panics of properties, levels and modes") struct PagingPanicTests {
   @Test func `a user's page made global traps`() async throws {
     let result = await #expect(
       processExitsWith: .failure, observing: [\.standardErrorContent]
@@ -30,69 +29,6 @@ import Testing
       _ = PageProperty.kernelRead.with(software: 4)
     }
     try expectPanic(in: result, "a page has two software bits")
-  }
-
-  @Test func `a small page that is not aligned traps`() async throws {
-    let result = await #expect(
-      processExitsWith: .failure, observing: [\.standardErrorContent]
-    ) {
-      _ = PageTableEntry.leaf(
-        at: PhysicalAddress(0x1800), property: .kernelRead, size: .fourKiB, ownsFrame: false)
-    }
-    try expectPanic(in: result, "a page is mapped to memory aligned to its size: 0x1800")
-  }
-
-  @Test func `a large page that is not aligned traps`() async throws {
-    let result = await #expect(
-      processExitsWith: .failure, observing: [\.standardErrorContent]
-    ) {
-      _ = PageTableEntry.leaf(
-        at: PhysicalAddress(0x20_1000), property: .kernelRead, size: .twoMiB, ownsFrame: false)
-    }
-    try expectPanic(in: result, "a page is mapped to memory aligned to its size: 0x201000")
-  }
-
-  @Test func `a page beyond the processor's memory traps`() async throws {
-    let result = await #expect(
-      processExitsWith: .failure, observing: [\.standardErrorContent]
-    ) {
-      _ = PageTableEntry.leaf(
-        at: PhysicalAddress(1 << 39), property: .kernelRead, size: .fourKiB, ownsFrame: false,
-        mode: PagingMode(physicalAddressWidth: 39))
-    }
-    try expectPanic(
-      in: result, "a page is mapped where the processor has no memory: 0x8000000000")
-  }
-
-  @Test func `a page of 1 GiB on a processor without traps`() async throws {
-    let result = await #expect(
-      processExitsWith: .failure, observing: [\.standardErrorContent]
-    ) {
-      _ = PageTableEntry.leaf(
-        at: PhysicalAddress(0), property: .kernelRead, size: .oneGiB, ownsFrame: false,
-        mode: PagingMode(hasOneGiBPages: false))
-    }
-    try expectPanic(in: result, "the processor has no pages of 1 GiB")
-  }
-
-  @Test func `a table that is not aligned traps`() async throws {
-    let result = await #expect(
-      processExitsWith: .failure, observing: [\.standardErrorContent]
-    ) {
-      _ = PageTableEntry.table(at: PhysicalAddress(0x1008))
-    }
-    try expectPanic(in: result, "a page table is aligned to its size: 0x1008")
-  }
-
-  @Test func `a table beyond the processor's memory traps`() async throws {
-    let result = await #expect(
-      processExitsWith: .failure, observing: [\.standardErrorContent]
-    ) {
-      _ = PageTableEntry.table(
-        at: PhysicalAddress(1 << 36), mode: PagingMode(physicalAddressWidth: 36))
-    }
-    try expectPanic(
-      in: result, "a page table lies where the processor has no memory: 0x1000000000")
   }
 
   @Test func `a sixth level traps`() async throws {

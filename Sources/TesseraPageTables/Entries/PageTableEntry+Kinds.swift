@@ -1,0 +1,103 @@
+package import TesseraHardware
+
+// What Tessera stores in the entries of its page tables.
+//
+// The processor ignores bits 9 to 11 of every entry, and all bits but the lowest of an entry that
+// is not present. Tessera uses them for four kinds of entries:
+//
+// | kind   | present | leaf bit | status bit | bits 12-51 |
+// |--------|---------|----------|------------|------------|
+// | absent | 0       | 0        | 0          | zero, like all other bits |
+// | table  | 1       | 0        | 0          | address of the child |
+// | leaf   | 0 or 1  | 1        | 0          | address of the memory, inverted if not present |
+// | status | 0       | 0        | 1          | inverted payload of 32 bits |
+//
+// A leaf without access is not present but keeps its property, its address and its reference to a
+// frame. A processor may speculatively use the address in an entry that is not present (L1 Terminal
+// Fault), so such an entry must not contain the address of memory: addresses and payloads are
+// stored inverted there, which sets their highest bits. This holds for processors with up to 51
+// physical address bits, and with 52 bits for addresses below 2^51.
+
+extension PageTableEntry {
+  /// The entry is a leaf, present or not.
+  package static var leafBit: UInt64 { 1 << 9 }
+  /// The leaf owns a reference to its frame. Leaves of device memory and of the direct map have
+  /// none.
+  package static var ownsFrameBit: UInt64 { 1 << 10 }
+  /// The entry is not present and carries a status.
+  package static var statusBit: UInt64 { 1 << 11 }
+
+  /// A Boolean value indicating whether the entry maps a page, even one without access.
+  @inline(__always)
+  package var isLeaf: Bool { rawValue & Self.leafBit != 0 }
+
+  /// A Boolean value indicating whether the leaf owns a reference to its frame.
+  @inline(__always)
+  package var ownsFrame: Bool { rawValue & Self.ownsFrameBit != 0 }
+
+  /// Returns whether the entry, in a table at `level`, maps a page.
+  ///
+  /// Holds for every entry, including those that a loader wrote.
+  package func mapsPage(at level: PagingLevel) -> Bool {
+    isLeaf || isPresent && !leadsToTable(at: level)
+  }
+}
+
+extension PageTableEntry {
+  /// Creates an entry that leads to the table at `address` and leaves access to the entries there.
+  ///
+  /// `isUser` is required for user pages below. Panics if `address` is not aligned to 4 KiB, or is
+  /// beyond the processor's physical addresses.
+  @inline(__always)
+  package static func table(
+    at address: PhysicalAddress, isUser: Bool = false, mode: PagingMode = .current
+  ) -> PageTableEntry {
+    require(address.isAligned(to: .fourKiB), "page table is not 4 KiB aligned", address)
+    require(
+      address < mode.physicalAddressLimit, "page table is beyond the physical address width",
+      address)
+    return PageTableEntry(rawValue: address.rawValue | present | writable | (isUser ? user : 0))
+  }
+
+  /// A Boolean value indicating whether the entry leads to a table.
+  ///
+  /// Valid for entries that Tessera wrote, at every level. For those of a loader, use
+  /// `leadsToTable(at:)`.
+  @inline(__always)
+  package var isTable: Bool { rawValue & (Self.present | Self.leafBit) == Self.present }
+
+  /// A Boolean value indicating whether the entry leads to a table: one signed comparison of the
+  /// lowest byte.
+  ///
+  /// Valid for entries that Tessera wrote, above the leaf tables. The byte of a table is positive:
+  /// present is set and bit 7 is not. In leaves of large pages bit 7 is set, present or not; in
+  /// absent entries and statuses the byte is zero.
+  @inline(__always)
+  package var isOwnTable: Bool { Int8(truncatingIfNeeded: rawValue) > 0 }
+
+  /// The address of the table that the entry leads to, as `tableAddress`.
+  ///
+  /// Valid for tables that Tessera entered: their bits above the address are zero.
+  @inline(__always)
+  package var ownTableAddress: PhysicalAddress { PhysicalAddress(unchecked: rawValue & ~0xfff) }
+}
+
+extension PageTableEntry {
+  /// Creates an entry that maps nothing and carries `payload`, at any level.
+  @inline(__always)
+  package static func status(_ payload: UInt32) -> PageTableEntry {
+    PageTableEntry(rawValue: (UInt64(payload) &<< 12) ^ addressMask | statusBit)
+  }
+
+  /// A Boolean value indicating whether the entry maps nothing and carries a status.
+  @inline(__always)
+  package var isStatus: Bool {
+    rawValue & (Self.present | Self.leafBit | Self.statusBit) == Self.statusBit
+  }
+
+  /// The payload of a status, or nil if the entry is not a status.
+  @inline(__always)
+  package var status: UInt32? {
+    isStatus ? UInt32(truncatingIfNeeded: ~rawValue &>> 12) : nil
+  }
+}
