@@ -1,4 +1,5 @@
 internal import CBenchmarks
+internal import TesseraBoot
 internal import TesseraFrames
 internal import TesseraHardware
 internal import TesseraPageTables

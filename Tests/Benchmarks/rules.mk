@@ -6,7 +6,8 @@ BENCHTRIPLE := x86_64-unknown-linux-gnu
 # Freestanding, the library would use instructions that a program may not.
 BENCHFLAGS = $(subst -Xcc -ffreestanding,,$(subst $(TRIPLE),$(BENCHTRIPLE),$(subst \
   $(B),$(BENCH),$(SWIFTFLAGS)))) -I Tests/Benchmarks
-BENCHMODULES := TesseraHardware TesseraFrames TesseraPageTables TesseraSpaces Benchmarks
+BENCHMODULES := TesseraHardware TesseraFrames TesseraPageTables TesseraSpaces TesseraFaults \
+  TesseraBoot Benchmarks
 FOLDER_Benchmarks := Tests/Benchmarks
 BENCHHEADERS := $(HEADERS) $(wildcard Tests/Benchmarks/*.h Tests/Benchmarks/*.modulemap)
 
@@ -25,7 +26,9 @@ $(eval $(call benchmodule,TesseraHardware,))
 $(eval $(call benchmodule,TesseraFrames,TesseraHardware))
 $(eval $(call benchmodule,TesseraPageTables,TesseraHardware TesseraFrames))
 $(eval $(call benchmodule,TesseraSpaces,TesseraHardware TesseraFrames TesseraPageTables))
-$(eval $(call benchmodule,Benchmarks,TesseraHardware TesseraFrames TesseraPageTables TesseraSpaces))
+$(eval $(call benchmodule,TesseraFaults,TesseraHardware TesseraFrames TesseraPageTables TesseraSpaces))
+$(eval $(call benchmodule,TesseraBoot,TesseraHardware TesseraFrames TesseraPageTables TesseraSpaces TesseraFaults))
+$(eval $(call benchmodule,Benchmarks,TesseraHardware TesseraFrames TesseraPageTables TesseraSpaces TesseraFaults TesseraBoot))
 # Loops that do the same would become one function, and a profiler could not tell them apart.
 $(BENCH)/Benchmarks.o: BENCHFLAGS += -Xfrontend -disable-llvm-merge-functions-pass
 
