@@ -2,15 +2,13 @@ internal import TesseraHardware
 public import TesseraSpaces
 
 extension VmSpace {
-  /// Has `handler` answer this space's page faults from now on, in the place of whoever did before.
-  ///
-  /// `context` is given to it each time.
+  /// Sets the function that resolves this space's page faults, and the context it is called with.
   public mutating func handleFaults(with handler: @escaping PageFaultHandler, context: UInt = 0) {
     faultHandler = (handler, context)
   }
 
-  /// Gives `fault` to the space's handler, and says whether the access is to be tried again. False
-  /// if there is no handler.
+  /// Calls the space's fault handler. Returns whether the access can be tried again; false if there
+  /// is no handler.
   public borrowing func handle(_ fault: PageFault) -> Bool {
     guard let faultHandler else { return false }
     return faultHandler.function(

@@ -2,11 +2,21 @@ internal import TesseraFrames
 internal import TesseraHardware
 package import TesseraPageTables
 
-/// Which root each processor runs on: the one in its CR3, of which it holds a count.
+/// The address space that each processor runs on: the root in its CR3.
+///
+/// A processor holds a reference to that root, so an address space can be destroyed while it is
+/// active and its tables stay until the processor leaves them. The root in turn has a bit for each
+/// processor it is active on, which says where a translation of it may be cached:
+///
+///     activate   reference taken, bit set, then CR3 loaded
+///     leave      CR3 loaded with another root, then bit cleared, then reference dropped
+///
+/// The bit is set before the first translation can be cached and cleared after the last can be
+/// used, so a flush that reads the bits after it has changed an entry misses no processor.
 package enum ActiveSpace {
-  /// Runs this processor on the tables under `root`.
+  /// Makes the calling processor run on the tables under `root`, which has the kernel's entries.
   ///
-  /// `root` has the kernel's upper half. The old root is let go once it is out of use.
+  /// Drops the processor's reference to the old root once CR3 no longer holds it.
   package static func activate(_ root: PageTableNode) {
     let interrupts = Processor.disableInterrupts()
     defer { Processor.restoreInterrupts(interrupts) }
@@ -15,29 +25,27 @@ package enum ActiveSpace {
     let processor = Processor.current
     require(
       processor < min(64, FrameAllocator.processorCount),
-      "a processor has a higher number than the kernel was started with")
+      "processor number is not below the processor count")
 
     root.slot.share()
-    // Whoever changes the space from now on tells this processor; what was changed before is seen,
-    // because nothing of the space is cached here yet.
     root.setActive(true, on: processor)
-    // SAFETY: the root has the kernel's half, where this code, its stack and its data are.
+    // SAFETY: the root has the kernel's entries, which map this code, its stack and its data.
     unsafe Processor.loadRootRegister(root.address.rawValue)
     leave(old, on: processor)
   }
 
-  /// Whether this processor runs on the tables under `root`.
+  /// Returns whether the calling processor runs on the tables under `root`.
   package static func isActive(_ root: PageTableNode) -> Bool {
     Processor.rootRegister & PageTableEntry.addressMask == root.address.rawValue
   }
 
-  /// Lets go of the root at `address`, which this processor has just left.
+  /// Drops the reference to the root at `address`, which `processor` has just left.
   private static func leave(_ address: PhysicalAddress, on processor: Int) {
-    // The tables that the kernel started on are no node, and nobody's.
+    // The root that the kernel was started on is not a node, and has no owners.
     guard let slot = try? FrameTable.slot(at: address), slot.kind.usage == .pageTable else {
       return
     }
-    // SAFETY: the usage says so, and this processor still holds a count.
+    // SAFETY: the frame's usage says that it is a node, and this processor still holds a reference.
     let old = unsafe PageTableNode(at: address)
     old.setActive(false, on: processor)
     NodePool.release(old)

@@ -3,8 +3,8 @@ package import TesseraHardware
 internal import TesseraPageTables
 
 extension KernelSpace {
-  /// Calls `report` once for each rule that the tables of `area` do not keep, and `visit` with each
-  /// leaf, in the order of their addresses. As for a `VmSpace`.
+  /// Calls `report` once for each violated invariant of the tables of `area`, and `visit` for each
+  /// leaf entry, in ascending order of addresses. As `VmSpace.checkInvariants`.
   package static func checkInvariants(
     allowsWriteExecute: Bool = false, within range: Range<VirtualAddress>? = nil,
     _ report: (StaticString, VirtualAddress, PagingLevel) -> Void,
@@ -13,17 +13,19 @@ extension KernelSpace {
     let level = PagingMode.current.rootLevel
     for index in AddressSpaceLayout.userEntries where !root[index].isAbsent {
       let address = VirtualAddress(UInt64(index) << level.shift)
-      report("the kernel's root leads to nothing in the lower half", address, level)
+      report("kernel root has an entry in the user range", address, level)
     }
     checkRoot(root, report)
     let start = area.lowerBound
-    let entry = root[start.index(at: level)]
+    let entry = root[AddressSpaceLayout.kernelVirtualAreaEntry]
     guard entry.isTable, let slot = try? FrameTable.slot(at: entry.tableAddress),
       slot.kind.usage == .pageTable
-    else { return report("the kernel's area has a table for good", start, level) }
+    else { return report("kernel virtual area has no table", start, level) }
     // SAFETY: the frame's usage says that it is a node, and the root keeps it.
     let table = unsafe PageTableNode(at: entry.tableAddress)
-    if slot.count != 1 { report("a node's parent is its only owner", start, level) }
+    if slot.count != 1 {
+      report("table of the kernel virtual area has another owner", start, level)
+    }
     table.checkInvariants(
       of: level.below, from: start.alignedDown(to: level.span),
       PageTableRules(
@@ -31,29 +33,29 @@ extension KernelSpace {
       report, visit: visit)
   }
 
-  /// The rules of a root: who has it, and that its upper half is the kernel's.
+  /// Checks what holds of every root: its owners, and that its kernel entries are the kernel's.
   static func checkRoot(_ node: PageTableNode, _ report: PageTableReport) {
     let level = PagingMode.current.rootLevel
     let start = VirtualAddress(0)
     let ownerCount = 1 + UInt64(node.activeProcessors.nonzeroBitCount)
     if node.slot.count != ownerCount {
-      report("a root belongs to its space and to the processors that run on it", start, level)
+      report("root's owners are not its space and its active processors", start, level)
     }
-    if node.slot.kind.usage != .pageTable { report("a root's frame is a node", start, level) }
-    if node.isLocked { report("a node's lock is free while nothing happens", start, level) }
+    if node.slot.kind.usage != .pageTable { report("root is not a page-table node", start, level) }
+    if node.isLocked { report("root is locked", start, level) }
     for index in 0..<512 where node[index] != root[index] {
       if AddressSpaceLayout.userEntries.contains(index) { continue }
-      // The processor may have used one of them in the meantime.
+      // A processor sets the accessed bit in the root that it runs on alone.
       let difference = node[index].rawValue ^ root[index].rawValue
       if difference & ~PageTableEntry.accessed == 0 { continue }
       let address = VirtualAddress(UInt64(index) << level.shift | ~0 << (level.shift + 9))
-      report("the kernel's half is the same in every space", address, level)
+      report("kernel entry differs from the kernel root's", address, level)
     }
   }
 }
 
 extension ClosedRange<UInt64> {
-  /// From the first address of `range`, which is not empty, to the last; without one, all.
+  /// The addresses of `range`, which is not empty, from first to last; all addresses if it is nil.
   static func bytes(of range: Range<VirtualAddress>?) -> ClosedRange<UInt64> {
     guard let range else { return 0...(.max) }
     return range.lowerBound.rawValue...range.upperBound.rawValue - 1

@@ -2,40 +2,47 @@ package import TesseraFrames
 public import TesseraHardware
 public import TesseraPageTables
 
-/// The kernel's half of every address space.
+/// The kernel half of every address space.
 ///
-/// It is the same in all of them: their roots lead to the same tables, which are there from the
-/// start and stay for good. What is below them changes through cursors over the kernel's area.
+/// All roots have the same kernel entries, which lead to the same tables. Those exist from the
+/// start and are never freed, so a change below them is seen in every space at once. Kernel pages
+/// are changed through cursors over `area`; everything else in the kernel half is what the loader
+/// mapped, and stays.
 public enum KernelSpace {
-  /// Access: written by `start`, constant afterwards.
+  /// Access: written by `install`, constant afterwards.
   nonisolated(unsafe) private static var rootSlot: FrameSlotReference?
 
-  /// The kernel's own root. Traps before `start`.
+  /// The kernel's own root, with no user entries. Panics before the kernel space is started.
   package static var root: PageTableNode {
-    // SAFETY: constant once the kernel runs.
+    // SAFETY: constant after `install`.
     guard let slot = unsafe rootSlot else {
-      panic("an address space was used before the kernel's was started")
+      panic("address space used before the kernel space is started")
     }
-    // SAFETY: `start` made it a node, and holds a count of it for good.
+    // SAFETY: `install` was given a node, and keeps a reference to it permanently.
     return unsafe PageTableNode(at: slot.address)
   }
 
-  /// The addresses that kernel cursors work on: 512 GiB, of which nothing is mapped at the start.
+  /// The kernel virtual area: the addresses that kernel cursors work on. 512 GiB, of which nothing
+  /// is mapped at the start.
   public static var area: Range<VirtualAddress> { AddressSpaceLayout.kernelVirtualArea }
 
-  /// Makes `node` the kernel's root, and runs on it. Its one count stays with the kernel. Once,
-  /// alone, before there are spaces.
+  /// Makes `node` the kernel's root and activates it. Called once, before there are address spaces.
   package static func install(_ node: consuming Frame<NodeMetadata>) {
     RootNode.setKernelRoot(node.borrow().node)
-    // SAFETY: nothing else runs. The count stays with the kernel.
+    // SAFETY: nothing else runs yet. The reference is kept permanently.
     unsafe rootSlot = node.relinquishSlot()
     ActiveSpace.activate(root)
   }
 
-  /// The physical address of the kernel's own root. Traps before `start`.
+  /// The physical address of the kernel's own root. Panics before the kernel space is started.
   public static var rootAddress: PhysicalAddress { root.address }
 
-  /// Locks the pages of `range`, which lies in `area`. As `VmSpace.cursor`, for the kernel's pages.
+  /// Locks the pages of `range`, which lies in `area`.
+  ///
+  /// As `VmSpace.cursor(over:reservingNodes:)`, for kernel pages.
+  ///
+  /// - Throws: `empty`, `notAligned`, `outOfBounds` if `range` is not in `area`, or, only if
+  ///   `reservingNodes`, `outOfFrames`.
   @_lifetime(immortal)
   public static func cursor(
     over range: Range<VirtualAddress>, reservingNodes: Bool = false
@@ -47,14 +54,17 @@ public enum KernelSpace {
       over: range, of: root, isKernel: true, reservesNodes: reservingNodes)
   }
 
-  /// What the page at `address` shows the kernel. As `VmSpace.translate`.
+  /// Returns the physical address that `address` is mapped to and the property of its page; nil if
+  /// it is not mapped. As `VmSpace.translate(_:)`.
   public static func translate(
     _ address: VirtualAddress
   ) -> (address: PhysicalAddress, property: PageProperty)? {
     root.translate(address)
   }
 
-  /// A root whose upper half is the kernel's, with one count for the caller.
+  /// Allocates a root with the kernel's entries and a reference count of one.
+  ///
+  /// - Throws: `outOfFrames`.
   static func makeRoot() throws(FrameError) -> PageTableNode {
     let node = try RootNode.make(copying: root)
     node.unlock()

@@ -2,50 +2,48 @@ public import TesseraFrames
 public import TesseraHardware
 public import TesseraPageTables
 
-/// The virtual address space of a program: what it can reach in the lower half, above the kernel's
-/// half that all spaces share.
+/// The virtual address space of a user program, below the kernel half that all spaces share.
 ///
-/// A new space maps nothing. Memory is put into it, changed and taken out through cursors over
-/// ranges. Destroying a space lets go of everything it maps; a processor that still runs on it
-/// keeps it until it activates another.
+/// A new space maps nothing. Pages are mapped, changed and unmapped through cursors over ranges.
+/// Destroying a space releases everything it maps; a processor that still runs on it keeps the
+/// tables until it activates another.
 public struct VmSpace: ~Copyable, Sendable {
-  /// A C function that answers a page fault, given the address, the error code and a context.
-  package typealias FaultHandler = @convention(c) (UInt64, UInt64, UInt) -> Bool
-
-  /// The root node, of which the space holds a count.
+  /// The root node, to which the space holds a reference.
   package let root: PageTableNode
 
-  /// What answers the faults of this space, if anything does, and the number it gets.
-  package var faultHandler: (function: FaultHandler, context: UInt)?
+  /// The function that resolves page faults of this space, and the context it is called with.
+  package var faultHandler: (function: PageFaultHandler, context: UInt)?
 
-  /// Makes a space without mappings. Throws `outOfFrames`. Traps before `KernelSpace.start`.
+  /// Creates a space that maps nothing. Panics before the kernel space is started.
+  ///
+  /// - Throws: `outOfFrames`.
   public init() throws(FrameError) {
     root = try KernelSpace.makeRoot()
   }
 
   deinit { NodePool.release(root) }
 
-  /// The physical address of the root node, for a register or a picture.
+  /// The physical address of the root node, as CR3 holds it.
   public var rootAddress: PhysicalAddress { root.address }
 
-  /// The first address that a program can map: zero, unless the kernel keeps low addresses.
+  /// The start of the user range: zero, unless the kernel keeps low addresses.
   @inline(__always)
   public static var start: VirtualAddress { AddressSpaceLayout.userStart }
 
-  /// The first address that no program can map any more: half of all virtual addresses, less a
-  /// page, because an instruction that ends there would fault on the way back to the program.
+  /// The end of the user range: one page below the end of the lower half.
   @inline(__always)
   public static var end: VirtualAddress { AddressSpaceLayout.userEnd }
 
   /// Locks the pages of `range`, for as long as the cursor lives.
   ///
   /// Waits while another cursor holds a part of them. The caller is not moved to another processor
-  /// until the cursor is destroyed. Throws `empty`, `notAligned`, or `outOfBounds` if `range`
-  /// begins below `start` or ends above `end`.
+  /// until the cursor is destroyed.
   ///
-  /// If `reservingNodes`, as many page-table nodes as the whole range may need are allocated before
-  /// it is locked, and no operation of the cursor fails for want of frames; throws `outOfFrames` if
-  /// there are not as many.
+  /// If `reservingNodes`, allocates as many page-table nodes as the whole range may need before it
+  /// is locked, so that no operation of the cursor fails with `outOfFrames`.
+  ///
+  /// - Throws: `empty`, `notAligned`, `outOfBounds` if `range` begins below `start` or ends above
+  ///   `end`, or, only if `reservingNodes`, `outOfFrames`.
   @inline(__always)
   @_lifetime(borrow self)
   public borrowing func cursor(
@@ -56,7 +54,8 @@ public struct VmSpace: ~Copyable, Sendable {
       over: range, of: root, isKernel: false, reservesNodes: reservingNodes)
   }
 
-  /// The same, of which nobody checks that the space outlives it.
+  /// Like `cursor(over:reservingNodes:)`, without the lifetime check: the caller keeps the space
+  /// alive for as long as the cursor.
   @inline(__always)
   @_lifetime(immortal)
   @unsafe package borrowing func unboundCursor(
@@ -67,9 +66,10 @@ public struct VmSpace: ~Copyable, Sendable {
       over: range, of: root, isKernel: false, reservesNodes: reservingNodes)
   }
 
-  /// What the page at `address` shows: the physical address of that byte, and the page's property.
+  /// Returns the physical address that `address` is mapped to and the property of its page; nil if
+  /// it is not mapped.
   ///
-  /// Takes no lock: the answer may be old when it is returned. Nil if nothing is mapped there.
+  /// Takes no lock: another processor may have changed the mapping by the time this returns.
   @inline(__always)
   public borrowing func translate(
     _ address: VirtualAddress
@@ -79,16 +79,15 @@ public struct VmSpace: ~Copyable, Sendable {
 }
 
 extension VmSpace {
-  /// Makes this space the one that the calling processor runs on. Does nothing if it is that
-  /// already.
+  /// Makes the calling processor run on this space. Does nothing if it already does.
   ///
-  /// The processor shares the space's root until it activates another. Interrupts are off
+  /// The processor keeps the space's tables until it activates another space. Interrupts are off
   /// meanwhile.
   public borrowing func activate() { ActiveSpace.activate(root) }
 
-  /// On how many processors the space is active.
+  /// The number of processors that the space is active on.
   public var activeProcessorCount: Int { root.activeProcessors.nonzeroBitCount }
 
-  /// Makes the calling processor run on the kernel's tables alone.
+  /// Makes the calling processor run on the kernel's own root, which has no user pages.
   public static func deactivate() { ActiveSpace.activate(KernelSpace.root) }
 }

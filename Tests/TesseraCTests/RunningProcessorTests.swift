@@ -113,7 +113,7 @@ extension OnSimulatedMachine {
         _ = tessera_space_activate(&space)
       }
       try expectPanic(
-        in: result, "a processor has a higher number than the kernel was started with")
+        in: result, "processor number is not below the processor count")
     }
   }
 }

@@ -12,7 +12,7 @@ extension OnSimulatedMachine {
       ) {
         try OneActiveSpace.read { reader in _ = reader.load(UInt32.self, at: 13) }
       }
-      try expectPanic(in: result, "an access lies beyond what its reader or writer was made for")
+      try expectPanic(in: result, "user memory access lies outside its reader or writer")
     }
 
     @Test func `an offset that wraps traps`() async throws {
@@ -21,7 +21,7 @@ extension OnSimulatedMachine {
       ) {
         try OneActiveSpace.read { reader in _ = reader.load(UInt64.self, at: .max - 3) }
       }
-      try expectPanic(in: result, "an access lies beyond what its reader or writer was made for")
+      try expectPanic(in: result, "user memory access lies outside its reader or writer")
     }
 
     @Test func `writing beyond the bytes of a writer traps`() async throws {
@@ -30,7 +30,7 @@ extension OnSimulatedMachine {
       ) {
         try OneActiveSpace.write { writer in _ = writer.store(0 as UInt8, at: 16) }
       }
-      try expectPanic(in: result, "an access lies beyond what its reader or writer was made for")
+      try expectPanic(in: result, "user memory access lies outside its reader or writer")
     }
 
     @Test func `reading once another space is active traps`() async throws {
@@ -43,7 +43,7 @@ extension OnSimulatedMachine {
           _ = reader.load(UInt64.self)
         }
       }
-      try expectPanic(in: result, "a program's memory was used while its space was not active")
+      try expectPanic(in: result, "user memory accessed while its space is not active")
     }
 
     @Test func `writing once no space is active traps`() async throws {
@@ -55,7 +55,7 @@ extension OnSimulatedMachine {
           _ = writer.store(0 as UInt64)
         }
       }
-      try expectPanic(in: result, "a program's memory was used while its space was not active")
+      try expectPanic(in: result, "user memory accessed while its space is not active")
     }
 
     /// The twin of the others: what they do works inside the bytes, while the space is active.

@@ -44,7 +44,7 @@ extension OnSimulatedMachine {
       let found = KernelSpace.problems
       root.store(.absent, at: 3)
       #expect(
-        found == ["the kernel's root leads to nothing in the lower half (18000000000, level 4)"])
+        found == ["kernel root has an entry in the user range (18000000000, level 4)"])
     }
 
     @Test func `a kernel's area that lost its table, or shares it, is found`() throws {
@@ -57,13 +57,15 @@ extension OnSimulatedMachine {
       root.store(.absent, at: index)
       #expect(
         KernelSpace.problems == [
-          "the kernel's area has a table for good (ffffc00000000000, level 4)"
+          "kernel virtual area has no table (ffffc00000000000, level 4)"
         ])
       root.store(entry, at: index)
       let table = unsafe PageTableNode(at: entry.tableAddress)
       table.slot.share()
       #expect(
-        KernelSpace.problems == ["a node's parent is its only owner (ffffc00000000000, level 4)"])
+        KernelSpace.problems == [
+          "table of the kernel virtual area has another owner (ffffc00000000000, level 4)"
+        ])
       _ = table.slot.drop()
       #expect(KernelSpace.problems == [])
       #expect(fixture.problems == [])
@@ -287,28 +289,28 @@ extension SpoiledTables {
   ]
 
   private static let rootRules: [Spoiling] = [
-    Spoiling(sentence: "a root belongs to its space and to the processors that run on it") {
+    Spoiling(sentence: "root's owners are not its space and its active processors") {
       let slot = $0.space.rootNode.slot
       slot.share()
       return { _ = slot.drop() }
     },
-    Spoiling(sentence: "a root's frame is a node") { tables in
+    Spoiling(sentence: "root is not a page-table node") { tables in
       let slot = tables.space.rootNode.slot
       let kind = slot.kind
       slot.setKind(FrameTable.slot(number: tables.frame.frameNumber).kind)
       return { slot.setKind(kind) }
     },
-    Spoiling(sentence: "a node's lock is free while nothing happens") { tables in
+    Spoiling(sentence: "root is locked") { tables in
       let root = tables.space.rootNode
       root.lock()
       return { root.unlock() }
     },
-    Spoiling(sentence: "a root belongs to its space and to the processors that run on it") {
+    Spoiling(sentence: "root's owners are not its space and its active processors") {
       let root = $0.space.rootNode
       root.setActive(true, on: 5)
       return { root.setActive(false, on: 5) }
     },
-    Spoiling(sentence: "the kernel's half is the same in every space") { tables in
+    Spoiling(sentence: "kernel entry differs from the kernel root's") { tables in
       let root = tables.space.rootNode
       root.store(.table(at: tables.directory.address), at: 511)
       return { root.store(.absent, at: 511) }

@@ -272,7 +272,7 @@ extension OnSimulatedMachine {
         _ = try VmSpace()
       }
       try expectPanic(
-        in: result, "an address space was used before the kernel's was started")
+        in: result, "address space used before the kernel space is started")
     }
 
     @Test func `a cursor in the kernel's area before the start traps`() async throws {
@@ -283,7 +283,7 @@ extension OnSimulatedMachine {
         _ = try KernelSpace.cursor(over: KernelSpace.area)
       }
       try expectPanic(
-        in: result, "an address space was used before the kernel's was started")
+        in: result, "address space used before the kernel space is started")
     }
 
     @Test func `a translation in the kernel's area before the start traps`() async throws {
@@ -294,7 +294,7 @@ extension OnSimulatedMachine {
         _ = KernelSpace.translate(KernelSpace.area.lowerBound)
       }
       try expectPanic(
-        in: result, "an address space was used before the kernel's was started")
+        in: result, "address space used before the kernel space is started")
     }
 
     @Test func `starting the kernel's space twice traps`() async throws {

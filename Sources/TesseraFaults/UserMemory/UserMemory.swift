@@ -2,24 +2,25 @@ internal import TesseraHardware
 internal import TesseraPageTables
 internal import TesseraSpaces
 
-/// Why the memory of a program cannot be read or written at all.
+/// An error when user memory is opened for reading or writing.
 public enum UserMemoryError: Error, Equatable, Sendable {
-  /// The space is not the one that the calling processor runs on.
+  /// The calling processor does not run on the space.
   case notActive
   /// The bytes do not all lie between `VmSpace.start` and `VmSpace.end`.
   case outOfBounds
 }
 
-/// Some bytes of the space that is active, as a reader or a writer reaches them.
+/// A range of bytes of the active space: what readers and writers have in common.
 ///
-/// What a program says about its memory is not to be believed, and faults of the kernel are not
-/// recovered yet. So the tables are asked about each page before it is touched.
+/// User-supplied addresses are untrusted, and the kernel does not recover from faults of its own
+/// yet. So each page is looked up in the page tables before it is accessed: every entry of the walk
+/// must allow the access from user mode.
 struct UserMemory {
   private let root: PageTableNode
   let address: VirtualAddress
   let byteCount: UInt64
 
-  /// The `byteCount` bytes from `address` on of the space with `root`.
+  /// The `byteCount` bytes from `address` of the space with `root`.
   init(
     at address: VirtualAddress, byteCount: UInt64, of root: PageTableNode
   ) throws(UserMemoryError) {
@@ -32,33 +33,34 @@ struct UserMemory {
     self.byteCount = byteCount
   }
 
-  /// What is done with a page.
-  enum Use {
-    case reading, writing
+  /// A kind of access to user memory.
+  enum Access {
+    case read, write
 
-    /// The bits that each entry on the way to the page must have.
-    fileprivate var neededBits: UInt64 {
+    /// The bits that each entry of the walk must have.
+    fileprivate var requiredBits: UInt64 {
       let bits = PageTableEntry.present | PageTableEntry.user
-      return self == .reading ? bits : bits | PageTableEntry.writable
+      return self == .read ? bits : bits | PageTableEntry.writable
     }
   }
 
-  /// Calls `copy` with one stretch after another of the `byteCount` bytes from `offset` on, as far
-  /// as they may be used: with its address, how many bytes came before, and how many it has.
+  /// Calls `copy` for each chunk of the `byteCount` bytes from `offset`, up to the first byte that
+  /// does not allow `access`: with the chunk's address, the number of bytes before it, and its
+  /// size. No chunk crosses a page.
   ///
-  /// `copy` returns how many bytes it copied. Returns their sum; the byte after that may not be
-  /// used, or there is none. Traps if the bytes reach beyond these, or the space is not active.
-  func forEachStretch(
-    of byteCount: Int, at offset: UInt64, for use: Use,
+  /// `copy` returns how many bytes it copied; the first incomplete chunk is the last. Returns the
+  /// sum. Panics if the bytes are not within these, or the space is not active.
+  func forEachChunk(
+    of byteCount: Int, at offset: UInt64, for access: Access,
     _ copy: (_ address: UInt64, _ done: Int, _ count: Int) -> Int
   ) -> Int {
     let start = checkedStart(of: byteCount, at: offset)
     var done = 0
     while done < byteCount {
       let address = start &+ UInt64(done)
-      let usable = usableByteCount(from: address, for: use)
-      guard usable > 0 else { return done }
-      let count = Int(min(usable, UInt64(byteCount - done)))
+      let accessible = accessibleByteCount(from: address, for: access)
+      guard accessible > 0 else { return done }
+      let count = Int(min(accessible, UInt64(byteCount - done)))
       let copied = copy(address, done, count)
       done += copied
       guard copied == count else { return done }
@@ -66,30 +68,28 @@ struct UserMemory {
     return done
   }
 
-  /// Whether the `byteCount` bytes from `offset` on may be used, all of them. Traps as
-  /// `forEachStretch`.
-  func isUsable(_ byteCount: Int, at offset: UInt64, for use: Use) -> Bool {
-    forEachStretch(of: byteCount, at: offset, for: use) { _, _, count in count } == byteCount
+  /// Returns whether all of the `byteCount` bytes from `offset` allow `access`. Panics as
+  /// `forEachChunk`.
+  func allows(_ access: Access, _ byteCount: Int, at offset: UInt64) -> Bool {
+    forEachChunk(of: byteCount, at: offset, for: access) { _, _, count in count } == byteCount
   }
 
   private func checkedStart(of byteCount: Int, at offset: UInt64) -> UInt64 {
-    require(
-      ActiveSpace.isActive(root), "a program's memory was used while its space was not active")
+    require(ActiveSpace.isActive(root), "user memory accessed while its space is not active")
     let (end, overflow) = offset.addingReportingOverflow(UInt64(byteCount))
     require(
       !overflow && end <= self.byteCount,
-      "an access lies beyond what its reader or writer was made for")
+      "user memory access lies outside its reader or writer")
     return address.rawValue &+ offset
   }
 
-  /// How many bytes from `address` on can be used alike, because one page shows them; 0 if they
-  /// cannot be used.
-  private func usableByteCount(from address: UInt64, for use: Use) -> UInt64 {
-    let walk = TranslationTrace(of: VirtualAddress(address), from: root)
-    guard walk.last.mapsPage(at: walk.lowestLevel) else { return 0 }
-    var level = walk.highestLevel
-    while walk[level].rawValue & use.neededBits == use.neededBits {
-      if level == walk.lowestLevel { return walk.end.rawValue &- address }
+  /// The number of bytes from `address` to the end of its page; 0 if it does not allow `access`.
+  private func accessibleByteCount(from address: UInt64, for access: Access) -> UInt64 {
+    let trace = TranslationTrace(of: VirtualAddress(address), from: root)
+    guard trace.last.mapsPage(at: trace.lowestLevel) else { return 0 }
+    var level = trace.highestLevel
+    while trace[level].rawValue & access.requiredBits == access.requiredBits {
+      if level == trace.lowestLevel { return trace.end.rawValue &- address }
       level = level.below
     }
     return 0

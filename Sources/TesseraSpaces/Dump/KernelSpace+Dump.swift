@@ -1,10 +1,11 @@
 public import TesseraHardware
+internal import TesseraPageTables
 
 extension KernelSpace {
-  /// Writes what the kernel's half maps. As `VmSpace.dump(to:)`.
+  /// Writes what the kernel half maps, for people. As `VmSpace.dump(to:)`.
   public static func dump(to sink: inout some TextSink & ~Copyable) { contents.write(to: &sink) }
 
-  /// Writes what the kernel's half maps. As `VmSpace.dumpJSON(to:)`.
+  /// Writes what the kernel half maps, as JSON. As `VmSpace.dumpJSON(to:)`.
   public static func dumpJSON(to sink: inout some TextSink & ~Copyable) {
     contents.writeJSON(to: &sink)
   }
@@ -13,7 +14,7 @@ extension KernelSpace {
   public static func writeWalk(
     of address: VirtualAddress, to sink: inout some TextSink & ~Copyable
   ) {
-    TranslationDump(of: address, from: root).write(to: &sink)
+    TranslationTrace(of: address, from: root).write(root: rootAddress, to: &sink)
   }
 
   private static var contents: PageTableDump {

@@ -15,7 +15,7 @@ extension PageTableDump {
     sink.write(totals.tableCount == 1 ? " table\n" : " tables\n")
   }
 
-  /// Writes the same for programs: a line of JSON for the dump itself, and one for each range.
+  /// Writes lines of JSON: one for the dump itself, and one for each range.
   func writeJSON(to sink: inout some TextSink & ~Copyable) {
     sink.write("{\"format\":\"tessera-page-tables\",\"version\":1,\"root\":")
     sink.write(quoted: root.address.rawValue)
@@ -88,7 +88,7 @@ extension PageProperty {
 }
 
 extension TextSink where Self: ~Copyable {
-  /// An address as a string: JSON's numbers are too small for some.
+  /// Writes an address as a JSON string, because JSON's numbers do not hold 64 bits.
   fileprivate mutating func write(quoted address: UInt64) {
     write("\"")
     write(hexadecimal: address)

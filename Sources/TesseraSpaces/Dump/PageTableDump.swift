@@ -1,53 +1,53 @@
 internal import TesseraHardware
 internal import TesseraPageTables
 
-/// What the tables under a root map, in ranges of pages that differ in nothing but their addresses.
+/// What the tables under a root map, in ranges of pages that differ only in their addresses.
 ///
-/// Takes no lock: what other processors change meanwhile may be shown or not.
+/// Takes no lock: changes by other processors meanwhile may be missed.
 struct PageTableDump {
   let root: PageTableNode
-  /// The first address that is looked at, and the one after the last: zero for the top of all.
+  /// The first address, and the one after the last: zero at the top of the address space.
   let start: VirtualAddress
   let end: VirtualAddress
 
-  /// A range, and what all its pages have in common.
+  /// A range of pages, and what they have in common.
   struct Run {
     let start: UInt64
-    /// The address after the last page; zero at the top of all addresses.
+    /// The address after the last page; zero at the top of the address space.
     fileprivate(set) var end: UInt64
     let content: Content
     /// The physical address of the first page.
     let target: UInt64
-    /// Whether the pages follow each other in physical memory as they do in the range.
+    /// Whether the pages are contiguous in physical memory.
     fileprivate(set) var isLinear = true
 
     var byteCount: UInt64 { end &- start }
   }
 
   enum Content: Equatable {
-    /// The property without whether the pages are accessed and dirty, and without software bits.
+    /// The property without accessed, dirty and software bits.
     case pages(PageProperty, PageSize)
     case status(UInt32)
   }
 
-  /// What was counted on the way.
+  /// Counts over all ranges.
   struct Totals {
     var runCount: UInt64 = 0
     var mappedByteCount: UInt64 = 0
-    /// The tables that were read, the root among them.
+    /// The number of tables read, including the root.
     var tableCount: UInt64 = 1
   }
 
-  /// Calls `body` for each range in ascending order.
+  /// Calls `body` for each range in ascending order. Returns the totals.
   func forEachRun(_ body: (Run) -> Void) -> Totals {
     var totals = Totals()
     var current: Run?
     var position = start.rawValue
     repeat {
-      let walk = TranslationTrace(of: VirtualAddress(position), from: root)
-      totals.tableCount += walk.newTableCount
-      let found = walk.run
-      position = walk.end.rawValue
+      let trace = TranslationTrace(of: VirtualAddress(position), from: root)
+      totals.tableCount += trace.newTableCount
+      let found = trace.run
+      position = trace.end.rawValue
       if let found, current?.extend(by: found) == true { continue }
       if let current { body(current) }
       if let current { totals.add(current) }
@@ -60,7 +60,7 @@ struct PageTableDump {
 }
 
 extension PageTableDump.Run {
-  /// Adds the pages of `next` if they continue the range. Says whether they do.
+  /// Extends the range by the pages of `next`. Returns false if they do not continue it.
   fileprivate mutating func extend(by next: PageTableDump.Run) -> Bool {
     guard next.start == end, next.content == content else { return false }
     isLinear = isLinear && next.target == target &+ byteCount
@@ -77,7 +77,7 @@ extension PageTableDump.Totals {
 }
 
 extension TranslationTrace {
-  /// What the last entry maps, or nil if that is nothing.
+  /// The pages that the last entry maps, or its status; nil if it is absent.
   fileprivate var run: PageTableDump.Run? {
     let entry = last
     let content: PageTableDump.Content
@@ -96,7 +96,8 @@ extension TranslationTrace {
       target: target)
   }
 
-  /// How many tables below the root begin at the address: those that a dump comes to first here.
+  /// The number of tables below the root that begin at the address: those that a dump in ascending
+  /// order meets first here.
   fileprivate var newTableCount: UInt64 {
     var count: UInt64 = 0
     var level = lowestLevel
