@@ -7,18 +7,18 @@ import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
-  /// Every copy is made by the simulated MMU, which reports each address that the kernel faults at.
+  /// Every copy goes through the simulated MMU, which reports each kernel fault.
   @Suite("User memory") struct UserMemoryTests {
     let machine: SimulatedMachine
 
     init() throws {
-      // Frame 0 is no table: the second processor runs on it until it activates a space.
+      // Frame 0 is not a node: CR3 of the second processor holds zero until it activates a space.
       machine = SimulatedMachine(frameCount: 2048, keptBack: 1, processorCount: 2)
       try machine.startKernelSpace()
       machine.mmu.options.setsAccessedAndDirty = true
     }
 
-    /// Has the program write the number of each byte, from 1 on, to the bytes of `range`.
+    /// Writes 1, 2, 3 … to the bytes of `range` in user mode.
     private func number(_ range: Range<UInt64>) throws {
       for (index, address) in range.enumerated() {
         try machine.mmu.write(UInt8(truncatingIfNeeded: index + 1), at: address)
@@ -33,7 +33,7 @@ extension OnSimulatedMachine {
       space.translate(VirtualAddress(address))?.property.isAccessed
     }
 
-    /// Runs `body` in a space that is active, and looks that nothing is left behind.
+    /// Runs `body` with an active space, and checks that nothing leaks.
     private func inSpace(_ body: (borrowing VmSpace) throws -> Void) throws {
       NodePool.drain()
       let used = FrameAllocator.statistics.usedFrameCount
@@ -48,7 +48,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a reader finds what the program wrote, also across pages`() throws {
+    @Test func `a reader reads what the program wrote, across pages`() throws {
       try inSpace { space in
         try mapFrame(at: 0x5000, in: space)
         try mapFrame(at: 0x6000, in: space)
@@ -63,7 +63,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `the program finds what a writer wrote, in pages marked as dirty`() throws {
+    @Test func `the program reads what a writer wrote, in pages that are then dirty`() throws {
       try inSpace { space in
         try mapFrame(at: 0x5000, in: space)
         try mapFrame(at: 0x6000, in: space)
@@ -78,7 +78,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `a hole ends a copy at its first byte, and nothing behind it is touched`() throws {
+    @Test func `a copy ends at the first unmapped byte, and accesses nothing after it`() throws {
       try inSpace { space in
         try mapFrame(at: 0x5000, in: space)
         let behind = try mapFrame(at: 0x7000, in: space)
@@ -102,7 +102,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `a page for reading alone is read and never written`() throws {
+    @Test func `a read-only page is read and never written`() throws {
       try inSpace { space in
         try mapFrame(at: 0x5000, in: space)
         try mapFrame(at: 0x6000, in: space, as: .userRead)
@@ -119,7 +119,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `a page without access, or with nothing but a status, is not touched`() throws {
+    @Test func `a page without access, or with only a status, is not accessed`() throws {
       try inSpace { space in
         try mapFrame(at: 0x5000, in: space)
         try mark(0x6000, 4096, as: 1, in: space)
@@ -138,9 +138,9 @@ extension OnSimulatedMachine {
       }
     }
 
-    /// At each level of the tables, since a right counts only if every entry gives it.
+    /// At each level, because a right must be granted by every entry of the walk.
     @Test(arguments: 1...4)
-    func `a page that only the kernel may use is not touched`(level: Int) throws {
+    func `a page without user access is not accessed`(level: Int) throws {
       try inSpace { space in
         try mapFrame(at: 0x5000, in: space)
         let node = try #require(space.rootNode.node(for: 0x5000, at: level))
@@ -160,7 +160,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    /// Expects that so many of one byte can be read, and so many written.
+    /// Expects that `readable` of one byte can be read, and `writable` of one byte written.
     private func expect(
       _ reader: borrowing UserMemoryReader, _ writer: borrowing UserMemoryWriter,
       _ readable: Int, _ writable: Int, sourceLocation: SourceLocation = #_sourceLocation
@@ -171,7 +171,7 @@ extension OnSimulatedMachine {
       #expect(written == writable, sourceLocation: sourceLocation)
     }
 
-    @Test func `a copy runs through pages of two sizes`() throws {
+    @Test func `a copy spans pages of two sizes`() throws {
       try inSpace { space in
         let large = PageSize.twoMiB.byteCount
         var frame: Frame<PlainMemory>? = try Frame(
@@ -196,7 +196,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `the last byte below the end can be used, and none above`() throws {
+    @Test func `the last user byte is accessible, and none after it`() throws {
       try inSpace { space in
         let end = VmSpace.end
         let last = end.rawValue - 1
@@ -207,29 +207,29 @@ extension OnSimulatedMachine {
         let reader = try space.reader(at: VirtualAddress(last), byteCount: 1)
         let found = reader.load(UInt8.self)
         #expect(found == 42)
-        expectRefusal(.outOfBounds, in: space, last, 2)
-        expectRefusal(.outOfBounds, in: space, end.rawValue, 1)
-        expectRefusal(.outOfBounds, in: space, end.rawValue + 1, 0)
-        expectRefusal(.outOfBounds, in: space, 0, end.rawValue + 1)
+        expectError(.outOfBounds, in: space, last, 2)
+        expectError(.outOfBounds, in: space, end.rawValue, 1)
+        expectError(.outOfBounds, in: space, end.rawValue + 1, 0)
+        expectError(.outOfBounds, in: space, 0, end.rawValue + 1)
         _ = try space.reader(at: end, byteCount: 0)
         _ = try space.reader(at: VirtualAddress(0), byteCount: end.rawValue)
       }
     }
 
-    @Test func `bytes that wrap, or are the kernel's, are refused`() throws {
+    @Test func `bytes that wrap around or are the kernel's are out of bounds`() throws {
       try inSpace { space in
-        expectRefusal(.outOfBounds, in: space, .max - 10, 20)
-        expectRefusal(.outOfBounds, in: space, 0x5000, .max)
-        expectRefusal(.outOfBounds, in: space, 0x5000, .max - 0x4fff)
-        expectRefusal(.outOfBounds, in: space, .max, 0)
-        expectRefusal(.outOfBounds, in: space, KernelSpace.area.lowerBound.rawValue, 8)
+        expectError(.outOfBounds, in: space, .max - 10, 20)
+        expectError(.outOfBounds, in: space, 0x5000, .max)
+        expectError(.outOfBounds, in: space, 0x5000, .max - 0x4fff)
+        expectError(.outOfBounds, in: space, .max, 0)
+        expectError(.outOfBounds, in: space, KernelSpace.area.lowerBound.rawValue, 8)
         let kernel = KernelSpace.area
         #expect(throws: UserMemoryError.outOfBounds) { _ = try space.reader(of: kernel) }
         #expect(throws: UserMemoryError.outOfBounds) { _ = try space.writer(of: kernel) }
       }
     }
 
-    @Test func `no bytes can be read and written anywhere`() throws {
+    @Test func `zero bytes can be read and written anywhere`() throws {
       try inSpace { space in
         let reader = try space.reader(at: VirtualAddress(0x5123), byteCount: 0)
         let writer = try space.writer(at: VirtualAddress(0x5123), byteCount: 0)
@@ -239,27 +239,27 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `a space must be the active one, on this very processor`() throws {
+    @Test func `a space must be active on the calling processor`() throws {
       let space = try VmSpace()
       let other = try VmSpace()
-      expectRefusal(.notActive, in: space, 0x5000, 8)
+      expectError(.notActive, in: space, 0x5000, 8)
       other.activate()
-      expectRefusal(.notActive, in: space, 0x5000, 8)
+      expectError(.notActive, in: space, 0x5000, 8)
       machine.becomeProcessor(1)
       space.activate()
       _ = try space.reader(at: VirtualAddress(0x5000), byteCount: 8)
       machine.becomeProcessor(0)
-      expectRefusal(.notActive, in: space, 0x5000, 8)
+      expectError(.notActive, in: space, 0x5000, 8)
       space.activate()
       _ = try space.writer(at: VirtualAddress(0x5000), byteCount: 8)
       VmSpace.deactivate()
-      expectRefusal(.notActive, in: space, 0x5000, 8)
+      expectError(.notActive, in: space, 0x5000, 8)
       machine.becomeProcessor(1)
       VmSpace.deactivate()
       machine.becomeProcessor(0)
     }
 
-    @Test func `numbers of each width are loaded and stored, aligned or not`() throws {
+    @Test func `integers of each width are loaded and stored, aligned or not`() throws {
       try inSpace { space in
         try mapFrame(at: 0x5000, in: space)
         try mapFrame(at: 0x6000, in: space)
@@ -287,7 +287,9 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `a number of which a part is not there is not loaded, and no part stored`() throws {
+    @Test func `an integer that is partly inaccessible is not loaded, and no part is stored`()
+      throws
+    {
       try inSpace { space in
         try mapFrame(at: 0x5000, in: space)
         try mapFrame(at: 0x6000, in: space, as: .userRead)
@@ -305,7 +307,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `the right to touch programs' memory is given back after each copy`() throws {
+    @Test func `user access is disabled again after each copy`() throws {
       try inSpace { space in
         try mapFrame(at: 0x5000, in: space)
         let reader = try space.reader(of: bytes(0x5000, 4096))
@@ -320,7 +322,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `a copy without that right, or of a page that is not there, is noticed`() throws {
+    @Test func `a copy without user access, or of an unmapped page, is a violation`() throws {
       let space = try VmSpace()
       space.activate()
       defer { VmSpace.deactivate() }
@@ -337,8 +339,8 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    /// Expects that neither a reader nor a writer of these bytes is made.
-    private func expectRefusal(
+    /// Expects that neither a reader nor a writer of these bytes can be opened.
+    private func expectError(
       _ error: UserMemoryError, in space: borrowing VmSpace, _ address: UInt64,
       _ byteCount: UInt64, sourceLocation: SourceLocation = #_sourceLocation
     ) {
@@ -353,7 +355,7 @@ extension OnSimulatedMachine {
 }
 
 extension UserMemoryReader {
-  /// What was read into `count` bytes that all held 0xee, and how many of them were read.
+  /// Reads into `count` bytes that all held 0xee. Returns how many were read, and all bytes.
   fileprivate func bytes(_ count: Int, at offset: UInt64 = 0) -> (done: Int, bytes: [UInt8]) {
     var bytes = [UInt8](repeating: 0xee, count: count)
     var span = bytes.mutableSpan

@@ -6,7 +6,7 @@ import Testing
 
 extension OnSimulatedMachine {
   @Suite("Traps of user memory") struct UserMemoryTrapTests {
-    @Test func `reading beyond the bytes of a reader traps`() async throws {
+    @Test func `reading beyond the end of a reader traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -15,7 +15,7 @@ extension OnSimulatedMachine {
       try expectPanic(in: result, "user memory access lies outside its reader or writer")
     }
 
-    @Test func `an offset that wraps traps`() async throws {
+    @Test func `an offset whose end wraps around traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -24,7 +24,7 @@ extension OnSimulatedMachine {
       try expectPanic(in: result, "user memory access lies outside its reader or writer")
     }
 
-    @Test func `writing beyond the bytes of a writer traps`() async throws {
+    @Test func `writing beyond the end of a writer traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -33,7 +33,7 @@ extension OnSimulatedMachine {
       try expectPanic(in: result, "user memory access lies outside its reader or writer")
     }
 
-    @Test func `reading once another space is active traps`() async throws {
+    @Test func `reading after another space was activated traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -46,7 +46,7 @@ extension OnSimulatedMachine {
       try expectPanic(in: result, "user memory accessed while its space is not active")
     }
 
-    @Test func `writing once no space is active traps`() async throws {
+    @Test func `writing after the space was deactivated traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -58,21 +58,21 @@ extension OnSimulatedMachine {
       try expectPanic(in: result, "user memory accessed while its space is not active")
     }
 
-    /// The twin of the others: what they do works inside the bytes, while the space is active.
-    @Test func `nothing of that traps where it is right`() async {
+    /// The counterpart of the other tests: accesses in bounds succeed while the space is active.
+    @Test func `accesses in bounds of an active space do not trap`() async {
       await #expect(processExitsWith: .success) {
         try OneActiveSpace.write { writer in
-          precondition(writer.store(7 as UInt64, at: 8), "a store in bounds is made")
+          precondition(writer.store(7 as UInt64, at: 8), "a store in bounds failed")
         }
         try OneActiveSpace.read { reader in
-          precondition(reader.load(UInt64.self, at: 8) == 0, "a new page holds zeros")
+          precondition(reader.load(UInt64.self, at: 8) == 0, "a new page is not zero")
         }
       }
     }
   }
 }
 
-/// The 16 bytes from 0x5000 on, of a machine that stays until the process ends.
+/// The 16 bytes at 0x5000, on a machine that exists until the process ends.
 private enum OneActiveSpace {
   static func read(_ body: (borrowing UserMemoryReader) throws -> Void) throws {
     try run { space in try body(space.reader(of: bytes(0x5000, 16))) }

@@ -7,8 +7,8 @@ import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
-  /// Whatever a caller asks for is done, or refused with the documented error and without a trace.
-  @Suite("Bad inputs") struct BadInputTests {
+  /// Every request succeeds, or fails with the documented error and changes nothing.
+  @Suite("Bad input") struct BadInputTests {
     let machine: SimulatedMachine
 
     init() throws {
@@ -16,22 +16,22 @@ extension OnSimulatedMachine {
       try machine.startKernelSpace()
     }
 
-    /// Addresses at and around everything that could be a border.
+    /// Addresses at and around every boundary.
     private static let edges: [UInt64] = {
-      let borders: [UInt64] = [
+      let boundaries: [UInt64] = [
         0, 4096, 2 << 20, 1 << 30, 1 << 39, 1 << 46, VmSpace.end.rawValue, 1 << 47, 1 << 48,
         1 << 63, 0xffff_8000_0000_0000, KernelSpace.area.lowerBound.rawValue,
         KernelSpace.area.upperBound.rawValue, 0xffff_ffff_8000_0000,
       ]
       let distances: [UInt64] = [0, 1, 8, 512, 4095, 4096, 8192]
-      let near = borders.flatMap { border in
-        distances.flatMap { [border &+ $0, border &- $0] }
+      let near = boundaries.flatMap { boundary in
+        distances.flatMap { [boundary &+ $0, boundary &- $0] }
       }
       return Set(near + [.max, .max - 1, .max - 4095]).sorted()
     }()
 
-    /// What may be said of a range that is to lie from `lowest` to `highest`.
-    private func refusals(
+    /// The errors allowed for a range that must lie within `lowest` and `highest`.
+    private func allowedErrors(
       _ start: UInt64, _ end: UInt64, within lowest: UInt64, _ highest: UInt64
     ) -> Set<String> {
       var reasons: Set<String> = []
@@ -42,15 +42,15 @@ extension OnSimulatedMachine {
     }
 
     private func expect(
-      _ error: RangeError?, oneOf reasons: Set<String>, _ start: UInt64, _ end: UInt64
+      _ error: RangeError?, oneOf allowed: Set<String>, _ start: UInt64, _ end: UInt64
     ) {
-      let said = error.map { "\($0)" }
-      let isRight = said.map { reasons.contains($0) } ?? reasons.isEmpty
+      let found = error.map { "\($0)" }
+      let isAllowed = found.map { allowed.contains($0) } ?? allowed.isEmpty
       let place = "\(String(start, radix: 16))..<\(String(end, radix: 16))"
-      #expect(isRight, "\(place): \(said ?? "nothing"), not \(reasons)")
+      #expect(isAllowed, "\(place): \(found ?? "nothing"), not \(allowed)")
     }
 
-    @Test func `a range of a space is locked, or refused for a reason that it gives`() throws {
+    @Test func `a range of a space is locked, or fails with an error that applies`() throws {
       let space = try VmSpace()
       var count = 0
       for start in Self.edges {
@@ -62,7 +62,7 @@ extension OnSimulatedMachine {
             #expect(cursor.address.rawValue == start)
           } catch let found { error = found }
           expect(
-            error, oneOf: refusals(start, end, within: 0, VmSpace.end.rawValue), start, end)
+            error, oneOf: allowedErrors(start, end, within: 0, VmSpace.end.rawValue), start, end)
         }
       }
       print("\(count) ranges of a space")
@@ -70,7 +70,9 @@ extension OnSimulatedMachine {
       #expect(space.problems == [])
     }
 
-    @Test func `a range of the kernel's area is locked, or refused for a reason`() throws {
+    @Test func `a range of the kernel virtual area is locked, or fails with an error that applies`()
+      throws
+    {
       let area = KernelSpace.area
       var count = 0
       for start in Self.edges {
@@ -80,14 +82,14 @@ extension OnSimulatedMachine {
           do throws(RangeError) {
             _ = try KernelSpace.cursor(over: VirtualAddress(start)..<VirtualAddress(end))
           } catch let found { error = found }
-          let reasons = refusals(
+          let reasons = allowedErrors(
             start, end, within: area.lowerBound.rawValue, area.upperBound.rawValue)
-          // Nothing of it is in the area: its end, too.
+          // An empty range at the end of the area is outside it, too.
           let isAtEnd = start == end && start == area.upperBound.rawValue
           expect(error, oneOf: isAtEnd ? ["empty", "outOfBounds"] : reasons, start, end)
         }
       }
-      print("\(count) ranges of the kernel's area")
+      print("\(count) ranges of the kernel virtual area")
       #expect(KernelSpace.problems == [])
     }
 
@@ -96,7 +98,7 @@ extension OnSimulatedMachine {
         0..<4096, 0x1f_f000..<0x20_1000, 0..<VmSpace.end.rawValue,
         VmSpace.end.rawValue - 4096..<VmSpace.end.rawValue,
       ] as [Range<UInt64>])
-    func `a cursor jumps into its range and nowhere else`(range: Range<UInt64>) throws {
+    func `a cursor jumps only within its range`(range: Range<UInt64>) throws {
       let space = try VmSpace()
       var cursor = try space.cursor(
         over: VirtualAddress(range.lowerBound)..<VirtualAddress(range.upperBound))
@@ -115,7 +117,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `an address that nobody mapped is not translated`() throws {
+    @Test func `an unmapped address is not translated`() throws {
       let space = try VmSpace()
       space.activate()
       for address in Self.edges {
@@ -125,7 +127,7 @@ extension OnSimulatedMachine {
       VmSpace.deactivate()
     }
 
-    @Test func `memory that is not to be had is not claimed, and nothing changes`() throws {
+    @Test func `claiming memory that is in use or invalid fails and changes nothing`() throws {
       let machine = SimulatedMachine(frameCount: 64, keptBack: 4)
       try machine.startKernelSpace()
       let space = try VmSpace()
@@ -144,7 +146,7 @@ extension OnSimulatedMachine {
           _ = try Frame(claiming: PhysicalAddress(address), metadata: PlainMemory())
         }
       }
-      // A node can be shared, so that it stays, but not taken for anything else.
+      // A node can be shared, which keeps it, but not claimed.
       let shared = try AnyFrame(sharing: node.address)
       let isUntyped = shared.isUntyped
       #expect(!isUntyped)
@@ -153,7 +155,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [1, 8, 512, 4095] as [UInt64])
-    func `device memory in part of a page traps`(distance: UInt64) async throws {
+    func `device memory at an unaligned address traps`(distance: UInt64) async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) { [distance] in

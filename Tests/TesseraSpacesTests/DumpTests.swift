@@ -4,7 +4,7 @@ import TesseraFrames
 import TestSupport
 import Testing
 
-/// Keeps all that is written.
+/// A sink that keeps everything written to it.
 private struct Transcript: TextSink {
   private var bytes: [UInt8] = []
 
@@ -21,7 +21,7 @@ private struct Transcript: TextSink {
 }
 
 extension OnSimulatedMachine {
-  @Suite("What a space shows of itself") struct DumpTests {
+  @Suite("Dumps of address spaces") struct DumpTests {
     let machine: SimulatedMachine
 
     init() throws {
@@ -29,7 +29,7 @@ extension OnSimulatedMachine {
       try machine.startKernelSpace()
     }
 
-    /// Maps the frame at `address`, or the device there, at `place`.
+    /// Maps the frames at `addresses` to contiguous pages from `place`.
     private func map(
       _ addresses: [UInt64], at place: UInt64, as property: PageProperty,
       in space: borrowing VmSpace
@@ -52,13 +52,13 @@ extension OnSimulatedMachine {
       try body(&cursor)
     }
 
-    @Test func `a space without mappings is one table`() throws {
+    @Test func `an empty space has one table and no ranges`() throws {
       let space = try VmSpace()
       let dump = Transcript.of { space.dump(to: &$0) }
       #expect(dump.text == "  0 ranges, 0 KiB mapped, 1 table\n")
     }
 
-    @Test func `pages that differ in nothing but their addresses share a line`() throws {
+    @Test func `pages that differ only in their addresses share a line`() throws {
       let space = try VmSpace()
       try map([0x2_0000, 0x2_1000], at: 0x40_0000, as: .userReadExecute, in: space)
       try map([0x2_2000], at: 0x40_2000, as: .userRead, in: space)
@@ -85,7 +85,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [[0, 1, 2, 3], [0, 2, 1, 3], [1, 0, 2, 3], [0, 1, 3, 2]] as [[UInt64]])
-    func `a range is linear if each page is in its place`(order: [UInt64]) throws {
+    func `a range is linear if its frames are contiguous in order`(order: [UInt64]) throws {
       let space = try VmSpace()
       try map(order.map { 0x3_0000 + $0 << 12 }, at: 0x50_0000, as: .userRead, in: space)
       let dump = Transcript.of { space.dump(to: &$0) }
@@ -93,7 +93,7 @@ extension OnSimulatedMachine {
       #expect(dump.text.contains("(linear)") == (order == [0, 1, 2, 3]))
     }
 
-    @Test func `a page that was used looks like its neighbours that were not`() throws {
+    @Test func `accessed, dirty and software bits do not split a range`() throws {
       let space = try VmSpace()
       let used = PageProperty.userReadWrite.with(isAccessed: true, isDirty: true)
       try map([0x2_0000], at: 0x40_0000, as: used, in: space)
@@ -102,7 +102,7 @@ extension OnSimulatedMachine {
       #expect(dump.lines[0].hasSuffix("     8 KiB  rw- u - wb 4K  -> 0x20000 (linear)"))
     }
 
-    @Test func `the last page that a program can map is shown`() throws {
+    @Test func `the last user page is in the dump`() throws {
       let space = try VmSpace()
       try map([0x2_0000], at: VmSpace.end.rawValue - 4096, as: .userRead, in: space)
       let dump = Transcript.of { space.dump(to: &$0) }
@@ -114,7 +114,7 @@ extension OnSimulatedMachine {
           """)
     }
 
-    @Test func `programs read a line of JSON for each range`() throws {
+    @Test func `the JSON dump has one line for each range`() throws {
       let space = try VmSpace()
       try map([0x2_0000, 0x2_1000], at: 0x40_0000, as: .userReadExecute, in: space)
       try map([0x3_0000, 0x3_2000], at: 0x50_0000, as: .userReadWrite, in: space)
@@ -133,7 +133,7 @@ extension OnSimulatedMachine {
           """)
     }
 
-    @Test func `a walk shows the entry of each level, down to the page`() throws {
+    @Test func `a walk lists the entry of each level, down to the page`() throws {
       let space = try VmSpace()
       try map([0x2_0000], at: 0x7f_0040_5000, as: .userReadWrite, in: space)
       let walk = Transcript.of { space.writeWalk(of: VirtualAddress(0x7f_0040_5abc), to: &$0) }
@@ -148,8 +148,7 @@ extension OnSimulatedMachine {
         walk.lines[4] == "  L1[  5] 0x8000000000020607  page   rw- u - wb 4K -> 0x20abc  refs 1")
     }
 
-    @Test func `a walk stops at what is absent, at a status, and at a page without access`() throws
-    {
+    @Test func `a walk stops at an absent entry, a status, and a page without access`() throws {
       let space = try VmSpace()
       try map([0x2_0000], at: 0x40_0000, as: .userRead, in: space)
       try change(0x40_0000, 1, in: space) { try $0.protect(0x1000, to: .none) }
@@ -167,7 +166,7 @@ extension OnSimulatedMachine {
       #expect(last(0x1234_0000_0000_0000) == "  not canonical                 <- stops here")
     }
 
-    @Test func `the kernel's half shows the kernel's mappings alone`() throws {
+    @Test func `the kernel dump has kernel mappings only`() throws {
       let space = try VmSpace()
       try map([0x2_0000], at: 0x40_0000, as: .userRead, in: space)
       let start = KernelSpace.area.lowerBound
@@ -195,7 +194,7 @@ extension OnSimulatedMachine {
         Transcript.of { KernelSpace.dump(to: &$0) }.text == "  0 ranges, 0 KiB mapped, 2 tables\n")
     }
 
-    @Test func `what a program sees in the kernel's half is no part of its dump`() throws {
+    @Test func `the dump of a space leaves out kernel mappings`() throws {
       let space = try VmSpace()
       let start = KernelSpace.area.lowerBound
       var frame: Frame<PlainMemory>? = try Frame(
@@ -211,7 +210,7 @@ extension OnSimulatedMachine {
 }
 
 extension VirtualAddress {
-  /// The address `pageCount` pages further on.
+  /// The address `pageCount` pages after this one.
   fileprivate func advanced(_ pageCount: Int) -> VirtualAddress {
     VirtualAddress(rawValue + UInt64(pageCount) * 4096)
   }

@@ -5,16 +5,16 @@ import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
-  /// A kernel whose loader turned on five levels: each entry of the root spans 256 TiB, so that the
-  /// image at -2 GiB shares its own with all that 4-level kernels call the upper half.
+  /// A kernel whose loader enabled five levels. Each entry of the root spans 256 TiB, so the image
+  /// at -2 GiB shares its entry with the whole upper half of 4-level paging.
   @Suite("Five levels") struct FiveLevelTests {
     private let processor = FiveLevelProcessor()
     private let machine = SimulatedMachine(frameCount: 1024)
-    /// Where the loader shows memory, and where the kernel's image is.
+    /// The addresses of the loader's direct map and of the kernel's image.
     private static let directMap: UInt64 = 0xff00_0000_0000_0000
     private static let image: UInt64 = 0xffff_ffff_8000_0000
 
-    /// Starts on a loader's tables: a root, and below it one table of each level for the direct map
+    /// Starts on a loader's tables: a root, and below it a table of each level for the direct map
     /// and one for the image.
     init() throws {
       let root = try FrameAllocator.allocate()
@@ -40,13 +40,13 @@ extension OnSimulatedMachine {
         of: entry, toByteOffset: index * 8, as: UInt64.self)
     }
 
-    /// What the machine's MMU finds, which knows the tables alone.
+    /// The address that the simulated MMU translates to, by the tables alone.
     private func physical(_ address: UInt64, in space: borrowing VmSpace) -> UInt64? {
       machine.mmu.translation(of: address, root: space.rootAddress.rawValue)
         .map { $0.physicalAddress + (address - $0.virtualAddress) }
     }
 
-    @Test func `the kernel's area has an entry of the root for itself`() {
+    @Test func `the kernel virtual area has a root entry to itself`() {
       let level = PagingMode.current.rootLevel
       let index = KernelSpace.area.lowerBound.index(at: level)
       #expect(KernelSpace.area.lowerBound == VirtualAddress(0xff80_0000_0000_0000))
@@ -57,7 +57,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `every space shows the kernel, and what it maps later`() throws {
+    @Test func `every space maps the kernel, and what it maps later`() throws {
       let spaces = try [VmSpace(), VmSpace()] as InlineArray<2, VmSpace>
       var segment: Segment<PlainMemory>? = try Segment(allocating: 2) { _ in PlainMemory() }
       let frame = segment?.address ?? .zero
@@ -74,7 +74,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a program has all 56 bits, less a page`() throws {
+    @Test func `the user range is 56 bits, less a page`() throws {
       NodePool.drain()
       let used = FrameAllocator.statistics.usedFrameCount
       do {
@@ -98,7 +98,7 @@ extension OnSimulatedMachine {
       #expect(machine.mmu.violations == [])
     }
 
-    @Test func `a cursor ends where the lower half does`() throws {
+    @Test func `a cursor reaches the end of the user range and no further`() throws {
       let space = try VmSpace()
       for range in [
         bytes(0x00ff_ffff_ffff_f000, 4096), bytes(0x00ff_ffff_ffff_e000, 8192),
@@ -120,7 +120,7 @@ extension OnSimulatedMachine {
       #expect(cursor.address == VmSpace.end)
     }
 
-    @Test func `an address in the gap between the halves shows nothing`() throws {
+    @Test func `an address that is not canonical is not mapped`() throws {
       let space = try VmSpace()
       for address in [1 << 56, 0x00ff_ffff_ffff_ffff + 0x1234, 0xfeff_ffff_ffff_ffff] as [UInt64] {
         #expect(space.translate(VirtualAddress(address)) == nil)
@@ -130,7 +130,7 @@ extension OnSimulatedMachine {
       #expect(VirtualAddress(0x00ff_ffff_ffff_ffff).isCanonical)
     }
 
-    @Test func `the kernel's area is looked for in the tables that run`() throws {
+    @Test func `the kernel virtual area is looked up in the active root`() throws {
       let root = try FrameAllocator.allocate()
       unsafe Processor.loadRootRegister(root.rawValue)
       #expect(KernelSpace.isAreaAbsent)
@@ -140,7 +140,7 @@ extension OnSimulatedMachine {
   }
 }
 
-/// A processor with tables of five levels, for as long as this lives.
+/// Makes the processor use five levels of tables, for as long as this lives.
 private final class FiveLevelProcessor {
   init() {
     SimulatedMachine.setFeatures(physicalAddressWidth: 52, hasFiveLevels: true)

@@ -11,7 +11,7 @@ extension OnSimulatedMachine {
       try machine.startKernelSpace()
     }
 
-    @Test func `a mapping shows its frames until it is destroyed`() throws {
+    @Test func `a mapping maps its frames until it is destroyed`() throws {
       NodePool.drain()
       let used = FrameAllocator.statistics.usedFrameCount
       do {
@@ -20,10 +20,10 @@ extension OnSimulatedMachine {
         let mapping = try KernelMapping(&segment)
         #expect(mapping.range.upperBound.byteCount(from: mapping.address) == 3 * 4096)
         for page in 0..<3 as Range<UInt64> {
-          let shown = KernelSpace.translate(VirtualAddress(mapping.address.rawValue + page << 12))
-          #expect(shown?.address == first + page << 12)
-          #expect(shown?.property.isGlobal == true)
-          #expect(shown?.property.isUser == false)
+          let mapped = KernelSpace.translate(VirtualAddress(mapping.address.rawValue + page << 12))
+          #expect(mapped?.address == first + page << 12)
+          #expect(mapped?.property.isGlobal == true)
+          #expect(mapped?.property.isUser == false)
         }
         #expect(KernelSpace.translate(mapping.range.upperBound) == nil)
       }
@@ -32,7 +32,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `two mappings do not meet, and a page between them is never mapped`() throws {
+    @Test func `an unmapped guard page lies between two mappings`() throws {
       var first: Segment<PlainMemory>? = try Segment(allocating: 1) { _ in PlainMemory() }
       var second: Segment<PlainMemory>? = try Segment(allocating: 1) { _ in PlainMemory() }
       let low = try KernelMapping(&first)
@@ -40,15 +40,15 @@ extension OnSimulatedMachine {
       #expect(low.range.upperBound.rawValue + 4096 <= high.range.lowerBound.rawValue)
     }
 
-    @Test func `device memory is shown in the largest pages, and owns nothing`() throws {
+    @Test func `device memory is mapped uncacheable`() throws {
       let device = PhysicalAddress(0xfd00_0000)
       let mapping = try unsafe KernelMapping(device: device, byteCount: 5 << 20)
-      let shown = KernelSpace.translate(VirtualAddress(mapping.address.rawValue + 0x123456))
-      #expect(shown?.address == device + 0x123456)
-      #expect(shown?.property.cachePolicy == .uncacheable)
+      let mapped = KernelSpace.translate(VirtualAddress(mapping.address.rawValue + 0x123456))
+      #expect(mapped?.address == device + 0x123456)
+      #expect(mapped?.property.cachePolicy == .uncacheable)
     }
 
-    @Test func `every space shows what the kernel maps later`() throws {
+    @Test func `later kernel mappings are present in every space`() throws {
       let space = try VmSpace()
       var segment: Segment<PlainMemory>? = try Segment(allocating: 1) { _ in PlainMemory() }
       let mapping = try KernelMapping(&segment)

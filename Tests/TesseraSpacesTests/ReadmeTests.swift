@@ -12,7 +12,7 @@ extension OnSimulatedMachine {
       try machine.startKernelSpace()
     }
 
-    // The program that README shows, word for word: the next test compares them.
+    // The program in README, verbatim: the last test compares them.
     // begin
     func mapOnePage() throws {
       var space = try VmSpace()
@@ -33,7 +33,7 @@ extension OnSimulatedMachine {
 
     private func check(_ holds: Bool) { #expect(holds) }
 
-    @Test func `the program maps a page and gives everything back`() throws {
+    @Test func `the program maps a page and frees everything`() throws {
       NodePool.drain()
       let used = FrameAllocator.statistics.usedFrameCount
       try mapOnePage()
@@ -42,7 +42,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `README shows the program as it is compiled here`() throws {
+    @Test func `README contains the program as it is compiled here`() throws {
       let here = URL(filePath: #filePath)
       let root = here.deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
@@ -50,9 +50,9 @@ extension OnSimulatedMachine {
       let readme = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
       let start = try #require(source.firstIndex(of: "    // begin"))
       let end = try #require(source.firstIndex(of: "    // end"))
-      let shown = readme.components(separatedBy: "\n")
+      let lines = readme.components(separatedBy: "\n")
       for line in source[(start + 1)..<end] {
-        #expect(shown.contains(line), "README lacks: \(line)")
+        #expect(lines.contains(line), "README lacks: \(line)")
       }
     }
   }

@@ -8,25 +8,24 @@ import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
-  /// `TESSERA_SEED` and `TESSERA_STEPS` in the environment choose another walk, and
-  /// `TESSERA_WALK_OPERATIONS` how long all those together are that are taken at once.
+  /// `TESSERA_SEED` and `TESSERA_STEPS` in the environment select another walk.
+  /// `TESSERA_WALK_OPERATIONS` is the total length of the walks run in parallel.
   @Suite("Random walk through spaces") struct SpaceRandomWalkTests {
     private static let environment = ProcessInfo.processInfo.environment
 
     private static let seed = environment["TESSERA_SEED"].flatMap { UInt64($0) } ?? 20_261_121
 
-    /// Optimised, there is time for more.
+    /// More in optimized builds, which are faster.
     private static var operationCount: Int {
       if let chosen = environment["TESSERA_STEPS"].flatMap({ Int($0) }) { return chosen }
       return isOptimized ? 400_000 : 8_000
     }
 
-    /// How many operations all processes do that walk at once.
+    /// The total number of operations of all parallel walks.
     private static let operationCountAtOnce =
       environment["TESSERA_WALK_OPERATIONS"].flatMap { Int($0) } ?? (isOptimized ? 400_000 : 4_000)
 
-    /// Walks, and says how to take the same walk again if something differs: with a trace that has
-    /// nothing in it that is not needed for the difference.
+    /// Runs a walk. If it finds a difference, reports how to reproduce it, with a minimized trace.
     private static func walk(
       _ options: SpaceWalkOptions, watched: Bool, hasPool: Bool = false
     ) throws -> SpaceWalkOutcome {
@@ -44,19 +43,19 @@ extension OnSimulatedMachine {
       return outcome
     }
 
-    @Test func `spaces show what the model says, whatever is done with them`() throws {
+    @Test func `spaces agree with the model`() throws {
       let options = SpaceWalkOptions(seed: Self.seed, operationCount: Self.operationCount)
       let start = ContinuousClock.now
       let outcome = try Self.walk(options, watched: false)
       print(Self.describe(outcome, ContinuousClock.now - start))
-      // Most of what a walk can do, it did.
+      // Every operation was done often enough.
       for number in 0..<SpaceOperation.count {
         #expect(outcome.counts[number] > outcome.operationCount / 2000)
       }
       #expect(outcome.refusalCount > outcome.operationCount / 1000)
     }
 
-    @Test func `no processor can use what is gone, whatever is done with spaces`() throws {
+    @Test func `no processor uses a stale translation`() throws {
       let options = SpaceWalkOptions(seed: Self.seed ^ 1, operationCount: Self.operationCount / 4)
       let start = ContinuousClock.now
       let outcome = try Self.walk(options, watched: true)
@@ -64,7 +63,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `spaces on the memory of the kernel's own allocator do the same`(watched: Bool) throws {
+    func `spaces on an external allocator agree with the model`(watched: Bool) throws {
       let options = SpaceWalkOptions(
         seed: Self.seed ^ 3, operationCount: Self.operationCount / (watched ? 8 : 2))
       let start = ContinuousClock.now
@@ -75,7 +74,7 @@ extension OnSimulatedMachine {
     @Test(
       arguments: [(5, true, 52), (5, false, 40), (4, false, 52), (4, true, 38)]
         as [(Int, Bool, Int)], [false, true])
-    func `a walk on a processor of another kind finds nothing either`(
+    func `spaces agree with the model on other kinds of processors`(
       kind: (levelCount: Int, hasOneGiBPages: Bool, width: Int), watched: Bool
     ) throws {
       SimulatedMachine.setFeatures(
@@ -96,13 +95,13 @@ extension OnSimulatedMachine {
       #expect(outcome.operationCount >= options.operationCount)
     }
 
-    /// A process has one machine, and a computer several processors.
+    /// In several processes, because each has one machine.
     @Test(
       .enabled(
         if: environment["TESSERA_STEPS"] == nil
           && (isOptimized || environment["TESSERA_WALK_OPERATIONS"] != nil),
-        "one walk was chosen, or the tests are not optimised"))
-    func `walks that are taken at once find nothing either`() async throws {
+        "one walk was selected, or the build is not optimized"))
+    func `parallel walks agree with the model`() async throws {
       let start = ContinuousClock.now
       let processCount = ProcessInfo.processInfo.activeProcessorCount
       let each = Self.operationCountAtOnce / processCount
@@ -123,9 +122,8 @@ extension OnSimulatedMachine {
         """)
     }
 
-    /// Walks in a process of its own: an eighth of the operations watched by an MMU. Ends after
-    /// 200 seconds, on a computer that has other things to do. Returns how many operations there
-    /// were, how many episodes, and how many operations that were watched.
+    /// Runs walks in another process, every eighth watched by the simulated MMU, for at most 200
+    /// seconds. Returns the number of operations, of episodes, and of watched operations.
     private static func walkElsewhere(_ seed: UInt64, _ operationCount: Int) async throws -> [Int] {
       let result = await #expect(
         processExitsWith: .success, observing: [\.standardOutputContent]
@@ -152,7 +150,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: 0..<SpaceWalkSabotage.count)
-    func `a walk notices what is done wrong on purpose`(number: Int) throws {
+    func `a walk detects deliberate faults`(number: Int) throws {
       let sabotage = try #require(SpaceWalkSabotage(rawValue: number))
       var options = SpaceWalkOptions(seed: 5, operationCount: 20_000)
       options.sabotage = sabotage
@@ -170,8 +168,7 @@ extension OnSimulatedMachine {
       let rate = Double(outcome.operationCount) / (time / .seconds(1))
       return """
         \(outcome.operationCount) operations, \(Int(rate)) a second; \(outcome.refusalCount) \
-        refused \
-        for want of memory, \(outcome.errorCount) for other reasons
+        failed for lack of memory, \(outcome.errorCount) for other reasons
         \(counts.joined(separator: ", "))
         """
     }

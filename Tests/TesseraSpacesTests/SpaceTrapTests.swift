@@ -8,8 +8,8 @@ import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
-  /// What only a wrong program does stops it with a sentence. Each test matches its own.
-  @Suite("Traps of spaces") struct SpaceTrapTests {
+  /// Programming errors panic. Each test matches its panic text.
+  @Suite("Traps of address spaces") struct SpaceTrapTests {
     @Test func `an operation on part of a page traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
@@ -20,7 +20,7 @@ extension OnSimulatedMachine {
         in: result, "a cursor works on whole pages of 4096 bytes")
     }
 
-    @Test func `an operation on a page and a byte traps`() async throws {
+    @Test func `an operation on a page and one byte more traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -42,7 +42,7 @@ extension OnSimulatedMachine {
         in: result, "an operation reaches beyond the range of its cursor")
     }
 
-    @Test func `an operation on nearly all addresses traps`() async throws {
+    @Test func `an operation whose end wraps around traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -54,7 +54,7 @@ extension OnSimulatedMachine {
         in: result, "an operation reaches beyond the range of its cursor")
     }
 
-    @Test func `a second cursor over the same table traps where nobody else could let go`()
+    @Test func `a second cursor over the same table traps with one processor`()
       async throws
     {
       let result = await #expect(
@@ -171,7 +171,7 @@ extension OnSimulatedMachine {
         in: result, "a cursor was given no segment to map")
     }
 
-    @Test func `a kernel's page in a space traps`() async throws {
+    @Test func `mapping a kernel page in a space traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -184,7 +184,7 @@ extension OnSimulatedMachine {
         in: result, "a program's pages are user pages, and the kernel's are not")
     }
 
-    @Test func `a program's page in the kernel's area traps`() async throws {
+    @Test func `mapping a user page in the kernel virtual area traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -224,7 +224,7 @@ extension OnSimulatedMachine {
         in: result, "device memory lies beyond what the processor can address: 0x")
     }
 
-    @Test func `device memory of more bytes than there are traps`() async throws {
+    @Test func `device memory whose end wraps around traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -237,7 +237,7 @@ extension OnSimulatedMachine {
         in: result, "device memory lies beyond what the processor can address: 0x")
     }
 
-    @Test func `copying from the kernel's area into a space traps`() async throws {
+    @Test func `copying from the kernel virtual area into a space traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -264,7 +264,7 @@ extension OnSimulatedMachine {
         in: result, "an operation reaches beyond the range of its cursor")
     }
 
-    @Test func `a space before the kernel's traps`() async throws {
+    @Test func `creating a space before the kernel space traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -275,7 +275,7 @@ extension OnSimulatedMachine {
         in: result, "address space used before the kernel space is started")
     }
 
-    @Test func `a cursor in the kernel's area before the start traps`() async throws {
+    @Test func `a kernel cursor before the start traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -286,7 +286,7 @@ extension OnSimulatedMachine {
         in: result, "address space used before the kernel space is started")
     }
 
-    @Test func `a translation in the kernel's area before the start traps`() async throws {
+    @Test func `a kernel translation before the start traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -297,7 +297,7 @@ extension OnSimulatedMachine {
         in: result, "address space used before the kernel space is started")
     }
 
-    @Test func `starting the kernel's space twice traps`() async throws {
+    @Test func `starting the kernel space twice traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -306,15 +306,15 @@ extension OnSimulatedMachine {
       try expectPanic(in: result, "kernel virtual area is already mapped")
     }
 
-    @Test func `starting on tables that use the kernel's area traps`() async throws {
+    @Test func `starting on tables that map the kernel virtual area traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
         SimulatedMachine.forGood(frameCount: 64)
         let root = try FrameAllocator.allocate()
         let index = KernelSpace.area.lowerBound.index(at: PagingMode.current.rootLevel)
-        let window = unsafe RawPageTables(base: PhysicalMemory.directMapBase)
-        window.set(.table(at: PhysicalAddress(0x3000)), at: index, of: root)
+        let tables = unsafe RawPageTables(base: PhysicalMemory.directMapBase)
+        tables.set(.table(at: PhysicalAddress(0x3000)), at: index, of: root)
         unsafe Processor.loadRootRegister(root.rawValue)
         try KernelSpace.start()
       }
@@ -322,7 +322,7 @@ extension OnSimulatedMachine {
         in: result, "kernel virtual area is already mapped")
     }
 
-    @Test func `an entry beyond a node traps`() async throws {
+    @Test func `an entry index beyond the node traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -336,7 +336,7 @@ extension OnSimulatedMachine {
   }
 }
 
-/// A space of a machine that stays until the process ends.
+/// A space on a machine that exists until the process ends.
 private enum OneSpace {
   static func withCursor(
     over range: Range<VirtualAddress>, _ body: (inout Cursor) throws -> Void

@@ -20,14 +20,14 @@ extension OnSimulatedMachine {
       VirtualAddress(first << 12)..<VirtualAddress((first + count) << 12)
     }
 
-    private func isGone(_ frame: borrowing Frame<PlainMemory>?) -> Bool {
+    private func isMissing(_ frame: borrowing Frame<PlainMemory>?) -> Bool {
       switch frame {
       case .none: true
       case .some: false
       }
     }
 
-    @Test func `a mapped frame is found and stays in use until it is unmapped`() throws {
+    @Test func `a mapped frame is translated to and stays in use until it is unmapped`() throws {
       let used = FrameAllocator.statistics.usedFrameCount
       do {
         let space = try VmSpace()
@@ -37,7 +37,7 @@ extension OnSimulatedMachine {
           var cursor = try space.cursor(over: pages(5, 1))
           try cursor.map(&frame, as: .userReadWrite)
         }
-        let isMoved = isGone(frame)
+        let isMoved = isMissing(frame)
         #expect(isMoved)
         #expect(space.translate(VirtualAddress(0x5123))?.address == address + 0x123)
         #expect(throws: FrameError.inUse) {
@@ -55,7 +55,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `mapping over a mapping is refused, and the frame comes back`() throws {
+    @Test func `mapping over a mapping fails and leaves the frame with the caller`() throws {
       let space = try VmSpace()
       var first: Frame<PlainMemory>? = try Frame(allocating: PlainMemory())
       var second: Frame<PlainMemory>? = try Frame(allocating: PlainMemory())
@@ -65,12 +65,12 @@ extension OnSimulatedMachine {
       #expect(throws: MapError.alreadyMapped(VirtualAddress(0x5000))) {
         try cursor.map(&second, as: .userReadWrite)
       }
-      let isLost = isGone(second)
+      let isLost = isMissing(second)
       #expect(!isLost)
       #expect(cursor.address == VirtualAddress(0x5000))
     }
 
-    @Test func `a fault goes to the handler that was registered last, with its number`() throws {
+    @Test func `a fault goes to the handler set last, with its context`() throws {
       var space = try VmSpace()
       let fault = PageFault(at: VirtualAddress(0x5000), errorCode: 6)
       #expect(fault.isWrite && fault.isUser && !fault.isProtectionViolation)
@@ -87,7 +87,7 @@ extension OnSimulatedMachine {
       #expect(!isOther)
     }
 
-    @Test func `a space gives back all it has when it goes`() throws {
+    @Test func `a destroyed space frees everything it mapped`() throws {
       NodePool.drain()
       let used = FrameAllocator.statistics.usedFrameCount
       do {
@@ -101,9 +101,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a space at a root that was another's begins with nothing, on processors too`()
-      throws
-    {
+    @Test func `a space with a reused root maps nothing, and no translation is cached`() throws {
       _ = machine.mmu
       var root = PhysicalAddress.zero
       var memory = PhysicalAddress.zero
@@ -116,7 +114,7 @@ extension OnSimulatedMachine {
         VmSpace.deactivate()
       }
       let second = try VmSpace()
-      #expect(second.rootAddress == root, "the root that was let go last")
+      #expect(second.rootAddress == root, "the root freed last is reused first")
       #expect(second.translate(VirtualAddress(0x5000)) == nil)
       second.activate()
       machine.checkCoherent()
@@ -128,10 +126,10 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a processor holds a share of the root that it runs on, and lets the last one go`()
+    @Test func `a processor holds a reference to the root it runs on, and drops it on leaving`()
       throws
     {
-      // Processors that have no root yet have zero in CR3, which must be no node's address.
+      // CR3 is zero on processors that have no root yet, so zero must not be a node's address.
       let machine = SimulatedMachine(frameCount: 256, keptBack: 1, processorCount: 4)
       try machine.startKernelSpace()
       let space = try VmSpace()
@@ -146,7 +144,7 @@ extension OnSimulatedMachine {
         counts.meet(9)
         VmSpace.deactivate()
       }
-      #expect(counts.all == [4, 3, 4, 3, 4, 3], "the space, and three processors")
+      #expect(counts.all == [4, 3, 4, 3, 4, 3], "one reference by the space, three by processors")
       #expect(space.rootNode.slot.count == 1)
       #expect(space.activeProcessorCount == 0)
       #expect(space.problems == [])
@@ -154,7 +152,7 @@ extension OnSimulatedMachine {
   }
 }
 
-/// Numbers that several processors write down, and places where they wait for each other.
+/// Numbers that several processors record, and barriers between them.
 private final class LockedCounts: @unchecked Sendable {
   private let lock = NSLock()
   private var numbers: [Int] = []
@@ -164,7 +162,7 @@ private final class LockedCounts: @unchecked Sendable {
 
   func add(_ first: Int, _ second: Int) { lock.withLock { numbers += [first, second] } }
 
-  /// Waits until there were `count` arrivals.
+  /// Waits until there have been `count` arrivals.
   func meet(_ count: Int) {
     lock.withLock { arrivals += 1 }
     while lock.withLock({ arrivals }) < count { sched_yield() }

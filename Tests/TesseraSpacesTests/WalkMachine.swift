@@ -7,15 +7,15 @@ import Testing
 
 /// The machine that a walk through spaces runs on.
 enum WalkMachine {
-  /// The one that there is. Access: by the test that runs.
+  /// The machine in use. Access: by the running test.
   nonisolated(unsafe) private static var current: SimulatedMachine?
   nonisolated(unsafe) private static var isWatched = false
 
-  /// Walks on a new machine, and looks that nothing is left behind.
+  /// Runs a walk on a new machine, and checks that it leaks nothing.
   ///
-  /// If `watched`, the machine keeps what its processors may have cached, and looks for anything
-  /// stale. `isSpoiled` says that something goes wrong on purpose, `hasPool` that all memory comes
-  /// from an allocator of the kernel's, which must have it back.
+  /// If `watched`, the machine models the TLBs of its processors and checks for stale translations.
+  /// If `isSpoiled`, the walk contains a deliberate fault and leaks are expected. If `hasPool`, all
+  /// memory comes from an external allocator, which must get it back.
   static func walk(
     _ options: SpaceWalkOptions, watched: Bool, isSpoiled: Bool = false, hasPool: Bool = false
   ) throws -> SpaceWalkOutcome {
@@ -24,7 +24,7 @@ enum WalkMachine {
     }
   }
 
-  /// Takes the steps of `words` on a new machine.
+  /// Replays the steps in `words` on a new machine.
   static func replay(
     _ words: [UInt64], _ options: SpaceWalkOptions, watched: Bool,
     note: (Int, SpaceWalkNote) -> Void = { _, _ in }
@@ -52,7 +52,7 @@ enum WalkMachine {
       #expect(FrameAllocator.statistics.usedFrameCount == used)
       if let pool = machine.pool {
         #expect(pool.outCount == used)
-        print("the kernel's allocator gave \(pool.givenCount) frames, and has all but \(used)")
+        print("the external allocator allocated \(pool.givenCount) frames; \(used) are in use")
       }
       #expect(machine.violations == [])
     }
@@ -61,10 +61,10 @@ enum WalkMachine {
 
   private static let hooks = SpaceWalkMachine(
     failAllocation: { simulated_fail_allocation(UInt64($0)) },
-    shows: { WalkMachine.shows($0, $1, $2) },
+    shows: { WalkMachine.maps($0, $1, $2) },
     isCoherent: { WalkMachine.isCoherent })
 
-  private static func shows(_ root: UInt64, _ address: UInt64, _ physical: UInt64) -> Bool {
+  private static func maps(_ root: UInt64, _ address: UInt64, _ physical: UInt64) -> Bool {
     guard isWatched, let machine = current else { return true }
     let page = machine.mmu.translation(of: address, root: root)
     guard let page else { return physical == .max }
@@ -79,7 +79,7 @@ enum WalkMachine {
   }
 }
 
-/// The steps of a walk on which something differed, without those that have no part in it.
+/// A minimized trace of a failed walk: only the steps needed to reproduce the failure.
 struct WalkTrace {
   private var words: [UInt64] = []
   private let options: SpaceWalkOptions
@@ -98,7 +98,7 @@ struct WalkTrace {
     try shrink()
   }
 
-  /// Leaves out as many steps as can be: first half of them at a time, in the end one.
+  /// Removes as many steps as possible: first half of them at a time, at the end one.
   private mutating func shrink() throws {
     guard try fails(words) else { return }
     var length = max(1, words.count / 2)
