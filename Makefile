@@ -65,10 +65,10 @@ KERNEL_SWIFTFLAGS := -target $(TRIPLE) -wmo -parse-as-library \
 SWIFTFLAGS_release := -O
 SWIFTFLAGS_debug := -Onone -no-emit-module-separately-wmo
 SWIFTFLAGS_check := -O -assert-config Debug
+# The settings that Package.swift gives the same modules.
+STRICT := $(shell boot/manifest flags)
 SWIFTFLAGS := $(KERNEL_SWIFTFLAGS) -g -swift-version 6 -package-name tessera \
-  -enable-upcoming-feature ExistentialAny -enable-upcoming-feature InternalImportsByDefault \
-  -enable-upcoming-feature MemberImportVisibility \
-  -strict-memory-safety -warnings-as-errors -no-allocations \
+  $(STRICT) -no-allocations \
   -Xfrontend -no-clang-module-breadcrumbs \
   -module-cache-path $(B)/modules -I Sources/CTessera/include -I boot/include -I $(B) \
   $(SWIFTFLAGS_$(CONFIG))
@@ -77,8 +77,10 @@ LDFLAGS := -T linker/kernel.ld --gc-sections -static -nostdlib -z noexecstack \
 
 # Modules, in the order of their layers ------------------------------------------------------------
 
-LIBRARY := TesseraHardware TesseraFrames TesseraPageTables TesseraSpaces TesseraFaults TesseraBoot \
-  Tessera TesseraC
+LIBRARY := $(shell boot/manifest modules)
+ifeq ($(and $(LIBRARY),$(STRICT)),)
+$(error boot/manifest found no modules or no compiler settings in Package.swift)
+endif
 SHARED := $(LIBRARY) DemoPlatform
 # One kernel is a name and the modules it has besides the shared ones; the last one is its entry.
 KERNELS := tessera guest-suite

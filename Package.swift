@@ -1,7 +1,21 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// What every Swift module of the project is compiled with. The Makefile passes the same set.
+/// The modules of the library, lowest layer first. Each may import those before it.
+///
+/// The Makefile, the fuzz targets and the tidy tests read this list, by `boot/manifest`.
+let library = [
+  "TesseraHardware",
+  "TesseraFrames",
+  "TesseraPageTables",
+  "TesseraSpaces",
+  "TesseraFaults",
+  "TesseraBoot",
+  "Tessera",
+  "TesseraC",
+]
+
+/// The compiler settings of all Swift code that runs in a kernel. `boot/manifest` reads them too.
 let strict: [SwiftSetting] = [
   .strictMemorySafety(),
   .treatAllWarnings(as: .error),
@@ -11,50 +25,23 @@ let strict: [SwiftSetting] = [
   .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
-/// Tests may use what the simulated machine gives them without marking it.
+/// Tests may use unsafe parts of the simulated machine without marking each use.
 let forTests: [SwiftSetting] = [.enableExperimentalFeature("Lifetimes")]
 
-// The host build: the library and its tests. The freestanding build, which makes the kernel and the
-// archive from the same sources, is the Makefile.
+let libraryTargets: [Target] = library.indices.map { layer in
+  .target(
+    name: library[layer],
+    dependencies: (["CTessera"] + library[..<layer]).map { .init(stringLiteral: $0) },
+    swiftSettings: strict)
+}
+
+// The host build: the library and its tests. The Makefile builds the same sources for bare metal.
 let package = Package(
   name: "tessera",
   products: [
     .library(name: "Tessera", targets: ["Tessera"])
   ],
-  targets: [
-    .target(name: "CTessera"),
-    .target(name: "TesseraHardware", dependencies: ["CTessera"], swiftSettings: strict),
-    .target(name: "TesseraFrames", dependencies: ["TesseraHardware"], swiftSettings: strict),
-    .target(
-      name: "TesseraPageTables", dependencies: ["TesseraFrames", "TesseraHardware"],
-      swiftSettings: strict),
-    .target(
-      name: "TesseraSpaces",
-      dependencies: ["TesseraPageTables", "TesseraFrames", "TesseraHardware"],
-      swiftSettings: strict),
-    .target(
-      name: "TesseraFaults",
-      dependencies: ["TesseraSpaces", "TesseraPageTables", "TesseraFrames", "TesseraHardware"],
-      swiftSettings: strict),
-    .target(
-      name: "TesseraBoot",
-      dependencies: ["TesseraSpaces", "TesseraPageTables", "TesseraFrames", "TesseraHardware"],
-      swiftSettings: strict),
-    .target(
-      name: "Tessera",
-      dependencies: [
-        "TesseraBoot", "TesseraFaults", "TesseraSpaces", "TesseraPageTables", "TesseraFrames",
-        "TesseraHardware",
-      ],
-      swiftSettings: strict),
-    .target(
-      name: "TesseraC",
-      dependencies: [
-        "CTessera", "Tessera", "TesseraBoot", "TesseraFaults", "TesseraSpaces",
-        "TesseraPageTables", "TesseraFrames", "TesseraHardware",
-      ],
-      swiftSettings: strict),
-
+  targets: [.target(name: "CTessera")] + libraryTargets + [
     .target(
       name: "SimulatedMachine", dependencies: ["CTessera", "Tessera", "TesseraFrames"],
       path: "Tests/SimulatedMachine", swiftSettings: forTests),

@@ -1,17 +1,17 @@
-# What the runs of many parts share. Sourced, not run.
+# Functions for scripts that run several parts. Sourced, not run.
 #
-# Each part is one line on the terminal: its name, how it went, how long it took. What it said is
-# kept in a file, of which the lines that matter are shown if it failed.
+# Each part prints one line: its name, its result, its duration. Its output goes to a log, of which
+# the error lines are printed if it failed.
 
 logs=build/logs
 mkdir -p "$logs"
 
-# A crash is an answer here; a helper that explains it would only keep the answer waiting.
+# A crash is a result like any other; a backtrace would only take time.
 export SWIFT_BACKTRACE=enable=no
 
-# run_part NAME SECONDS COMMAND...: runs the command for at most so long.
+# run_part NAME SECONDS COMMAND...: runs the command with a time limit.
 #
-# Sets `status`, `elapsed` in seconds, and `log`, the file with what the command said.
+# Sets `status`, `elapsed` in seconds, and `log`, the file with the output.
 run_part() {
   part=$1 seconds=$2
   shift 2
@@ -23,7 +23,7 @@ run_part() {
   elapsed=$(($(date +%s) - started))
 }
 
-# finish_part VERDICT: ends the line of the part, and shows what went wrong if something did.
+# finish_part RESULT: ends the line of the part, and prints the errors if it failed.
 finish_part() {
   printf '%-26s %4d s\n' "$1" "$elapsed"
   [ "$status" -ne 0 ] || return 0
@@ -33,5 +33,5 @@ finish_part() {
     head -n 100 | grep .; then
     tail -n 30 "$log"
   fi | sed 's/^/  /'
-  echo "  everything it said: $log"
+  echo "  full log: $log"
 }

@@ -28,6 +28,16 @@ struct Checkout {
     return SourceText(path: path, text: text)
   }
 
+  /// The modules of the library, lowest layer first, as Package.swift lists them.
+  var library: [Substring] {
+    guard let manifest = read("Package.swift") else { return [] }
+    let lines = manifest.lines.map(\.text)
+    guard let start = lines.firstIndex(of: "let library = [") else { return [] }
+    return lines[(start + 1)...].prefix { $0 != "]" }.map {
+      $0.drop { !$0.isLetter }.prefix { $0.isLetter }
+    }
+  }
+
   private static func listedByGit(at root: URL) -> [String]? {
     let git = Process()
     git.executableURL = URL(filePath: "/usr/bin/env")

@@ -2,11 +2,9 @@
 /// can show it a text that breaks it.
 enum Tidy {
   /// The modules, lowest first. A file imports only modules that stand before its own.
-  static let layers: [Substring] = [
-    "CTessera", "TesseraHardware", "TesseraFrames", "TesseraPageTables", "TesseraSpaces",
-    "TesseraFaults", "TesseraBoot", "Tessera", "TesseraHeader", "TesseraC", "DemoPlatform",
-    "DemoKernel",
-  ]
+  static let layers: [Substring] =
+    ["CTessera"] + Checkout.current.library.dropLast()
+    + ["TesseraHeader", "TesseraC", "DemoPlatform", "DemoKernel"]
 
   /// The one module that may import the seam to the machine.
   static let neighbourOfTheSeam: Substring = "TesseraHardware"
