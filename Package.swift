@@ -84,7 +84,9 @@ let package = Package(
       swiftSettings: forTests),
     .testTarget(
       name: "TesseraBootTests",
-      dependencies: ["Tessera", "SimulatedMachine", "TestSupport", "MultibootFuzz"],
+      dependencies: [
+        "CTessera", "CallFuzz", "Tessera", "SimulatedMachine", "TestSupport", "MultibootFuzz",
+      ],
       swiftSettings: forTests),
     .testTarget(
       name: "TesseraCTests",

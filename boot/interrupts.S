@@ -1,6 +1,6 @@
-// The way from an exception or interrupt to Swift and back.
+// The entry from exceptions and interrupts to Swift, and the return.
 
-// 16 bytes each, so that the address of a stub is arithmetic.
+// Each stub has 16 bytes, so that its address is computed from the vector.
         .section .text.interrupts, "ax", @progbits
         .balign 16
         .globl boot_interrupt_stubs
@@ -8,8 +8,8 @@ boot_interrupt_stubs:
 .set vector, 0
 .rept 256
         .balign 16
-  // These push an error code themselves (Intel SDM Vol. 3A, "Exception and Interrupt Reference"; 29
-  // and 30: AMD64 Architecture Programmer's Manual Vol. 2, "Error Codes").
+  // The processor pushes an error code for these (Intel SDM Vol. 3A, "Exception and Interrupt
+  // Reference"; 29 and 30: AMD64 Architecture Programmer's Manual Vol. 2, "Error Codes").
 .set pushes, vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21
   .if !(pushes || vector == 29 || vector == 30)
         pushq $0
@@ -20,8 +20,8 @@ boot_interrupt_stubs:
 .endr
 
         .type boot_interrupt, @function
-// Saves the registers as struct boot_interrupt_frame and hands their address to Swift, which may
-// change them.
+// Saves the registers as a boot_interrupt_frame, and passes its address to Swift, which may change
+// it.
 boot_interrupt:
         pushq %rax
         pushq %rbx
@@ -100,7 +100,7 @@ boot_load_interrupt_table:
         ret
         .size boot_load_interrupt_table, . - boot_load_interrupt_table
 
-// What the processor reads whenever it pleases. Filled in by Swift.
+// The descriptor tables, which Swift fills in.
         .bss
         .balign 4096
         .globl boot_interrupt_table, boot_segment_table, boot_task_state

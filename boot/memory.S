@@ -62,7 +62,7 @@ memcmp:
 1:      ret
         .size memcmp, . - memcmp
 
-// An entry of the table that the fault handler looks into: a fault at `from` goes on at `to`.
+// Adds an entry to the exception table: after a fault at `from`, execution continues at `to`.
 .macro RECOVER from, to
         .pushsection .extable, "a", @progbits
         .quad \from, \to
@@ -98,8 +98,8 @@ boot_probe_write:
 
 // bool boot_probe_execute(uint64_t address)
 //
-// The address holds a return instruction, or cannot be executed: then the fault is at the address
-// called, and the handler recognises it by what is on top of the stack.
+// The address holds a return instruction, or cannot be executed: then the fault is at that address,
+// and the handler recognizes it by the return address on top of the stack.
         .section .text.boot_probe_execute, "ax", @progbits
         .globl boot_probe_execute, boot_probe_executed, boot_probe_not_executed
         .type boot_probe_execute, @function

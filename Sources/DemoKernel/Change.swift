@@ -1,9 +1,9 @@
-/// A change of page tables after which a processor must not use what it has cached.
+/// A kind of page-table change that requires a TLB invalidation.
 enum Change: UInt8 {
   case unmap
   case removeWriting
   case forbidExecution
-  case takeAccess
+  case removeAccess
   case replace
   case clearAccessed
   case clearDirty
@@ -21,27 +21,27 @@ enum Change: UInt8 {
 
   static var count: UInt8 { 18 }
 
-  /// How the change is tried out: what is changed, and the access right after it.
+  /// The change, and the access that follows it.
   var name: StaticString {
     switch self {
     case .unmap: "page unmapped, then read"
     case .removeWriting: "page made read-only, then written"
-    case .forbidExecution: "page made data only, then executed"
-    case .takeAccess: "page without any access, then read"
+    case .forbidExecution: "page made no-execute, then executed"
+    case .removeAccess: "all access removed from a page, then read"
     case .replace: "page replaced, then read"
-    case .clearAccessed: "page marked as not accessed, then read"
-    case .clearDirty: "page marked as not dirty, then written"
+    case .clearAccessed: "accessed bit cleared, then read"
+    case .clearDirty: "dirty bit cleared, then written"
     case .unmapRange: "8 pages unmapped, the last one read"
-    case .unmapApart: "2 pages apart unmapped, the second read"
+    case .unmapApart: "2 separate pages unmapped, the second read"
     case .unmapManyPages: "64 pages unmapped, the last one read"
     case .shareForFork: "page copied for a fork, then written"
-    case .splitToUnmap: "4K unmapped inside 2M, then read"
-    case .splitToProtect: "4K inside 2M made read-only, written"
+    case .splitToUnmap: "4K of a 2M page unmapped, then read"
+    case .splitToProtect: "4K of a 2M page made read-only, then written"
     case .unmapLarge: "2M page unmapped, then read"
-    case .removeTable: "table of pages removed, one read"
-    case .removeTableAboveUnused: "the same, a page never used before"
-    case .unmapKernelPage: "kernel (global) page unmapped, read"
-    case .protectKernelPage: "kernel page made read-only, written"
+    case .removeTable: "page table removed, then one page read"
+    case .removeTableAboveUnused: "the same, with a page not used before"
+    case .unmapKernelPage: "kernel (global) page unmapped, then read"
+    case .protectKernelPage: "kernel page made read-only, then written"
     }
   }
 
@@ -59,23 +59,23 @@ enum Change: UInt8 {
     }
   }
 
-  /// What is mapped before the change.
+  /// The mappings before the change.
   enum Scene {
-    /// One page among others in a table that stays.
+    /// One page in a table with others.
     case page
     /// Several pages, of which the last is accessed.
     case manyPages
     /// One page of 2 MiB.
     case large
-    /// A table of its own.
+    /// One page in a table of its own.
     case table
-    /// A page of the kernel among others.
+    /// A kernel page in a table with others.
     case kernelPage
   }
 
   var scene: Scene {
     switch self {
-    case .unmap, .removeWriting, .forbidExecution, .takeAccess, .replace, .clearAccessed,
+    case .unmap, .removeWriting, .forbidExecution, .removeAccess, .replace, .clearAccessed,
       .clearDirty, .shareForFork:
       .page
     case .unmapRange, .unmapApart, .unmapManyPages: .manyPages
@@ -85,11 +85,11 @@ enum Change: UInt8 {
     }
   }
 
-  /// Whether a page must have been used before the change. Without that only a cached entry of a
-  /// higher level could be stale.
+  /// Whether the page is used before the change. If it is not, only a cached entry of a higher
+  /// level can be stale.
   var usesPageBefore: Bool { self != .removeTableAboveUnused }
 
-  /// Whether QEMU's own emulation shows what is stale after the change. It keeps no entries of
+  /// Whether stale translations can be observed under QEMU's emulation, which caches no entries of
   /// higher levels.
-  var isSeenByEmulator: Bool { self != .removeTableAboveUnused }
+  var isObservableInEmulator: Bool { self != .removeTableAboveUnused }
 }

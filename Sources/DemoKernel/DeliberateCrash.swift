@@ -3,9 +3,9 @@ internal import DemoPlatform
 internal import TesseraBoot
 internal import TesseraHardware
 
-/// Crashes on request, so that a person or a test can see what a crash leaves.
+/// Crashes on request, to demonstrate the crash report.
 ///
-/// The request is a word such as `crash=divide` on the kernel's command line.
+/// The request is an option such as `crash=divide` on the kernel's command line.
 enum DeliberateCrash {
   /// Ends the kernel in the way that `commandLine` names; returns if it names none.
   static func perform(_ commandLine: BootText<MappedBootMemory>) {
@@ -23,14 +23,14 @@ enum DeliberateCrash {
     if commandLine.contains(option: "crash=interrupt") { crash_interrupt() }
     if commandLine.contains(option: "crash=triple-fault") { crash_triple_fault() }
     if commandLine.contains(option: "crash=panic") {
-      panic("a panic was asked for", PhysicalAddress(0x1000))
+      panic("panic requested on the command line", PhysicalAddress(0x1000))
     }
     if commandLine.contains(option: "crash=trap") { trap(Processor.current) }
     if commandLine.contains(option: "crash=failure") { ExitStatus.failure.exit() }
-    if commandLine.contains(option: "crash=refusal") { ExitStatus.cannotStart.exit() }
+    if commandLine.contains(option: "crash=cannot-start") { ExitStatus.cannotStart.exit() }
   }
 
-  /// Calls itself for ever, in a way that the compiler cannot turn into a loop.
+  /// Recurses without end, in a way that the compiler cannot turn into a loop.
   @inline(never)
   private static func descend(_ depth: UInt64) -> UInt64 {
     guard depth > 0 else { return 0 }
@@ -40,6 +40,6 @@ enum DeliberateCrash {
   /// Fails one of the checks that the Swift compiler adds.
   @inline(never)
   private static func trap(_ zero: Int) {
-    precondition(zero != 0, "a failed check was asked for")
+    precondition(zero != 0, "failed check requested on the command line")
   }
 }

@@ -5,7 +5,7 @@ internal import TesseraHardware
 internal import TesseraPageTables
 internal import TesseraSpaces
 
-/// Accesses that must fault, each with the error code and the address that the fault must have.
+/// Accesses that must fault, each with the expected error code and address.
 struct FaultDemonstration {
   private var console = Console()
   private(set) var checks: Checks
@@ -17,9 +17,9 @@ struct FaultDemonstration {
   private static var write: UInt64 { 1 << 1 }
   private static var fetch: UInt64 { 1 << 4 }
 
-  /// Provokes all faults, with `program` in use, and prints a line for each.
+  /// Provokes all faults, with the space of `program` active, and prints a line for each.
   mutating func run(in program: borrowing Program) {
-    console.write("tessera: faults provoked and recovered, each with its address and error code\n")
+    console.write("tessera: provoked page faults, each with its address and error code\n")
     program.space.activate()
     provokeInProgram()
     provokeProtection()
@@ -29,74 +29,75 @@ struct FaultDemonstration {
 
   private mutating func provokeInProgram() {
     let hole = Program.data.start - 4096
-    expect("read where nothing is mapped", hole, UserAccess.read(hole) == nil, 0)
+    expect("read an unmapped page", hole, UserAccess.read(hole) == nil, 0)
     // SAFETY: nothing is mapped there.
     let isWritten = unsafe UserAccess.write(0, to: hole + 8)
-    expect("write where nothing is mapped", hole + 8, !isWritten, Self.write)
+    expect("write an unmapped page", hole + 8, !isWritten, Self.write)
     let reserve = Program.stackReserve.start
-    expect("read a page that is only a status", reserve, UserAccess.read(reserve) == nil, 0)
+    expect("read an absent page with a status", reserve, UserAccess.read(reserve) == nil, 0)
     let constants = Program.constants.start
     // SAFETY: if it succeeded, the page would be the program's.
     let isChanged = unsafe UserAccess.write(0, to: constants)
-    expect("write a page made for reading", constants, !isChanged, Self.write | Self.present)
+    expect("write a read-only page", constants, !isChanged, Self.write | Self.present)
   }
 
-  /// What the kernel must not do with a program's pages unless it says so.
+  /// Accesses of the kernel to user pages that SMAP and SMEP forbid.
   private mutating func provokeProtection() {
     let data = Program.data.start
     if UserAccess.isPrevented {
       let isRead = MemoryProbe.read(data) != nil
-      expect("read a program's page by mistake (SMAP)", data, !isRead, Self.present)
+      expect("read a user page from the kernel (SMAP)", data, !isRead, Self.present)
     }
     let code = Program.code.start
     if UserAccess.isExecutionPrevented {
       // SAFETY: every byte of the page is a return instruction.
       let isExecuted = unsafe MemoryProbe.execute(code)
-      expect("execute a program's code (SMEP)", code, !isExecuted, Self.fetch | Self.present)
+      expect(
+        "execute a user page in the kernel (SMEP)", code, !isExecuted, Self.fetch | Self.present)
     }
     let hole = code + 0x1_0000
     // SAFETY: nothing is mapped there.
     let isExecuted = unsafe MemoryProbe.execute(hole)
-    expect("execute where nothing is mapped", hole, !isExecuted, Self.fetch)
+    expect("execute an unmapped page", hole, !isExecuted, Self.fetch)
   }
 
   private mutating func provokeInKernel() {
     let text = KernelImage.text.lowerBound
     // SAFETY: if it succeeded, the word would have the value that it has.
     let isChanged = unsafe MemoryProbe.write(MemoryProbe.read(text) ?? 0, to: text)
-    expect("write the kernel's code", text, !isChanged, Self.write | Self.present)
-    let window = UInt64(PhysicalMemory.directMapBase)
-    let alias = window + KernelImage.readOnlyPhysicalRange.lowerBound.rawValue
-    // SAFETY: as above.
+    expect("write kernel code", text, !isChanged, Self.write | Self.present)
+    let directMap = UInt64(PhysicalMemory.directMapBase)
+    let alias = directMap + KernelImage.readOnlyPhysicalRange.lowerBound.rawValue
+    // SAFETY: if it succeeded, the word would have the value that it has.
     let isAliasChanged = unsafe MemoryProbe.write(MemoryProbe.read(alias) ?? 0, to: alias)
-    expect("write it through the window", alias, !isAliasChanged, Self.write | Self.present)
-    // SAFETY: no instruction of the window can be executed.
+    expect("write it through the direct map", alias, !isAliasChanged, Self.write | Self.present)
+    // SAFETY: the direct map is not executable; if it were, code begins there.
     let isExecuted = unsafe MemoryProbe.execute(alias)
-    expect("execute it in the window", alias, !isExecuted, Self.fetch | Self.present)
+    expect("execute it in the direct map", alias, !isExecuted, Self.fetch | Self.present)
     let boot = KernelImage.physicalRange.lowerBound.rawValue
-    expect("read where the loader put the kernel", boot, MemoryProbe.read(boot) == nil, 0)
+    expect("read the kernel's physical address", boot, MemoryProbe.read(boot) == nil, 0)
     let hole = PagingMode.current.lowerHalfEnd.rawValue
-    let bootWindow = 0 &- hole
-    expect("read the boot code's window", bootWindow, MemoryProbe.read(bootWindow) == nil, 0)
+    let bootBase = 0 &- hole
+    expect("read the boot code's direct map", bootBase, MemoryProbe.read(bootBase) == nil, 0)
     let below = KernelImage.stack.lowerBound - 8
-    expect("read below the kernel's stack", below, MemoryProbe.read(below) == nil, 0)
+    expect("read the guard page of the kernel stack", below, MemoryProbe.read(below) == nil, 0)
     let isRead = MemoryProbe.read(hole) != nil
-    report("read an address that is not canonical", hole)
+    report("read a non-canonical address", hole)
     checks.check(
       !isRead && MemoryProbe.lastFault.vector == 13,
-      "an address that is not canonical is a general protection fault")
+      "a non-canonical address raises a general protection fault")
   }
 
-  /// Checks that the last access faulted, at `address`, with the error code `code`, and prints it.
+  /// Checks that the last access faulted at `address` with the error code `code`, and prints it.
   private mutating func expect(
     _ access: StaticString, _ address: UInt64, _ hasFaulted: Bool, _ code: UInt64
   ) {
     let fault = MemoryProbe.lastFault
     report(access, address)
-    checks.check(hasFaulted, "an access that is not allowed faults")
-    checks.check(fault.vector == 14, "it is a page fault")
+    checks.check(hasFaulted, "a forbidden access faults")
+    checks.check(fault.vector == 14, "a forbidden access raises a page fault")
     checks.check(fault.address == address, "CR2 holds the address")
-    checks.check(fault.errorCode == code, "the error code says what was wrong")
+    checks.check(fault.errorCode == code, "the error code describes the access")
   }
 
   private mutating func report(_ access: StaticString, _ address: UInt64) {

@@ -4,8 +4,8 @@ internal import TesseraBoot
 internal import TesseraFrames
 internal import TesseraHardware
 
-/// Where the boot code arrives: `magic` says which loader it was, `information` is the physical
-/// address of what the loader knows.
+/// The entry from the boot code: `magic` identifies the loader, and `information` is the physical
+/// address of its information.
 @c(kernel_main) @used
 public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
   let features = Platform.start(imagePath: "build/tessera.elf")
@@ -17,7 +17,7 @@ public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
   DeliberateCrash.perform(information.commandLine)
 
   var checks = Checks()
-  checks.check(totals.total == FrameTable.frameCount, "the totals add up to the map")
+  checks.check(totals.total == FrameTable.frameCount, "the totals add up to all frames")
   var frames = FrameDemonstration(checks)
   frames.run()
   var spaces = SpaceDemonstration(frames.checks)
@@ -39,24 +39,24 @@ private func greet(_ features: ProcessorFeatures, _ console: inout Console) {
   console.writeLine()
 }
 
-/// Prints the verdict and leaves with the status that goes with it.
+/// Prints the verdict, and exits with its status.
 private func finish(_ checks: Checks, _ totals: FrameTotals) -> Never {
   var console = Console()
   console.write("tessera: verdict: ")
   if checks.failureCount == 0 {
     console.write("pass, ")
     console.write(decimal: totals.usable, grouped: true)
-    console.write(" frames, all given back; ")
+    console.write(" frames, all freed; ")
     console.write(decimal: UInt64(Change.count))
-    console.write(" kinds of change, none leaves a stale translation; ")
+    console.write(" kinds of change without a stale translation; ")
     console.write(decimal: UInt64(checks.count), grouped: true)
-    console.write(" checks held\n")
+    console.write(" checks passed\n")
     ExitStatus.success.exit()
   }
   console.write("FAIL, ")
   console.write(decimal: UInt64(checks.failureCount), grouped: true)
   console.write(" of ")
   console.write(decimal: UInt64(checks.count), grouped: true)
-  console.write(" checks did not hold\n")
+  console.write(" checks failed\n")
   ExitStatus.failure.exit()
 }

@@ -4,13 +4,13 @@ internal import TesseraHardware
 internal import TesseraPageTables
 internal import TesseraSpaces
 
-/// Some pages of an address space that follow each other.
+/// Contiguous pages of an address space.
 struct Pages {
   /// The first byte.
   let start: UInt64
   let byteCount: UInt64
 
-  /// The `count` pages of 4 KiB from `start` on.
+  /// `count` pages of 4 KiB at `start`.
   init(at start: UInt64, _ count: UInt64 = 1) {
     self.start = start
     byteCount = count * PageSize.fourKiB.byteCount
@@ -20,10 +20,10 @@ struct Pages {
     VirtualAddress(start)..<VirtualAddress(start + byteCount)
   }
 
-  /// Runs `body` with a cursor over the pages of `space`, which is gone when this returns.
+  /// Calls `body` with a cursor over the pages of `space`. The TLB is flushed before this returns.
   func change(
     in space: borrowing VmSpace, _ body: (inout Cursor) throws(MapError) -> Void
-  ) throws(Refusal) {
+  ) throws(DemoError) {
     var failure: MapError?
     do throws(RangeError) {
       var cursor = try space.cursor(over: range)
@@ -34,8 +34,8 @@ struct Pages {
     if let failure { throw .map(failure) }
   }
 
-  /// The same for pages of the kernel.
-  func changeInKernel(_ body: (inout Cursor) throws(MapError) -> Void) throws(Refusal) {
+  /// Like `change(in:_:)`, in the kernel virtual area.
+  func changeInKernel(_ body: (inout Cursor) throws(MapError) -> Void) throws(DemoError) {
     var failure: MapError?
     do throws(RangeError) {
       var cursor = try KernelSpace.cursor(over: range)
@@ -48,7 +48,7 @@ struct Pages {
 }
 
 extension Cursor {
-  /// Maps `frame`, of which the caller keeps its handle.
+  /// Maps `frame` through a new handle.
   mutating func map(
     sharing frame: borrowing Frame<PlainMemory>, as property: PageProperty
   ) throws(MapError) {
@@ -56,7 +56,7 @@ extension Cursor {
     try map(&handle, as: property)
   }
 
-  /// Puts `frame`, of which the caller keeps its handle, in the place of what is mapped.
+  /// Replaces the mapped frame by `frame`, through a new handle.
   mutating func replace(
     sharing frame: borrowing Frame<PlainMemory>, as property: PageProperty
   ) throws(MapError) {

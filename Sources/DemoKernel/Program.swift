@@ -5,24 +5,24 @@ internal import TesseraHardware
 internal import TesseraPageTables
 internal import TesseraSpaces
 
-/// An address space laid out like that of a program: code, constants, data, a stack that grows.
+/// An address space laid out like a user program's: code, constants, data, and a stack that grows.
 struct Program: ~Copyable {
   static var code: Pages { Pages(at: 0x40_0000, 4) }
   static var constants: Pages { Pages(at: 0x40_4000, 2) }
   static var data: Pages { Pages(at: 0x60_0000, 6) }
   static var large: Pages { Pages(at: 0x4000_0000, 512) }
   static var stack: Pages { Pages(at: VmSpace.end.rawValue - 4 * 4096, 4) }
-  /// Below the stack, for more of it when it is needed.
+  /// The range below the stack into which it can grow.
   static var stackReserve: Pages { Pages(at: VmSpace.end.rawValue - 64 * 4096, 60) }
-  /// The status of pages that hold zeros once somebody needs them.
+  /// The status of pages that are allocated on demand.
   static var onDemand: UInt32 { 1 }
 
   let space: VmSpace
-  /// What its data hold, so that two programs can be told apart.
+  /// The word that fills the data, which tells programs apart.
   let marker: UInt64
 
-  /// Makes the space and the memory that it shows.
-  init(marker: UInt64) throws(Refusal) {
+  /// Creates the space and maps its memory.
+  init(marker: UInt64) throws(DemoError) {
     let space: VmSpace
     do throws(FrameError) { space = try VmSpace() } catch { throw .frame(error) }
     try Self.fill(space, marker)
@@ -30,13 +30,13 @@ struct Program: ~Copyable {
     self.marker = marker
   }
 
-  private static func fill(_ space: borrowing VmSpace, _ marker: UInt64) throws(Refusal) {
+  private static func fill(_ space: borrowing VmSpace, _ marker: UInt64) throws(DemoError) {
     // Every byte is a return instruction.
     try map(code, in: space, as: .userReadExecute, holding: 0xc3c3_c3c3_c3c3_c3c3)
     try map(constants, in: space, as: .userRead, holding: marker)
     try map(stack, in: space, as: .userReadWrite, holding: marker)
     for index in 0..<data.byteCount / 4096 {
-      // One frame at a time, from wherever there is one.
+      // Separate allocations, so that the frames are scattered.
       let page = Pages(at: data.start + index * 4096)
       try map(page, in: space, as: .userReadWrite, holding: marker)
     }
@@ -46,10 +46,10 @@ struct Program: ~Copyable {
     }
   }
 
-  /// Maps new frames, full of `word`, in `pages`.
+  /// Maps new frames filled with `word` in `pages`.
   private static func map(
     _ pages: Pages, in space: borrowing VmSpace, as property: PageProperty, holding word: UInt64
-  ) throws(Refusal) {
+  ) throws(DemoError) {
     var segment: Segment<PlainMemory>?
     do throws(FrameError) {
       let made = try Segment(allocating: Int(pages.byteCount / 4096)) { _ in PlainMemory() }
@@ -61,10 +61,10 @@ struct Program: ~Copyable {
     }
   }
 
-  /// Maps a new frame of 2 MiB, full of `word`.
+  /// Maps a new 2 MiB frame filled with `word`.
   private static func mapLarge(
     in space: borrowing VmSpace, holding word: UInt64
-  ) throws(Refusal) {
+  ) throws(DemoError) {
     var frame: Frame<PlainMemory>?
     do throws(FrameError) {
       let made = try Frame(allocating: PlainMemory(), FrameRequest(isZeroed: false, size: .twoMiB))
@@ -76,8 +76,7 @@ struct Program: ~Copyable {
     }
   }
 
-  /// What the program's memory at `address` holds, read through the window; nil if nothing is
-  /// mapped there.
+  /// The word at the program's `address`, read through the direct map; nil if it is not mapped.
   func content(at address: UInt64) -> UInt64? {
     guard let target = space.translate(VirtualAddress(address)) else { return nil }
     return MemoryProbe.read(UInt64(PhysicalMemory.directMapBase) + target.address.rawValue)

@@ -1,4 +1,4 @@
-/// Numbers that look random and are the same for the same seed (SplitMix64).
+/// Pseudorandom numbers (SplitMix64), the same for the same seed.
 struct RandomNumbers {
   private var state: UInt64
 
@@ -12,7 +12,7 @@ struct RandomNumbers {
     return mixed ^ mixed >> 31
   }
 
-  /// A number from zero up to `bound`, less one.
+  /// A number in `0..<bound`.
   mutating func next(below bound: UInt64) -> UInt64 {
     next().multipliedFullWidth(by: bound).high
   }

@@ -6,9 +6,9 @@ internal import TesseraPageTables
 internal import TesseraSpaces
 
 extension SpaceDemonstration {
-  /// Maps scattered frames side by side for the kernel, uses them, and lets them go.
-  mutating func mapForKernel() throws(Refusal) {
-    begin("map memory for the kernel")
+  /// Maps frames in the kernel virtual area, uses them, and unmaps them.
+  mutating func mapForKernel() throws(DemoError) {
+    begin("map kernel memory")
     var segment: Segment<PlainMemory>?
     do throws(FrameError) {
       segment = try Segment(allocating: 16) { _ in PlainMemory() }
@@ -19,7 +19,7 @@ extension SpaceDemonstration {
       place = mapping.address.rawValue
       check(mapping)
     } catch { throw .map(error) }
-    checks.check(MemoryProbe.read(place) == nil, "a mapping that is gone is not there")
+    checks.check(MemoryProbe.read(place) == nil, "reading a destroyed mapping faults")
     end(16, " pages written, read and unmapped")
   }
 
@@ -30,29 +30,29 @@ extension SpaceDemonstration {
       // SAFETY: the memory is the mapping's.
       good = unsafe MemoryProbe.write(place, to: place) && good
       let target = KernelSpace.translate(VirtualAddress(place))
-      let window = UInt64(PhysicalMemory.directMapBase) + (target?.address.rawValue ?? 0)
-      good = good && MemoryProbe.read(window) == place && MemoryProbe.read(place) == place
+      let alias = UInt64(PhysicalMemory.directMapBase) + (target?.address.rawValue ?? 0)
+      good = good && MemoryProbe.read(alias) == place && MemoryProbe.read(place) == place
     }
-    checks.check(good, "what the kernel writes at its own address is there through the window")
+    checks.check(good, "words written through a kernel mapping are read through the direct map")
     // SAFETY: the page is not executable; if it were, it would begin with what the loop wrote.
     let isExecuted = unsafe MemoryProbe.execute(mapping.address.rawValue + 8)
-    checks.check(!isExecuted, "the kernel's data cannot be executed")
+    checks.check(!isExecuted, "kernel data cannot be executed")
     let end = mapping.address.rawValue + 16 * 4096
-    checks.check(MemoryProbe.read(end) == nil, "behind a mapping is a page that faults")
+    checks.check(MemoryProbe.read(end) == nil, "the page after a kernel mapping faults")
   }
 
-  /// Reads a register of a device through leaves of each size, which must all show the same.
+  /// Reads a device register through leaves of each size, which must give the same value.
   ///
-  /// The device is the High Precision Event Timer, whose first register never changes.
-  mutating func compareLeafSizes() throws(Refusal) {
-    begin("map a device (HPET) by pages of 4K, 2M, 1G")
+  /// The device is the High Precision Event Timer, whose first register is constant.
+  mutating func compareLeafSizes() throws(DemoError) {
+    begin("map a device (HPET) by 4K, 2M, 1G pages")
     let register: UInt64 = 0xfed0_0000
-    // An unused part of the area, 1 GiB aligned.
+    // An unused part of the kernel virtual area, 1 GiB aligned.
     let base = KernelSpace.area.lowerBound.rawValue + (1 << 37)
     var first: UInt64?
     if ProcessorFeatures().hasPageAttributeTable {
       let table = Processor.modelSpecificRegister(CachePolicy.attributeTableRegister)
-      checks.check(table == CachePolicy.attributeTable, "the PAT holds what entries mean")
+      checks.check(table == CachePolicy.attributeTable, "IA32_PAT matches the cache policies")
     }
     for number in 0..<3 as Range<UInt8> {
       guard let size = PageSize(rawValue: number), PagingMode.current.hasPages(of: size) else {
@@ -61,28 +61,28 @@ extension SpaceDemonstration {
       let pages = Pages(at: base, size.frameCount)
       let offset = register & (size.byteCount - 1)
       let spanned = try mapDevice(PhysicalAddress(register - offset), in: pages)
-      checks.check(spanned == size.byteCount, "a device is mapped by pages as large as it allows")
+      checks.check(spanned == size.byteCount, "a device is mapped by the largest possible pages")
       checks.check(
         KernelSpace.translate(VirtualAddress(base + offset))?.property.cachePolicy == .uncacheable,
-        "a device is not cached")
+        "a device mapping is uncacheable")
       let value = MemoryProbe.read(base + offset)
-      checks.check(value != nil && value == first ?? value, "leaves of all sizes show the same")
+      checks.check(
+        value != nil && value == first ?? value, "leaves of all sizes read the same register")
       first = first ?? value
       try pages.changeInKernel { cursor throws(MapError) in try cursor.unmap(pages.byteCount) }
     }
-    console.write("  the same in each, ")
+    console.write("  same value in each: ")
     console.write(hexadecimal: first ?? 0, digitCount: 16)
     console.writeLine()
   }
 
-  /// Maps a device's memory from `address` on in `pages`. Returns how many bytes its first leaf
-  /// spans.
+  /// Maps device memory at `address` in `pages`. Returns the size of the first leaf.
   private func mapDevice(
     _ address: PhysicalAddress, in pages: Pages
-  ) throws(Refusal) -> UInt64? {
+  ) throws(DemoError) -> UInt64? {
     var spanned: UInt64?
     try pages.changeInKernel { cursor throws(MapError) in
-      // SAFETY: it is unmapped before anyone else uses the device.
+      // SAFETY: no driver uses the device, and it is unmapped at once.
       try unsafe cursor.mapDevice(address, byteCount: pages.byteCount, as: .device)
       try? cursor.jump(to: VirtualAddress(pages.start))
       spanned = try? cursor.query().byteCount

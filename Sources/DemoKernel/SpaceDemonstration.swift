@@ -5,42 +5,43 @@ internal import TesseraHardware
 internal import TesseraPageTables
 internal import TesseraSpaces
 
-/// What the demo does with address spaces: makes two programs, runs on one and the other, shows
-/// their tables, forks, maps memory and a device for the kernel, and provokes faults.
+/// The demonstration of address spaces: makes two programs, switches between them, dumps their page
+/// tables, forks, maps kernel memory and a device, and provokes faults.
 struct SpaceDemonstration {
   var console = Console()
   var checks: Checks
 
   init(_ checks: Checks) { self.checks = checks }
 
-  /// Runs all steps. Everything is given back in the end.
+  /// Runs all steps. Every frame is free again afterwards.
   mutating func run() {
     NodePool.drain()
     FrameAllocator.drainCache()
     let before = FrameAllocator.statistics
-    do throws(Refusal) {
-      try show(Program(marker: 0x1111_1111_1111_1111), Program(marker: 0x2222_2222_2222_2222))
+    do throws(DemoError) {
+      try demonstrate(
+        Program(marker: 0x1111_1111_1111_1111), Program(marker: 0x2222_2222_2222_2222))
       try mapForKernel()
       try compareLeafSizes()
     } catch {
       VmSpace.deactivate()
-      checks.check(false, "no step of the demonstration of spaces is refused")
+      checks.check(false, "no step of the demonstration of spaces fails")
     }
     NodePool.drain()
     FrameAllocator.drainCache()
     checks.check(
       FrameAllocator.statistics.freeFrameCount == before.freeFrameCount,
-      "spaces give back every frame")
+      "spaces free every frame")
   }
 
-  private mutating func show(
+  private mutating func demonstrate(
     _ first: consuming Program, _ second: consuming Program
-  ) throws(Refusal) {
+  ) throws(DemoError) {
     writeAndSwitch(first, second)
     switchOften(first, second)
     copyUserMemory(first, while: second)
     try fork(first)
-    showTables(first)
+    dumpTables(first)
     var faults = FaultDemonstration(checks)
     faults.run(in: first)
     checks = faults.checks
@@ -60,9 +61,9 @@ struct SpaceDemonstration {
 }
 
 extension SpaceDemonstration {
-  /// Writes to both programs through their own addresses, and looks from both sides what is there.
+  /// Writes to both programs at the same addresses, and checks what each of them reads.
   private mutating func writeAndSwitch(_ first: borrowing Program, _ second: borrowing Program) {
-    begin("two spaces, the same addresses in both")
+    begin("write to the same addresses of two spaces")
     var count: UInt64 = 0
     for turn in 0..<2 as Range<UInt64> {
       writeEverywhere(in: first, turn, &count)
@@ -73,7 +74,7 @@ extension SpaceDemonstration {
     end(count, " pages written and read")
   }
 
-  /// Calls `body` with each page that a program can write.
+  /// Calls `body` with the address of each writable page.
   private func forEachWritablePage(_ body: (UInt64) -> Void) {
     func visit(_ pages: Pages) {
       for index in 0..<pages.byteCount / 4096 { body(pages.start + index * 4096) }
@@ -92,12 +93,12 @@ extension SpaceDemonstration {
     let marker = program.marker
     forEachWritablePage { address in
       let old = UserAccess.read(address + turn * 8)
-      // SAFETY: the memory is the program's, and for this.
+      // SAFETY: the memory is the program's, and nothing else uses it.
       let isWritten = unsafe UserAccess.write(marker ^ address, to: address + turn * 8)
       good = good && old == marker && isWritten
       pages += 1
     }
-    checks.check(good, "a program finds its own data and can write them")
+    checks.check(good, "a program reads and writes its own data")
     count += pages
   }
 
@@ -112,15 +113,15 @@ extension SpaceDemonstration {
       good = good && program.content(at: address + turn * 8) == expected
       good = good && UserAccess.read(address + 2048) == program.marker
     }
-    checks.check(good, "what was written is there, also through the window, and nothing else")
+    checks.check(good, "written words are read back, also through the direct map")
     let property = program.space.translate(VirtualAddress(Program.data.start))?.property
     checks.check(
       property?.isAccessed == true && property?.isDirty == true,
-      "the processor marks a page that was written as accessed and dirty")
+      "the processor sets the accessed and dirty bits of a written page")
   }
 
   private mutating func switchOften(_ first: borrowing Program, _ second: borrowing Program) {
-    begin("switch between them")
+    begin("switch between the two spaces")
     let turns: UInt64 = 1000
     var good = true
     let start = Processor.timestamp
@@ -131,18 +132,18 @@ extension SpaceDemonstration {
       good = good && UserAccess.read(Program.constants.start) == second.marker
     }
     let cycles = Processor.timestamp - start
-    checks.check(good, "each space shows its own memory after every switch")
+    checks.check(good, "each space maps its own memory after every switch")
     checks.check(
       first.space.activeProcessorCount == 0 && second.space.activeProcessorCount == 1,
-      "a space knows on how many processors it is active")
+      "a space counts the processors it is active on")
     console.write(decimal: 2 * turns, width: 9, grouped: true)
     console.write(" loads of CR3, ")
     console.write(decimal: cycles / (2 * turns), grouped: true)
-    console.write(" cycles each, with a read\n")
+    console.write(" cycles each, including a read\n")
   }
 
-  /// Copies a program as a fork does, and looks that neither can write what both now share.
-  private mutating func fork(_ parent: borrowing Program) throws(Refusal) {
+  /// Copies a space as a fork does, and checks that neither can write to the shared pages.
+  private mutating func fork(_ parent: borrowing Program) throws(DemoError) {
     begin("copy a space for a fork")
     let child: VmSpace
     do throws(FrameError) { child = try VmSpace() } catch { throw .frame(error) }
@@ -151,12 +152,12 @@ extension SpaceDemonstration {
 
   private mutating func copy(
     _ parent: borrowing Program, to child: consuming VmSpace
-  ) throws(Refusal) {
+  ) throws(DemoError) {
     let whole = Pages(at: Program.code.start, 0x1000)
     parent.space.activate()
-    var failure: Refusal?
+    var failure: DemoError?
     try whole.change(in: parent.space) { source throws(MapError) in
-      do throws(Refusal) {
+      do throws(DemoError) {
         try whole.change(in: child) { cursor throws(MapError) in
           try cursor.copy(from: &source, whole.byteCount)
         }
@@ -164,18 +165,19 @@ extension SpaceDemonstration {
     }
     if let failure { throw failure }
     let place = Program.data.start
-    // SAFETY: should the write succeed, the memory is the program's.
+    // SAFETY: if the write succeeded, the memory would be the program's.
     let parentWrites = unsafe UserAccess.write(0, to: place)
     child.activate()
-    // SAFETY: as above.
+    // SAFETY: if the write succeeded, the memory would be the program's.
     let childWrites = unsafe UserAccess.write(0, to: place)
-    checks.check(!parentWrites && !childWrites, "after a fork neither can write what both share")
     checks.check(
-      UserAccess.read(place) == parent.content(at: place), "a copy shows the same memory")
+      !parentWrites && !childWrites, "after a fork neither space can write to shared pages")
+    checks.check(
+      UserAccess.read(place) == parent.content(at: place), "a forked space maps the same memory")
     checks.check(
       child.translate(VirtualAddress(place))?.address
         == parent.space.translate(VirtualAddress(place))?.address,
-      "a fork shares frames and copies no byte")
+      "a fork shares frames")
     VmSpace.deactivate()
     end(12, " pages shared, read-only in both")
     _ = consume child
@@ -184,14 +186,14 @@ extension SpaceDemonstration {
     }
   }
 
-  private mutating func showTables(_ program: borrowing Program) {
-    console.write("tessera: what the first space maps, from its tables at ")
+  private mutating func dumpTables(_ program: borrowing Program) {
+    console.write("tessera: mappings of the first space, root ")
     console.write(hexadecimal: program.space.rootAddress.rawValue)
     console.writeLine()
     program.space.dump(to: &console)
-    console.write("tessera: what the kernel's half maps\n")
+    console.write("tessera: mappings of the kernel half\n")
     KernelSpace.dump(to: &console)
-    console.write("tessera: how three addresses are translated\n")
+    console.write("tessera: page-table walks to three addresses\n")
     program.space.writeWalk(of: VirtualAddress(Program.data.start + 0xabc), to: &console)
     program.space.writeWalk(of: VirtualAddress(Program.stackReserve.start), to: &console)
     program.space.writeWalk(of: VirtualAddress(KernelImage.text.lowerBound), to: &console)

@@ -6,14 +6,14 @@ internal import TesseraPageTables
 internal import TesseraSpaces
 
 extension StaleDetector {
-  /// Where the scenes are, each a multiple of 2 MiB: a table for the pages, the large page, the
-  /// table that is removed, and 2 MiB of the kernel's area.
+  /// The addresses of the scenes, 2 MiB aligned: the table of pages, the large page, the table that
+  /// is removed, and 2 MiB of the kernel virtual area.
   private static var pageScene: UInt64 { 0x1000_0000 }
   private static var largeScene: UInt64 { 0x2000_0000 }
   private static var tableScene: UInt64 { 0x3000_0000 }
   private static var kernelScene: UInt64 { KernelSpace.area.lowerBound.rawValue + (1 << 38) }
 
-  /// The byte that is accessed in `round`: in each another page of 2 MiB, and another word of it.
+  /// The address that is accessed in `round`: a different page and word each time.
   func place(of change: Change, _ round: UInt64) -> UInt64 {
     let byte = round * 8 % 4096
     switch change.scene {
@@ -25,7 +25,7 @@ extension StaleDetector {
     }
   }
 
-  /// The offset of one of `count` pages. Odd steps reach all of them.
+  /// The offset of one of `count` pages. The odd stride visits all of them.
   private static func page(_ round: UInt64, of count: UInt64) -> UInt64 {
     round &* 37 % count * 4096
   }
@@ -34,40 +34,40 @@ extension StaleDetector {
     Pages(at: place & ~4095, count)
   }
 
-  /// Maps what the change needs. A page that is never changed keeps the tables from being emptied,
-  /// for removing a table would invalidate everything.
-  func prepare(_ change: Change, _ place: UInt64) throws(Refusal) {
+  /// Maps the pages for the change. A page that is never changed keeps the table from becoming
+  /// empty, because removing a table invalidates everything.
+  func prepare(_ change: Change, _ place: UInt64) throws(DemoError) {
     switch change.scene {
     case .page:
-      try mapNeighbour(Self.pageScene + 511 * 4096)
+      try mapNeighbor(Self.pageScene + 511 * 4096)
       let property: PageProperty = change == .forbidExecution ? .userReadExecute : .userReadWrite
-      try show(pages(place), as: property)
+      try mapOld(pages(place), as: property)
     case .manyPages:
-      try mapNeighbour(Self.pageScene + 511 * 4096)
+      try mapNeighbor(Self.pageScene + 511 * 4096)
       let pages = manyPages(change, place)
       if change == .unmapApart {
-        try show(self.pages(pages.start), as: .userReadWrite)
-        try show(self.pages(place), as: .userReadWrite)
+        try mapOld(self.pages(pages.start), as: .userReadWrite)
+        try mapOld(self.pages(place), as: .userReadWrite)
       } else {
-        try showBlock(pages)
+        try mapBlock(pages)
       }
     case .large:
-      try showBlock(Pages(at: Self.largeScene, 512))
+      try mapBlock(Pages(at: Self.largeScene, 512))
     case .table:
-      try show(pages(place), as: .userReadWrite)
+      try mapOld(pages(place), as: .userReadWrite)
       if !change.usesPageBefore {
-        // Another page of the table, so that the entry above it is cached.
-        try show(pages(place ^ 4096), as: .userReadWrite)
+        // Another page of the table, so that the entry above is cached.
+        try mapOld(pages(place ^ 4096), as: .userReadWrite)
         _ = UserAccess.read(place ^ 4096)
       }
     case .kernelPage:
-      try showInKernel(Pages(at: Self.kernelScene + 511 * 4096), as: .kernelRead)
-      try showInKernel(pages(place), as: .kernelReadWrite)
+      try mapInKernel(Pages(at: Self.kernelScene + 511 * 4096), as: .kernelRead)
+      try mapInKernel(pages(place), as: .kernelReadWrite)
     }
   }
 
-  /// Makes the change through a cursor, which is gone when this returns.
-  func carryOut(_ change: Change, _ place: UInt64) throws(Refusal) {
+  /// Makes the change through a cursor, which is closed before this returns.
+  func carryOut(_ change: Change, _ place: UInt64) throws(DemoError) {
     switch change {
     case .unmap:
       try pages(place).change(in: space) { cursor throws(MapError) in try cursor.unmap(4096) }
@@ -75,7 +75,7 @@ extension StaleDetector {
       try protect(pages(place), to: .read)
     case .forbidExecution:
       try protect(pages(place), to: .read)
-    case .takeAccess:
+    case .removeAccess:
       try protect(pages(place), to: .none)
     case .replace:
       try pages(place).change(in: space) { cursor throws(MapError) in
@@ -96,7 +96,7 @@ extension StaleDetector {
     case .unmapLarge:
       try unmap(Pages(at: Self.largeScene, 512))
     case .removeTable, .removeTableAboveUnused:
-      // More than the table spans, so that the cursor holds the table above.
+      // More than the table spans, so that the cursor locks the table above.
       try unmap(Pages(at: Self.tableScene, 1024))
     case .unmapKernelPage:
       try pages(place).changeInKernel { cursor throws(MapError) in try cursor.unmap(4096) }
@@ -107,8 +107,8 @@ extension StaleDetector {
     }
   }
 
-  /// Unmaps what is left of the scene, but for the neighbour.
-  func restore(_ change: Change, _ place: UInt64) throws(Refusal) {
+  /// Unmaps the rest of the scene, except the neighbor.
+  func restore(_ change: Change, _ place: UInt64) throws(DemoError) {
     switch change.scene {
     case .page: try unmap(pages(place))
     case .manyPages: try unmap(manyPages(change, place))
@@ -124,29 +124,29 @@ extension StaleDetector {
 }
 
 extension StaleDetector {
-  /// Unmaps what is left in the kernel's half; the rest goes with the space.
-  func clearKernelScene() throws(Refusal) {
+  /// Unmaps the rest of the kernel's scene; the others are destroyed with the space.
+  func clearKernelScene() throws(DemoError) {
     try Pages(at: Self.kernelScene, 512).changeInKernel { cursor throws(MapError) in
       try cursor.unmap(PageSize.twoMiB.byteCount)
     }
   }
 
-  /// The pages that are changed at once, of which the last is accessed.
+  /// The pages that change together, of which the last is accessed.
   private func manyPages(_ change: Change, _ place: UInt64) -> Pages {
     let count: UInt64 = change == .unmapManyPages ? 64 : 8
     return Pages(at: (place & ~4095) - (count - 1) * 4096, count)
   }
 
   /// Maps the old frame in all of `pages`.
-  private func show(_ pages: Pages, as property: PageProperty) throws(Refusal) {
+  private func mapOld(_ pages: Pages, as property: PageProperty) throws(DemoError) {
     try pages.change(in: space) { cursor throws(MapError) in
       while !cursor.isAtEnd { try cursor.map(sharing: old, as: property) }
     }
   }
 
-  /// Maps the block from its start on, which needs no counts: so many shared frames could not be
-  /// held back at once, and everything would be invalidated early.
-  private func showBlock(_ pages: Pages) throws(Refusal) {
+  /// Maps the block without references to its frames: the deferred free of so many would overflow,
+  /// and everything would be invalidated early.
+  private func mapBlock(_ pages: Pages) throws(DemoError) {
     let address = block.address
     try pages.change(in: space) { cursor throws(MapError) in
       // SAFETY: the detector keeps the block for as long as the pages are mapped.
@@ -154,33 +154,33 @@ extension StaleDetector {
     }
   }
 
-  private func showInKernel(_ pages: Pages, as property: PageProperty) throws(Refusal) {
+  private func mapInKernel(_ pages: Pages, as property: PageProperty) throws(DemoError) {
     guard KernelSpace.translate(VirtualAddress(pages.start)) == nil else { return }
     try pages.changeInKernel { cursor throws(MapError) in
       try cursor.map(sharing: old, as: property)
     }
   }
 
-  private func mapNeighbour(_ place: UInt64) throws(Refusal) {
+  private func mapNeighbor(_ place: UInt64) throws(DemoError) {
     guard space.translate(VirtualAddress(place)) == nil else { return }
-    try show(Pages(at: place), as: .userRead)
+    try mapOld(Pages(at: place), as: .userRead)
   }
 
-  private func unmap(_ pages: Pages) throws(Refusal) {
+  private func unmap(_ pages: Pages) throws(DemoError) {
     try pages.change(in: space) { cursor throws(MapError) in try cursor.unmap(pages.byteCount) }
   }
 
-  private func protect(_ pages: Pages, to access: PageAccess) throws(Refusal) {
+  private func protect(_ pages: Pages, to access: PageAccess) throws(DemoError) {
     try pages.change(in: space) { cursor throws(MapError) in
       try cursor.protect(pages.byteCount, to: access)
     }
   }
 
-  /// Makes the child show what the space shows, as a fork does.
-  private func copyToChild(_ pages: Pages) throws(Refusal) {
+  /// Copies the pages to the child, as a fork does.
+  private func copyToChild(_ pages: Pages) throws(DemoError) {
     try pages.change(in: space) { source throws(MapError) in
-      var failure: Refusal?
-      do throws(Refusal) {
+      var failure: DemoError?
+      do throws(DemoError) {
         try pages.change(in: child) { cursor throws(MapError) in
           try cursor.copy(from: &source, pages.byteCount)
         }

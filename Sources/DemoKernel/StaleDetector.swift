@@ -5,16 +5,16 @@ internal import TesseraHardware
 internal import TesseraPageTables
 internal import TesseraSpaces
 
-/// Looks whether the processor still uses a translation that Tessera has just changed.
+/// Detects whether the processor still uses a translation that Tessera has just changed.
 ///
 /// In each round a page is used, so that its translation is cached, then changed through a cursor,
-/// and accessed at once, before other pages push the translation out. The access is stale if it
-/// still finds what was there before.
+/// and accessed at once, before other pages evict the translation. The access is stale if it still
+/// goes by the old translation.
 struct StaleDetector: ~Copyable {
-  /// How often each change is tried, at a different place each time.
+  /// The number of rounds for each kind of change, each at a different address.
   static var roundCount: UInt64 { 200 }
 
-  /// What the pages show before the change: return instructions, so that they can be executed.
+  /// The content of the pages before the change: return instructions, so that they can be executed.
   static var oldWord: UInt64 { 0xc3c3_c3c3_c3c3_c3c3 }
   static var newWord: UInt64 { 0xc3c3_c3c3_c3c3_c3b0 }
 
@@ -22,13 +22,13 @@ struct StaleDetector: ~Copyable {
   let child: VmSpace
   let old: Frame<PlainMemory>
   let new: Frame<PlainMemory>
-  /// 2 MiB in one piece, that the large page shows.
+  /// 2 MiB that the large page maps.
   let block: Segment<PlainMemory>
-  /// How many rounds went wrong in another way: a page that should be there was not, or what was
-  /// found was neither old nor new.
-  private(set) var brokenRounds: UInt64 = 0
+  /// The number of rounds that failed otherwise: a page was missing, or held neither the old nor
+  /// the new word.
+  private(set) var failedRoundCount: UInt64 = 0
 
-  /// Makes two spaces and the memory that they show. Throws `outOfFrames`.
+  /// Creates two spaces and allocates their memory. Throws `outOfFrames`.
   init() throws(FrameError) {
     let space = try VmSpace()
     let child = try VmSpace()
@@ -48,36 +48,36 @@ struct StaleDetector: ~Copyable {
     self.block = block
   }
 
-  /// Tries `change` as often as told, with or without Tessera's invalidations. Returns how many
-  /// accesses were stale.
-  mutating func staleCount(of change: Change, invalidating: Bool) throws(Refusal) -> UInt64 {
+  /// Makes `change` `roundCount` times, with or without Tessera's TLB flushes. Returns the number
+  /// of stale accesses.
+  mutating func staleCount(of change: Change, invalidating: Bool) throws(DemoError) -> UInt64 {
     var staleCount: UInt64 = 0
     space.activate()
     for round in 0..<Self.roundCount {
       let place = place(of: change, round)
       try prepare(change, place)
       if change.usesPageBefore && !access(change, place) {
-        // A right that was given may be noticed only after a fault.
-        if !access(change, place) { brokenRounds += 1 }
+        // A newly granted right may take effect only after a fault.
+        if !access(change, place) { failedRoundCount += 1 }
       }
 
-      // SAFETY: one processor runs; what is stale is only read, or written with what is there.
+      // SAFETY: one processor runs; stale pages are only read, or written with the same word.
       unsafe FlushSwitch.turn(off: !invalidating)
       try carryOut(change, place)
       let isStale = isStale(change, place)
-      // SAFETY: as above, and everything is invalidated before the pages are used again.
+      // SAFETY: everything is invalidated before the pages are used again.
       unsafe FlushSwitch.turn(off: false)
       if !invalidating { Processor.invalidateAll(alsoGlobal: true) }
 
       if isStale { staleCount += 1 }
-      if self.isStale(change, place) || !showsChange(change, place) { brokenRounds += 1 }
+      if self.isStale(change, place) || !hasEffect(change, place) { failedRoundCount += 1 }
       try restore(change, place)
     }
     VmSpace.deactivate()
     return staleCount
   }
 
-  /// Accesses the page as the change asks for. Says whether it found what was there before.
+  /// Accesses the page. Returns whether the access went by the mapping before the change.
   private func access(_ change: Change, _ place: UInt64) -> Bool {
     switch change.access {
     case .read:
@@ -91,20 +91,20 @@ struct StaleDetector: ~Copyable {
     }
   }
 
-  /// Accesses the page after the change. Says whether the processor went by what was before.
+  /// Accesses the page after the change. Returns whether the processor used a stale translation.
   private func isStale(_ change: Change, _ place: UInt64) -> Bool {
     let isAsBefore = access(change, place)
     let property = space.translate(VirtualAddress(place))?.property
     switch change {
-    // The access must have set the mark again.
+    // The access must have set the bit again.
     case .clearAccessed: return property?.isAccessed == false
     case .clearDirty: return property?.isDirty == false
     default: return isAsBefore
     }
   }
 
-  /// Whether the page at `place` is now what the change was to make of it.
-  private func showsChange(_ change: Change, _ place: UInt64) -> Bool {
+  /// Whether the change has had its effect on the page at `place`.
+  private func hasEffect(_ change: Change, _ place: UInt64) -> Bool {
     let content = UserAccess.read(place)
     switch change {
     case .replace: return content == Self.newWord

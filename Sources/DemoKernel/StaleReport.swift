@@ -4,8 +4,8 @@ internal import TesseraHardware
 internal import TesseraPageTables
 internal import TesseraSpaces
 
-/// The detector's table: what is stale after each kind of change, with Tessera's invalidations and
-/// without. The second column shows that the first would not be zero by chance.
+/// The stale accesses after each kind of change, with Tessera's TLB flushes and without. The second
+/// column proves that the zeros of the first are no coincidence.
 struct StaleReport {
   private var console = Console()
   private(set) var checks: Checks
@@ -17,11 +17,11 @@ struct StaleReport {
     self.features = features
   }
 
-  /// Fills in the table and prints it, line by line.
+  /// Measures and prints the table, line by line.
   mutating func run() {
-    console.write("tessera: stale accesses right after a change, of ")
+    console.write("tessera: stale accesses after a change, of ")
     console.write(decimal: StaleDetector.roundCount)
-    console.write("     as it is   not flushed\n")
+    console.write("          flushed   not flushed\n")
     NodePool.drain()
     FrameAllocator.drainCache()
     let before = FrameAllocator.statistics
@@ -30,7 +30,7 @@ struct StaleReport {
     do throws(FrameError) {
       try write(StaleDetector())
     } catch {
-      checks.check(false, "there is memory for the detector")
+      checks.check(false, "the detector finds memory")
     }
     // SAFETY: as it was.
     unsafe UserAccess.setExecution(allowed: false, features)
@@ -38,12 +38,12 @@ struct StaleReport {
     FrameAllocator.drainCache()
     checks.check(
       FrameAllocator.statistics.freeFrameCount == before.freeFrameCount,
-      "the detector gives back every frame")
+      "the detector frees every frame")
     writeSum()
   }
 
   private mutating func write(_ detector: consuming StaleDetector) {
-    do throws(Refusal) {
+    do throws(DemoError) {
       for number in 0..<Change.count {
         guard let change = Change(rawValue: number) else { continue }
         try write(change, &detector)
@@ -51,12 +51,12 @@ struct StaleReport {
       try detector.clearKernelScene()
     } catch {
       VmSpace.deactivate()
-      checks.check(false, "no step of the detector is refused")
+      checks.check(false, "no step of the detector fails")
     }
-    checks.check(detector.brokenRounds == 0, "each change has the effect that it should have")
+    checks.check(detector.failedRoundCount == 0, "each change has its effect")
   }
 
-  private mutating func write(_ change: Change, _ detector: inout StaleDetector) throws(Refusal) {
+  private mutating func write(_ change: Change, _ detector: inout StaleDetector) throws(DemoError) {
     console.write("  ")
     console.write(change.name, paddedTo: 56)
     let stale = try detector.staleCount(of: change, invalidating: true)
@@ -67,11 +67,11 @@ struct StaleReport {
     if isSeen {
       seenCount += 1
     } else {
-      console.write("   not seen by this machine")
+      console.write("   not observable on this machine")
     }
     console.writeLine()
     checks.check(stale == 0, "no translation is stale after a change")
-    let mustBeSeen = change.isSeenByEmulator && Self.isEmulated
+    let mustBeSeen = change.isObservableInEmulator && Self.isEmulated
     checks.check(isSeen || !mustBeSeen, "the detector sees what is stale without invalidations")
   }
 
@@ -83,20 +83,20 @@ struct StaleReport {
       console.write("it proves nothing; use ACCEL=tcg\n")
       return
     }
-    console.write(" kinds of change; not flushed, ")
+    console.write(" kinds of change; without a flush, ")
     console.write(decimal: seenCount)
-    console.write(" of them leave something behind that this machine shows\n  invalidated: ")
+    console.write(" leave stale translations on this machine\n  TLB: ")
     console.write(decimal: FlushStatistics.pageCount, grouped: true)
-    console.write(" pages in ")
+    console.write(" pages invalidated in ")
     console.write(decimal: FlushStatistics.flushCount, grouped: true)
     console.write(" flushes, and ")
     console.write(decimal: FlushStatistics.fullFlushCount, grouped: true)
-    console.write(" times everything\n")
+    console.write(" full flushes\n")
   }
 
-  /// Whether the processor is QEMU's emulation, whose behaviour is known.
+  /// Whether the processor is emulated by QEMU, whose behavior is known.
   private static var isEmulated: Bool {
-    // "TCGTCGTCGTCG", where a hypervisor says its name.
+    // "TCGTCGTCGTCG", where a hypervisor identifies itself.
     Processor.identification(leaf: 0x4000_0000).ebx == 0x5447_4354
   }
 }

@@ -3,16 +3,17 @@ internal import TesseraHardware
 
 /// The calls that led to a place, found by following frame pointers.
 ///
-/// A frame is two words: the caller's frame pointer, and the return address. Everything is compiled
-/// to keep the pointer in RBP. Never faults, and ends where the chain stops making sense.
+/// A stack frame starts with two words: the caller's frame pointer, and the return address. All
+/// code is compiled to keep the pointer in RBP. Never faults, and ends at the first implausible
+/// frame.
 struct Backtrace {
-  /// A runaway recursion in the smallest of frames is followed to the far end of a stack.
+  /// Enough to follow an endless recursion with the smallest frames through a whole stack.
   private static let maximumDepth = 8192
   private static let maximumLines = 32
 
-  /// Where the code was, unless the chain starts with a call from there.
+  /// The interrupted instruction, or nil if the chain starts with a call.
   private let instruction: UInt64?
-  /// Who called an address that is not code, and so has set up no frame.
+  /// The call of an address that is not code, and so has no stack frame.
   private let caller: UInt64?
   private let framePointer: UInt64
 
@@ -30,7 +31,8 @@ struct Backtrace {
     self.framePointer = framePointer
   }
 
-  /// The address of a call whose return address lies at `location`, if that is what it looks like.
+  /// The address of the call whose return address is stored at `location`, or nil if that is not in
+  /// the kernel's code.
   private static func call(returningTo location: UInt64) -> UInt64? {
     guard let address = MemoryProbe.read(location), KernelImage.text.contains(address &- 1) else {
       return nil
@@ -38,7 +40,7 @@ struct Backtrace {
     return address &- 1
   }
 
-  /// Writes a line per call, innermost first, and the command that names the lines.
+  /// Writes a line for each call, innermost first, and the command that symbolizes them.
   ///
   /// The addresses are those of the calls, not of the instructions after them: a call of a function
   /// that never returns may be the last instruction of its function. Repeated calls share a line.
@@ -55,7 +57,7 @@ struct Backtrace {
       sink.writeLine()
     }
 
-    sink.write("to turn these into functions and lines:\n  llvm-symbolizer --obj=")
+    sink.write("to symbolize:\n  llvm-symbolizer --obj=")
     sink.write(Platform.imagePath)
     forEachRun { address, _ in
       sink.write(" ")
@@ -64,7 +66,7 @@ struct Backtrace {
     sink.write(" | swift demangle\n")
   }
 
-  /// Calls `body` with each address of a call and how often it follows itself.
+  /// Calls `body` with each address and the number of its consecutive repetitions.
   private func forEachRun(_ body: (UInt64, UInt64) -> Void) {
     var current: UInt64 = 0
     var count: UInt64 = 0
@@ -87,7 +89,7 @@ struct Backtrace {
     if let caller { body(caller) }
     var frame = framePointer
     for _ in 0..<Self.maximumDepth {
-      // A stack lies in the kernel's half, and its frames are aligned.
+      // Stacks are in the kernel half, and frames are aligned.
       guard frame >> 47 == 0x1ffff, frame & 7 == 0, let outerFrame = MemoryProbe.read(frame),
         let call = Self.call(returningTo: frame &+ 8)
       else { return }

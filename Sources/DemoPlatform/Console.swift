@@ -1,6 +1,6 @@
 public import TesseraHardware
 
-/// Where the kernel's text goes: the first serial port, a line ending in a line feed alone.
+/// The kernel's console: the first serial port. Lines end with a line feed.
 public struct Console: TextSink {
   public init() {}
 

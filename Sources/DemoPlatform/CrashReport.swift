@@ -2,16 +2,16 @@ internal import CBoot
 internal import Synchronization
 internal import TesseraHardware
 
-/// What a crash leaves on the serial port. Takes no lock, allocates nothing, and never returns.
+/// The report of a crash on the serial port. Takes no lock, allocates nothing, and never returns.
 struct CrashReport {
-  /// Access: atomic. How many reports have begun.
+  /// The number of reports that have begun. Access: atomic.
   private static let begun = Atomic<UInt32>(0)
 
   private var console = Console()
   private let frame: boot_interrupt_frame
   private let faultAddress: UInt64
 
-  /// Reports the exception that interrupted `frame` and leaves; `faultAddress` is CR2 as it was.
+  /// Reports the exception that interrupted `frame`, and exits. `faultAddress` is the saved CR2.
   static func leave(_ frame: boot_interrupt_frame, faultAddress: UInt64) -> Never {
     begin()
     var report = CrashReport(frame: frame, faultAddress: faultAddress)
@@ -19,14 +19,14 @@ struct CrashReport {
     report.writeProcessorState()
     report.writeRegisters()
     report.writeControlRegisters()
-    if report.concernsAddress { TableWalk(of: faultAddress).write(to: &report.console) }
+    if report.concernsAddress { CrashTableDump(of: faultAddress).write(to: &report.console) }
     Backtrace(of: frame).write(to: &report.console)
     ExitStatus.crashed.exit()
   }
 
-  /// Reports that the kernel stopped itself with `message`, `length` bytes, and leaves.
+  /// Reports a panic with the `length` bytes of `message`, and exits.
   ///
-  /// The bytes stay as they are, since the caller does not go on.
+  /// The caller promises that the bytes are there.
   @unsafe static func leave(message: UnsafePointer<CChar>, length: Int, framePointer: UInt64)
     -> Never
   {
@@ -47,17 +47,17 @@ struct CrashReport {
     self.faultAddress = faultAddress
   }
 
-  /// Ends a crash inside a crash, which would otherwise go on for ever.
+  /// Ends a crash during a crash report, which would repeat otherwise.
   private static func begin() {
     // Ordering: relaxed; only the count matters, and it orders nothing else.
     let (before, _) = begun.wrappingAdd(1, ordering: .relaxed)
     guard before > 0 else { return }
     var console = Console()
-    console.write("\ntessera: crashed again while reporting the crash above; giving up\n")
+    console.write("\ntessera: crashed again during the crash report above\n")
     ExitStatus.crashed.exit()
   }
 
-  /// Whether CR2 has to do with it: a double fault is often a page fault that could not be pushed.
+  /// Whether CR2 is relevant: a double fault is often a page fault that could not be delivered.
   private var concernsAddress: Bool {
     frame.vector == ExceptionVector.pageFault || frame.vector == ExceptionVector.doubleFault
   }
@@ -74,7 +74,7 @@ struct CrashReport {
     if concernsAddress, let stack = KernelImage.stackOverflowed(at: faultAddress) {
       console.write("  ")
       console.write(stack)
-      console.write(" is used up: the address is in the guard page below it\n")
+      console.write(" has overflowed: the address is in the guard page below it\n")
     }
     writeExplanation()
   }
@@ -84,13 +84,13 @@ struct CrashReport {
     case ExceptionVector.pageFault:
       PageFaultCode(rawValue: frame.error_code).write(address: faultAddress, to: &console)
     case ExceptionVector.doubleFault where KernelImage.stackOverflowed(at: faultAddress) == nil:
-      console.write("  an exception could not be delivered; often the stack pointer is wrong\n")
+      console.write("  an exception could not be delivered; often the stack pointer is invalid\n")
     case ExceptionVector.invalidOpcode where isTrapInstruction:
-      console.write("  a check failed that the compiler put there, a trap instruction (UD2)\n")
+      console.write("  a trap instruction (UD2), by which compiled code reports a failed check\n")
     case ExceptionVector.invalidOpcode:
-      console.write("  an instruction that does not exist, or that this kernel has not turned on\n")
+      console.write("  an undefined instruction, or one that this kernel has not enabled\n")
     case ExceptionVector.deviceNotAvailable:
-      console.write("  an x87 instruction, which kernel code must not have\n")
+      console.write("  an x87 instruction, which kernel code must not contain\n")
     case let vector where ExceptionVector.namesSelector(vector):
       SelectorErrorCode(rawValue: frame.error_code).write(to: &console)
     case ExceptionVector.controlProtection:
@@ -102,7 +102,7 @@ struct CrashReport {
     }
   }
 
-  /// Whether the code stopped at UD2, which the compiler uses for failed checks.
+  /// Whether the instruction is UD2, which the compiler uses for failed checks.
   private var isTrapInstruction: Bool {
     guard let bytes = MemoryProbe.read(frame.rip) else { return false }
     return bytes & 0xffff == 0x0b0f

@@ -1,16 +1,16 @@
 internal import CBoot
 internal import TesseraHardware
 
-/// The tables the processor reads when code, stack or handler change: GDT, TSS and IDT.
+/// The descriptor tables of the processor: GDT, TSS and IDT.
 ///
 /// Intel SDM Vol. 3A, "Segment Descriptors", "Task-State Segment (TSS)" and "Interrupt Descriptor
-/// Table (IDT)". One processor's worth; the tables themselves are in the kernel's .bss.
+/// Table (IDT)". They are one processor's, and lie in the kernel's .bss.
 enum DescriptorTables {
   private static let codeSelector: UInt64 = 0x08
   private static let taskSelector: UInt16 = 0x18
 
-  /// Which stack of the TSS an exception switches to, whatever stack was in use. These three can
-  /// arrive when the stack itself is what is wrong.
+  /// The stack of the TSS that an exception switches to, or 0 for none. These three can occur when
+  /// the stack in use is invalid.
   private static func stackIndex(of vector: UInt64) -> UInt64 {
     switch vector {
     case ExceptionVector.doubleFault: 1
@@ -20,16 +20,16 @@ enum DescriptorTables {
     }
   }
 
-  /// Fills the tables in and loads them. From here on an exception is reported.
+  /// Fills in the tables and loads them. Exceptions are reported afterwards.
   static func install() {
     fillTaskState()
     fillSegments()
     for vector in 0..<UInt64(256) { fillGate(vector) }
 
-    // SAFETY: both tables are filled in, live for ever, and describe the code that runs.
+    // SAFETY: both tables are filled in, permanent, and describe the running code.
     unsafe boot_load_segments(
       pointer(boot_segment_table_address()), UInt16(5 * 8 - 1), taskSelector)
-    // SAFETY: as above; each gate leads to a stub of this image.
+    // SAFETY: the table is filled in and permanent; each gate leads to a stub of this image.
     unsafe boot_load_interrupt_table(pointer(boot_interrupt_table_address()), UInt16(256 * 16 - 1))
   }
 
@@ -74,7 +74,7 @@ enum DescriptorTables {
     // SAFETY: four-byte words inside the TSS, which only this type writes.
     unsafe pointer(address).storeBytes(of: UInt32(truncatingIfNeeded: value), as: UInt32.self)
     guard halves else { return }
-    // SAFETY: as above.
+    // SAFETY: the second word is inside the TSS, too.
     unsafe pointer(address + 4).storeBytes(
       of: UInt32(truncatingIfNeeded: value >> 32), as: UInt32.self)
   }

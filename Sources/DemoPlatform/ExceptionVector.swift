@@ -1,4 +1,4 @@
-/// What the exceptions are called (Intel SDM Vol. 3A, "Exception and Interrupt Reference"; for 28
+/// The names of the exceptions (Intel SDM Vol. 3A, "Exception and Interrupt Reference"; for 28
 /// to 30 AMD64 Architecture Programmer's Manual Vol. 2, "Vectors").
 enum ExceptionVector {
   static let nonMaskableInterrupt: UInt64 = 2
@@ -38,10 +38,10 @@ enum ExceptionVector {
     case 29: "VMM communication exception (#VC)"
     case 30: "security exception (#SX)"
     case 0..<32: "reserved exception"
-    default: "interrupt nobody handles"
+    default: "unhandled interrupt"
     }
   }
 
-  /// Whether the error code is a selector: which descriptor was at fault.
+  /// Whether the error code is the selector of a descriptor.
   static func namesSelector(_ vector: UInt64) -> Bool { (10...13).contains(vector) }
 }

@@ -1,18 +1,18 @@
 internal import CBoot
 internal import TesseraHardware
 
-/// What Tessera asks of the kernel around it: stop, because a rule was broken.
+/// Tessera's hook that stops the kernel after a violated rule.
 @c(tessera_host_panic) @used
 public func hostPanic(_ message: UnsafePointer<CChar>, _ length: Int) -> Never {
-  // SAFETY: the bytes are there for as long as the caller waits, which is for ever.
+  // SAFETY: the caller waits, so the bytes stay.
   unsafe CrashReport.leave(message: message, length: length, framePointer: boot_frame_pointer())
 }
 
-/// What Tessera asks of the kernel around it: which processor this is. There is one.
+/// Tessera's hook that returns the number of the calling processor. There is one.
 @c(tessera_host_processor_id) @used
 public func hostProcessorID() -> UInt32 { 0 }
 
-/// What the Swift standard library writes the message of a failed check with.
+/// Prints a character of the message of a failed check, for the Swift standard library.
 @c(putchar) @used
 public func putCharacter(_ character: CInt) -> CInt {
   var console = Console()

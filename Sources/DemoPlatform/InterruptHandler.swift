@@ -3,13 +3,13 @@ internal import TesseraHardware
 
 /// Called by the assembly for each exception and interrupt, with interrupts off.
 ///
-/// Returns only for a probe that ran into its fault; everything else is a crash so far.
+/// Returns only if a probe has faulted; everything else is a crash.
 @c(boot_handle_interrupt) @used
 func handleInterrupt(_ frame: UnsafeMutablePointer<boot_interrupt_frame>) {
-  // CR2 first: a fault in here would overwrite it.
+  // CR2 first: a fault in the handler would overwrite it.
   let faultAddress = Processor.faultAddress
-  // SAFETY: the assembly gives the frame it has just pushed, and nobody else refers to it.
+  // SAFETY: the assembly passes the frame that it has just pushed, and has no other reference.
   if unsafe MemoryProbe.recover(&frame.pointee, faultAddress: faultAddress) { return }
-  // SAFETY: as above.
+  // SAFETY: the frame is still there.
   unsafe CrashReport.leave(frame.pointee, faultAddress: faultAddress)
 }

@@ -1,24 +1,24 @@
 internal import CBoot
 public import TesseraHardware
 
-/// Where the linker and the boot code have put the running kernel.
+/// The addresses of the running kernel's image.
 public enum KernelImage {
-  /// What a virtual address of the image exceeds its physical address by.
+  /// The difference between virtual and physical addresses of the image.
   private static let base: UInt64 = 0xffff_ffff_8000_0000
 
-  /// Everything from the first byte the loader wrote to the last page of the last stack.
+  /// The image, from its first loaded byte to the end of the last stack.
   public static var physicalRange: Range<PhysicalAddress> {
     let start = PhysicalAddress(kernel_image_start_address() - base)
     return start..<PhysicalAddress(kernel_end_address() - base)
   }
 
-  /// The code and the constants, which nobody has reason to write.
+  /// The code and the constants, which are never written.
   public static var readOnlyPhysicalRange: Range<PhysicalAddress> {
     PhysicalAddress(text.lowerBound - base)..<PhysicalAddress(constants.upperBound - base)
   }
 
-  /// The tables that the boot code made and that are out of use once the kernel runs on its own:
-  /// the root, and those of the first window.
+  /// The boot code's page tables that are unused once the kernel runs on its own: the root, and
+  /// those of the boot code's direct map.
   static var bootTables: Range<PhysicalAddress> {
     let start = PhysicalAddress(kernel_boot_tables_start_address() - base)
     return start..<PhysicalAddress(kernel_boot_tables_end_address() - base)

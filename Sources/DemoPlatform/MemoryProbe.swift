@@ -1,10 +1,10 @@
 internal import CBoot
 
-/// Accesses that may fault, and say so instead of crashing the kernel.
+/// Accesses that report a fault instead of crashing the kernel.
 ///
-/// For a crash report, which must not crash in turn, and for tests that expect a fault.
+/// For crash reports, which must not crash in turn, and for tests that expect a fault.
 public enum MemoryProbe {
-  /// A fault that a probe ran into.
+  /// A fault of a probe.
   public struct Fault {
     /// 13 for a general protection fault, 14 for a page fault.
     public let vector: UInt64
@@ -13,35 +13,35 @@ public enum MemoryProbe {
     public let address: UInt64
   }
 
-  /// Access: written by the fault handler of the one processor that runs, which is also the reader.
+  /// Access: written by the fault handler and read on the one processor that runs.
   nonisolated(unsafe) private static var recovered = Fault(vector: 0, errorCode: 0, address: 0)
 
-  /// The fault that made the last probe fail.
+  /// The fault of the last probe that failed.
   public static var lastFault: Fault {
-    // SAFETY: the handler has returned before anyone can read; see `recovered`.
+    // SAFETY: the handler has returned before this reads; see `recovered`.
     unsafe recovered
   }
 
-  /// The 8 bytes at the virtual `address`, or nil if reading them faults.
+  /// Returns the 8 bytes at the virtual `address`, or nil if reading them faults.
   public static func read(_ address: UInt64) -> UInt64? {
     var value: UInt64 = 0
-    // SAFETY: `value` is 8 bytes; a fault on the other side is recovered.
+    // SAFETY: `value` is 8 bytes; a fault at `address` is recovered.
     return unsafe boot_probe_read(address, &value) ? value : nil
   }
 
-  /// Writes 8 bytes to the virtual `address`; false if that faults.
+  /// Writes 8 bytes to the virtual `address`. Returns false if that faults.
   ///
-  /// The caller owns the bytes, should they turn out to be writable.
+  /// The caller owns the bytes, if they are writable.
   @unsafe public static func write(_ value: UInt64, to address: UInt64) -> Bool {
     boot_probe_write(address, value)
   }
 
-  /// Calls the virtual `address`; false if executing there faults.
+  /// Calls the virtual `address`. Returns false if executing it faults.
   ///
-  /// The caller promises that a return instruction (byte 0xc3) is there.
+  /// The caller promises that a return instruction (byte 0xc3) is there, if it is executable.
   @unsafe public static func execute(_ address: UInt64) -> Bool { boot_probe_execute(address) }
 
-  /// Sends the interrupted code on to where a probe reports failure. False if it was no probe.
+  /// Makes an interrupted probe return failure. Returns false if the code was not a probe.
   static func recover(_ frame: inout boot_interrupt_frame, faultAddress: UInt64) -> Bool {
     let isFault =
       frame.vector == ExceptionVector.generalProtection || frame.vector == ExceptionVector.pageFault

@@ -2,14 +2,14 @@ public import TesseraHardware
 
 /// The error code of a page fault (Intel SDM Vol. 3A, "Page-Fault Exceptions").
 ///
-/// Read bit by bit: processors and emulators differ in which bits they combine. A reserved bit, for
-/// one, is reported by some with PRESENT and by some without.
+/// Each bit is read by itself: processors and emulators differ in which bits they combine. Some
+/// report a reserved bit with PRESENT, and some without.
 struct PageFaultCode {
   let rawValue: UInt64
 
   private func has(_ bit: UInt64) -> Bool { rawValue >> bit & 1 != 0 }
 
-  /// Writes a sentence about who did what to `address` and why that was refused.
+  /// Writes a sentence about the access to `address` and the reason of the fault.
   func write(address: UInt64, to sink: inout some TextSink) {
     sink.write(has(2) ? "  a user program " : "  the kernel ")
     sink.write(has(4) ? "fetched an instruction from " : has(1) ? "wrote to " : "read from ")
@@ -24,14 +24,14 @@ struct PageFaultCode {
   }
 
   private var reason: StaticString {
-    if has(3) { return "a table entry on the way has a reserved bit set" }
+    if has(3) { return "a page-table entry has a reserved bit set" }
     if has(15) { return "the access rules of an SGX enclave forbid it" }
     if has(6) { return "the shadow-stack rules forbid it" }
     if has(5) { return "the page's protection key forbids it" }
-    return has(0) ? "the page is there, and its rights forbid it" : "no page is there"
+    return has(0) ? "the page is mapped, but does not allow it" : "the page is not mapped"
   }
 
-  /// Writes what each bit says, in words with a blank before each.
+  /// Writes a word for each bit, each after a space.
   func writeBits(to sink: inout some TextSink) {
     sink.write(has(0) ? " present" : " not-present")
     sink.write(has(1) ? " write" : " read")
@@ -45,7 +45,7 @@ struct PageFaultCode {
 }
 
 extension MemoryProbe.Fault {
-  /// Writes what the fault was: " not-present read supervisor", or another exception's name.
+  /// Writes the error code in words, as in " not-present read supervisor", or the exception's name.
   public func writeWords(to sink: inout some TextSink) {
     if vector == ExceptionVector.pageFault {
       PageFaultCode(rawValue: errorCode).writeBits(to: &sink)

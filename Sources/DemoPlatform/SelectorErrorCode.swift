@@ -1,17 +1,17 @@
 internal import TesseraHardware
 
-/// The error code of a fault that a descriptor caused (Intel SDM Vol. 3A, "Error Code").
+/// The error code of an exception that a descriptor has caused (Intel SDM Vol. 3A, "Error Code").
 struct SelectorErrorCode {
   let rawValue: UInt64
 
   private var isLocal: Bool { rawValue & 4 != 0 }
 
-  /// Writes which descriptor it was.
+  /// Writes the descriptor's number and table.
   func write(to sink: inout some TextSink) {
     sink.write("  error code ")
     sink.write(hexadecimal: rawValue)
     guard rawValue != 0 else {
-      sink.write(": no descriptor; often an address that is not canonical\n")
+      sink.write(": no descriptor; often a non-canonical address\n")
       return
     }
 

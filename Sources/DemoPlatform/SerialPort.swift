@@ -1,29 +1,29 @@
 internal import TesseraHardware
 
-/// The first serial port of a PC, a 16550 UART at its usual place, without interrupts.
+/// The first serial port of a PC, a 16550 UART, polled.
 ///
-/// The boot code has set its speed and format already.
+/// The boot code has set its speed and format.
 enum SerialPort {
   private static let base: UInt16 = 0x3f8
   private static let lineStatus: UInt16 = base + 5
 
-  /// How often a status is read before the port is taken for dead. A byte takes 87 microseconds.
-  private static let patience = 1_000_000
+  /// How often the status is read before giving up. A byte takes 87 microseconds.
+  private static let maximumPollCount = 1_000_000
 
-  /// Sends a byte once the port takes one. A port that never does loses it: text is not worth a
-  /// hang.
+  /// Sends a byte once the port accepts one. The byte is lost if it never does, so that output
+  /// cannot hang the kernel.
   static func send(_ byte: UInt8) {
     waitFor(0x20)
-    // SAFETY: the transmitter's register; writing it sends, and does nothing else.
+    // SAFETY: writing the transmitter's register only sends the byte.
     unsafe Processor.write(byte, toPort: base)
   }
 
-  /// Waits until the last byte has left, so that an exit does not cut it off.
+  /// Waits until the last byte has been sent.
   static func drain() { waitFor(0x40) }
 
   private static func waitFor(_ bit: UInt8) {
-    var left = patience
-    // SAFETY: reading the line status clears its error bits, which nobody looks at.
+    var left = maximumPollCount
+    // SAFETY: reading the line status clears its error bits, which are not used.
     while unsafe Processor.readByte(fromPort: lineStatus) & bit == 0, left > 0 {
       left -= 1
       Processor.pause()

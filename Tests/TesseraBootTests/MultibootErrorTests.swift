@@ -237,16 +237,16 @@ struct Corruption: Sendable, CustomTestStringConvertible {
 
   @Test func `every error has a sentence, with the number at fault`() {
     let errors: [(MultibootError, String)] = [
-      (.wrongMagic(0x1234), "the register holds 0x1234"),
-      (.misaligned(address: 0x1_0001), "its address is 0x10001"),
-      (.unreadable(address: 0xffff_fff0), "to address 0xfffffff0"),
-      (.informationTooSmall(byteCount: 7), "its bytes are 7"),
-      (.tagTooSmall(offset: 8), "at offset 8"), (.tagPastEnd(offset: 8), "at offset 8"),
-      (.noEndTag(byteCount: 24), "its bytes are 24"), (.noMemoryMap, "nor the size of memory"),
-      (.secondMemoryMap(offset: 80), "at offset 80"), (.entryTooSmall(index: 3), "its index is 3"),
-      (.entryPastEnd(index: 4), "its index is 4"), (.entryWraps(index: 5), "its index is 5"),
-      (.badModule(index: 6), "its index is 6"), (.tooManyModules(count: 70_000), "is 70000"),
-      (.textNotTerminated(address: 0x99), "at address 0x99"),
+      (.wrongMagic(0x1234), "magic number 0x1234"),
+      (.misaligned(address: 0x1_0001), "address 0x10001"),
+      (.unreadable(address: 0xffff_fff0), "address 0xfffffff0"),
+      (.informationTooSmall(byteCount: 7), "bytes 7"),
+      (.tagTooSmall(offset: 8), "offset 8"), (.tagPastEnd(offset: 8), "offset 8"),
+      (.noEndTag(byteCount: 24), "bytes 24"), (.noMemoryMap, "and no memory size"),
+      (.secondMemoryMap(offset: 80), "offset 80"), (.entryTooSmall(index: 3), "index 3"),
+      (.entryPastEnd(index: 4), "index 4"), (.entryWraps(index: 5), "index 5"),
+      (.badModule(index: 6), "index 6"), (.tooManyModules(count: 70_000), "count 70000"),
+      (.textNotTerminated(address: 0x99), "address 0x99"),
     ]
     var sentences: Set<String> = []
     for (error, end) in errors {

@@ -25,5 +25,5 @@ func region(_ start: UInt64, _ end: UInt64, _ kind: MemoryKind) -> MemoryRegion 
 }
 
 func memoryMap(_ regions: [MemoryRegion], lowMemoryEnd: UInt64 = 0) -> MemoryMap<RegionArray> {
-  MemoryMap(RegionArray(regions), keepingBackBelow: PhysicalAddress(lowMemoryEnd))
+  MemoryMap(RegionArray(regions), reservingBelow: PhysicalAddress(lowMemoryEnd))
 }

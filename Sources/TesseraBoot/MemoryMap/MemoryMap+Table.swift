@@ -1,9 +1,9 @@
 public import TesseraHardware
 
 extension MemoryMap {
-  /// Writes the map as a table, one line for each region.
+  /// Writes the map as a table, with one line for each region.
   ///
-  /// `title` says where the map comes from, such as the loader's protocol.
+  /// `title` is the source of the map, such as the loader's protocol.
   public func write<Sink: TextSink & ~Copyable>(to sink: inout Sink, title: StaticString) {
     sink.write("tessera: memory map (")
     sink.write(title)

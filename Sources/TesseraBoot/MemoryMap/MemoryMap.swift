@@ -1,40 +1,39 @@
 public import TesseraHardware
 
-/// The physical memory of the machine as one ascending list of regions that do not overlap.
+/// The physical memory of the machine as an ascending list of disjoint regions.
 ///
-/// The list is not stored anywhere: it is swept together from the source each time, which takes no
-/// memory and has no limit on the number of entries. The price is time that grows with the square
-/// of that number, and the map is swept a few times at start only.
+/// The list is not stored: it is recomputed from the source on every iteration, which needs no
+/// memory and has no limit on the number of entries. That takes time quadratic in the number of
+/// entries, and happens a few times at the start only.
 ///
-/// What a page becomes is decided by the highest kind that touches it, where usable memory counts
-/// only if it covers the whole page, all its pieces taken together. So usable memory is rounded
-/// inwards and everything else outwards. A page that nothing touches, or that is usable in part, is
-/// a hole.
+/// A page has the highest kind of the regions that it overlaps. Usable memory counts only if it
+/// covers the whole page, all its regions together. So usable memory is rounded inwards, and all
+/// other kinds outwards. A page without a region, or that is usable in part, is a hole.
 @frozen
 public struct MemoryMap<Source: MemoryRegionSource> {
   public let source: Source
-  /// Usable memory below this is kept back. A multiple of 4 KiB.
+  /// Usable memory below this is reserved. A multiple of 4 KiB.
   public let lowMemoryEnd: PhysicalAddress
 
-  /// The map of `source`, in which usable memory below `lowMemoryEnd` is kept back.
+  /// The map of `source`, in which usable memory below `lowMemoryEnd` is reserved.
   public init(
-    _ source: Source, keepingBackBelow lowMemoryEnd: PhysicalAddress = PhysicalAddress(0x10_0000)
+    _ source: Source, reservingBelow lowMemoryEnd: PhysicalAddress = PhysicalAddress(0x10_0000)
   ) {
     self.source = source
     self.lowMemoryEnd = lowMemoryEnd.alignedUp(to: PageSize.fourKiB.byteCount)
   }
 
-  /// The map with one more region, for what has been put into memory since.
+  /// The map with one more region.
   public func adding(_ region: MemoryRegion) -> MemoryMap<ExtendedMemoryRegions<Source>> {
     MemoryMap<ExtendedMemoryRegions<Source>>(
-      source.adding(region), keepingBackBelow: lowMemoryEnd)
+      source.adding(region), reservingBelow: lowMemoryEnd)
   }
 }
 
 extension MemoryMap: MemoryRegionSource {
   /// Calls `body` for each region in ascending order.
   ///
-  /// The regions are multiples of 4 KiB, not empty and disjoint; two that meet differ in kind.
+  /// The regions are 4 KiB aligned, not empty, and disjoint; adjacent ones differ in kind.
   public func forEachRegion(_ body: (MemoryRegion) -> Void) {
     var pending: MemoryRegion?
     var position = PhysicalAddress.zero
@@ -62,28 +61,28 @@ extension MemoryMap {
   private func firstPiece(from position: PhysicalAddress) -> MemoryRegion? {
     var page = position
     while page < .limit {
-      var surroundings = Surroundings(of: page)
-      source.forEachRegion { surroundings.take(in: $0) }
-      if let kind = surroundings.keptKind {
-        return MemoryRegion(start: page, end: surroundings.keptEnd, kind: kind)
+      var nearby = Neighborhood(of: page)
+      source.forEachRegion { nearby.add($0) }
+      if let kind = nearby.reservedKind {
+        return MemoryRegion(start: page, end: nearby.reservedEnd, kind: kind)
       }
-      let end = usableEnd(after: surroundings)
+      let end = usableEnd(after: nearby)
       if end > page { return usablePiece(from: page, to: end) }
 
-      // Each step takes at least one start of a region out of sight, so the loop ends.
-      page = min(surroundings.nextKeptStart, surroundings.nextUsableStart)
+      // Each step passes the start of at least one region, so the loop ends.
+      page = min(nearby.nextReservedStart, nearby.nextUsableStart)
     }
     return nil
   }
 
-  /// The end of the last whole page that usable memory covers without a gap from the page on.
-  private func usableEnd(after surroundings: Surroundings) -> PhysicalAddress {
-    let limit = surroundings.nextKeptStart
-    var end = surroundings.usableEnd
-    var previous = surroundings.page
-    // Pieces that continue each other may come in any order, so look until nothing is added.
-    // Looking no further than the next region of another kind keeps the number of looks below the
-    // number of pieces, over the whole sweep.
+  /// The end of the last whole page that usable memory covers without a gap.
+  private func usableEnd(after nearby: Neighborhood) -> PhysicalAddress {
+    let limit = nearby.nextReservedStart
+    var end = nearby.usableEnd
+    var previous = nearby.page
+    // Contiguous regions may come in any order, so repeat until nothing is added. Stopping at the
+    // next region of another kind keeps the number of passes below the number of regions, over the
+    // whole iteration.
     while previous < end && end < limit {
       previous = end
       source.forEachRegion { region in
@@ -101,65 +100,65 @@ extension MemoryMap {
   }
 }
 
-/// What lies at a page and after it, gathered from all regions in one pass.
-private struct Surroundings {
+/// The regions at a page and after it, found in one pass over all regions.
+private struct Neighborhood {
   let page: PhysicalAddress
-  /// The highest kind other than usable that touches the page.
-  private(set) var keptKind: MemoryKind?
-  /// Where regions of `keptKind` that touch the page end.
-  private var furthestKeptEnd: PhysicalAddress
-  /// Where the first region of a kind higher than `keptKind` starts after the page.
+  /// The highest kind, other than usable, of a region that overlaps the page.
+  private(set) var reservedKind: MemoryKind?
+  /// The end of the regions of `reservedKind` that overlap the page.
+  private var furthestReservedEnd: PhysicalAddress
+  /// The start of the next region of a kind higher than `reservedKind`.
   private var nextHigherStart = PhysicalAddress.limit
-  /// Where the next region of another kind than usable starts after the page.
-  private(set) var nextKeptStart = PhysicalAddress.limit
-  /// The first page after this one at which a usable region starts or has started.
+  /// The start of the next region of a kind other than usable.
+  private(set) var nextReservedStart = PhysicalAddress.limit
+  /// The next page at or before which a usable region starts.
   private(set) var nextUsableStart = PhysicalAddress.limit
-  /// How far usable memory is known to reach from the page's first byte on.
+  /// The end of usable memory that starts at or before the page, as far as it is known.
   private(set) var usableEnd: PhysicalAddress
 
   init(of page: PhysicalAddress) {
     self.page = page
-    furthestKeptEnd = page
+    furthestReservedEnd = page
     usableEnd = page
   }
 
-  /// Where the piece of `keptKind` at the page ends.
-  var keptEnd: PhysicalAddress { min(furthestKeptEnd, nextHigherStart) }
+  /// The end of the piece of `reservedKind` at the page.
+  var reservedEnd: PhysicalAddress { min(furthestReservedEnd, nextHigherStart) }
 
-  mutating func take(in region: MemoryRegion) {
+  mutating func add(_ region: MemoryRegion) {
     if region.isEmpty { return }
     if region.kind == .usable {
-      takeUsable(region)
+      addUsable(region)
     } else {
-      takeKept(
+      addReserved(
         region.kind, from: region.start.alignedDown(to: PageSize.fourKiB.byteCount),
         to: region.end.alignedUp(to: PageSize.fourKiB.byteCount))
     }
   }
 
-  private mutating func takeUsable(_ region: MemoryRegion) {
+  private mutating func addUsable(_ region: MemoryRegion) {
     if region.start <= usableEnd && usableEnd < region.end { usableEnd = region.end }
     let first = region.start.alignedUp(to: PageSize.fourKiB.byteCount)
     if page < first && first < region.end { nextUsableStart = min(nextUsableStart, first) }
   }
 
-  private mutating func takeKept(
+  private mutating func addReserved(
     _ kind: MemoryKind, from start: PhysicalAddress, to end: PhysicalAddress
   ) {
     if end <= page { return }
-    let precedence = keptKind.map { Int($0.rawValue) } ?? -1
+    let precedence = reservedKind.map { Int($0.rawValue) } ?? -1
     if page < start {
-      nextKeptStart = min(nextKeptStart, start)
-      // If a higher kind turns up at the page later in the pass, this may cut its piece short for
-      // nothing; the pieces are joined again.
+      nextReservedStart = min(nextReservedStart, start)
+      // If a higher kind is found at the page later in the pass, this may cut its piece short;
+      // adjacent pieces of one kind are joined again.
       if precedence < Int(kind.rawValue) { nextHigherStart = min(nextHigherStart, start) }
       return
     }
     if precedence < Int(kind.rawValue) {
-      keptKind = kind
-      furthestKeptEnd = end
+      reservedKind = kind
+      furthestReservedEnd = end
     } else if precedence == Int(kind.rawValue) {
-      furthestKeptEnd = max(furthestKeptEnd, end)
+      furthestReservedEnd = max(furthestReservedEnd, end)
     }
   }
 }

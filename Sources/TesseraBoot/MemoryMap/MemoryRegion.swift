@@ -1,13 +1,13 @@
 public import TesseraHardware
 
-/// A range of physical memory and what it is good for: from `start` up to, not including, `end`.
+/// A range of physical memory, from `start` up to but not including `end`, and its kind.
 @frozen
 public struct MemoryRegion: Equatable, Sendable {
   public let start: PhysicalAddress
   public let end: PhysicalAddress
   public let kind: MemoryKind
 
-  /// Traps if `end` lies before `start`. An empty region is allowed, and counts for nothing.
+  /// Traps if `end` is below `start`. An empty region is allowed, and has no effect.
   @inline(__always)
   public init(start: PhysicalAddress, end: PhysicalAddress, kind: MemoryKind) {
     require(start <= end, "a memory region ends before it starts", start)
@@ -16,9 +16,8 @@ public struct MemoryRegion: Equatable, Sendable {
     self.kind = kind
   }
 
-  /// The region of `byteCount` bytes from `start` on, or nil if it reaches beyond 2^52.
-  ///
-  /// For numbers that somebody else wrote: the sum cannot wrap.
+  /// The region of `byteCount` bytes at `start`, or nil if it extends beyond 2^52. The sum cannot
+  /// wrap around.
   public init?(start: UInt64, byteCount: UInt64, kind: MemoryKind) {
     guard let first = PhysicalAddress(exactly: start),
       let end = first.advanced(byChecked: byteCount)
@@ -32,24 +31,22 @@ public struct MemoryRegion: Equatable, Sendable {
   @inline(__always)
   public var isEmpty: Bool { start == end }
 
-  /// The part of the region that lies from `lower` up to `upper`; empty if there is none.
-  ///
-  /// `lower` is at most `upper`.
+  /// The part of the region in `lower..<upper`, which may be empty. `lower` is at most `upper`.
   public func clamped(from lower: PhysicalAddress, to upper: PhysicalAddress) -> MemoryRegion {
     let start = min(max(start, lower), upper)
     return MemoryRegion(start: start, end: max(start, min(end, upper)), kind: kind)
   }
 }
 
-/// Something that knows regions of physical memory: a loader's information, an array.
+/// A source of regions of physical memory, such as a loader's information or an array.
 ///
-/// The regions come in any order and any number, may overlap, may be empty and need not be aligned.
-/// They are asked for many times and are the same each time.
+/// The regions are in any order, may overlap, may be empty, and need not be aligned. They are
+/// iterated many times and are the same each time.
 public protocol MemoryRegionSource {
   /// Calls `body` once for each region.
   func forEachRegion(_ body: (MemoryRegion) -> Void)
 
-  /// How many entries the memory map had that this comes from.
+  /// The number of entries of the original memory map.
   var entryCount: Int { get }
 }
 
@@ -66,7 +63,7 @@ extension MemoryRegionSource {
   }
 }
 
-/// The regions of another source and one more: the kernel's image, what was allocated early.
+/// The regions of another source and one more, such as the kernel image or early allocations.
 @frozen
 public struct ExtendedMemoryRegions<Base: MemoryRegionSource>: MemoryRegionSource {
   let base: Base
@@ -77,15 +74,15 @@ public struct ExtendedMemoryRegions<Base: MemoryRegionSource>: MemoryRegionSourc
     body(addition)
   }
 
-  /// Entries of the base alone: an addition was no entry of anybody's map.
+  /// Only the base has entries of a memory map.
   public var entryCount: Int { base.entryCount }
 }
 
-/// Regions that lie in an array, for kernels whose loader is not one that Tessera reads.
+/// Regions in an array, for kernels whose loader's information Tessera cannot read.
 @safe
 @frozen
 public struct MemoryRegionList: MemoryRegionSource {
-  /// Access: read only. Lives as long as the promise of `init` says.
+  /// Access: read only. Stays in place by the promise of `init`.
   private let regions: UnsafeBufferPointer<MemoryRegion>
 
   /// The caller promises that `regions` stays where it is, unchanged, for as long as this is used.
@@ -94,9 +91,9 @@ public struct MemoryRegionList: MemoryRegionSource {
   }
 
   public func forEachRegion(_ body: (MemoryRegion) -> Void) {
-    // SAFETY: the maker of the list promised that the regions are there and do not change.
+    // SAFETY: the promise of `init`.
     for index in unsafe 0..<regions.count {
-      // SAFETY: as above, and the index is in bounds.
+      // SAFETY: the promise of `init`; the index is in bounds.
       body(unsafe regions[index])
     }
   }

@@ -1,18 +1,18 @@
 public import TesseraHardware
 
-/// How many bytes of each kind a memory map has, and of none.
+/// The number of bytes of each kind in a memory map, and of holes.
 public struct MemoryTotals {
   private var byteCounts = [11 of UInt64](repeating: 0)
-  /// Bytes up to `end` that belong to no region.
+  /// The number of bytes up to `end` that belong to no region.
   public private(set) var holeByteCount: UInt64 = 0
   public private(set) var regionCount = 0
-  /// Where the last region ends, or the limit up to which the map was added up.
+  /// The end of the last region, or the limit of the totals.
   public private(set) var end = PhysicalAddress.zero
 
-  /// Bytes of `kind`.
+  /// The number of bytes of `kind`.
   public func byteCount(of kind: MemoryKind) -> UInt64 { byteCounts[Int(kind.rawValue)] }
 
-  /// Bytes of all kinds that are working memory.
+  /// The number of bytes of working memory of all kinds.
   public var memoryByteCount: UInt64 {
     var sum: UInt64 = 0
     for index in 0..<MemoryKind.count {
@@ -36,14 +36,14 @@ public struct MemoryTotals {
 }
 
 extension MemoryMap {
-  /// Adds up all regions.
+  /// The totals of all regions.
   public func totals() -> MemoryTotals {
     var totals = MemoryTotals()
     forEachRegion { totals.add($0) }
     return totals
   }
 
-  /// Adds up what lies below `limit`: all kinds and the holes make exactly `limit` bytes.
+  /// The totals below `limit`: all kinds and the holes together have exactly `limit` bytes.
   public func totals(below limit: PhysicalAddress) -> MemoryTotals {
     var totals = MemoryTotals()
     forEachRegion { region in
@@ -54,9 +54,9 @@ extension MemoryMap {
     return totals
   }
 
-  /// The end of the highest region that is working memory; zero if there is none.
+  /// The end of the highest region of working memory; zero if there is none.
   ///
-  /// Reserved ranges and devices, which may lie far above all memory, do not move it.
+  /// Reserved ranges and devices, which may lie far above all memory, do not count.
   public var endOfMemory: PhysicalAddress {
     var end = PhysicalAddress.zero
     forEachRegion { if $0.kind.isMemory { end = $0.end } }

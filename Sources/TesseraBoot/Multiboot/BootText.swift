@@ -1,8 +1,8 @@
 public import TesseraHardware
 
-/// A text that the loader left in memory: a command line, the name of the loader.
+/// A text of the loader's: a command line, or the name of the loader.
 ///
-/// Reads the bytes where they lie, and lives no longer than they do.
+/// It is read in place, and valid as long as the memory is.
 public struct BootText<Memory: BootMemory> {
   private let memory: Memory
   private let place: BootTextPlace
@@ -15,13 +15,13 @@ public struct BootText<Memory: BootMemory> {
   /// The number of bytes.
   public var byteCount: Int { Int(place.byteCount) }
 
-  /// The byte at `index`, from 0 up to `byteCount`, less one.
+  /// The byte at `index`, in `0..<byteCount`.
   public subscript(index: Int) -> UInt8 {
-    require(index >= 0 && index < byteCount, "a byte of a text was asked for beyond its end")
+    require(index >= 0 && index < byteCount, "text index is out of range")
     return memory.knownByte(at: place.start + UInt64(index))
   }
 
-  /// Writes the text as it is; bytes that cannot be printed as question marks.
+  /// Writes the text, with question marks for bytes that are not printable ASCII.
   public func write<Sink: TextSink & ~Copyable>(to sink: inout Sink) {
     for index in 0..<byteCount {
       let byte = self[index]
@@ -29,12 +29,12 @@ public struct BootText<Memory: BootMemory> {
     }
   }
 
-  /// Whether the text is `other`, byte for byte.
+  /// Returns whether the text equals `other`, byte for byte.
   public func equals(_ other: StaticString) -> Bool {
     byteCount == other.utf8CodeUnitCount && hasPrefix(other)
   }
 
-  /// The number that the text is, or nil if it is not digits alone or does not fit.
+  /// The text as a decimal number, or nil if it is none or does not fit.
   public var decimal: UInt64? {
     var value: UInt64 = 0
     for index in 0..<byteCount {
@@ -50,14 +50,15 @@ public struct BootText<Memory: BootMemory> {
 }
 
 extension BootText {
-  /// Whether `option` is one of the words of the text.
+  /// Returns whether `option` is one of the words of the text.
   public func contains(option: StaticString) -> Bool {
     var found = false
     forEachWord { if $0.equals(option) { found = true } }
     return found
   }
 
-  /// What follows the equals sign in the last word that starts with `name` and an equals sign.
+  /// Returns the text after the equals sign of the last word that starts with `name` and an equals
+  /// sign.
   public func value(of name: StaticString) -> BootText? {
     var value: BootText?
     let nameLength = name.utf8CodeUnitCount
@@ -69,7 +70,7 @@ extension BootText {
     return value
   }
 
-  /// Calls `body` for each run of bytes that are not blank.
+  /// Calls `body` for each word; words are separated by blanks and control characters.
   public func forEachWord(_ body: (BootText) -> Void) {
     var start = 0
     for index in 0..<byteCount where self[index] <= 0x20 {
@@ -82,7 +83,7 @@ extension BootText {
   private func hasPrefix(_ other: StaticString) -> Bool {
     guard byteCount >= other.utf8CodeUnitCount else { return false }
     for index in 0..<other.utf8CodeUnitCount {
-      // SAFETY: `index` is within the literal, whose bytes live for ever.
+      // SAFETY: `index` is within the literal, whose bytes are static.
       let expected = unsafe other.utf8Start[index]
       if self[index] != expected { return false }
     }

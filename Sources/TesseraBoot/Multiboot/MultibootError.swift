@@ -1,62 +1,62 @@
 public import TesseraHardware
 
-/// Why the loader's information cannot be used. Nothing has been changed.
+/// The reason why the loader's information is invalid.
 public enum MultibootError: Error, Equatable, Sendable {
-  /// The number in the register is that of neither version.
+  /// The magic number is that of neither version.
   case wrongMagic(UInt32)
-  /// The information does not start at a multiple of 8.
+  /// The information is not 8-byte aligned.
   case misaligned(address: UInt64)
-  /// The information, or what it points to, lies where nothing can be read.
+  /// The information, or something it points to, is not in readable memory.
   case unreadable(address: UInt64)
-  /// The information says that it is smaller than the smallest there is.
+  /// The size of the information is below the minimum.
   case informationTooSmall(byteCount: UInt64)
-  /// A tag says that it is smaller than what it must hold.
+  /// The size of a tag is below the minimum for its type.
   case tagTooSmall(offset: UInt64)
-  /// A tag says that it is larger than what is left of the information.
+  /// A tag extends beyond the end of the information.
   case tagPastEnd(offset: UInt64)
-  /// The information ends without a tag that says so.
+  /// The information has no end tag.
   case noEndTag(byteCount: UInt64)
-  /// There is neither a memory map nor the two sizes that could stand for it.
+  /// There is neither a memory map nor the two sizes that can replace it.
   case noMemoryMap
-  /// There are two memory maps; which one to believe is not said.
+  /// There are two memory maps.
   case secondMemoryMap(offset: UInt64)
-  /// An entry of the memory map is smaller than what it must hold.
+  /// The size of an entry of the memory map is below the minimum.
   case entryTooSmall(index: UInt64)
-  /// An entry of the memory map reaches beyond its end.
+  /// An entry extends beyond the end of the memory map.
   case entryPastEnd(index: UInt64)
-  /// The range of an entry of the memory map reaches beyond all physical memory.
+  /// The range of an entry of the memory map extends beyond 2^52.
   case entryWraps(index: UInt64)
-  /// A module ends before it starts, or is nothing but zeros.
+  /// A module ends before it starts, or all its fields are zero.
   case badModule(index: UInt64)
-  /// There are more modules than anybody can have asked for.
+  /// There are more than 65536 modules.
   case tooManyModules(count: UInt64)
-  /// A text has no end within its tag or within 4096 bytes.
+  /// A text does not end within its tag or within 4096 bytes.
   case textNotTerminated(address: UInt64)
 }
 
 extension MultibootError {
-  /// The cause as a sentence, to which `detail` is what comes after it.
+  /// The cause as a sentence, which `detail` completes.
   public var description: StaticString {
     switch self {
-    case .wrongMagic: "the kernel was not started by a multiboot loader, the register holds"
-    case .misaligned: "the loader's information is not aligned to 8 bytes, its address is"
-    case .unreadable: "the loader's information points outside readable memory, to address"
-    case .informationTooSmall: "the loader's information is too small, its bytes are"
-    case .tagTooSmall: "a tag of the loader's information is too small, at offset"
-    case .tagPastEnd: "a tag reaches beyond the loader's information, at offset"
-    case .noEndTag: "the loader's information ends without an end tag, its bytes are"
-    case .noMemoryMap: "the loader gave neither a memory map nor the size of memory"
-    case .secondMemoryMap: "the loader gave a second memory map, at offset"
-    case .entryTooSmall: "an entry of the memory map is too small, its index is"
-    case .entryPastEnd: "an entry reaches beyond the memory map, its index is"
-    case .entryWraps: "an entry of the memory map reaches beyond 2^52, its index is"
-    case .badModule: "a module has no range in memory, its index is"
-    case .tooManyModules: "the loader says it gave more than 65536 modules, their number is"
-    case .textNotTerminated: "a text of the loader has no end, it starts at address"
+    case .wrongMagic: "the kernel was not started by a multiboot loader: magic number"
+    case .misaligned: "the loader's information is not 8-byte aligned: address"
+    case .unreadable: "the loader's information is not in readable memory: address"
+    case .informationTooSmall: "the loader's information is too small: bytes"
+    case .tagTooSmall: "a tag of the loader's information is too small: offset"
+    case .tagPastEnd: "a tag extends beyond the loader's information: offset"
+    case .noEndTag: "the loader's information has no end tag: bytes"
+    case .noMemoryMap: "the loader provides no memory map and no memory size"
+    case .secondMemoryMap: "the loader provides a second memory map: offset"
+    case .entryTooSmall: "an entry of the memory map is too small: index"
+    case .entryPastEnd: "an entry extends beyond the memory map: index"
+    case .entryWraps: "an entry of the memory map extends beyond 2^52: index"
+    case .badModule: "a module has no valid range: index"
+    case .tooManyModules: "the loader claims more than 65536 modules: count"
+    case .textNotTerminated: "a text of the loader does not end: address"
     }
   }
 
-  /// The address, offset, index or number at fault.
+  /// The invalid address, offset, index or number.
   public var detail: UInt64? {
     switch self {
     case .wrongMagic(let magic): UInt64(magic)
@@ -70,7 +70,7 @@ extension MultibootError {
     }
   }
 
-  /// Writes the cause and what was at fault, in one line without its end.
+  /// Writes the cause and the detail on one line, without a line feed.
   public func write<Sink: TextSink & ~Copyable>(to sink: inout Sink) {
     sink.write(description)
     guard let detail else { return }

@@ -1,20 +1,20 @@
 internal import TesseraHardware
 
 extension MultibootInformation {
-  /// Calls `body` for each entry of the loader's map and for each range that must be kept.
+  /// Calls `body` for each entry of the loader's map, and for each range that the loader has used.
   public func forEachRegion(_ body: (MemoryRegion) -> Void) {
     forEachEntry(body)
-    body(kept(layout.information))
-    body(kept(layout.commandLine))
-    body(kept(layout.loaderName))
-    if case .sizedEntries(let range) = layout.memoryMap { body(kept(range)) }
-    if case .list(let start, let count) = layout.modules { body(kept(start..<start + 16 * count)) }
+    body(used(layout.information))
+    body(used(layout.commandLine))
+    body(used(layout.loaderName))
+    if case .sizedEntries(let range) = layout.memoryMap { body(used(range)) }
+    if case .list(let start, let count) = layout.modules { body(used(start..<start + 16 * count)) }
     forEachModulePlace { module in
       body(
         MemoryRegion(
           start: PhysicalAddress(UInt64(module.start)), end: PhysicalAddress(UInt64(module.end)),
           kind: .module))
-      body(kept(module.commandLine))
+      body(used(module.commandLine))
     }
   }
 
@@ -28,16 +28,16 @@ extension MultibootInformation {
     }
   }
 
-  /// The region of what the loader left at `range`.
-  private func kept(_ range: Range<UInt64>) -> MemoryRegion {
+  /// The region of the loader's information at `range`.
+  private func used(_ range: Range<UInt64>) -> MemoryRegion {
     MemoryRegion(
       start: PhysicalAddress(range.lowerBound), end: PhysicalAddress(range.upperBound),
       kind: .bootInformation)
   }
 
-  /// The region of a text and of the zero after it; empty if there is no text.
-  private func kept(_ text: BootTextPlace) -> MemoryRegion {
-    kept(text.start..<(text.start == 0 ? 0 : text.start + text.byteCount + 1))
+  /// The region of a text and its zero byte; empty if there is no text.
+  private func used(_ text: BootTextPlace) -> MemoryRegion {
+    used(text.start..<(text.start == 0 ? 0 : text.start + text.byteCount + 1))
   }
 
   private func forEachEntry(_ body: (MemoryRegion) -> Void) {
@@ -82,8 +82,8 @@ extension MultibootInformation {
   }
 }
 
-/// Reading what has been checked. An error now means that somebody wrote over the loader's
-/// information, or that the reader does not keep its promise.
+/// Reads information that has been checked. An error means that it was overwritten since, or that
+/// the `BootMemory` breaks its contract.
 extension BootMemory {
   func knownByte(at address: UInt64) -> UInt8 {
     guard let byte = byte(at: address) else { changed() }

@@ -1,16 +1,17 @@
 public import TesseraHardware
 
-/// What a multiboot loader tells the kernel that it starts, in version 1 or 2 of the standard.
+/// The information that a multiboot loader passes to the kernel, in version 1 or 2 of the standard.
 ///
-/// Everything is checked when this is made. After that it cannot fail, and reads only what was
-/// checked as often as it is asked. As a source of memory regions it gives the loader's map, and
-/// beside it all that must be kept: the information itself, texts, modules.
+/// The initializer checks all of it, so that no later operation fails. As a source of memory
+/// regions it has the loader's memory map and all memory that the loader has used: the information
+/// itself, texts, modules.
 public struct MultibootInformation<Memory: BootMemory>: MemoryRegionSource {
   public let version: MultibootVersion
   let memory: Memory
   let layout: MultibootLayout
 
-  /// Checks the information at the physical `address`, as the loader left both in EBX and EAX.
+  /// Checks the information at the physical `address`. The loader passes `magic` in EAX and
+  /// `address` in EBX.
   public init(magic: UInt32, address: UInt32, memory: Memory) throws(MultibootError) {
     guard let version = MultibootVersion(magic: magic) else { throw .wrongMagic(magic) }
     self.version = version
@@ -22,13 +23,13 @@ public struct MultibootInformation<Memory: BootMemory>: MemoryRegionSource {
       }
   }
 
-  /// What the kernel was told to do; empty if nothing.
+  /// The kernel's command line; empty if there is none.
   public var commandLine: BootText<Memory> { BootText(memory, layout.commandLine) }
 
-  /// The name of the loader; empty if it gave none.
+  /// The name of the loader; empty if there is none.
   public var loaderName: BootText<Memory> { BootText(memory, layout.loaderName) }
 
-  /// How many entries the loader's memory map has.
+  /// The number of entries of the loader's memory map.
   public var entryCount: Int { layout.entryCount }
 }
 
@@ -37,7 +38,7 @@ public enum MultibootVersion: Sendable {
   case one
   case two
 
-  /// The version whose loaders leave `magic` in EAX.
+  /// The version whose loaders pass `magic` in EAX.
   init?(magic: UInt32) {
     switch magic {
     case 0x2bad_b002: self = .one
@@ -54,10 +55,10 @@ public enum MultibootVersion: Sendable {
   }
 }
 
-/// A file that the loader read into memory beside the kernel.
+/// A file that the loader has read into memory beside the kernel.
 public struct MultibootModule<Memory: BootMemory> {
   public let start: PhysicalAddress
   public let end: PhysicalAddress
-  /// What the loader was told about the module, often a name.
+  /// The module's command line, often a name.
   public let commandLine: BootText<Memory>
 }

@@ -1,8 +1,8 @@
 extension MultibootLayout {
   /// Checks the information of version 1 at `address`.
   ///
-  /// Multiboot Specification version 0.6.96, "Boot information format": a word of flags says which
-  /// of the fields after it mean something.
+  /// Multiboot Specification version 0.6.96, "Boot information format": a word of flags tells which
+  /// of the fields after it are valid.
   init<Memory: BootMemory>(version1At address: UInt64, in memory: Memory) throws(MultibootError) {
     let flags = try memory.word(at: address)
     information = address..<address + Version1.byteCount
@@ -35,7 +35,7 @@ extension MultibootLayout {
     at start: UInt64, count: UInt64, in memory: Memory
   ) throws(MultibootError) {
     if count == 0 { return }
-    if count > Version1.greatestModuleCount { throw .tooManyModules(count: count) }
+    if count > Version1.maximumModuleCount { throw .tooManyModules(count: count) }
     for index in 0..<count {
       try memory.listedModule(at: start + 16 * index).check(index: index)
     }
@@ -62,11 +62,11 @@ extension MultibootLayout {
   }
 }
 
-/// Numbers of version 1.
+/// Constants of version 1.
 private enum Version1 {
-  /// All fields that the standard defines, up to those of the frame buffer.
+  /// The size of all fields that the standard defines, including those of the frame buffer.
   static let byteCount: UInt64 = 116
-  static let greatestModuleCount: UInt64 = 65536
+  static let maximumModuleCount: UInt64 = 65536
 
   static let hasMemorySizes: UInt32 = 1 << 0
   static let hasCommandLine: UInt32 = 1 << 2
@@ -76,14 +76,14 @@ private enum Version1 {
 }
 
 extension BootMemory {
-  /// The text to which the word at `address` points; none if that is zero.
+  /// The text that the word at `address` points to; none if it is zero.
   fileprivate func pointedText(at address: UInt64) throws(MultibootError) -> BootTextPlace {
     let start = UInt64(try word(at: address))
     if start == 0 { return .none }
     return try text(at: start, before: start + BootTextPlace.maximumByteCount)
   }
 
-  /// The module that the 16 bytes at `address` describe.
+  /// The module that is described by the 16 bytes at `address`.
   func listedModule(at address: UInt64) throws(MultibootError) -> MultibootModulePlace {
     MultibootModulePlace(
       start: try word(at: address), end: try word(at: address + 4),

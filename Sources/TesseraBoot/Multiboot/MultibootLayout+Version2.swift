@@ -2,7 +2,7 @@ extension MultibootLayout {
   /// Checks the information of version 2 at `address`.
   ///
   /// Multiboot2 Specification version 2.0, "Boot information format": a size, then tags, each with
-  /// a type and a size of its own and each at a multiple of 8.
+  /// a type and a size, and 8-byte aligned.
   init<Memory: BootMemory>(version2At address: UInt64, in memory: Memory) throws(MultibootError) {
     if address % 8 != 0 { throw .misaligned(address: address) }
     let byteCount = UInt64(try memory.word(at: address))
@@ -15,12 +15,12 @@ extension MultibootLayout {
       let tag = MultibootTag(
         address: address + offset, type: try memory.word(at: address + offset),
         byteCount: UInt64(try memory.word(at: address + offset + 4)))
-      if tag.byteCount < tag.leastByteCount { throw .tagTooSmall(offset: offset) }
+      if tag.byteCount < tag.minimumByteCount { throw .tagTooSmall(offset: offset) }
       if tag.byteCount > byteCount - offset { throw .tagPastEnd(offset: offset) }
       switch tag.type {
       case MultibootTag.end:
         information = address..<tag.end
-        try settle(orUse: sizes)
+        try finish(fallingBackTo: sizes)
         return
       case MultibootTag.commandLine:
         commandLine = try memory.text(at: tag.address + 8, before: tag.end)
@@ -59,8 +59,8 @@ extension MultibootLayout {
     entryCount = Int(index)
   }
 
-  /// Ends the check: where there is no memory map, `sizes` has to do.
-  private mutating func settle(orUse sizes: MemoryMapPlace) throws(MultibootError) {
+  /// Ends the check: `sizes` replaces a missing memory map.
+  private mutating func finish(fallingBackTo sizes: MemoryMapPlace) throws(MultibootError) {
     guard case .none = memoryMap else { return }
     guard case .sizes = sizes else { throw .noMemoryMap }
     memoryMap = sizes
@@ -68,11 +68,11 @@ extension MultibootLayout {
   }
 }
 
-/// One part of the information of version 2.
+/// A tag of the information of version 2.
 struct MultibootTag {
   let address: UInt64
   let type: UInt32
-  /// With the type and the size, without what fills it up to a multiple of 8.
+  /// The size, including type and size, without the padding to a multiple of 8.
   let byteCount: UInt64
 
   static let end: UInt32 = 0
@@ -85,11 +85,11 @@ struct MultibootTag {
   /// The address after the last byte.
   var end: UInt64 { address + byteCount }
 
-  /// How far on the next tag starts.
+  /// The distance to the next tag.
   var stride: UInt64 { (byteCount + 7) & ~7 }
 
-  /// The size of what a tag of this type has before any text or entries.
-  var leastByteCount: UInt64 {
+  /// The size of a tag of this type without text or entries.
+  var minimumByteCount: UInt64 {
     switch type {
     case Self.module, Self.memorySizes, Self.memoryMap: 16
     default: 8
@@ -98,7 +98,7 @@ struct MultibootTag {
 }
 
 extension BootMemory {
-  /// The module that `tag` describes.
+  /// The module that is described by `tag`.
   func taggedModule(_ tag: MultibootTag) throws(MultibootError) -> MultibootModulePlace {
     MultibootModulePlace(
       start: try word(at: tag.address + 8), end: try word(at: tag.address + 12),

@@ -1,46 +1,45 @@
-/// Where the parts of the loader's information lie, all of it checked: whoever walks them again
-/// meets no error.
+/// The places of the parts of the loader's information, all of which have been checked.
 struct MultibootLayout {
-  /// The information itself, from its first byte up to the end of what is known of it.
+  /// The information itself, up to its end, as far as this module knows it.
   var information: Range<UInt64> = 0..<0
   var memoryMap = MemoryMapPlace.none
-  /// How many entries the memory map has.
+  /// The number of entries of the memory map.
   var entryCount = 0
   var modules = ModulePlaces.none
   var commandLine = BootTextPlace.none
   var loaderName = BootTextPlace.none
 
-  /// How the loader tells where memory is.
+  /// The form of the memory map.
   enum MemoryMapPlace {
     case none
     /// Entries of `stride` bytes each.
     case entries(Range<UInt64>, stride: UInt64)
-    /// Entries that start with their size, which does not count itself.
+    /// Entries that start with their size, which does not include itself.
     case sizedEntries(Range<UInt64>)
-    /// KiB of memory from address zero and from 1 MiB on.
+    /// KiB of memory at address zero and at 1 MiB.
     case sizes(lower: UInt32, upper: UInt32)
   }
 
-  /// How the loader tells where modules are.
+  /// The form of the list of modules.
   enum ModulePlaces {
     case none
-    /// A list of this many entries of 16 bytes.
+    /// A list of `count` entries of 16 bytes.
     case list(start: UInt64, count: UInt64)
     /// Tags among the others.
     case tags
   }
 }
 
-/// A module as the loader describes it.
+/// A module, as the loader describes it.
 struct MultibootModulePlace {
   let start: UInt32
   let end: UInt32
   let commandLine: BootTextPlace
 
-  /// Throws unless the module has a range; `index` is its number.
+  /// Throws `badModule(index:)` unless the module has a valid range.
   ///
-  /// A module of no bytes is one, if it has at least a command line: loaders give files that are
-  /// empty as a range from zero to zero.
+  /// An empty range is valid if the module has a command line: loaders describe an empty file by a
+  /// range from zero to zero.
   func check(index: UInt64) throws(MultibootError) {
     if end < start { throw .badModule(index: index) }
     if end == 0 && commandLine.start == 0 { throw .badModule(index: index) }
@@ -48,10 +47,10 @@ struct MultibootModulePlace {
 }
 
 extension BootMemory {
-  /// The range and kind at `address`, where both versions have the same 20 bytes; nil if it is
-  /// empty.
+  /// The region that is described by the 20 bytes at `address`, which both versions have in common;
+  /// nil if it is empty.
   ///
-  /// Throws if the bytes cannot be read or the range, that of entry `index`, wraps.
+  /// Throws if the bytes cannot be read, or if the range, of entry `index`, wraps around.
   func region(at address: UInt64, index: UInt64) throws(MultibootError) -> MemoryRegion? {
     let start = try doubleWord(at: address)
     let byteCount = try doubleWord(at: address + 8)
@@ -65,8 +64,7 @@ extension BootMemory {
 }
 
 extension MemoryKind {
-  /// The kind that both versions of the standard mean by `type`; what they do not define is
-  /// reserved.
+  /// The kind that both versions of the standard define for `type`; other types are reserved.
   ///
   /// Multiboot Specification version 0.6.96, "Boot information format"; Multiboot2 Specification
   /// version 2.0, "Memory map".

@@ -1,8 +1,8 @@
 internal import TesseraFrames
 internal import TesseraPageTables
 
-/// Why the library refused a step of the demonstration, which expects none to be.
-enum Refusal: Error {
+/// An error of the library in a step of the demonstration, which expects none.
+enum DemoError: Error {
   case frame(FrameError)
   case range(RangeError)
   case map(MapError)

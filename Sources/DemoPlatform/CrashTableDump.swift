@@ -1,22 +1,23 @@
 internal import TesseraHardware
 
-/// The chain of table entries that translates one virtual address, read from the live tables.
+/// The page-table walk to one virtual address, for a crash report.
 ///
-/// Never faults: an entry that cannot be reached through the window ends the chain.
-struct TableWalk {
+/// It depends on nothing that the crash may have damaged, and never faults: an entry that is not
+/// mapped in the direct map ends the walk.
+struct CrashTableDump {
   private let address: UInt64
   private let root: UInt64
   private let topLevel: Int
 
-  /// The walk the processor would make now for `address`.
+  /// The walk that the processor would do for `address`.
   init(of address: UInt64) {
     self.address = address
     self.root = Processor.rootRegister & Self.addressMask
-    // CR4.LA57 says how many levels there are.
+    // CR4.LA57 selects five levels.
     self.topLevel = Processor.controlRegister4 >> 12 & 1 == 1 ? 5 : 4
   }
 
-  /// Writes one line per entry, from the root down, and marks where the chain stops.
+  /// Writes one line for each entry, from the root down, and where the walk stops.
   func write(to sink: inout some TextSink) {
     sink.write("walk ")
     sink.write(hexadecimal: address)
@@ -32,7 +33,8 @@ struct TableWalk {
     }
   }
 
-  /// Writes the entry that `address` selects; the address of the next table, if it names one.
+  /// Writes the entry that `address` selects. Returns the address of the next table, or nil at the
+  /// end.
   private func writeEntry(
     ofTableAt table: UInt64, level: Int, to sink: inout some TextSink
   ) -> UInt64? {
@@ -42,9 +44,9 @@ struct TableWalk {
     sink.write("[")
     sink.write(decimal: index, width: 3)
     sink.write("] ")
-    let visible = UInt64(PhysicalMemory.directMapBase) &+ table &+ index * 8
-    guard let entry = MemoryProbe.read(visible) else {
-      sink.write("not visible in the window      <- stops here\n")
+    let place = UInt64(PhysicalMemory.directMapBase) &+ table &+ index * 8
+    guard let entry = MemoryProbe.read(place) else {
+      sink.write("not mapped in the direct map   <- stops here\n")
       return nil
     }
 
@@ -74,7 +76,7 @@ struct TableWalk {
     let byteCount = UInt64(1) << UInt64(3 + 9 * level)
     sink.write(level == 1 ? " 4K" : level == 2 ? " 2M" : " 1G")
     sink.write(" -> ")
-    // In a large leaf, bit 12 is not a part of the address but the PAT bit.
+    // In a large leaf, bit 12 is the PAT bit.
     sink.write(hexadecimal: entry & Self.addressMask & ~(byteCount - 1) | address & (byteCount - 1))
   }
 
