@@ -18,8 +18,8 @@ extension ExternalAllocator {
     map.forEachRegion { region in
       guard position < metadata.end, position < region.end else { return }
       // Between two regions is a hole, which is reserved.
-      if position < region.start { Self.refuse(.reserved, at: position) }
-      if region.kind != .usable { Self.refuse(region.kind.frameUsage, at: position) }
+      if position < region.start { Self.reject(.reserved, at: position) }
+      if region.kind != .usable { Self.reject(region.kind.frameUsage, at: position) }
       position = region.end
     }
     return metadata

@@ -81,16 +81,16 @@ extension Scenario {
     var list = try list(of: 5)
     var cursor = list.front
     list.moveNext(&cursor)
-    checks.expect(list.take(at: &cursor)?.metadata.value == 1, "a frame is taken where one stands")
+    checks.expect(list.remove(at: &cursor)?.metadata.value == 1, "a frame is taken where one stands")
     checks.expect(
       list.withMetadata(at: cursor) { $0.value } == 2, "the cursor then stands at the next")
     check(list, has: 4, &checks)
     cursor = list.back
-    checks.expect(list.take(at: &cursor)?.metadata.value == 4, "the last can be taken")
+    checks.expect(list.remove(at: &cursor)?.metadata.value == 4, "the last can be taken")
     checks.expect(cursor.address == nil, "the cursor then stands past the end")
-    checks.expect(list.take(at: &cursor) == nil, "past the end is nothing to take")
+    checks.expect(list.remove(at: &cursor) == nil, "past the end is nothing to take")
     cursor = list.front
-    checks.expect(list.take(at: &cursor)?.metadata.value == 0, "the first can be taken")
+    checks.expect(list.remove(at: &cursor)?.metadata.value == 0, "the first can be taken")
     checks.expect(cursor == list.front, "the cursor then stands at the new first")
     check(list, has: 2, &checks)
   }

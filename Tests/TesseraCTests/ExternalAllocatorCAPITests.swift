@@ -288,15 +288,15 @@ extension OnSimulatedMachine {
 
     /// Answers that stop the kernel, and what is said of them.
     private static let nonsense: [(UInt64, String)] = [
-      (0x30_0001, "an address that is not aligned as it was asked for: 0x300001"),
+      (0x30_0001, "an address without the requested alignment: 0x300001"),
       (0x80_0000, "frames beyond the end of memory: 0x800000"),
       (0xffff_0000, "frames beyond the end of memory: 0xffff0000"),
       (0x4030_0000, "frames beyond the end of memory: 0x40300000"),
-      (0x1000, "low memory, which is kept back: 0x1000"),
+      (0x1000, "reserved low memory: 0x1000"),
       (0x11_0000, "memory of the kernel's image or loader: 0x110000"),
       (0x10_1000, "memory of the kernel's image or loader: 0x101000"),
-      (0x20_0000, "memory that holds Tessera's records: 0x200000"),
-      (0x22_1000, "a frame that Tessera has already: 0x221000"),
+      (0x20_0000, "memory of Tessera's metadata: 0x200000"),
+      (0x22_1000, "a frame that Tessera already has: 0x221000"),
     ]
 
     @Test(arguments: nonsense)
@@ -310,7 +310,7 @@ extension OnSimulatedMachine {
         var frame: tessera_frame = 0
         _ = tessera_allocate(&frame)
       }
-      try expectPanic(in: result, "allocate_frames gave " + sentence)
+      try expectPanic(in: result, "allocate_frames returned " + sentence)
     }
   }
 }

@@ -3,11 +3,11 @@ import SimulatedMachine
 import Testing
 
 extension OnSimulatedMachine {
-  /// Each allocation of each scenario is made to fail once.
+  /// Fails each allocation of each scenario once.
   @Suite("Allocation failure") struct AllocationFailureTests {
     let machine = SimulatedMachine(frameCount: 6144, keptBack: 16)
 
-    /// No scenario makes more allocations than this.
+    /// An upper bound of the allocations of a scenario.
     private static let mostAllocations = 5000
 
     @Test(arguments: 0..<Scenario.count)
@@ -25,7 +25,7 @@ extension OnSimulatedMachine {
             "\(scenario.name), allocation \(ordinal): \(failure.message) at line \(failure.line)")
         }
         #expect(machine.violations == [])
-        // Some scenarios come to their end all the same: they ask for what is not to be had.
+        // Some scenarios complete all the same: they test that an allocation fails.
         #expect(isComplete || hasFailed, "memory ran out in \(scenario.name)")
         if !hasFailed || checks.failureCount > 0 { return }
       }

@@ -4,7 +4,7 @@ import TesseraHardware
 import Testing
 
 extension OnSimulatedMachine {
-  /// What only a wrong program does stops it with a sentence. Each test matches its own.
+  /// Each misuse of the allocator panics with its own text.
   @Suite("Traps of the allocator") struct AllocatorTrapTests {
     @Test func `freeing a frame twice traps`() async throws {
       let result = await #expect(
@@ -15,7 +15,7 @@ extension OnSimulatedMachine {
         FrameAllocator.free(address)
         FrameAllocator.free(address)
       }
-      try expectPanic(in: result, "freed a frame that is free already: 0x")
+      try expectPanic(in: result, "freed a frame that is already free: 0x")
     }
 
     @Test func `freeing a frame of a merged block traps`() async throws {
@@ -25,10 +25,10 @@ extension OnSimulatedMachine {
         SimulatedMachine.forGood(frameCount: 8)
         FrameAllocator.free(PhysicalAddress(0x5000))
       }
-      try expectPanic(in: result, "freed a frame that is free already: 0x5000")
+      try expectPanic(in: result, "freed a frame that is already free: 0x5000")
     }
 
-    @Test func `freeing a frame that was kept back traps`() async throws {
+    @Test func `freeing a reserved frame traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -56,7 +56,7 @@ extension OnSimulatedMachine {
         SimulatedMachine.forGood(frameCount: 8)
         FrameAllocator.free(PhysicalAddress(0x1008))
       }
-      try expectPanic(in: result, "freed an address that is no frame's start: 0x1008")
+      try expectPanic(in: result, "freed an address that is not aligned to 4 KiB: 0x1008")
     }
 
     @Test func `freeing beyond all frames traps`() async throws {
@@ -66,17 +66,17 @@ extension OnSimulatedMachine {
         SimulatedMachine.forGood(frameCount: 8)
         FrameAllocator.free(PhysicalAddress(0x8000))
       }
-      try expectPanic(in: result, "freed an address beyond all frames: 0x8000")
+      try expectPanic(in: result, "freed an address beyond the frame table: 0x8000")
     }
 
-    @Test func `freeing more frames than there are traps`() async throws {
+    @Test func `freeing a run beyond all frames traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
         SimulatedMachine.forGood(frameCount: 8)
         FrameAllocator.free(PhysicalAddress(0x1000), Int.max)
       }
-      try expectPanic(in: result, "freed an address beyond all frames: 0x1000")
+      try expectPanic(in: result, "freed an address beyond the frame table: 0x1000")
     }
 
     @Test func `freeing no frames traps`() async throws {
@@ -86,20 +86,20 @@ extension OnSimulatedMachine {
         SimulatedMachine.forGood(frameCount: 8)
         FrameAllocator.free(PhysicalAddress(0x1000), 0)
       }
-      try expectPanic(in: result, "freed no frames at all: 0x1000")
+      try expectPanic(in: result, "freed a run of no frames: 0x1000")
     }
 
-    @Test func `an alignment that is no power of two traps`() async throws {
+    @Test func `an alignment that is not a power of two traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
         SimulatedMachine.forGood(frameCount: 8)
         _ = try FrameAllocator.allocate(1, FrameRequest(alignment: 0x3000))
       }
-      try expectPanic(in: result, "an alignment must be a power of two")
+      try expectPanic(in: result, "alignment is not a power of two")
     }
 
-    @Test func `a processor number beyond the machine's traps`() async throws {
+    @Test func `a processor number out of range traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -111,14 +111,14 @@ extension OnSimulatedMachine {
         in: result, "a processor has a higher number than the allocator was started with")
     }
 
-    @Test func `giving the allocator a frame twice traps`() async throws {
+    @Test func `donating a frame twice traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
         SimulatedMachine.forGood(frameCount: 8)
         FrameAllocator.donate(from: PhysicalAddress(0x3000), to: PhysicalAddress(0x4000))
       }
-      try expectPanic(in: result, "gave the allocator a frame that is not unused: 0x3000")
+      try expectPanic(in: result, "donated a frame that is not unused: 0x3000")
     }
 
     @Test func `allocating before the start traps`() async throws {
@@ -142,7 +142,7 @@ extension OnSimulatedMachine {
           of: 1, toByteOffset: 4088, as: UInt64.self)
         _ = try FrameAllocator.allocate()
       }
-      try expectPanic(in: result, "memory was written after it was freed, in the frame: 0x")
+      try expectPanic(in: result, "free frame was written to: 0x")
     }
 
     @Test func `a physical address above 2^52 traps`() async throws {

@@ -4,10 +4,10 @@ import TesseraFrames
 import Testing
 
 extension OnSimulatedMachine.ConcurrencyTests {
-  /// A race that is made on purpose, to show that the sanitizer sees what is not ordered.
+  /// A deliberate race, to verify that the sanitizer detects missing ordering.
   @Suite("Concurrency under ThreadSanitizer") struct ConcurrencyDetectorTests {
     @Test(.enabled(if: ThreadSanitizer.isOn))
-    func `metadata that two owners write at once is reported`() async throws {
+    func `metadata that two owners write concurrently is reported`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -29,7 +29,7 @@ extension OnSimulatedMachine.ConcurrencyTests {
 }
 
 extension FrameSlotReference {
-  /// Adds an owner, whose count the caller adopts.
+  /// Adds a reference for the caller to adopt.
   fileprivate func shareForRace() -> FrameSlotReference {
     share()
     return self
@@ -37,6 +37,6 @@ extension FrameSlotReference {
 }
 
 private enum ThreadSanitizer {
-  /// Whether this process was compiled for it.
+  /// Whether this process was compiled with ThreadSanitizer.
   static var isOn: Bool { dlsym(nil, "__tsan_init") != nil }
 }

@@ -7,8 +7,8 @@ import TesseraHardware
 import Testing
 
 extension OnSimulatedMachine.ConcurrencyTests {
-  /// What threads do with memory that one of them at a time has to itself.
-  @Suite("Concurrency of memory") struct ConcurrencyMemoryTests {
+  /// Concurrent use of memory that has one owner at a time.
+  @Suite("Concurrent use of memory") struct ConcurrencyMemoryTests {
     private static let rounds = 8_000
 
     private func expectNothingLost(_ machine: SimulatedMachine) {
@@ -22,7 +22,7 @@ extension OnSimulatedMachine.ConcurrencyTests {
     }
 
     @Test(arguments: [2, 4])
-    func `memory that is allocated here and freed there has one owner at a time`(
+    func `memory allocated and freed on different processors has one owner at a time`(
       processorCount: Int
     ) {
       let machine = SimulatedMachine(frameCount: 128, keptBack: 1, processorCount: processorCount)
@@ -32,9 +32,9 @@ extension OnSimulatedMachine.ConcurrencyTests {
         for round in 0..<Self.rounds {
           let mark = UInt64(processor + 1) << 32 | UInt64(round)
           if let frame = try? Frame(allocating: PlainMemory()) {
-            #expect(Mark.read(frame) == 0)
-            Mark.write(mark, to: frame)
-            #expect(Mark.read(frame) == mark)
+            #expect(Stamp.read(frame) == 0)
+            Stamp.write(mark, to: frame)
+            #expect(Stamp.read(frame) == mark)
             let address = frame.relinquish().rawValue
             mailbox.exchange(address, at: random.below(Mailbox.count)).map(Self.verify)
           }
@@ -47,15 +47,15 @@ extension OnSimulatedMachine.ConcurrencyTests {
       expectNothingLost(machine)
     }
 
-    /// Drops the frame at `address`, whose count came with it.
+    /// Drops the reference to the frame at `address` that was passed with it.
     private static func verify(_ address: UInt64) {
       let frame = unsafe Frame<PlainMemory>(adopting: PhysicalAddress(address))
-      #expect(Mark.read(frame) != 0)
-      Mark.write(0, to: frame)
+      #expect(Stamp.read(frame) != 0)
+      Stamp.write(0, to: frame)
     }
 
     @Test(arguments: [2, 4])
-    func `a frame that is claimed by address is not allocated as well`(processorCount: Int) {
+    func `a frame claimed by address is not allocated as well`(processorCount: Int) {
       let machine = SimulatedMachine(frameCount: 48, processorCount: processorCount)
       let claimCount = Atomic<Int>(0)
       machine.onEveryProcessor { processor in
@@ -71,10 +71,10 @@ extension OnSimulatedMachine.ConcurrencyTests {
             frame = try? Frame(allocating: PlainMemory(), .uninitialized)
           }
           if let frame {
-            Mark.write(mark, to: frame)
+            Stamp.write(mark, to: frame)
             if random.oneIn(8) { FrameAllocator.drainCache() }
             Self.claimPair(address, mark)
-            #expect(Mark.read(frame) == mark)
+            #expect(Stamp.read(frame) == mark)
           }
         }
       }
@@ -83,7 +83,7 @@ extension OnSimulatedMachine.ConcurrencyTests {
     }
 
     @Test(arguments: [2, 4])
-    func `runs are split and merged without a frame in two of them`(
+    func `runs are split and merged without overlapping`(
       processorCount: Int
     ) {
       let machine = SimulatedMachine(frameCount: 96, processorCount: processorCount)
@@ -95,33 +95,33 @@ extension OnSimulatedMachine.ConcurrencyTests {
           if random.oneIn(2) {
             Self.useSegment(of: count, mark)
           } else if let address = try? FrameAllocator.allocate(count, .uninitialized) {
-            Self.useBare(address, count, mark)
+            Self.useRaw(address, count, mark)
           }
         }
       }
       expectNothingLost(machine)
     }
 
-    /// Claims the two frames at `address`, if they can be had.
+    /// Claims the two frames at `address`, if both can be claimed.
     private static func claimPair(_ address: PhysicalAddress, _ mark: UInt64) {
       do throws(FrameError) {
         let pair = try Segment(claiming: address..<address + 8192) { _ in PlainMemory() }
-        Mark.write(mark, to: pair)
-        #expect(Mark.read(pair) == mark)
+        Stamp.write(mark, to: pair)
+        #expect(Stamp.read(pair) == mark)
       } catch {
         #expect(error != .outOfBounds)
       }
     }
 
-    /// Claims `count` bare frames at `address`, which are the caller's.
-    private static func useBare(_ address: PhysicalAddress, _ count: Int, _ mark: UInt64) {
+    /// Claims `count` frames at `address`, which are the caller's raw allocation.
+    private static func useRaw(_ address: PhysicalAddress, _ count: Int, _ mark: UInt64) {
       do throws(FrameError) {
         let end = address + UInt64(count) * 4096
         let segment = try Segment(claiming: address..<end) { _ in PlainMemory() }
-        Mark.write(mark, to: segment)
-        #expect(Mark.read(segment) == mark)
+        Stamp.write(mark, to: segment)
+        #expect(Stamp.read(segment) == mark)
       } catch {
-        Issue.record("bare frames can be claimed by who has them: \(error)")
+        Issue.record("the owner of a raw allocation failed to claim it: \(error)")
       }
     }
 
@@ -129,16 +129,16 @@ extension OnSimulatedMachine.ConcurrencyTests {
       guard let segment = try? Segment(allocating: count, metadata: { _ in PlainMemory() }) else {
         return
       }
-      #expect(Mark.read(segment) == 0)
-      Mark.write(mark, to: segment)
+      #expect(Stamp.read(segment) == 0)
+      Stamp.write(mark, to: segment)
       let last = segment.slice(UInt64(count - 1) * 4096..<UInt64(count) * 4096)
-      #expect(Mark.read(segment) == mark)
+      #expect(Stamp.read(segment) == mark)
       _ = consume segment
       #expect(last.frameCount == 1)
     }
 
     @Test(arguments: [2, 4])
-    func `a list passes from processor to processor`(processorCount: Int) {
+    func `a list moves between processors`(processorCount: Int) {
       let machine = SimulatedMachine(frameCount: 64, processorCount: processorCount)
       let calls = DropLedger.callCount
       let shelf = Shelf()
@@ -165,9 +165,9 @@ extension OnSimulatedMachine.ConcurrencyTests {
   }
 }
 
-/// A word of memory that is read and written with plain instructions, so that a sanitizer sees
-/// whether its owners are ordered.
-private enum Mark {
+/// A word of memory that is read and written with plain instructions, so that a sanitizer detects
+/// accesses that are not ordered.
+private enum Stamp {
   static func write(_ mark: UInt64, to memory: borrowing some UntypedMemory & ~Copyable) {
     withUnsafeBytes(of: mark) { bytes in
       memory.write(RawSpan(_unsafeBytes: bytes), at: memory.byteCount - 8)
@@ -183,7 +183,7 @@ private enum Mark {
   }
 }
 
-/// Addresses of frames on their way from one processor to another.
+/// Addresses of frames that move from one processor to another.
 private final class Mailbox: Sendable {
   static let count = 4
 
@@ -192,7 +192,7 @@ private final class Mailbox: Sendable {
   private let third = Atomic<UInt64>(0)
   private let fourth = Atomic<UInt64>(0)
 
-  /// Puts `address` at `place` and takes out what was there, if anything.
+  /// Stores `address` at `place`, and returns the previous one, if any.
   func exchange(_ address: UInt64, at place: Int) -> UInt64? {
     let old =
       switch place {
@@ -205,7 +205,7 @@ private final class Mailbox: Sendable {
   }
 }
 
-/// A list that processors take turns to use.
+/// A list that processors use alternately.
 private final class Shelf: @unchecked Sendable {
   private let lock = SpinLock()
   private var list = FrameList<Tally>()

@@ -6,11 +6,11 @@ import TesseraFrames
 import TesseraHardware
 import Testing
 
-/// What threads do together. `swift test --sanitize=thread --filter Concurrency` also sees what is
-/// not ordered.
+/// Concurrent use of frames. `swift test --sanitize=thread --filter Concurrency` also detects
+/// accesses that are not ordered.
 extension OnSimulatedMachine {
   @Suite("Concurrency") struct ConcurrencyTests {
-    /// How often each processor does its part.
+    /// The number of rounds of each processor.
     private static let rounds = 12_000
 
     private func expectNothingLost(_ machine: SimulatedMachine) {
@@ -24,7 +24,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [2, 4])
-    func `handles that are shared and dropped everywhere keep their count`(
+    func `handles shared and dropped by all processors keep their count`(
       processorCount: Int
     ) throws {
       let machine = SimulatedMachine(frameCount: 16, processorCount: processorCount)
@@ -35,7 +35,7 @@ extension OnSimulatedMachine {
         for round in 0..<Self.rounds {
           let address = start + UInt64(round % 2) * 4096
           guard let frame = try? AnyFrame(sharing: address) else {
-            Issue.record("a frame that has an owner can be shared")
+            Issue.record("failed to share a frame that has an owner")
             return
           }
           // Without anything between them, so that the processors meet at the count.
@@ -44,7 +44,7 @@ extension OnSimulatedMachine {
             _ = second.share()
           }
           let value = frame.withMetadata(as: Tally.self) { $0.value }
-          if value != address.rawValue { Issue.record("every owner sees the metadata") }
+          if value != address.rawValue { Issue.record("an owner read other metadata") }
           _ = frame.erasedTwice()
         }
       }
@@ -56,9 +56,9 @@ extension OnSimulatedMachine {
       expectNothingLost(machine)
     }
 
-    /// Each owner writes a word of the frame and lets go. Whoever is the last has the frame next,
-    /// and writes all words: nothing but the count says that the others are done.
-    @Test func `the last owner comes after whatever the others wrote`() {
+    /// Each owner writes a word of the frame and drops its reference. The last one gets the frame
+    /// next and writes all words; only the count orders it after the others.
+    @Test func `the last owner is ordered after the writes of the others`() {
       let machine = SimulatedMachine(frameCount: 512, processorCount: 2)
       let meeting = Meeting(of: 2)
       let place = Atomic<UInt64>(0)
@@ -75,7 +75,7 @@ extension OnSimulatedMachine {
           if processor == 1 { frame = try? AnyFrame(sharing: address) }
           meeting.wait()
           guard frame != nil else {
-            Issue.record("both have the frame")
+            Issue.record("two owners have the frame")
             continue
           }
           let words = unsafe PhysicalMemory.pointer(to: address)
@@ -94,7 +94,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [2, 4])
-    func `of those who claim a frame at once one wins`(processorCount: Int) {
+    func `of concurrent claims of a frame one succeeds`(processorCount: Int) {
       let machine = SimulatedMachine(frameCount: 16, keptBack: 4, processorCount: processorCount)
       let calls = DropLedger.callCount
       let meeting = Meeting(of: processorCount)
@@ -121,7 +121,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [2, 4])
-    func `who shares a frame by address while its owner lets go gets it whole or not`(
+    func `sharing a frame by address while its owner drops it yields a valid frame or an error`(
       processorCount: Int
     ) {
       let machine = SimulatedMachine(frameCount: 512, processorCount: processorCount)
@@ -187,11 +187,11 @@ extension OnSimulatedMachine {
       expectNothingLost(machine)
     }
 
-    /// The frame at `address`, as whoever has it shares it, or claimed if nobody does.
+    /// Shares the frame at `address`, or claims it if it has no owner.
     private static func shareOrClaim(_ address: PhysicalAddress) -> Frame<Journal>? {
       if let frame = try? AnyFrame(sharing: address) {
         let isKnown = frame.withMetadata(as: Journal.self) { _ in true } ?? false
-        if !isKnown { Issue.record("who shares a frame sees the metadata of its first owner") }
+        if !isKnown { Issue.record("a new owner read other metadata than the first owner's") }
         return frame.typed(as: Journal.self).get()
       }
       return try? Frame(claiming: address, metadata: Journal())
@@ -199,7 +199,7 @@ extension OnSimulatedMachine {
   }
 }
 
-/// Metadata that counts its changes twice, and hands the sum on when it is dropped.
+/// Metadata that counts its changes twice, and adds them to the sum when it is dropped.
 private struct Journal: FrameMetadata {
   private var first: UInt64 = 0
   private var second: UInt64 = 0
@@ -208,7 +208,7 @@ private struct Journal: FrameMetadata {
 
   static var destructor: FrameMetadataDestructor { { unsafe Journal.destroy(at: $0) } }
 
-  /// The changes of all journals that were dropped.
+  /// The number of changes of all dropped journals.
   static var dropped: UInt64 { sum.load(ordering: .relaxed) }
 
   var isWhole: Bool { first == second }

@@ -6,9 +6,9 @@ import TesseraHardware
 import Testing
 
 extension OnSimulatedMachine {
-  /// A kernel that has an allocator of its own, from which everything comes.
-  @Suite("The kernel's allocator") struct ExternalAllocatorTests {
-    /// A machine with 255 frames that the kernel's allocator can give, and that allocator.
+  /// A kernel with its own allocator, which allocates all frames.
+  @Suite("External allocator") struct ExternalAllocatorTests {
+    /// A machine with 255 frames in the kernel's allocator, and that allocator.
     private static func start(
       processorCount: Int = 1
     ) throws -> (machine: SimulatedMachine, pool: KernelPool) {
@@ -17,7 +17,7 @@ extension OnSimulatedMachine {
       return (machine, try #require(machine.pool))
     }
 
-    @Test func `a frame comes from there and goes back at once`() throws {
+    @Test func `a frame is allocated and freed externally at once`() throws {
       let (machine, pool) = try Self.start()
       for _ in 0..<100 {
         let address = try Frame(allocating: PlainMemory()).address
@@ -28,11 +28,11 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `the statistics and the census say who has the frames`() throws {
+    @Test func `the statistics and the census match the owners of frames`() throws {
       let (machine, pool) = try Self.start()
       #expect(FrameTable.census.count(of: .external) == 256)
       let segment = try Segment(allocating: 7) { _ in PlainMemory() }
-      let bare = try FrameAllocator.allocate(3)
+      let raw = try FrameAllocator.allocate(3)
       let statistics = FrameAllocator.statistics
       #expect(statistics.managedFrameCount == 256)
       #expect(statistics.usedFrameCount == 10)
@@ -46,22 +46,22 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
       let address = segment.address
       drop(segment)
-      FrameAllocator.free(bare, 3)
+      FrameAllocator.free(raw, 3)
       #expect(
         pool.takeFreed() == [
-          KernelPool.Freed(address.rawValue, 7), KernelPool.Freed(bare.rawValue, 3),
+          KernelPool.Freed(address.rawValue, 7), KernelPool.Freed(raw.rawValue, 3),
         ])
       #expect(FrameAllocator.statistics.usedFrameCount == 0)
       #expect(machine.violations == [])
     }
 
-    @Test func `a run that is freed in pieces comes back in pieces, each frame once`() throws {
+    @Test func `a run freed in pieces is returned in pieces, each frame once`() throws {
       let (machine, pool) = try Self.start()
-      let bare = try FrameAllocator.allocate(6)
-      FrameAllocator.free(bare + 4096, 2)
-      FrameAllocator.free(bare)
-      FrameAllocator.free(bare + 3 * 4096, 3)
-      let first = bare.rawValue
+      let raw = try FrameAllocator.allocate(6)
+      FrameAllocator.free(raw + 4096, 2)
+      FrameAllocator.free(raw)
+      FrameAllocator.free(raw + 3 * 4096, 3)
+      let first = raw.rawValue
       #expect(
         pool.takeFreed() == [
           KernelPool.Freed(first + 0x1000, 2), KernelPool.Freed(first, 1),
@@ -80,7 +80,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `what is asked for is passed on`() throws {
+    @Test func `the constraints of a request are passed on`() throws {
       let machine = SimulatedMachine(frameCount: 2048, hasPool: true)
       let pool = try #require(machine.pool)
       do {
@@ -110,44 +110,45 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `memory is zero if that was asked for, whatever the kernel left there`() throws {
+    @Test func `memory is zeroed on request, whatever the kernel left there`() throws {
       let (_, pool) = try Self.start()
       for byteCount in [1, 4] {
-        let bare = try FrameAllocator.allocate(byteCount)
+        let raw = try FrameAllocator.allocate(byteCount)
         let isZero = unsafe PhysicalMemory.isFilled(
-          from: bare, with: 0, byteCount: UInt64(byteCount) << 12)
+          from: raw, with: 0, byteCount: UInt64(byteCount) << 12)
         #expect(isZero)
-        FrameAllocator.free(bare, byteCount)
+        FrameAllocator.free(raw, byteCount)
       }
       // The memory of a simulated machine holds this from the start.
-      let bare = try FrameAllocator.allocate(1, .uninitialized)
+      let raw = try FrameAllocator.allocate(1, .uninitialized)
       let isLeft = unsafe PhysicalMemory.isFilled(
-        from: bare, with: 0xa5a5_a5a5_a5a5_a5a5, byteCount: 4096)
+        from: raw, with: 0xa5a5_a5a5_a5a5_a5a5, byteCount: 4096)
       #expect(isLeft)
-      FrameAllocator.free(bare)
+      FrameAllocator.free(raw)
       #expect(pool.outCount == 0)
     }
 
-    @Test func `with poisoning, what is not asked to be zero is junk, and nothing is trusted`()
+    @Test
+    func `with poisoning, uninitialized memory is poisoned, and writes by the kernel are allowed`()
       throws
     {
       let (machine, pool) = try Self.start()
       machine.poisonFreedFrames()
       for _ in 0..<300 {
-        let bare = try FrameAllocator.allocate(1, .uninitialized)
+        let raw = try FrameAllocator.allocate(1, .uninitialized)
         // The kernel may write to what it got back: that is no fault.
-        FrameAllocator.free(bare)
-        unsafe PhysicalMemory.fill(from: bare, with: 7, byteCount: 4096)
+        FrameAllocator.free(raw)
+        unsafe PhysicalMemory.fill(from: raw, with: 7, byteCount: 4096)
       }
-      let bare = try FrameAllocator.allocate(1, .uninitialized)
-      let isLeft = unsafe PhysicalMemory.isFilled(from: bare, with: 7, byteCount: 4096)
+      let raw = try FrameAllocator.allocate(1, .uninitialized)
+      let isLeft = unsafe PhysicalMemory.isFilled(from: raw, with: 7, byteCount: 4096)
       #expect(!isLeft)
-      FrameAllocator.free(bare)
+      FrameAllocator.free(raw)
       #expect(pool.outCount == 0)
       #expect(machine.violations == [])
     }
 
-    @Test func `memory that the kernel has not given is never written`() throws {
+    @Test func `memory that was not allocated to Tessera is never written`() throws {
       let (machine, pool) = try Self.start()
       machine.poisonFreedFrames()
       let mine = PhysicalAddress(try #require(pool.takeForKernel()))
@@ -159,7 +160,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `running out is an error, and the next frame that comes back is given`() throws {
+    @Test func `running out is an error, and the next freed frame is allocated`() throws {
       let (machine, pool) = try Self.start()
       var addresses: [PhysicalAddress] = []
       while let address = try? FrameAllocator.allocate() { addresses.append(address) }
@@ -172,7 +173,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `more frames than there are, and no frames, are not asked for`() throws {
+    @Test func `requests for no frames, or more than there are, are not passed on`() throws {
       let (machine, _) = try Self.start()
       #expect(throws: FrameError.outOfFrames) { _ = try FrameAllocator.allocate(Int.max) }
       #expect(throws: FrameError.outOfFrames) { _ = try FrameAllocator.allocate(257) }
@@ -183,7 +184,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a frame that the kernel took from its allocator is claimed, and goes back there`()
+    @Test func `a frame that the kernel allocated is claimed, and freed externally`()
       throws
     {
       let (machine, pool) = try Self.start()
@@ -216,13 +217,13 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `several processors at once lose nothing`() throws {
+    @Test func `several processors lose no frame`() throws {
       let (machine, pool) = try Self.start(processorCount: 4)
       machine.onEveryProcessor { processor in
         for turn in 0..<2000 {
           let count = (turn + processor) % 3 + 1
-          guard let bare = try? FrameAllocator.allocate(count, .uninitialized) else { continue }
-          FrameAllocator.free(bare, count)
+          guard let raw = try? FrameAllocator.allocate(count, .uninitialized) else { continue }
+          FrameAllocator.free(raw, count)
         }
       }
       #expect(pool.givenCount > 2000)
@@ -231,8 +232,8 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    /// Those that know how the allocator in the box goes about it: which frame comes next, what
-    /// waits in a cache, which frames make a block, and that a free one can be claimed.
+    /// Scenarios that depend on the built-in allocator: the next frame allocated, the contents of a
+    /// cache, the frames of a block, claims of free frames.
     private static let ofTheBox: [Scenario] = [
       .claimingFree, .claimingRanges, .claimingUpToEnd, .claimingRollsBackFree,
       .claimingRollsBack, .lastFreedIsNext, .zeroedMemory, .uninitializedMemory,
@@ -244,7 +245,7 @@ extension OnSimulatedMachine {
       arguments: (0..<Scenario.count).filter { number in
         !ofTheBox.contains { $0.rawValue == number }
       })
-    func `a scenario keeps its promises on the kernel's memory`(number: Int) throws {
+    func `a scenario passes with the kernel's allocator`(number: Int) throws {
       let machine = SimulatedMachine(frameCount: 6144, keptBack: 16, hasPool: true)
       let pool = try #require(machine.pool)
       let scenario = try #require(Scenario(rawValue: number))

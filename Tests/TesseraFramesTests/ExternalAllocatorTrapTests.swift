@@ -5,10 +5,10 @@ import TesseraHardware
 import Testing
 
 extension OnSimulatedMachine {
-  /// What the kernel's allocator must not answer stops the kernel, with a sentence that says why.
-  @Suite("Traps of the kernel's allocator") struct ExternalAllocatorTrapTests {
+  /// Each invalid result of the kernel's allocator panics with its own text.
+  @Suite("Traps of the external allocator") struct ExternalAllocatorTrapTests {
     /// A small PC: low memory, a kernel, a module, ACPI tables, a hole. The slots of its 2048
-    /// frames take up 32, and the rest of the records one.
+    /// frames occupy 32, and the rest of the metadata one.
     private static let regions = [
       region(0x0000_0000, 0x0010_0000, .usable),
       region(0x0010_0000, 0x0060_0000, .usable),
@@ -24,8 +24,8 @@ extension OnSimulatedMachine {
       MemoryRegion(start: PhysicalAddress(start), end: PhysicalAddress(end), kind: kind)
     }
 
-    /// The pool's first answers come from 3 MiB on, beginning with the records.
-    static let records: UInt64 = 0x30_0000
+    /// The pool allocates from 3 MiB upwards, the metadata first.
+    static let metadata: UInt64 = 0x30_0000
 
     static func makePool() -> KernelPool { KernelPool([0x300..<0x600, 0x700..<0x800]) }
 
@@ -59,7 +59,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a start that gets no memory for its records is refused`() throws {
+    @Test func `starting fails without memory for the metadata`() throws {
       let pool = Self.makePool()
       pool.refuse(1)
       #expect(throws: FrameError.outOfFrames) {
@@ -73,7 +73,7 @@ extension OnSimulatedMachine {
       #expect(small.givenCount == 0 && small.problems == [])
     }
 
-    @Test func `what the image took up is the kernel's allocator's when it is given up`() throws {
+    @Test func `donated memory of the image goes to the kernel's allocator`() throws {
       let pool = Self.makePool()
       let machine = try SimulatedMachine(booting: Self.regions, pool: pool)
       let managed = FrameAllocator.statistics.managedFrameCount
@@ -89,7 +89,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    /// An answer, what was asked for, and what is said of it.
+    /// An invalid result, the request, and the text of the panic.
     struct Nonsense: Codable, Sendable, CustomTestStringConvertible {
       var testDescription: String
       var answer: UInt64
@@ -102,17 +102,17 @@ extension OnSimulatedMachine {
     private static let cases: [Nonsense] = [
       Nonsense(
         testDescription: "an address in a page", answer: 0x40_0008,
-        sentence: "an address that is not aligned as it was asked for: 0x400008"),
+        sentence: "an address without the requested alignment: 0x400008"),
       Nonsense(
         testDescription: "one byte", answer: 1,
-        sentence: "an address that is not aligned as it was asked for: 0x1"),
+        sentence: "an address without the requested alignment: 0x1"),
       Nonsense(
         testDescription: "a number that stands for an error", answer: .max,
-        sentence: "an address that is not aligned as it was asked for: 0xffffffffffffffff"),
+        sentence: "an address without the requested alignment: 0xffffffffffffffff"),
       Nonsense(
         testDescription: "a frame that is less aligned than was asked for", answer: 0x41_0000,
         alignment: 0x20_0000,
-        sentence: "an address that is not aligned as it was asked for: 0x410000"),
+        sentence: "an address without the requested alignment: 0x410000"),
       Nonsense(
         testDescription: "the end of memory", answer: 0x80_0000,
         sentence: "frames beyond the end of memory: 0x800000"),
@@ -130,16 +130,16 @@ extension OnSimulatedMachine {
         sentence: "frames beyond the end of memory: 0xfffffffffffff000"),
       Nonsense(
         testDescription: "a frame above the limit", answer: 0x50_0000, limit: 0x50_0000,
-        sentence: "frames above the limit that it was given: 0x500000"),
+        sentence: "frames above the requested limit: 0x500000"),
       Nonsense(
         testDescription: "a run over the limit", answer: 0x4f_f000, frameCount: 2,
-        limit: 0x50_0000, sentence: "frames above the limit that it was given: 0x4ff000"),
+        limit: 0x50_0000, sentence: "frames above the requested limit: 0x4ff000"),
       Nonsense(
         testDescription: "low memory", answer: 0x8000,
-        sentence: "low memory, which is kept back: 0x8000"),
+        sentence: "reserved low memory: 0x8000"),
       Nonsense(
         testDescription: "the last frame of low memory", answer: 0xf_f000,
-        sentence: "low memory, which is kept back: 0xff000"),
+        sentence: "reserved low memory: 0xff000"),
       Nonsense(
         testDescription: "the kernel's image", answer: 0x10_0000,
         sentence: "memory of the kernel's image or loader: 0x100000"),
@@ -147,8 +147,8 @@ extension OnSimulatedMachine {
         testDescription: "a module", answer: 0x20_0000,
         sentence: "memory of the kernel's image or loader: 0x200000"),
       Nonsense(
-        testDescription: "the slots", answer: records,
-        sentence: "memory that holds Tessera's records: 0x300000"),
+        testDescription: "the slots", answer: metadata,
+        sentence: "memory of Tessera's metadata: 0x300000"),
       Nonsense(
         testDescription: "ACPI tables", answer: 0x60_0000, sentence: "reserved memory: 0x600000"),
       Nonsense(testDescription: "a hole", answer: 0x6f_f000, sentence: "reserved memory: 0x6ff000"),
@@ -161,7 +161,7 @@ extension OnSimulatedMachine {
     ]
 
     @Test(arguments: cases)
-    func `an answer that is not the kernel's to give traps`(nonsense: Nonsense) async throws {
+    func `an invalid result traps`(nonsense: Nonsense) async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) { [nonsense] in
@@ -172,25 +172,25 @@ extension OnSimulatedMachine {
           isZeroed: false, below: PhysicalAddress(nonsense.limit), alignment: nonsense.alignment)
         _ = try FrameAllocator.allocate(nonsense.frameCount, request)
       }
-      try expectPanic(in: result, "allocate_frames gave " + nonsense.sentence)
+      try expectPanic(in: result, "allocate_frames returned " + nonsense.sentence)
     }
 
-    /// Somebody who has frames already.
+    /// An owner of frames.
     enum Holder: String, Codable, Sendable, CaseIterable {
-      case bare, handle, uniqueHandle, segment, largeFrame, claimed, freedTwice, inTheRun
+      case raw, handle, uniqueHandle, segment, largeFrame, claimed, freedTwice, inTheRun
     }
 
-    /// Takes memory from the pool, and answers the address of a frame of it that is in use.
+    /// Allocates from the pool, and returns the address of a frame that is in use.
     static func use(_ holder: Holder, _ pool: KernelPool) throws -> UInt64 {
       switch holder {
-      case .bare: return try FrameAllocator.allocate().rawValue
+      case .raw: return try FrameAllocator.allocate().rawValue
       case .handle:
         return try Frame(allocating: PlainMemory()).relinquish().rawValue
       case .uniqueHandle:
         return try UniqueFrame(allocating: PlainMemory()).relinquish().rawValue
       case .segment:
-        let bare = try FrameAllocator.allocate(5)
-        return bare.rawValue + 3 * 4096
+        let raw = try FrameAllocator.allocate(5)
+        return raw.rawValue + 3 * 4096
       case .largeFrame:
         let frame = try Frame(
           allocating: PlainMemory(), FrameRequest(isZeroed: false, size: .twoMiB))
@@ -209,7 +209,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: Holder.allCases)
-    func `a frame that Tessera has already traps`(holder: Holder) async throws {
+    func `a frame that Tessera already has traps`(holder: Holder) async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) { [holder] in
@@ -225,13 +225,13 @@ extension OnSimulatedMachine {
           _ = try Frame(allocating: PlainMemory())
         }
       }
-      try expectPanic(in: result, "allocate_frames gave a frame that Tessera has already: 0x")
+      try expectPanic(in: result, "allocate_frames returned a frame that Tessera already has: 0x")
     }
 
-    private static let recordCases: [Nonsense] = [
+    private static let metadataCases: [Nonsense] = [
       Nonsense(
         testDescription: "an address in a page", answer: 0x40_0010,
-        sentence: "an address that is not aligned as it was asked for: 0x400010"),
+        sentence: "an address without the requested alignment: 0x400010"),
       Nonsense(
         testDescription: "beyond the end", answer: 0x80_0000,
         sentence: "frames beyond the end of memory: 0x800000"),
@@ -240,7 +240,7 @@ extension OnSimulatedMachine {
         sentence: "frames beyond the end of memory: 0x7f0000"),
       Nonsense(
         testDescription: "low memory", answer: 0x1000,
-        sentence: "low memory, which is kept back: 0x1000"),
+        sentence: "reserved low memory: 0x1000"),
       Nonsense(
         testDescription: "the image", answer: 0x13_f000,
         sentence: "memory of the kernel's image or loader: 0x13f000"),
@@ -256,8 +256,8 @@ extension OnSimulatedMachine {
         sentence: "reserved memory: 0x6ff000"),
     ]
 
-    @Test(arguments: recordCases)
-    func `memory for the records that is not usable traps`(nonsense: Nonsense) async throws {
+    @Test(arguments: metadataCases)
+    func `metadata memory that is not usable traps`(nonsense: Nonsense) async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) { [nonsense] in
@@ -266,7 +266,7 @@ extension OnSimulatedMachine {
         _ = try SimulatedMachine(
           booting: OnSimulatedMachine.ExternalAllocatorTrapTests.regions, pool: pool)
       }
-      try expectPanic(in: result, "allocate_frames gave " + nonsense.sentence)
+      try expectPanic(in: result, "allocate_frames returned " + nonsense.sentence)
     }
 
     @Test func `freeing a frame twice traps before the kernel's allocator is called`() async throws
@@ -279,10 +279,10 @@ extension OnSimulatedMachine {
         FrameAllocator.free(address)
         FrameAllocator.free(address)
       }
-      try expectPanic(in: result, "freed a frame that is free already: 0x")
+      try expectPanic(in: result, "freed a frame that is already free: 0x")
     }
 
-    @Test func `a frame that the books do not have is found by the checker`() throws {
+    @Test func `frames that do not match the statistics are reported`() throws {
       let machine = try SimulatedMachine(booting: Self.regions, pool: Self.makePool())
       let address = try FrameAllocator.allocate()
       #expect(machine.violations == [])
@@ -290,21 +290,21 @@ extension OnSimulatedMachine {
       slot.setKind(.external)
       #expect(
         machine.violations == [
-          "as many frames of the kernel's allocator are in use as are counted",
-          "as many frames are the kernel's allocator's as are counted",
+          "used frame count does not match the slots of allocated frames",
+          "free frame count does not match the slots of external frames",
         ])
       slot.setKind(.cached)
       slot.setCount(ReferenceCount.free)
       #expect(machine.violations.count == 1)
       #expect(
         machine.violations.first?.hasPrefix(
-          "no frame is kept free if the kernel has an allocator of its own") == true)
+          "frame is free although the kernel has its own allocator") == true)
       slot.makeUnowned(as: .plain)
       FrameAllocator.free(address)
       #expect(machine.violations == [])
     }
 
-    @Test func `a frame that is nobody's but the kernel's is no state of the allocator in the box`()
+    @Test func `an external frame without an external allocator is reported`()
       throws
     {
       let machine = SimulatedMachine(frameCount: 16)

@@ -4,13 +4,13 @@ import Testing
 
 @testable import TesseraFrames
 
-/// Each rule of the free lists is broken once, to see that the checks look at it.
+/// Violates each invariant of the free lists once, to verify that it is checked.
 extension OnSimulatedMachine {
-  @Suite("Checks of the free lists") struct FreeListCheckTests {
+  @Suite("Invariants of the free lists") struct FreeListCheckTests {
     let machine = SimulatedMachine(frameCount: 64, keptBack: 8)
 
-    /// Four frames that follow each other, of which the first and the third are free blocks of
-    /// their own, in one list.
+    /// Allocates four contiguous frames and frees the first and the third, which are then two
+    /// blocks in one list.
     private func makeList() throws -> (head: FrameSlotReference, tail: FrameSlotReference) {
       let first = try FrameAllocator.allocate(4, FrameRequest(alignment: 4 * 4096))
       FrameAllocator.free(first)
@@ -27,62 +27,62 @@ extension OnSimulatedMachine {
       return found
     }
 
-    @Test func `a block that nobody leads to is missed`() throws {
+    @Test func `a block missing from its list is reported`() throws {
       let (head, _) = try makeList()
       head.freeLinks.next = nil
-      #expect(violations() == ["the free blocks have as many frames as the zone counts"])
+      #expect(violations() == ["free frame count does not match the free blocks"])
     }
 
-    @Test func `a link that leads back elsewhere is found`() throws {
+    @Test func `a wrong link to the predecessor is reported`() throws {
       let (_, tail) = try makeList()
       tail.freeLinks.previous = nil
-      #expect(violations() == ["a free block links to the one before"])
+      #expect(violations() == ["free block does not link to its predecessor"])
     }
 
-    @Test func `a block without its mark is found`() throws {
+    @Test func `a block whose first frame has the wrong kind is reported`() throws {
       let (_, tail) = try makeList()
       tail.setKind(.plain)
-      #expect(violations() == ["only the first frame of a free block is marked"])
+      #expect(violations() == ["frame of a free block has the wrong kind"])
     }
 
-    @Test func `a block whose frame is in use is found`() throws {
+    @Test func `a block with a frame in use is reported`() throws {
       let (_, tail) = try makeList()
       tail.setCount(1)
-      #expect(violations() == ["the frames of a free block are free"])
+      #expect(violations() == ["frame of a free block is not free"])
     }
 
-    @Test func `two halves that were not merged are found`() throws {
+    @Test func `two free buddies that are not merged are reported`() throws {
       let (head, _) = try makeList()
       let buddy = FrameTable.slot(number: FrameTable.number(of: head) ^ 1)
       buddy.setKind(.freeBlock(order: 0))
-      #expect(violations() == ["two free blocks that make a larger one are merged"])
+      #expect(violations() == ["two free buddies are not merged"])
     }
 
-    @Test func `a block at an odd place is found`() {
+    @Test func `a misaligned block is reported`() {
       var zone = BuddyZone(from: 0, to: 64)
       zone.free(1, order: 1)
       var found: [String] = []
       zone.checkInvariants { found.append("\($0)") }
-      #expect(found.contains("a free block starts at a multiple of its size"))
+      #expect(found.contains("free block is not aligned to its size"))
     }
 
-    @Test func `a block beyond its zone is found`() {
+    @Test func `a block outside its zone is reported`() {
       var zone = BuddyZone(from: 0, to: 8)
       zone.free(8, order: 0)
       var found: [String] = []
       zone.checkInvariants { found.append("\($0)") }
-      #expect(found.contains("a free block lies in its zone"))
+      #expect(found.contains("free block lies outside its zone"))
     }
 
-    @Test func `a frame in a cache that is not marked is found`() throws {
+    @Test func `a cached frame of the wrong kind or count is reported`() throws {
       let address = try FrameAllocator.allocate()
       FrameAllocator.free(address)
       let slot = try FrameTable.slot(at: address)
       slot.setKind(.plain)
-      #expect(violations() == ["a frame in a cache is marked as cached"])
+      #expect(violations() == ["frame in a cache does not have the kind of one"])
       slot.setKind(.cached)
       slot.setCount(1)
-      #expect(violations() == ["a frame in a cache is free"])
+      #expect(violations() == ["frame in a cache is not free"])
     }
   }
 }

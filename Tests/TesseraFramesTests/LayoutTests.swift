@@ -28,7 +28,7 @@ import Testing
     #expect(MemoryLayout<FrameListCursor>.size == 8)
   }
 
-  @Test func `metadata that says nothing takes no room`() {
+  @Test func `empty metadata has no size`() {
     #expect(MemoryLayout<PlainMemory>.size == 0)
     #expect(MemoryLayout<PermanentUse>.size == 0)
   }
@@ -43,12 +43,12 @@ import Testing
     static var destructor: FrameMetadataDestructor { { unsafe Second.destroy(at: $0) } }
   }
 
-  @Test func `types with equal metadata are told apart`() {
+  @Test func `types with identical members are distinguished`() {
     #expect(FrameKind.of(First.self).hasSameMetadata(as: .of(First.self)))
     #expect(!FrameKind.of(First.self).hasSameMetadata(as: .of(Second.self)))
   }
 
-  @Test func `a mark does not change the type of the metadata`() {
+  @Test func `the allocated bit does not change the type of the metadata`() {
     let kind = FrameKind.of(First.self)
     #expect(kind.allocated.hasSameMetadata(as: kind))
     #expect(kind.used(for: .kernel).hasSameMetadata(as: kind))
@@ -57,7 +57,7 @@ import Testing
     #expect(kind.allocated.isAllocated && !kind.isAllocated)
   }
 
-  @Test func `what the metadata type says is in the kind`() {
+  @Test func `the kind has the role of the metadata type`() {
     #expect(FrameKind.of(PlainMemory.self).isUntyped)
     #expect(!FrameKind.of(First.self).isUntyped)
     #expect(FrameKind.of(First.self).hasDestructor)
@@ -65,13 +65,13 @@ import Testing
     #expect(FrameKind.of(First.self).size == .fourKiB)
   }
 
-  @Test func `a destructor comes back out as the function that went in`() {
+  @Test func `a destructor round-trips through the kind`() {
     let inside = unsafe unsafeBitCast(FrameKind.of(First.self).destructor, to: UInt.self)
     let given = unsafe unsafeBitCast(First.destructor, to: UInt.self)
     #expect(inside == given)
   }
 
-  @Test func `each order of a free block comes back`() {
+  @Test func `each order of a free block round-trips`() {
     for order in 0..<31 {
       let kind = FrameKind.freeBlock(order: order)
       #expect(kind.freeBlockOrder == order)

@@ -1,14 +1,14 @@
 import Foundation
 import Synchronization
 
-/// Where a number of threads wait for each other, again and again.
+/// A reusable barrier for a number of threads.
 final class Meeting: Sendable {
   private let participantCount: UInt64
   private let arrivals = Atomic<UInt64>(0)
 
   init(of participantCount: Int) { self.participantCount = UInt64(participantCount) }
 
-  /// Waits until all have arrived as often as the caller has.
+  /// Waits until all threads have called this as often as the caller has.
   func wait() {
     let mine = arrivals.wrappingAdd(1, ordering: .acquiringAndReleasing).oldValue
     let end = (mine / participantCount + 1) * participantCount

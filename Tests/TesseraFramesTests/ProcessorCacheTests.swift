@@ -5,7 +5,7 @@ import Testing
 
 @testable import TesseraFrames
 
-/// The order in which a test gives frames back.
+/// The order in which a test frees frames.
 enum FreeingOrder: CaseIterable {
   case ascending, descending, alternating, shuffled
 
@@ -24,12 +24,12 @@ enum FreeingOrder: CaseIterable {
 }
 
 extension OnSimulatedMachine {
-  @Suite("Cache of a processor") struct ProcessorCacheTests {
+  @Suite("Processor cache") struct ProcessorCacheTests {
     // Zones meet at frame 4096, so that frames of both pass through one cache.
     let machine = SimulatedMachine(frameCount: 4096 + 512, keptBack: 4096 - 300)
 
     @Test(arguments: FreeingOrder.allCases)
-    func `frames that passed through a cache merge again`(order: FreeingOrder) throws {
+    func `frames freed through a cache merge again`(order: FreeingOrder) throws {
       let before = FrameAllocator.statistics
       var addresses: [PhysicalAddress] = []
       for _ in 0..<700 { addresses.append(try FrameAllocator.allocate()) }
@@ -52,7 +52,7 @@ extension OnSimulatedMachine {
       #expect(try FrameAllocator.allocate() == first)
     }
 
-    @Test func `a full cache keeps the frames that came last`() throws {
+    @Test func `a full cache keeps the frames freed last`() throws {
       var addresses: [PhysicalAddress] = []
       for _ in 0..<100 { addresses.append(try FrameAllocator.allocate()) }
       FrameAllocator.drainCache()
@@ -63,7 +63,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a cache that an interrupt handler filled is not filled again`() throws {
+    @Test func `a cache that an interrupt handler filled is not refilled`() throws {
       let address = try FrameAllocator.allocate()
       FrameAllocator.free(address)
       let cached = FrameAllocator.statistics.cachedFrameCount
@@ -76,17 +76,17 @@ extension OnSimulatedMachine {
       #expect(FrameAllocator.statistics.cachedFrameCount == cached - 1)
     }
 
-    @Test func `a cache takes no more frames than it has places for`() throws {
+    @Test func `a full cache accepts no frame`() throws {
       FrameAllocator.drainCache()
-      let isLastKept = FrameAllocator.withCache { cache in
+      let isLastAccepted = FrameAllocator.withCache { cache in
         for number in 0..<63 {
           guard cache.push(FrameTable.slot(number: UInt64(number))) else { return true }
         }
-        let isKept = cache.push(FrameTable.slot(number: 63))
+        let isAccepted = cache.push(FrameTable.slot(number: 63))
         for _ in 0..<63 where cache.pop() == nil { return true }
-        return isKept || cache.pop() != nil
+        return isAccepted || cache.pop() != nil
       }
-      #expect(!isLastKept)
+      #expect(!isLastAccepted)
       #expect(machine.violations == [])
     }
   }

@@ -13,7 +13,7 @@ extension OnSimulatedMachine {
 
     private static let seed = environment["TESSERA_SEED"].flatMap { UInt64($0) } ?? 20_261_121
 
-    /// Optimised, there is time for millions of steps.
+    /// With optimization there is time for millions of steps.
     private static var stepCount: Int {
       if let chosen = environment["TESSERA_STEPS"].flatMap({ Int($0) }) { return chosen }
       return isOptimized ? 2_050_000 : 50_000
@@ -32,9 +32,9 @@ extension OnSimulatedMachine {
       return options
     }
 
-    /// Says how to take the same walk again, and what it did.
+    /// Describes how to repeat the walk, and what it did.
     ///
-    /// The walk has a step for each `divisor` steps that are asked for.
+    /// The walk has one step for each `divisor` steps requested.
     private func describe(_ outcome: WalkOutcome, dividedBy divisor: Int = 1) -> String {
       let stepCount = outcome.stepCount * divisor
       let counts = (0..<WalkOperation.count).map { number in
@@ -42,7 +42,7 @@ extension OnSimulatedMachine {
       }
       return """
         TESSERA_SEED=\(Self.seed) TESSERA_STEPS=\(stepCount) swift test --filter RandomWalk
-        at most \(outcome.mostUsed) frames in use, \(outcome.refusalCount) allocations refused
+        at most \(outcome.mostUsed) frames in use, \(outcome.refusalCount) allocations failed
         \(counts.joined(separator: ", "))
         """
     }
@@ -64,7 +64,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `frames do what the model says, whatever is done with them`() {
+    @Test func `frames match the model`() {
       let machine = SimulatedMachine(frameCount: 72, keptBack: 5)
       let outcome = RandomWalk.run(options(72, steps: Self.stepCount))
       print(describe(outcome))
@@ -77,20 +77,20 @@ extension OnSimulatedMachine {
       #expect(outcome.refusalCount > Self.stepCount / 200)
     }
 
-    @Test func `frames do what the model says on three processors`() {
+    @Test func `frames match the model on three processors`() {
       let machine = SimulatedMachine(frameCount: 160, keptBack: 3, processorCount: 3)
       let outcome = RandomWalk.run(options(160, steps: Self.stepCount / 5, processorCount: 3))
       expectNoProblem(outcome, machine, dividedBy: 5)
     }
 
-    @Test func `frames do what the model says while freed memory is poisoned`() {
+    @Test func `frames match the model while freed memory is poisoned`() {
       let machine = SimulatedMachine(frameCount: 64, keptBack: 1)
       machine.poisonFreedFrames()
       let outcome = RandomWalk.run(options(64, steps: Self.stepCount / 10))
       expectNoProblem(outcome, machine, dividedBy: 10)
     }
 
-    @Test func `a walk in a block of a larger machine leaves the rest alone`() throws {
+    @Test func `a walk in a block of a larger machine does not change the rest`() throws {
       let machine = SimulatedMachine(frameCount: 1000, keptBack: 8)
       let outcome = try RandomWalk.runInBlock(options(64, steps: Self.stepCount / 20))
       #expect(outcome.mostUsed > 40)
@@ -108,7 +108,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: 0..<WalkSabotage.count)
-    func `a walk notices what is done wrong on purpose`(number: Int) throws {
+    func `a walk detects each deliberate error`(number: Int) throws {
       let sabotage = try #require(WalkSabotage(rawValue: number))
       let machine = SimulatedMachine(frameCount: 96, keptBack: 5)
       var options = options(96, steps: 5000)

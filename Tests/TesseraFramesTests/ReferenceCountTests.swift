@@ -7,7 +7,7 @@ extension OnSimulatedMachine {
   @Suite("Reference counts") struct ReferenceCountTests {
     let machine = SimulatedMachine(frameCount: 16, keptBack: 4)
 
-    /// A frame whose count says that it has `count` owners.
+    /// Allocates a frame and sets its count to `count`.
     private func frame(withCount count: UInt64) throws -> Frame<PlainMemory> {
       let frame = try Frame(allocating: PlainMemory())
       frame.slot.setCount(count)
@@ -23,7 +23,8 @@ extension OnSimulatedMachine {
       #expect(FrameTable.saturatedFrameCount == saturated + (distance == 1 ? 1 : 0))
     }
 
-    @Test func `a count at the maximum stays there whatever is shared or dropped`() throws {
+    @Test func `a saturated count stays at the maximum when handles are shared and dropped`() throws
+    {
       let frame = try frame(withCount: ReferenceCount.maximum)
       for _ in 0..<3 { _ = frame.share() }
       #expect(frame.referenceCount == ReferenceCount.maximum)
@@ -31,24 +32,24 @@ extension OnSimulatedMachine {
       _ = consume frame
       let slot = try FrameTable.slot(at: address)
       #expect(slot.count == ReferenceCount.maximum)
-      let taken = try AnyFrame(sharing: address)
-      #expect(taken.referenceCount == ReferenceCount.maximum)
+      let acquired = try AnyFrame(sharing: address)
+      #expect(acquired.referenceCount == ReferenceCount.maximum)
     }
 
-    @Test func `a frame that reached the maximum is never allocated again`() throws {
+    @Test func `a saturated frame is never allocated again`() throws {
       let address = try frame(withCount: ReferenceCount.maximum).address
       while let other = try? FrameAllocator.allocate() { #expect(other != address) }
     }
 
-    @Test func `taking the last count before the maximum pins the frame`() throws {
+    @Test func `acquiring the last reference before the maximum saturates the frame`() throws {
       let frame = try frame(withCount: ReferenceCount.maximum - 1)
       let saturated = FrameTable.saturatedFrameCount
-      let taken = try AnyFrame(sharing: frame.address)
-      #expect(taken.referenceCount == ReferenceCount.maximum)
+      let acquired = try AnyFrame(sharing: frame.address)
+      #expect(acquired.referenceCount == ReferenceCount.maximum)
       #expect(FrameTable.saturatedFrameCount == saturated + 1)
     }
 
-    @Test func `the states are told apart from every count`() {
+    @Test func `the states differ from every number of owners`() {
       let states = [
         ReferenceCount.unused, ReferenceCount.unique, ReferenceCount.free,
         ReferenceCount.inTransition,
@@ -59,7 +60,7 @@ extension OnSimulatedMachine {
       #expect(!ReferenceCount.isShared(ReferenceCount.maximum + 1))
     }
 
-    @Test func `a frame being made or unmade can be neither claimed nor taken`() throws {
+    @Test func `a frame in transition can be neither claimed nor shared`() throws {
       let slot = try FrameTable.slot(at: machine.address(1))
       slot.setCount(ReferenceCount.inTransition)
       #expect(throws: FrameError.inTransition) {
@@ -70,7 +71,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a frame in another processor's cache is busy to a claim`() throws {
+    @Test func `a frame in another processor's cache cannot be claimed`() throws {
       let machine = SimulatedMachine(frameCount: 64, processorCount: 2)
       let address = try FrameAllocator.allocate()
       FrameAllocator.free(address)
@@ -83,7 +84,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `the checks see a slot that breaks a rule`() throws {
+    @Test func `a slot that violates an invariant is reported`() throws {
       let slot = try FrameTable.slot(at: machine.address(1))
       func violations(count: UInt64, kind: FrameKind, list: UInt64) -> [String] {
         slot.setCount(count)
@@ -107,10 +108,10 @@ extension OnSimulatedMachine {
       #expect(violations(count: 1, kind: .cached, list: 0).count >= 1)
       #expect(violations(count: ReferenceCount.unique, kind: .none, list: 0).count >= 1)
       #expect(violations(count: 1, kind: .freeBlock(order: 3), list: 0).count >= 1)
-      // A part that does not say so, and leads nowhere; and one that only leads nowhere.
+      // A tail frame with neither its usage nor a head; and one without a head.
       #expect(violations(count: ReferenceCount.tail, kind: plain, list: 0).count == 2)
-      let part = FrameKind.tail(of: .twoMiB)
-      #expect(violations(count: ReferenceCount.tail, kind: part, list: 0).count == 1)
+      let tail = FrameKind.tail(of: .twoMiB)
+      #expect(violations(count: ReferenceCount.tail, kind: tail, list: 0).count == 1)
     }
   }
 }

@@ -3,12 +3,12 @@ import SimulatedMachine
 import Testing
 
 extension OnSimulatedMachine {
-  /// What a kernel also runs on real memory, on a machine with 24 MiB.
+  /// The scenarios that a kernel also runs on real memory, here on a machine with 24 MiB.
   @Suite("Scenarios") struct ScenarioTests {
     let machine = SimulatedMachine(frameCount: 6144, keptBack: 16)
 
     @Test(arguments: 0..<Scenario.count)
-    func `a scenario keeps its promises`(number: Int) throws {
+    func `a scenario passes`(number: Int) throws {
       let scenario = try #require(Scenario(rawValue: number))
       var checks = Checks()
       let isComplete = scenario.run(&checks, visitingEveryFrame: true)
@@ -20,14 +20,14 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `every scenario has a name of its own`() {
+    @Test func `every scenario has a unique name`() {
       let names = (0..<Scenario.count).compactMap { Scenario(rawValue: $0).map { "\($0.name)" } }
       #expect(names.count == Scenario.count)
       #expect(Set(names).count == Scenario.count)
       #expect(names.allSatisfy { $0.count > 10 })
     }
 
-    @Test func `a broken promise is reported`() {
+    @Test func `a failed expectation is reported`() {
       var checks = Checks()
       checks.expect(true, "what holds")
       checks.expect(false, "what does not hold", file: "here", line: 7)

@@ -1,25 +1,35 @@
 internal import TesseraHardware
 
-/// A stretch of physical memory with the free blocks in it.
+/// A range of physical memory, and the free blocks in it: a binary buddy system.
 ///
-/// A block is 2^order frames that start at a multiple of their number. The blocks of one order are
-/// in a list whose links lie in the slots of their first frames; nothing is ever written to free
-/// memory. Two free blocks that together would be a block of the zone are always merged.
+/// A block of order n is 2^n contiguous frames whose first frame number is a multiple of 2^n. Each
+/// block has one buddy, the block next to it with which it forms a block of order n + 1; their
+/// frame numbers differ in bit n alone. A request is served from the smallest block that is large
+/// enough, which is halved as often as needed, each time freeing the upper half. A block that is
+/// freed is merged with its buddy if that is free as a whole, then with the buddy of the result,
+/// and so on, so that two free buddies never coexist within a zone. Both directions take at most
+/// one step per order.
+///
+/// Free blocks of the same order are in a doubly linked list, so that a buddy can be removed from
+/// the middle. The links are in the slots of the blocks' first frames. Free memory itself is never
+/// written, hence a stray write to it cannot corrupt the allocator. The kind of the first frame
+/// stores the block's order, which is how a block recognizes a free buddy. The other frames of a
+/// block have the kind `plain`, and all have the count `free`.
 struct BuddyZone: ~Copyable {
-  /// One more than the highest order: blocks of up to 2^30 frames, 4 TiB.
+  /// One more than the highest order: blocks have up to 2^30 frames, 4 TiB.
   static var orderCount: Int { 31 }
 
   /// The number of the first frame of the zone.
   let start: UInt64
   /// The number of the frame after the last.
   let end: UInt64
-  /// How many frames are in the zone's free blocks.
+  /// The number of frames in free blocks.
   private(set) var freeFrameCount: UInt64 = 0
 
   /// The first block of each order.
   private var heads = [31 of FrameSlotReference?](repeating: nil)
   /// Bit n is set if there are blocks of order n.
-  private var nonEmptyOrders: UInt32 = 0
+  private(set) var nonEmptyOrders: UInt32 = 0
 
   init(from start: UInt64, to end: UInt64) {
     self.start = start
@@ -36,9 +46,10 @@ struct BuddyZone: ~Copyable {
 }
 
 extension BuddyZone {
-  /// Adds the block of 2^`order` frames from frame `number` on, merged with its free neighbours.
+  /// Frees the block of 2^`order` frames that starts with frame `number`, merging it with free
+  /// buddies.
   ///
-  /// The count of each of its frames is `free` and none of them is marked.
+  /// All of its frames have the count `free` and the kind `plain`.
   mutating func free(_ number: UInt64, order: Int) {
     var number = number
     var order = order
@@ -58,10 +69,11 @@ extension BuddyZone {
     link(FrameTable.slot(number: number), order: order)
   }
 
-  /// Takes a block of 2^`order` frames that ends at or before frame `limit`, or returns nil.
+  /// Allocates a block of 2^`order` frames that ends at or before frame `limit`. Returns the number
+  /// of its first frame, or nil if there is none.
   ///
-  /// The block's frames are `free` and unmarked; they are the caller's to put to use or to free.
-  mutating func take(order: Int, limit: UInt64) -> UInt64? {
+  /// Its frames still have the count `free` and the kind `plain`.
+  mutating func allocate(order: Int, limit: UInt64) -> UInt64? {
     guard let (slot, found) = findBlock(order: order, limit: limit) else { return nil }
     let number = FrameTable.number(of: slot)
     unlink(slot, order: found)
@@ -70,9 +82,10 @@ extension BuddyZone {
     return number
   }
 
-  /// The smallest block from which 2^`order` frames before `limit` can be taken, and its order.
+  /// Finds the smallest block whose first 2^`order` frames lie before frame `limit`.
   ///
-  /// Changes nothing: what is not mutating is given a copy of the lists' heads each time.
+  /// Mutating although it changes nothing, because a nonmutating method is passed a copy of
+  /// `heads`.
   private mutating func findBlock(order: Int, limit: UInt64) -> (FrameSlotReference, Int)? {
     guard order < Self.orderCount else { return nil }
     var candidates = nonEmptyOrders & ~((1 << UInt32(order)) - 1)
@@ -88,8 +101,8 @@ extension BuddyZone {
 
   /// The first block of `order` whose first `room` frames lie before frame `limit`.
   ///
-  /// The first one is as good as any in a zone that lies before the limit as a whole. Otherwise
-  /// this looks through the list. Changes nothing, as `findBlock`.
+  /// Searches the list only if the zone extends beyond the limit. Mutating for the same reason as
+  /// `findBlock`.
   private mutating func firstBlock(order: Int, room: UInt64, limit: UInt64) -> FrameSlotReference? {
     var next = heads[order]
     while let slot = next {
@@ -99,8 +112,8 @@ extension BuddyZone {
     return nil
   }
 
-  /// Takes frame `number` out of the free block that it is in. Says whether there was one.
-  mutating func extract(_ number: UInt64) -> Bool {
+  /// Removes frame `number` from the free block that contains it. Returns whether there was one.
+  mutating func remove(_ number: UInt64) -> Bool {
     for order in 0..<Self.orderCount {
       let head = number & ~((1 << UInt64(order)) - 1)
       guard head >= start else { return false }
@@ -116,8 +129,8 @@ extension BuddyZone {
 }
 
 extension BuddyZone {
-  /// Links the upper halves that are left when the block of order `high` at `number` is halved
-  /// until its first part has order `low`.
+  /// Links the upper halves that remain when the block of order `high` at `number` is halved until
+  /// its first part has order `low`.
   private mutating func linkHalves(above number: UInt64, from high: Int, downTo low: Int) {
     var order = high
     while order > low {
@@ -126,7 +139,7 @@ extension BuddyZone {
     }
   }
 
-  /// Links the parts that are left of the block of `order` at `head` when `number` is taken out.
+  /// Links the parts that remain of the block of `order` at `head` when frame `number` is removed.
   private mutating func splitAround(_ number: UInt64, from head: UInt64, order: Int) {
     var head = head
     var order = order
@@ -142,7 +155,7 @@ extension BuddyZone {
     }
   }
 
-  /// Puts the block of `order` at `slot` before the others.
+  /// Adds the block of `order` at `slot` to the front of its list.
   private mutating func link(_ slot: FrameSlotReference, order: Int) {
     let next = heads[order]
     slot.freeLinks = FrameLinks(next: next, previous: nil)
@@ -152,7 +165,7 @@ extension BuddyZone {
     nonEmptyOrders |= 1 << UInt32(order)
   }
 
-  /// Takes the block of `order` at `slot` out of its list and unmarks it.
+  /// Removes the block of `order` at `slot` from its list and makes its first frame `plain`.
   private mutating func unlink(_ slot: FrameSlotReference, order: Int) {
     let links = slot.freeLinks
     if let previous = links.previous {
@@ -163,55 +176,5 @@ extension BuddyZone {
     }
     if let next = links.next { next.freeLinks.previous = links.previous }
     slot.setKind(.plain)
-  }
-}
-
-extension BuddyZone {
-  /// Calls `report` once for each rule of the free lists that does not hold. Visits every free
-  /// frame.
-  ///
-  /// Nothing else may use the allocator meanwhile.
-  func checkInvariants(_ report: (StaticString) -> Void) {
-    var counted: UInt64 = 0
-    for order in 0..<Self.orderCount {
-      let isMarked = nonEmptyOrders >> UInt32(order) & 1 == 1
-      if isMarked != (heads[order] != nil) { report("an order is marked exactly if it has blocks") }
-      var previous: FrameSlotReference?
-      var next = heads[order]
-      while let slot = next, counted <= freeFrameCount {
-        if slot.freeLinks.previous != previous { report("a free block links to the one before") }
-        checkBlock(FrameTable.number(of: slot), order: order, report)
-        counted += 1 << UInt64(order)
-        previous = slot
-        next = slot.freeLinks.next
-      }
-    }
-    if counted != freeFrameCount {
-      report("the free blocks have as many frames as the zone counts")
-    }
-  }
-
-  private func checkBlock(
-    _ number: UInt64, order: Int, _ report: (StaticString) -> Void
-  ) {
-    let size: UInt64 = 1 << UInt64(order)
-    if number % size != 0 { report("a free block starts at a multiple of its size") }
-    guard number >= start, number + size <= min(end, FrameTable.frameCount) else {
-      report("a free block lies in its zone")
-      return
-    }
-    for frame in number..<number + size {
-      let slot = FrameTable.slot(number: frame)
-      let expected: FrameKind = frame == number ? .freeBlock(order: order) : .plain
-      if slot.kind != expected { report("only the first frame of a free block is marked") }
-      if slot.count != ReferenceCount.free { report("the frames of a free block are free") }
-    }
-    let buddy = number ^ size
-    guard order < Self.orderCount - 1, buddy >= start,
-      buddy + size <= min(end, FrameTable.frameCount)
-    else { return }
-    if FrameTable.slot(number: buddy).kind == .freeBlock(order: order) {
-      report("two free blocks that make a larger one are merged")
-    }
   }
 }

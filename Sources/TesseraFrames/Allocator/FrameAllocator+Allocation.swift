@@ -1,9 +1,12 @@
 internal import TesseraHardware
 
 extension FrameAllocator {
-  /// Takes one frame as `request` says. Throws `outOfFrames`.
+  /// Allocates one frame as `request` describes.
   ///
-  /// The frame's count is `free` or `busy`; the caller alone has it and goes on with `initialize`.
+  /// Its count is `free`, or `inTransition` if the kernel's allocator is in use. Only the caller
+  /// owns it, and goes on with `initialize`.
+  ///
+  /// - Throws: `outOfFrames`.
   @inline(__always)
   package static func allocateSlot(_ request: FrameRequest) throws(FrameError) -> FrameSlotReference
   {
@@ -15,19 +18,21 @@ extension FrameAllocator {
     return slot
   }
 
-  /// Takes any one frame, from this processor's cache if it can.
+  /// Allocates any frame, from this processor's cache if it has one.
   @inline(__always)
   static func allocateAny() throws(FrameError) -> FrameSlotReference {
     if Processor.refusesAllocation { throw .outOfFrames }
     guard let slot = withCache({ $0.pop() }) ?? allocateAfterRefill() else { throw .outOfFrames }
-    require(slot.kind == .cached, "a frame in a processor's cache was changed", slot.address)
+    require(slot.kind == .cached, "frame in a processor's cache was changed", slot.address)
     if Processor.poisonsFrames { FramePoison.check(slot) }
     return slot
   }
 
-  /// Takes `frameCount` frames that follow each other, as `request` says.
+  /// Allocates `frameCount` contiguous frames as `request` describes. Returns the first.
   ///
-  /// Their counts are `free` or `busy`. Throws `empty` for no frames, and `outOfFrames`.
+  /// Their counts are as for `allocateSlot(_:)`.
+  ///
+  /// - Throws: `empty` if `frameCount` is not positive, or `outOfFrames`.
   package static func allocateRun(
     _ frameCount: Int, _ request: FrameRequest
   ) throws(FrameError) -> FrameSlotReference {
@@ -50,12 +55,12 @@ extension FrameAllocator {
   @inline(__always)
   private static func zero(_ first: FrameSlotReference, frameCount: Int) {
     let byteCount = UInt64(frameCount) &* PageSize.fourKiB.byteCount
-    // SAFETY: the caller has just been given these frames, which are memory.
+    // SAFETY: these frames were just allocated to the caller, and are memory.
     unsafe PhysicalMemory.fill(from: first.address, with: 0, byteCount: byteCount)
   }
 
-  /// Fills this processor's cache from the shared lists, and takes the last frame; or takes one
-  /// from the kernel's allocator. Nil if there is none.
+  /// Refills this processor's cache and allocates a frame from it, or allocates one externally.
+  /// Returns nil if no frame is free.
   @inline(never)
   private static func allocateAfterRefill() -> FrameSlotReference? {
     withLock { state, cache in
@@ -65,8 +70,10 @@ extension FrameAllocator {
     }
   }
 
-  /// The number of the first of `frameCount` frames taken from the shared lists, or from the
-  /// kernel's allocator; or nil.
+  /// Allocates `frameCount` contiguous frames from the zones, or externally. Returns the number of
+  /// the first, or nil.
+  ///
+  /// Allocates a whole block and frees what exceeds the request.
   private static func allocateFromZones(_ frameCount: Int, _ request: FrameRequest) -> UInt64? {
     let count = UInt64(frameCount)
     let alignment = max(1, request.alignment >> 12)
@@ -83,12 +90,12 @@ extension FrameAllocator {
     }
   }
 
-  /// As `allocateFromZones`, once this processor's cache has gone back to the shared lists. The kernel's
-  /// allocator is not asked again: it has all its frames already.
+  /// Like `allocateFromZones`, after this processor's cache was drained to them. Returns nil if the
+  /// kernel's allocator is in use, because then nothing is cached.
   @inline(never)
-  private static func allocateFromZonesAfterDrain(_ frameCount: Int, _ request: FrameRequest)
-    -> UInt64?
-  {
+  private static func allocateFromZonesAfterDrain(
+    _ frameCount: Int, _ request: FrameRequest
+  ) -> UInt64? {
     if isExternal { return nil }
     drainCache()
     return allocateFromZones(frameCount, request)
@@ -96,9 +103,10 @@ extension FrameAllocator {
 }
 
 extension ProcessorCache {
-  /// Fills the cache up to a batch if it is empty, and takes the last frame. Under the lock.
+  /// Fills the cache with up to a batch of frames if it is empty, and allocates one. Under the
+  /// lock.
   mutating func refill(from state: inout FrameAllocatorState) -> FrameSlotReference? {
-    // An interrupt handler may have given a frame back since the cache was found empty.
+    // An interrupt handler may have freed a frame since the cache was found empty.
     if let slot = pop() { return slot }
     var order = Self.batch.trailingZeroBitCount
     let limit = PhysicalAddress.limit.frameNumber

@@ -1,12 +1,14 @@
 public import TesseraHardware
 
 extension FrameAllocator {
-  /// Gives the allocator the frames from `start` up to `end`, which the kernel's image or what its
-  /// loader left took up until now.
+  /// Donates the frames from `start` up to `end`, which the kernel's image or its loader occupied,
+  /// to the allocator.
   ///
-  /// The caller promises that nothing there is needed any more. Throws `empty`; `notAligned` unless
-  /// both are multiples of 4 KiB; `outOfBounds` beyond the frames that have slots; and `inUse` if a
-  /// frame was kept for something else, or somebody has shared it by its address.
+  /// The caller guarantees that nothing there is needed any more.
+  ///
+  /// - Throws: `empty`; `notAligned` unless both addresses are multiples of 4 KiB; `outOfBounds`
+  ///   beyond the frames that have slots; `inUse` if a frame was reserved for another usage, or is
+  ///   shared.
   @unsafe public static func donateReserved(
     from start: PhysicalAddress, to end: PhysicalAddress
   ) throws(FrameError) {

@@ -1,40 +1,41 @@
 internal import TesseraHardware
 
 extension FrameAllocator {
-  /// Makes the caller the only one who has the frame of `slot`, which nobody owns.
+  /// Makes the caller the only owner of the frame of `slot`, which is unused or free.
   ///
-  /// On return the count is `busy`. A frame that waits in the shared lists or in this processor's
-  /// cache is taken out first; one in another processor's cache is `busy`.
-  /// Says whether it was taken out of the allocator, rather than nobody's or held bare. If the
-  /// kernel has an allocator of its own, its frames are claimed as they are: the caller has them
-  /// from there, and there they go in the end.
+  /// Afterwards the count is `inTransition`. A free frame is first removed from the zones or from
+  /// this processor's cache. A frame of the kernel's own allocator must have been allocated there
+  /// by the caller, and returns there when it is freed.
+  ///
+  /// - Returns: Whether the frame was removed from the allocator, rather than unowned.
+  /// - Throws: `inUse`, `unique`, or `inTransition`, also for a frame in another processor's cache.
   @discardableResult
   package static func claim(_ slot: FrameSlotReference) throws(FrameError) -> Bool {
     let wasFree = slot.count == ReferenceCount.free
     if wasFree {
-      guard extract(slot) else { throw .inTransition }
+      guard remove(slot) else { throw .inTransition }
     }
     do {
       try slot.claim()
     } catch .unused {
-      // The allocator got the frame back in the meantime.
+      // The frame was freed in the meantime.
       throw .inTransition
     }
     if slot.kind == .external { noteAcquired(1) }
     return wasFree
   }
 
-  /// Claims `frameCount` frames from `first` on, all of them or none.
+  /// Claims `frameCount` contiguous frames, all of them or none.
   ///
-  /// If one is not to be had, those before it go back to what they were: free, nobody's, or bare
-  /// memory of somebody who keeps track of it.
+  /// If one cannot be claimed, those before it return to what they were: free, unowned, or a raw
+  /// allocation.
   package static func claim(
     run first: FrameSlotReference, frameCount: Int
   ) throws(FrameError) {
     for index in 0..<frameCount {
       let slot = first.advanced(by: index)
       do {
-        // What the frame was is remembered in its kind, which nobody looks at while it is busy.
+        // The kind remembers that the frame was free; no other processor reads it in transition.
         if try claim(slot) { slot.setKind(.cached) }
       } catch {
         for earlier in 0..<index { unclaim(first.advanced(by: earlier)) }
@@ -43,25 +44,25 @@ extension FrameAllocator {
     }
   }
 
-  /// Makes a claimed frame what it was before.
+  /// Returns a claimed frame to what it was before.
   private static func unclaim(_ slot: FrameSlotReference) {
     if slot.kind.isCached { return freeSlot(slot) }
     if slot.kind == .external { noteReturned(1) }
     slot.makeUnowned(as: slot.kind)
   }
 
-  /// Takes the frame of `slot` out of the allocator, so that it is nobody's. Says whether it was
-  /// there to take.
-  private static func extract(_ slot: FrameSlotReference) -> Bool {
+  /// Removes the frame of `slot` from the allocator and leaves it unowned. Returns whether it was
+  /// found there.
+  private static func remove(_ slot: FrameSlotReference) -> Bool {
     withLock { state, cache in
-      let isExtracted = state.extract(FrameTable.number(of: slot)) || cache.remove(slot)
-      if isExtracted {
+      let isRemoved = state.remove(FrameTable.number(of: slot)) || cache.remove(slot)
+      if isRemoved {
         if Processor.poisonsFrames { FramePoison.check(slot) }
         slot.makeUnowned()
       }
-      return isExtracted
+      return isRemoved
     } external: {
-      // It is on its way there.
+      // The frame is being freed.
       false
     }
   }

@@ -1,11 +1,14 @@
 public import TesseraHardware
 
+// Raw allocation: frames without a handle, for code that keeps track of its memory itself. Their
+// count is `unused` and their kind `plain`.
 extension FrameAllocator {
-  /// Allocates `frameCount` frames that follow each other, without a handle.
+  /// Allocates `frameCount` contiguous frames without a handle. Returns the address of the first.
   ///
-  /// For code that keeps track of its memory itself. The frames are the caller's until it frees
-  /// them, in any order and in any portions, or claims them by a handle, which then frees them.
-  /// Returns the first byte. Throws `empty` for no frames, and `outOfFrames`.
+  /// The frames are the caller's until it frees them, in any order and in any portions, or claims
+  /// them by a handle, which then frees them.
+  ///
+  /// - Throws: `empty` if `frameCount` is not positive, or `outOfFrames`.
   public static func allocate(
     _ frameCount: Int = 1, _ request: FrameRequest = FrameRequest()
   ) throws(FrameError) -> PhysicalAddress {
@@ -19,16 +22,17 @@ extension FrameAllocator {
     return first.address
   }
 
-  /// Frees `frameCount` frames from `address` on, which `allocate` returned.
+  /// Frees `frameCount` contiguous frames that `allocate` returned.
   ///
-  /// Traps, before anything is changed, if a frame is not the caller's: never allocated, freed
-  /// before, held by a handle, or no frame at all.
+  /// - Precondition: The caller allocated every frame, has not freed it, and no handle holds it.
+  ///   Checked before anything is changed.
   public static func free(_ address: PhysicalAddress, _ frameCount: Int = 1) {
-    require(address.isAligned(to: .fourKiB), "freed an address that is no frame's start", address)
-    require(frameCount > 0, "freed no frames at all", address)
+    require(
+      address.isAligned(to: .fourKiB), "freed an address that is not aligned to 4 KiB", address)
+    require(frameCount > 0, "freed a run of no frames", address)
     let (end, overflow) = address.frameNumber.addingReportingOverflow(UInt64(frameCount))
     require(
-      !overflow && end <= FrameTable.frameCount, "freed an address beyond all frames", address)
+      !overflow && end <= FrameTable.frameCount, "freed an address beyond the frame table", address)
     for number in address.frameNumber..<end { checkCanFree(FrameTable.slot(number: number)) }
     let first = FrameTable.slot(number: address.frameNumber)
     for index in 0..<frameCount {
@@ -41,28 +45,28 @@ extension FrameAllocator {
   private static func checkCanFree(_ slot: FrameSlotReference) {
     switch slot.count {
     case ReferenceCount.unused:
-      if slot.kind != .plain { panicOnFree(slot) }
+      if slot.kind != .plain { panicOnFree(ofUnused: slot) }
     case ReferenceCount.free:
-      panic("freed a frame that is free already", slot.address)
+      panic("freed a frame that is already free", slot.address)
     default:
       panic("freed a frame that a handle holds", slot.address)
     }
   }
 
-  /// Stops because a frame that nobody owns is to be freed, and was not handed out bare.
+  /// Panics because an unowned frame was freed that is no raw allocation.
   @inline(never)
-  private static func panicOnFree(_ slot: FrameSlotReference) -> Never {
-    require(slot.kind != .external, "freed a frame that is free already", slot.address)
+  private static func panicOnFree(ofUnused slot: FrameSlotReference) -> Never {
+    require(slot.kind != .external, "freed a frame that is already free", slot.address)
     panic("freed a frame that was never allocated", slot.address)
   }
 
-  /// Takes the frame from its caller by the same exchange as a handle would, so that of two who
-  /// free it at once only one succeeds.
+  /// Claims the frame from its caller by the same exchange as a handle would, so that of two
+  /// callers that free it concurrently only one succeeds.
   private static func claimToFree(_ slot: FrameSlotReference) {
     do {
       try slot.claim()
     } catch {
-      panic("freed a frame that is freed or claimed elsewhere", slot.address)
+      panic("freed a frame that is concurrently freed or claimed", slot.address)
     }
   }
 }

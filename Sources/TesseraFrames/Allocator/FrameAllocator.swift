@@ -1,52 +1,54 @@
 package import TesseraHardware
 
-/// Hands out frames of physical memory and takes them back.
+/// The allocator of physical frames.
 ///
-/// Each processor has a cache of frames in front of shared lists of free blocks, so that most
-/// allocations take no lock. A frame just freed is the next one allocated on the same processor.
-/// Free blocks are kept in the slots: free memory itself is never written, and nothing comes from a
-/// heap. Every function may be called with interrupts in any state, also from interrupt handlers.
+/// Three zones of free blocks (`BuddyZone`) are shared by all processors, under one lock. In front
+/// of them each processor has a cache of frames (`ProcessorCache`), so that most allocations take
+/// no lock. All free blocks are described by the slots: free memory itself is never written, and
+/// the allocator needs no heap. Every function may be called with interrupts on or off, and by
+/// interrupt handlers.
 ///
-/// A kernel that has an allocator of its own replaces all this by a `ExternalAllocator`: then there
-/// are no lists, and the caches stay closed.
+/// A kernel that has an allocator of its own passes an `ExternalAllocator` to `start`: then there
+/// are no zones, and the caches stay closed.
 public enum FrameAllocator {
-  /// The state. Nil before `start`, and if the kernel's allocator is in use.
+  /// The state, or nil before `start` and if the kernel's allocator is in use.
   ///
-  /// Access: written by `start` and `stop`, constant in between.
+  /// Access: written by `start` and `stop`, constant in between; the state itself under `lock`.
   nonisolated(unsafe) private static var installed: UnsafeMutablePointer<FrameAllocatorState>?
 
-  /// Guards the state. Taken with interrupts off; no other lock is taken and nothing is dropped
-  /// while it is held. It lies outside the state, of which the holder has all to itself.
+  /// Guards the state. Acquired with interrupts off; while it is held, no other lock is acquired
+  /// and no reference is dropped. It lies outside the state, to which its holder has exclusive
+  /// access.
   private static let lock = SpinLock()
 
-  /// The state's caches and their number, for the fast paths. There are none before `start`.
+  /// The state's caches, for the fast paths, or nil before `start`.
   ///
-  /// Access: written by `start`, constant afterwards.
+  /// Access: written by `start` and `stop`, constant in between; see `ProcessorCache` for the rest.
   nonisolated(unsafe) private static var caches: UnsafeMutablePointer<ProcessorCache>?
-  /// Access: written by `start`, constant afterwards.
-  nonisolated(unsafe) private static var cacheCount = 0
+  /// SAFETY: safe to use, because it is constant once the kernel runs.
+  ///
+  /// Access: written by `start` and `stop`, constant in between.
+  @safe nonisolated(unsafe) private static var cacheCount = 0
 
-  /// How many processors the machine was started with.
-  package static var processorCount: Int {
-    // SAFETY: constant once the kernel runs.
-    unsafe cacheCount
-  }
+  /// The number of processors that the allocator was started for.
+  package static var processorCount: Int { cacheCount }
 
-  /// How many bytes of memory the allocator needs for `processorCount` processors.
+  /// The number of bytes that the allocator needs for `processorCount` processors.
   package static func stateByteCount(processorCount: Int) -> UInt64 {
     let state = MemoryLayout<FrameAllocatorState>.stride.alignedUp(to: 64)
     return UInt64(state + processorCount * MemoryLayout<ProcessorCache>.stride.alignedUp(to: 64))
   }
 
-  /// Starts with no memory at all, for `processorCount` processors.
+  /// Starts the allocator without any frames.
   ///
-  /// The caller gives `stateByteCount(processorCount:)` bytes at `memory`, aligned to 64, for good,
-  /// and runs alone. If the kernel has an `allocator`, memory will come from there.
+  /// The caller provides `stateByteCount(processorCount:)` bytes at `memory`, aligned to 64,
+  /// permanently. No other processor runs. If the kernel has an `allocator`, frames come from
+  /// there.
   @unsafe package static func start(
     in memory: UnsafeMutableRawPointer, processorCount: Int,
     external allocator: ExternalAllocator? = nil
   ) {
-    require(processorCount > 0, "a machine has at least one processor")
+    require(processorCount > 0, "number of processors is zero")
     let offset = MemoryLayout<FrameAllocatorState>.stride.alignedUp(to: 64)
     let caches = unsafe (memory + offset).bindMemory(
       to: ProcessorCache.self, capacity: processorCount)
@@ -58,25 +60,24 @@ public enum FrameAllocator {
       to: FrameAllocatorState(caches: caches, processorCount: processorCount))
     unsafe installed = allocator == nil ? state : nil
     unsafe self.caches = caches
-    unsafe cacheCount = processorCount
+    cacheCount = processorCount
     useExternal(allocator)
   }
 
-  /// Undoes `start`, of which nothing is in use. Runs alone.
+  /// Undoes `start`. No other processor runs, and no frame is in use.
   package static func stop() {
-    // SAFETY: nothing else runs.
-    unsafe installed = nil
-    // SAFETY: as above.
-    unsafe caches = nil
-    // SAFETY: as above.
-    unsafe cacheCount = 0
+    // SAFETY: no other processor runs.
+    unsafe (installed, caches) = (nil, nil)
+    cacheCount = 0
     useExternal(nil)
   }
 
-  /// Gives the allocator the frames from `start` up to `end`, whole, which nobody owns. The
-  /// kernel's may give them from now on; it is not called for this, and they are not written.
+  /// Donates the whole frames between `start` and `end`, which are unowned, to the allocator.
   ///
-  /// Frames beyond the table are left out. Traps if one of them has an owner or was given before.
+  /// If the kernel has its own allocator, that may allocate them from now on; it is not called, and
+  /// the frames are not written. Frames beyond the table are ignored.
+  ///
+  /// - Precondition: None of the frames has an owner, or was donated before.
   package static func donate(from start: PhysicalAddress, to end: PhysicalAddress) {
     let first = start.alignedUp(to: 4096).frameNumber
     let last = min(end.frameNumber, FrameTable.frameCount)
@@ -85,9 +86,9 @@ public enum FrameAllocator {
       let slot = FrameTable.slot(number: number)
       require(
         slot.count == ReferenceCount.unused && !slot.kind.isAllocated,
-        "gave the allocator a frame that is not unused", slot.address)
+        "donated a frame that is not unused", slot.address)
       if isExternal {
-        leaveExternal(slot)
+        donateExternally(slot)
         continue
       }
       if Processor.poisonsFrames { FramePoison.apply(to: slot) }
@@ -105,56 +106,54 @@ public enum FrameAllocator {
 extension FrameAllocator {
   /// Runs `body` on this processor's cache, with interrupts off.
   ///
-  /// `body` must not come back here.
+  /// `body` must not call the allocator.
   @inline(__always)
   static func withCache<Result>(_ body: (inout ProcessorCache) -> Result) -> Result {
     let interrupts = Processor.disableInterrupts()
-    // SAFETY: with interrupts off nothing else runs on this processor, whose cache it is.
+    // SAFETY: with interrupts off nothing else runs on this processor, which owns the cache.
     let result = unsafe body(&currentCache.pointee)
     Processor.restoreInterrupts(interrupts)
     return result
   }
 
-  /// Runs `body` on the shared lists and this processor's cache, with the lock held and interrupts
-  /// off.
+  /// Runs `body` on the zones and this processor's cache, with the lock held and interrupts off.
   ///
-  /// `body` must not come back here, nor drop a handle. If the kernel's allocator is in use, there
-  /// are none: then `external` is run instead, without the lock. Traps before `start`.
+  /// `body` must not call the allocator, nor destroy a handle. If the kernel's allocator is in use,
+  /// runs `external` instead, without the lock.
+  ///
+  /// - Precondition: The allocator has been started.
   @inline(__always)
   static func withLock<Result>(
     _ body: (inout FrameAllocatorState, inout ProcessorCache) -> Result, external: () -> Result
   ) -> Result {
-    // SAFETY: only whether it is there; constant once the kernel runs.
+    // SAFETY: the pointer is only compared, and constant once the kernel runs.
     guard unsafe installed != nil else {
       requireExternal()
       return external()
     }
     let interrupts = lock.lock()
-    // SAFETY: the lock keeps other processors out, and interrupts are off. The state is there, and
-    // finding it only now saves keeping it while the lock is taken.
+    // SAFETY: the lock excludes other processors, and interrupts are off. The pointer is not nil;
+    // loading it only now avoids saving it across the call that acquires the lock.
     let result = unsafe body(&installed.unsafelyUnwrapped.pointee, &currentCache.pointee)
     lock.unlock(interrupts)
     return result
   }
 
-  /// This processor's cache. Interrupts are off, so that the caller stays on it.
+  /// This processor's cache. Interrupts are off, so that the caller stays on this processor.
   @inline(__always)
   @unsafe private static var currentCache: UnsafeMutablePointer<ProcessorCache> {
     let processor = Processor.current
-    guard unsafe processor < cacheCount else { panicWithoutCache() }
+    guard processor < cacheCount else { panicWithoutCache() }
     return unsafe caches.unsafelyUnwrapped + processor
   }
 
   @inline(never)
   private static func panicWithoutCache() -> Never {
-    // SAFETY: only whether it is there.
+    // SAFETY: the pointer is only compared.
     if unsafe installed == nil { requireExternal() }
     panic("a processor has a higher number than the allocator was started with")
   }
-}
 
-extension FrameAllocator {
-  /// Traps unless the kernel's allocator is in use.
   @inline(never)
   private static func requireExternal() {
     require(isExternal, "the frame allocator was used before it was started")

@@ -1,11 +1,11 @@
 internal import TesseraHardware
 
-/// What the allocator remembers. It lies in memory that was allocated at start-up.
+/// The state of the allocator, in memory that was allocated at start-up.
 ///
-/// Safe to use: the caches that it points to live as long as it does.
+/// SAFETY: safe to use, because the caches to which it points live as long as it does.
 @safe
 struct FrameAllocatorState: ~Copyable {
-  /// Below 16 MiB, for the oldest devices; below 4 GiB, for those of 32 bits; the rest.
+  /// The frames below 16 MiB, for the oldest devices; below 4 GiB, for 32-bit devices; the rest.
   ///
   /// Access: under the lock.
   var low: BuddyZone
@@ -14,16 +14,16 @@ struct FrameAllocatorState: ~Copyable {
 
   /// One cache for each processor.
   ///
-  /// Access: constant; see `ProcessorCache` for what it points to.
-  let caches: UnsafeMutablePointer<ProcessorCache>
+  /// Access: constant; see `ProcessorCache` for the caches themselves.
+  @safe let caches: UnsafeMutablePointer<ProcessorCache>
   let processorCount: Int
 
-  /// How many frames the allocator was given.
+  /// The number of frames that were donated.
   ///
   /// Access: under the lock.
   var managedFrameCount: UInt64 = 0
 
-  /// The caller gives memory for `processorCount` initialised caches, for good.
+  /// The caller provides `processorCount` initialized caches, permanently.
   @unsafe init(caches: UnsafeMutablePointer<ProcessorCache>, processorCount: Int) {
     low = BuddyZone(from: 0, to: 16 << 8)
     middle = BuddyZone(from: 16 << 8, to: 1 << 20)
@@ -34,13 +34,10 @@ struct FrameAllocatorState: ~Copyable {
 
   /// Calls `body` with the cache of each processor.
   func forEachCache(_ body: (borrowing ProcessorCache) -> Void) {
-    for index in 0..<processorCount {
-      // SAFETY: there are `processorCount` caches, which live as long as the state.
-      unsafe body(caches[index])
-    }
+    for index in 0..<processorCount { body(caches[index]) }
   }
 
-  /// How many frames all caches hold. Exact while their processors leave them alone.
+  /// The number of frames in all caches. Exact while their processors do not use them.
   var cachedFrameCount: UInt64 {
     var sum: UInt64 = 0
     forEachCache { sum += UInt64($0.count) }
@@ -52,18 +49,21 @@ struct FrameAllocatorState: ~Copyable {
   }
 }
 
+// All of it under the lock.
 extension FrameAllocatorState {
-  /// Takes a block of 2^`order` frames that ends at or before frame `limit`, from the highest zone
-  /// that has one. Under the lock.
+  /// Allocates a block of 2^`order` frames that ends at or before frame `limit`, from the highest
+  /// zone that has one. Returns the number of its first frame.
   mutating func allocateBlock(order: Int, limit: UInt64) -> UInt64? {
-    if limit > high.start, let number = high.take(order: order, limit: limit) { return number }
-    if limit > middle.start, let number = middle.take(order: order, limit: limit) { return number }
-    return low.take(order: order, limit: limit)
+    if limit > high.start, let number = high.allocate(order: order, limit: limit) { return number }
+    if limit > middle.start, let number = middle.allocate(order: order, limit: limit) {
+      return number
+    }
+    return low.allocate(order: order, limit: limit)
   }
 
-  /// Adds the block of 2^`order` frames from frame `number` on. Under the lock.
+  /// Frees the block of 2^`order` frames that starts with frame `number`.
   ///
-  /// A block of this size does not cross from one zone into another.
+  /// It lies in one zone, because it is aligned to its size.
   @inline(__always)
   mutating func freeBlock(_ number: UInt64, order: Int) {
     if number >= high.start {
@@ -75,8 +75,7 @@ extension FrameAllocatorState {
     }
   }
 
-  /// Adds `frameCount` frames from frame `number` on, as the largest blocks that fit. Under the
-  /// lock.
+  /// Frees `frameCount` contiguous frames from frame `number` on, as the largest blocks that fit.
   mutating func freeRun(_ number: UInt64, frameCount: UInt64) {
     var number = number
     var left = frameCount
@@ -90,16 +89,23 @@ extension FrameAllocatorState {
     }
   }
 
+  /// Frees the frames of `run`.
+  mutating func freeRun(_ run: FrameRun) {
+    let first = FrameTable.number(of: run.first)
+    guard run.only == nil else { return freeBlock(first, order: 0) }
+    freeRun(first, frameCount: UInt64(run.frameCount))
+  }
+
   private func zoneEnd(of number: UInt64) -> UInt64 {
     if number < low.end { return low.end }
     return number < middle.end ? middle.end : high.end
   }
 
-  /// Takes frame `number` out of its free block. Says whether it was in one. Under the lock.
-  mutating func extract(_ number: UInt64) -> Bool {
-    if number >= high.start { return high.extract(number) }
-    if number >= middle.start { return middle.extract(number) }
-    return low.extract(number)
+  /// Removes frame `number` from its free block. Returns whether it was in one.
+  mutating func remove(_ number: UInt64) -> Bool {
+    if number >= high.start { return high.remove(number) }
+    if number >= middle.start { return middle.remove(number) }
+    return low.remove(number)
   }
 
   /// The number of frames of the largest free block.

@@ -1,18 +1,18 @@
-/// How the allocator's frames are spread. Exact while nothing else allocates or frees.
+/// How many frames the allocator has. Exact while no other processor allocates or frees.
 ///
-/// If the kernel has an allocator of its own, all frames that it has not given to Tessera count as
-/// free, and nothing is known of blocks.
+/// If the kernel has its own allocator, all frames that it has not allocated to Tessera count as
+/// free, and nothing is known about blocks.
 public struct FrameStatistics: Equatable, Sendable {
-  /// How many frames the allocator was given.
+  /// The number of frames that were donated to the allocator.
   public var managedFrameCount: UInt64
   /// How many of them are in free blocks.
   public var freeFrameCount: UInt64
-  /// How many of them wait in processors' caches.
+  /// How many of them are in processors' caches.
   public var cachedFrameCount: UInt64
-  /// The frames of the largest free block: what one contiguous allocation can get.
+  /// The number of frames of the largest free block, which bounds a contiguous allocation.
   public var largestFreeBlock: UInt64
 
-  /// How many frames are out.
+  /// The number of frames that are allocated.
   public var usedFrameCount: UInt64 { managedFrameCount - freeFrameCount - cachedFrameCount }
 }
 
@@ -24,21 +24,6 @@ extension FrameAllocator {
         cachedFrameCount: state.cachedFrameCount, largestFreeBlock: state.largestFreeBlock)
     } external: {
       externalStatistics
-    }
-  }
-
-  /// Calls `report` once for each rule of the allocator that does not hold. Visits every free
-  /// frame.
-  ///
-  /// Nothing else may use the allocator meanwhile.
-  public static func checkInvariants(_ report: (StaticString) -> Void) {
-    withLock { state, _ in
-      state.low.checkInvariants(report)
-      state.middle.checkInvariants(report)
-      state.high.checkInvariants(report)
-      state.forEachCache { $0.checkInvariants(report) }
-    } external: {
-      checkExternal(report)
     }
   }
 }

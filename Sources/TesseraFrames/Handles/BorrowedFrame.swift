@@ -1,6 +1,6 @@
 public import TesseraHardware
 
-/// A view of a frame that somebody else's handle, or a page-table entry, keeps in use.
+/// A view of a frame that another handle, or a page-table entry, keeps in use.
 ///
 /// It cannot outlive what it was borrowed from, and never touches the count.
 @frozen
@@ -15,30 +15,30 @@ public struct BorrowedFrame<Metadata: ~Copyable>: ~Escapable {
   @inline(__always)
   public var address: PhysicalAddress { slot.address }
 
-  /// How much memory the frame is.
+  /// The size of the frame.
   public var size: PageSize { slot.kind.size }
 
   /// What the frame is used for.
   public var usage: FrameUsage { slot.kind.usage }
 
-  /// How many owners the frame has. Already old when it is returned.
+  /// The number of owners of the frame. May be stale when it is returned.
   public var referenceCount: UInt64 { slot.count }
 
-  /// A handle of one's own to the frame.
+  /// Returns a handle to the frame, with a reference of its own.
   @inline(__always)
   public func share() -> Frame<Metadata> {
     slot.share()
-    // SAFETY: `share` added the count; what this was borrowed from holds another.
+    // SAFETY: `share` added the reference; this was borrowed from the holder of another.
     return unsafe Frame(adopting: slot)
   }
 }
 
 extension BorrowedFrame where Metadata: FrameMetadata & ~Copyable {
-  /// The metadata, which every owner sees.
+  /// The metadata, which all owners share.
   @inline(__always)
   public var metadata: Metadata {
     _read {
-      // SAFETY: the count of what this was borrowed from keeps the metadata initialised.
+      // SAFETY: the reference that this was borrowed from keeps the metadata initialized.
       yield unsafe slot.storage(as: Metadata.self).pointee
     }
   }

@@ -3,8 +3,9 @@ public import TesseraHardware
 extension Frame where Metadata: FrameMetadata & ~Copyable {
   /// Allocates a frame and stores `metadata` in its slot.
   ///
-  /// The frame holds zeros, unless `request` says otherwise. Throws `outOfFrames`; `metadata` is
-  /// then destroyed.
+  /// The frame is filled with zeros unless `request` specifies otherwise.
+  ///
+  /// - Throws: `outOfFrames`; `metadata` is then destroyed.
   @inline(__always)
   public init(
     allocating metadata: consuming Metadata, _ request: FrameRequest = FrameRequest()
@@ -12,47 +13,49 @@ extension Frame where Metadata: FrameMetadata & ~Copyable {
     let slot = try FrameAllocator.allocateSlot(request)
     slot.initialize(metadata, allocated: true)
     if request.size != .fourKiB { slot.makeCompound(request.size) }
-    slot.setCount(1)
-    // SAFETY: the count of one is this handle's.
+    slot.publishShared()
+    // SAFETY: the first reference is this handle's.
     unsafe self.init(adopting: slot)
   }
 
-  /// Claims the frame at `address`, which nobody owns, and stores `metadata` in its slot.
+  /// Claims the frame at `address`, which has no owner, and stores `metadata` in its slot.
   ///
-  /// For memory that must be at a certain place, and for memory that is kept back from the
-  /// allocator. A frame that waits in the allocator is taken out of it. A frame of the kernel's own
-  /// allocator must be the caller's from there; it goes back there in the end. Throws `notAligned`,
-  /// `outOfBounds`, `inUse`, `unique` or `busy`; `metadata` is then destroyed. The frame's bytes
-  /// are as they were.
+  /// For memory at a fixed address, and for memory that was never donated to the allocator. A free
+  /// frame is removed from the allocator. A frame of the kernel's own allocator must have been
+  /// allocated there by the caller, and returns there when it is freed. The frame's contents do not
+  /// change.
+  ///
+  /// - Throws: `notAligned`, `outOfBounds`, `inUse`, `unique` or `inTransition`; `metadata` is then
+  ///   destroyed.
   public init(
     claiming address: PhysicalAddress, metadata: consuming Metadata
   ) throws(FrameError) {
     let slot = try FrameTable.slot(at: address)
     try FrameAllocator.claim(slot)
     slot.initialize(metadata, allocated: slot.kind.isAllocated)
-    slot.setCount(1)
-    // SAFETY: the count of one is this handle's.
+    slot.publishShared()
+    // SAFETY: the first reference is this handle's.
     unsafe self.init(adopting: slot)
   }
 
-  /// The metadata, which every owner sees.
+  /// The metadata, which all owners share.
   @inline(__always)
   public var metadata: Metadata {
     _read {
-      // SAFETY: this handle's count keeps the metadata initialised and unchanged.
+      // SAFETY: this handle's reference keeps the metadata initialized and unchanged.
       yield unsafe slot.storage(as: Metadata.self).pointee
     }
   }
 }
 
 extension Frame where Metadata == AnyMetadata {
-  /// Shares the frame at `address`, which somebody has in use.
+  /// Adds a reference to the frame at `address`, which is in use.
   ///
-  /// Throws `notAligned`, `outOfBounds`, `unused`, `busy` or `unique`.
+  /// - Throws: `notAligned`, `outOfBounds`, `unused`, `inTransition` or `unique`.
   public init(sharing address: PhysicalAddress) throws(FrameError) {
     let slot = try FrameTable.slot(at: address)
     try slot.acquire()
-    // SAFETY: `take` added the count, and any metadata will do.
+    // SAFETY: `acquire` added the reference, and any metadata is allowed.
     unsafe self.init(adopting: slot)
   }
 }

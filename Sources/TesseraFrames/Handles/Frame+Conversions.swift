@@ -1,14 +1,14 @@
-/// The outcome of turning a handle into one of another kind.
+/// The result of converting a handle to one of another kind.
 @frozen
 public enum Conversion<Converted: ~Copyable, Original: ~Copyable>: ~Copyable {
-  /// The same count, as the kind that was asked for.
+  /// The handle of the requested kind, with the same reference.
   case converted(Converted)
-  /// The handle as it was, because the frame is not of that kind.
+  /// The original handle, because the frame is not of that kind.
   case unchanged(Original)
 }
 
 extension Conversion where Converted: ~Copyable, Original: ~Copyable {
-  /// The converted handle, or nil, and then the original is destroyed.
+  /// Returns the converted handle, or destroys the original and returns nil.
   @inline(__always)
   public consuming func get() -> Converted? {
     switch consume self {
@@ -19,71 +19,72 @@ extension Conversion where Converted: ~Copyable, Original: ~Copyable {
 }
 
 extension Frame where Metadata: FrameMetadata & ~Copyable {
-  /// The same handle, without the type of its metadata.
+  /// Converts to a handle without the type of its metadata.
   @inline(__always)
   public consuming func erased() -> AnyFrame {
-    // SAFETY: the count moves over; any metadata will do.
+    // SAFETY: the reference moves over, and any metadata is allowed.
     unsafe AnyFrame(adopting: relinquishSlot())
   }
 
-  /// The same handle as the only one, if it is, with metadata that can be changed.
+  /// Converts to a unique handle, whose metadata can be changed, if there are no other owners.
   public consuming func unique() -> Conversion<UniqueFrame<Metadata>, Frame<Metadata>> {
     guard slot.makeUnique() else { return .unchanged(self) }
-    // SAFETY: `makeUnique` made this count the unique one.
+    // SAFETY: `makeUnique` made this reference the unique one.
     return .converted(unsafe UniqueFrame(adopting: relinquishSlot()))
   }
 }
 
 extension Frame where Metadata: UntypedFrameMetadata & ~Copyable {
-  /// The same handle, as plain memory.
+  /// Converts to a handle to plain memory.
   @inline(__always)
   public consuming func untyped() -> UntypedFrame {
-    // SAFETY: the count moves over, and `Metadata` is untyped.
+    // SAFETY: the reference moves over, and `Metadata` is untyped.
     unsafe UntypedFrame(adopting: relinquishSlot())
   }
 }
 
 extension Frame where Metadata == AnyUntypedMetadata {
-  /// The same handle, without the promise that it is plain memory.
+  /// Converts to a handle that is not known to be plain memory.
   @inline(__always)
   public consuming func erased() -> AnyFrame {
-    // SAFETY: the count moves over; any metadata will do.
+    // SAFETY: the reference moves over, and any metadata is allowed.
     unsafe AnyFrame(adopting: relinquishSlot())
   }
 
-  /// The same handle with its metadata, if that is a `Wanted`.
+  /// Converts to a handle with metadata of type `Wanted`, if the frame has that.
   public consuming func typed<Wanted: UntypedFrameMetadata & ~Copyable>(
     as _: Wanted.Type
   ) -> Conversion<Frame<Wanted>, UntypedFrame> {
     guard slot.kind.hasSameMetadata(as: .of(Wanted.self)) else { return .unchanged(self) }
-    // SAFETY: the count moves over, and the kind says that the metadata is a `Wanted`.
+    // SAFETY: the reference moves over, and the kind guarantees that the metadata is a `Wanted`.
     return .converted(unsafe Frame<Wanted>(adopting: relinquishSlot()))
   }
 }
 
 extension Frame where Metadata == AnyMetadata {
-  /// The same handle with its metadata, if that is a `Wanted`.
+  /// Converts to a handle with metadata of type `Wanted`, if the frame has that.
   public consuming func typed<Wanted: FrameMetadata & ~Copyable>(
     as _: Wanted.Type
   ) -> Conversion<Frame<Wanted>, AnyFrame> {
     guard slot.kind.hasSameMetadata(as: .of(Wanted.self)) else { return .unchanged(self) }
-    // SAFETY: the count moves over, and the kind says that the metadata is a `Wanted`.
+    // SAFETY: the reference moves over, and the kind guarantees that the metadata is a `Wanted`.
     return .converted(unsafe Frame<Wanted>(adopting: relinquishSlot()))
   }
 
-  /// The same handle as plain memory, if the frame is that.
+  /// Converts to a handle to plain memory, if the frame is that.
   public consuming func untyped() -> Conversion<UntypedFrame, AnyFrame> {
     guard slot.kind.isUntyped else { return .unchanged(self) }
-    // SAFETY: the count moves over, and the kind says that the metadata is untyped.
+    // SAFETY: the reference moves over, and the kind guarantees that the metadata is untyped.
     return .converted(unsafe UntypedFrame(adopting: relinquishSlot()))
   }
 
-  /// Calls `body` with the metadata if that is a `Wanted`; otherwise returns nil.
+  /// Calls `body` with the metadata if it is a `Wanted`; otherwise returns nil.
   public borrowing func withMetadata<Wanted: FrameMetadata & ~Copyable, Result, Failure: Error>(
     as _: Wanted.Type, _ body: (borrowing Wanted) throws(Failure) -> Result
   ) throws(Failure) -> Result? {
     guard slot.kind.hasSameMetadata(as: .of(Wanted.self)) else { return nil }
-    // SAFETY: the kind says that the metadata is a `Wanted`, and this handle's count keeps it.
+    // SAFETY: the kind guarantees that the metadata is a `Wanted`, and this handle keeps it
+    // initialized.
     return try unsafe body(slot.storage(as: Wanted.self).pointee)
   }
 }

@@ -1,18 +1,19 @@
 public import TesseraHardware
 
-/// One owner's share of a frame of physical memory.
+/// A handle to a frame of physical memory: one reference, dropped when the handle is destroyed.
 ///
-/// The frame is unmade and given back when the last of its handles is destroyed. Moving a handle
-/// costs nothing; only `share()` and destruction touch the count. A handle is one word, and so is
-/// an optional one. `Metadata` is what the frame's slot holds; see `AnyFrame` for frames of any
+/// The frame is destroyed and freed with its last reference. Moving a handle costs nothing; only
+/// `share()` and destruction change the count. A handle is one word, and so is an optional one.
+/// `Metadata` is the type of the metadata in the frame's slot; see `AnyFrame` for frames of any
 /// kind.
 @frozen
 public struct Frame<Metadata: ~Copyable>: ~Copyable, Sendable {
   package let slot: FrameSlotReference
 
-  /// Takes over one count that is already held on the frame of `slot`.
+  /// Adopts a reference to the frame of `slot`.
   ///
-  /// The caller holds that count, for a frame whose metadata is a `Metadata`, and gives it up.
+  /// The caller holds that reference, to a frame whose metadata is a `Metadata`, and relinquishes
+  /// it.
   @inline(__always)
   @unsafe package init(adopting slot: FrameSlotReference) { self.slot = slot }
 
@@ -20,32 +21,33 @@ public struct Frame<Metadata: ~Copyable>: ~Copyable, Sendable {
   @inline(__always)
   public var address: PhysicalAddress { slot.address }
 
-  /// How much memory the frame is.
+  /// The size of the frame.
   @inline(__always)
   public var size: PageSize { slot.kind.size }
 
   /// What the frame is used for.
   public var usage: FrameUsage { slot.kind.usage }
 
-  /// Whether the frame's bytes are plain memory.
+  /// A Boolean value indicating whether the frame's contents are plain memory.
   public var isUntyped: Bool { slot.kind.isUntyped }
 
-  /// How many owners the frame has: handles, segments and page-table entries together.
+  /// The number of owners of the frame: handles, segments and page-table entries together.
   ///
-  /// Already old when it is returned, unless the caller keeps all others from changing it.
+  /// May be stale when it is returned, unless no other owner can change it.
   public var referenceCount: UInt64 { slot.count }
 
-  /// Another handle to the same frame.
+  /// Returns another handle to the same frame.
   ///
-  /// A frame that would get more owners than can be counted stays in use for ever instead.
+  /// A frame with more owners than can be counted is never freed.
   @inline(__always)
   public borrowing func share() -> Frame {
     slot.share()
-    // SAFETY: `share` added the count.
+    // SAFETY: `share` added the reference.
     return unsafe Frame(adopting: slot)
   }
 
-  /// A view of the frame that needs no count, for as long as this handle is not touched.
+  /// Returns a view of the frame that needs no reference of its own, because it borrows this
+  /// handle.
   @inline(__always)
   @_lifetime(borrow self)
   public borrowing func borrow() -> BorrowedFrame<Metadata> { BorrowedFrame(of: slot) }
@@ -62,10 +64,10 @@ public typealias AnyFrame = Frame<AnyMetadata>
 public typealias UntypedFrame = Frame<AnyUntypedMetadata>
 
 extension Frame where Metadata: ~Copyable {
-  /// Gives up the handle but keeps its count, which the caller now holds.
+  /// Relinquishes the handle's reference to the caller.
   ///
   /// For structures that processors and devices read, such as page tables. The frame leaks unless
-  /// the count is adopted again.
+  /// the reference is adopted again.
   @inline(__always)
   public consuming func relinquish() -> PhysicalAddress {
     let address = slot.address
@@ -73,7 +75,7 @@ extension Frame where Metadata: ~Copyable {
     return address
   }
 
-  /// Gives up the handle but keeps its count, which the caller now holds.
+  /// Relinquishes the handle's reference to the caller.
   @inline(__always)
   package consuming func relinquishSlot() -> FrameSlotReference {
     let slot = slot
@@ -81,21 +83,22 @@ extension Frame where Metadata: ~Copyable {
     return slot
   }
 
-  /// Takes over one count that was relinquished for the frame at `address`.
+  /// Adopts a relinquished reference to the frame at `address`.
   ///
-  /// The caller promises that this count was relinquished by a handle to `Metadata`, and that
-  /// nobody else adopts it: a count adopted twice frees a frame in use. Traps if `address` is no
-  /// frame's.
+  /// The caller guarantees that a handle to `Metadata` relinquished the reference, and that it is
+  /// adopted once: adopting it twice frees a frame in use.
+  ///
+  /// - Precondition: `address` is the address of a frame.
   @inline(__always)
   @unsafe public init(adopting address: PhysicalAddress) {
     guard let slot = try? FrameTable.slot(at: address) else {
-      panic("adopted an address that is not a frame's", address)
+      panic("adopted an address that is not that of a frame", address)
     }
-    // SAFETY: the caller makes the same promise.
+    // SAFETY: the caller gives the same guarantee.
     unsafe self.init(adopting: slot)
   }
 
-  /// Writes "Frame(0x1000)", for people.
+  /// Writes a description such as "Frame(0x1000)".
   public borrowing func describe(to sink: inout some TextSink & ~Copyable) {
     sink.write("Frame(")
     sink.write(hexadecimal: address.rawValue)
@@ -104,14 +107,15 @@ extension Frame where Metadata: ~Copyable {
 }
 
 extension FrameTable {
-  /// Adds a count to the frame at `address`, for the caller to hold.
+  /// Adds a reference to the frame at `address`, which the caller then holds.
   ///
-  /// The caller holds a count of that frame already, for instance in a page-table entry. Traps if
-  /// `address` is no frame's.
+  /// The caller holds a reference to that frame already, for instance in a page-table entry.
+  ///
+  /// - Precondition: `address` is the address of a frame.
   @inline(__always)
   @unsafe public static func share(at address: PhysicalAddress) {
     guard let slot = try? slot(at: address) else {
-      panic("shared an address that is not a frame's", address)
+      panic("shared an address that is not that of a frame", address)
     }
     slot.share()
   }

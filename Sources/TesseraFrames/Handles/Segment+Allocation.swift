@@ -1,11 +1,12 @@
 public import TesseraHardware
 
 extension Segment where Metadata: FrameMetadata & ~Copyable {
-  /// Allocates `frameCount` frames that follow each other, with the metadata that `metadata` makes
-  /// for each address.
+  /// Allocates `frameCount` contiguous frames, with the metadata that `metadata` returns for the
+  /// address of each.
   ///
-  /// The frames hold zeros, unless `request` says otherwise. Throws `empty` for no frames, and
-  /// `outOfFrames`.
+  /// The frames are filled with zeros unless `request` specifies otherwise.
+  ///
+  /// - Throws: `empty` if `frameCount` is not positive, or `outOfFrames`.
   public init(
     allocating frameCount: Int, _ request: FrameRequest = FrameRequest(),
     metadata: (PhysicalAddress) -> Metadata
@@ -14,17 +15,19 @@ extension Segment where Metadata: FrameMetadata & ~Copyable {
     for index in 0..<frameCount {
       let slot = first.advanced(by: index)
       slot.initialize(metadata(slot.address), allocated: true)
-      slot.setCount(1)
+      slot.publishShared()
     }
-    // SAFETY: the loop gave each frame the count that the segment now holds.
+    // SAFETY: the first reference to each frame is the segment's.
     unsafe self.init(adopting: first, frameCount: frameCount)
   }
 
-  /// Claims the frames from `start` up to `end`, which nobody owns, with the metadata that
-  /// `metadata` makes for each address.
+  /// Claims the frames of `range`, which have no owner, with the metadata that `metadata` returns
+  /// for the address of each.
   ///
-  /// Throws `empty`, `notAligned`, `outOfBounds`, or why the first frame that could not be claimed
-  /// is not to be had; the frames before it are then as they were, and no metadata was made.
+  /// Claims all frames or none: on an error they are as before, and `metadata` was not called.
+  ///
+  /// - Throws: `notAligned`, `outOfBounds`, `empty`, or the error of the first frame that cannot be
+  ///   claimed.
   public init(
     claiming range: Range<PhysicalAddress>, metadata: (PhysicalAddress) -> Metadata
   ) throws(FrameError) {
@@ -39,41 +42,43 @@ extension Segment where Metadata: FrameMetadata & ~Copyable {
     for index in 0..<total {
       let slot = first.advanced(by: index)
       slot.initialize(metadata(slot.address), allocated: slot.kind.isAllocated)
-      slot.setCount(1)
+      slot.publishShared()
     }
-    // SAFETY: the loop gave each frame the count that the segment now holds.
+    // SAFETY: the first reference to each frame is the segment's.
     unsafe self.init(adopting: first, frameCount: total)
   }
 
-  /// The same frames, without the type of their metadata.
+  /// Converts to a segment without the type of its metadata.
   public consuming func erased() -> AnySegment {
     let count = frameCount
-    // SAFETY: the counts move over; any metadata will do.
+    // SAFETY: the references move over, and any metadata is allowed.
     return unsafe AnySegment(adopting: relinquishFirst(), frameCount: count)
   }
 
-  /// Calls `body` with the metadata of the frame at `index`. Traps if there is none.
+  /// Calls `body` with the metadata of the frame at `index`.
+  ///
+  /// - Precondition: `index` is in `0..<frameCount`.
   public borrowing func withMetadata<Result, Failure: Error>(
     ofFrame index: Int, _ body: (borrowing Metadata) throws(Failure) -> Result
   ) throws(Failure) -> Result {
-    require(index >= 0 && index < frameCount, "a frame index lies beyond its segment", address)
+    require(index >= 0 && index < frameCount, "frame index is out of range", address)
     let slot = first.advanced(by: index)
-    // SAFETY: the segment's count keeps the metadata initialised and unchanged.
+    // SAFETY: the segment's reference keeps the metadata initialized and unchanged.
     return try unsafe body(slot.storage(as: Metadata.self).pointee)
   }
 }
 
 extension Segment where Metadata: UntypedFrameMetadata & ~Copyable {
-  /// The same frames, as plain memory.
+  /// Converts to a segment of plain memory.
   public consuming func untyped() -> UntypedSegment {
     let count = frameCount
-    // SAFETY: the counts move over, and `Metadata` is untyped.
+    // SAFETY: the references move over, and `Metadata` is untyped.
     return unsafe UntypedSegment(adopting: relinquishFirst(), frameCount: count)
   }
 }
 
 extension Segment where Metadata == AnyMetadata {
-  /// The same frames with their metadata, if that is a `Wanted` in every one of them.
+  /// Converts to a segment with metadata of type `Wanted`, if all frames have that.
   public consuming func typed<Wanted: FrameMetadata & ~Copyable>(
     as _: Wanted.Type
   ) -> Conversion<Segment<Wanted>, AnySegment> {
@@ -83,7 +88,7 @@ extension Segment where Metadata == AnyMetadata {
       }
     }
     let count = frameCount
-    // SAFETY: the counts move over, and every kind says that the metadata is a `Wanted`.
+    // SAFETY: the references move over, and every kind guarantees that the metadata is a `Wanted`.
     return .converted(unsafe Segment<Wanted>(adopting: relinquishFirst(), frameCount: count))
   }
 }

@@ -1,103 +1,108 @@
 public import TesseraHardware
 
-/// One owner's share of each of a run of frames that follow each other in physical memory.
+/// A handle to contiguous frames: one reference to each, dropped when the segment is destroyed.
 ///
-/// Holds one count of every frame. Destroying it lets go of all; frames of which it was the last
-/// owner go back as one block. A segment of `AnyMetadata` or `AnyUntypedMetadata` may mix kinds.
+/// Frames that are left without an owner are freed together. A segment of `AnyMetadata` or
+/// `AnyUntypedMetadata` may contain frames of different kinds.
 @frozen
 public struct Segment<Metadata: ~Copyable>: ~Copyable, Sendable {
-  /// The slot of the first frame that has not been taken off.
+  /// The slot of the first frame.
   package var first: FrameSlotReference
 
-  /// How many frames are left. Zero only at the end of an iteration.
+  /// The number of frames. Zero only after an iteration by `next()`.
   public package(set) var frameCount: Int
 
-  /// Takes over one count of each of `frameCount` frames from `first` on.
+  /// Adopts one reference to each of `frameCount` contiguous frames.
   ///
-  /// The caller holds those counts, for frames whose metadata is a `Metadata`, and gives them up.
+  /// The caller holds the references, to frames whose metadata is a `Metadata`, and relinquishes
+  /// them.
   @inline(__always)
   @unsafe package init(adopting first: FrameSlotReference, frameCount: Int) {
     self.first = first
     self.frameCount = frameCount
   }
 
-  /// The first byte.
+  /// The address of the first byte.
   public var address: PhysicalAddress { first.address }
 
-  /// How many bytes the frames have together.
+  /// The size of all frames together, in bytes.
   public var byteCount: UInt64 { UInt64(frameCount) * PageSize.fourKiB.byteCount }
 
-  /// The byte after the last.
+  /// The address after the last byte.
   public var end: PhysicalAddress { address + byteCount }
 
   deinit { FrameRun(first, frameCount: frameCount).dropReferences() }
 }
 
-/// A run of frames of any kinds.
+/// A segment of frames of any kind.
 public typealias AnySegment = Segment<AnyMetadata>
 
-/// A run of frames of plain memory.
+/// A segment of frames of plain memory.
 public typealias UntypedSegment = Segment<AnyUntypedMetadata>
 
 extension Segment where Metadata: ~Copyable {
-  /// A segment of the one frame that `frame` holds.
+  /// Converts the handle of one frame.
   public init(_ frame: consuming Frame<Metadata>) {
-    // SAFETY: the handle's count moves over.
+    // SAFETY: the handle's reference moves over.
     unsafe self.init(adopting: frame.relinquishSlot(), frameCount: 1)
   }
 
-  /// Takes the first frame off, or returns nil when none is left.
+  /// Removes and returns the first frame, or nil if none is left.
   public mutating func next() -> Frame<Metadata>? {
     guard frameCount > 0 else { return nil }
-    // SAFETY: the segment's count of this frame moves over, because the segment shrinks.
+    // SAFETY: the segment's reference to this frame moves over, because the segment shrinks.
     let frame = unsafe Frame<Metadata>(adopting: first)
     frameCount -= 1
     if frameCount > 0 { first = first.advanced(by: 1) }
     return frame
   }
 
-  /// The frame at `index`, counted from the first that is left. Traps if there is none.
+  /// Returns a view of the frame at `index`.
+  ///
+  /// - Precondition: `index` is in `0..<frameCount`.
   @_lifetime(borrow self)
   public borrowing func borrowFrame(at index: Int) -> BorrowedFrame<Metadata> {
-    require(index >= 0 && index < frameCount, "a frame index lies beyond its segment", address)
+    require(index >= 0 && index < frameCount, "frame index is out of range", address)
     return BorrowedFrame(of: first.advanced(by: index))
   }
 
-  /// Two segments that meet `byteCount` bytes after the start.
+  /// Splits the segment `byteCount` bytes after its start.
   ///
-  /// Traps unless `byteCount` is a multiple of 4096 that leaves frames on both sides.
+  /// - Precondition: `byteCount` is a multiple of 4096, and leaves frames on both sides.
   public consuming func split(atByte byteCount: UInt64) -> SplitSegment<Metadata> {
     require(
       byteCount % PageSize.fourKiB.byteCount == 0,
-      "a segment is split at a multiple of the frame size", address)
+      "split a segment inside a frame", address)
     require(
-      byteCount > 0 && byteCount < self.byteCount, "a segment is split inside itself", address)
+      byteCount > 0 && byteCount < self.byteCount, "split a segment at or beyond its bounds",
+      address)
     let count = frameCount
     let lowCount = Int(byteCount / PageSize.fourKiB.byteCount)
     let low = relinquishFirst()
-    // SAFETY: each count of the segment moves into exactly one of the two.
+    // SAFETY: each reference of the segment moves to one of the two.
     return unsafe SplitSegment(
       low: Segment(adopting: low, frameCount: lowCount),
       high: Segment(adopting: low.advanced(by: lowCount), frameCount: count - lowCount))
   }
 
-  /// Another handle to the frames between two byte offsets.
+  /// Returns another handle to the frames in a range of byte offsets.
   ///
-  /// Traps unless both are multiples of 4096 and the range is not empty and inside the segment.
+  /// - Precondition: The range is not empty and within the segment, and its bounds are multiples of
+  ///   4096.
   public borrowing func slice(_ range: Range<UInt64>) -> Segment {
     require(
       (range.lowerBound | range.upperBound) % PageSize.fourKiB.byteCount == 0,
-      "a segment is sliced at multiples of the frame size", address)
+      "sliced a segment inside a frame", address)
     require(
-      !range.isEmpty && range.upperBound <= byteCount, "a slice lies beyond its segment", address)
+      !range.isEmpty && range.upperBound <= byteCount, "slice is empty or out of range", address)
     let start = first.advanced(by: Int(range.lowerBound / PageSize.fourKiB.byteCount))
     let count = Int((range.upperBound - range.lowerBound) / PageSize.fourKiB.byteCount)
     for index in 0..<count { start.advanced(by: index).share() }
-    // SAFETY: the loop added one count of each frame.
+    // SAFETY: the loop added one reference to each frame.
     return unsafe Segment(adopting: start, frameCount: count)
   }
 
-  /// Another handle to the same frames.
+  /// Returns another handle to the same frames.
   public borrowing func share() -> Segment { slice(0..<byteCount) }
 
   @inline(__always)
@@ -108,7 +113,7 @@ extension Segment where Metadata: ~Copyable {
   }
 }
 
-/// The two parts of a segment that was split.
+/// The two parts of a split segment.
 @frozen
 public struct SplitSegment<Metadata: ~Copyable>: ~Copyable, Sendable {
   public var low: Segment<Metadata>

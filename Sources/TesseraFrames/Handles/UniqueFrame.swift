@@ -2,22 +2,23 @@ public import TesseraHardware
 
 /// The only handle to a frame, whose metadata may therefore be changed.
 ///
-/// As long as it lives nobody can share the frame, neither from a handle nor by address. Making,
+/// While it lives the frame cannot be shared, neither by a handle nor by address. Creating,
 /// changing and destroying one takes no atomic exchange.
 @frozen
 public struct UniqueFrame<Metadata: FrameMetadata & ~Copyable>: ~Copyable, Sendable {
   package let slot: FrameSlotReference
 
-  /// Takes over the unique count of the frame of `slot`.
+  /// Adopts the unique reference to the frame of `slot`.
   ///
-  /// The caller holds it, for a frame whose metadata is a `Metadata`, and gives it up.
+  /// The caller holds it, for a frame whose metadata is a `Metadata`, and relinquishes it.
   @inline(__always)
   @unsafe package init(adopting slot: FrameSlotReference) { self.slot = slot }
 
   /// Allocates a frame and stores `metadata` in its slot.
   ///
-  /// The frame holds zeros, unless `request` says otherwise. Throws `outOfFrames`; `metadata` is
-  /// then destroyed.
+  /// The frame is filled with zeros unless `request` specifies otherwise.
+  ///
+  /// - Throws: `outOfFrames`; `metadata` is then destroyed.
   @inline(__always)
   public init(
     allocating metadata: consuming Metadata, _ request: FrameRequest = FrameRequest()
@@ -25,19 +26,19 @@ public struct UniqueFrame<Metadata: FrameMetadata & ~Copyable>: ~Copyable, Senda
     slot = try FrameAllocator.allocateSlot(request)
     slot.initialize(metadata, allocated: true)
     if request.size != .fourKiB { slot.makeCompound(request.size) }
-    slot.setCount(ReferenceCount.unique)
+    slot.publishUnique()
   }
 
-  /// Claims the frame at `address`, which nobody owns, and stores `metadata` in its slot.
+  /// Claims the frame at `address`, which has no owner, and stores `metadata` in its slot.
   ///
-  /// As `Frame.init(claiming:metadata:)`.
+  /// Otherwise like `Frame.init(claiming:metadata:)`.
   public init(
     claiming address: PhysicalAddress, metadata: consuming Metadata
   ) throws(FrameError) {
     let slot = try FrameTable.slot(at: address)
     try FrameAllocator.claim(slot)
     slot.initialize(metadata, allocated: slot.kind.isAllocated)
-    slot.setCount(ReferenceCount.unique)
+    slot.publishUnique()
     self.slot = slot
   }
 
@@ -45,18 +46,18 @@ public struct UniqueFrame<Metadata: FrameMetadata & ~Copyable>: ~Copyable, Senda
   @inline(__always)
   public var address: PhysicalAddress { slot.address }
 
-  /// How much memory the frame is.
+  /// The size of the frame.
   public var size: PageSize { slot.kind.size }
 
-  /// The metadata, which nobody else can see.
+  /// The metadata, to which this handle has exclusive access.
   @inline(__always)
   public var metadata: Metadata {
     _read {
-      // SAFETY: the unique count is this handle's.
+      // SAFETY: this handle has the unique reference.
       yield unsafe slot.storage(as: Metadata.self).pointee
     }
     _modify {
-      // SAFETY: the unique count is this handle's.
+      // SAFETY: this handle has the unique reference.
       yield unsafe &slot.storage(as: Metadata.self).pointee
     }
   }
@@ -68,29 +69,30 @@ public struct UniqueFrame<Metadata: FrameMetadata & ~Copyable>: ~Copyable, Senda
 }
 
 extension UniqueFrame where Metadata: ~Copyable {
-  /// The same frame as one that can be shared, from now on with unchanging metadata.
+  /// Converts to a handle that can be shared, and whose metadata no longer changes.
   @inline(__always)
   public consuming func shared() -> Frame<Metadata> {
     let slot = relinquishSlot()
-    slot.setCount(1)
-    // SAFETY: the count of one takes the place of the unique one.
+    slot.publishShared()
+    // SAFETY: the first reference replaces the unique one.
     return unsafe Frame(adopting: slot)
   }
 
-  /// The same frame with other metadata, without a way through the allocator.
+  /// Replaces the metadata, without freeing and reallocating the frame.
   ///
-  /// The old metadata is dropped as if its last owner had let go. The frame's bytes stay.
+  /// The old metadata is destroyed as if the last reference had been dropped. The frame's contents
+  /// do not change.
   public consuming func repurposed<Other: FrameMetadata & ~Copyable>(
     as metadata: consuming Other
   ) -> UniqueFrame<Other> {
     let slot = relinquishSlot()
     slot.destroyMetadata()
     slot.initialize(metadata, allocated: slot.kind.isAllocated)
-    // SAFETY: the unique count moves over, and the metadata is now an `Other`.
+    // SAFETY: the unique reference moves over, and the metadata is now an `Other`.
     return unsafe UniqueFrame<Other>(adopting: slot)
   }
 
-  /// Gives up the handle but keeps its unique count, which the caller now holds.
+  /// Relinquishes the handle's unique reference to the caller.
   @inline(__always)
   public consuming func relinquish() -> PhysicalAddress { relinquishSlot().address }
 
@@ -101,15 +103,17 @@ extension UniqueFrame where Metadata: ~Copyable {
     return slot
   }
 
-  /// Takes over the unique count that was relinquished for the frame at `address`.
+  /// Adopts the relinquished unique reference to the frame at `address`.
   ///
-  /// The caller promises that it was relinquished by a handle to `Metadata` and is adopted once.
-  /// Traps if `address` is no frame's, or its frame has no unique owner.
+  /// The caller guarantees that a handle to `Metadata` relinquished it, and that it is adopted
+  /// once.
+  ///
+  /// - Precondition: `address` is the address of a frame that has a unique owner.
   @unsafe public init(adopting address: PhysicalAddress) {
     guard let slot = try? FrameTable.slot(at: address), slot.count == ReferenceCount.unique else {
       panic("adopted a frame that has no unique owner", address)
     }
-    // SAFETY: the caller makes the same promise.
+    // SAFETY: the caller gives the same guarantee.
     unsafe self.init(adopting: slot)
   }
 }

@@ -1,14 +1,16 @@
 public import TesseraHardware
 
-/// Plain physical memory that a handle keeps in use: its words can be read and written.
+/// A handle to plain physical memory, which can be read and written.
 ///
-/// Devices, programs and other owners may change the memory at any time, so each access stands
-/// alone and nothing is assumed to stay. Offsets are in bytes from the handle's first; those that
-/// lie beyond the end or are not aligned trap.
+/// Devices, programs and other owners may change the memory at any time, so every access is
+/// volatile in effect: no value is assumed to persist. Offsets are in bytes from the handle's
+/// first.
+///
+/// - Precondition: Of every access: it is aligned, and within the handle's memory.
 public protocol UntypedMemory: ~Copyable {
-  /// The first byte.
+  /// The address of the first byte.
   var address: PhysicalAddress { get }
-  /// How many bytes there are.
+  /// The size in bytes.
   var byteCount: UInt64 { get }
 }
 
@@ -23,36 +25,36 @@ extension UniqueFrame: UntypedMemory where Metadata: UntypedFrameMetadata & ~Cop
 extension Segment: UntypedMemory where Metadata: UntypedContents & ~Copyable {}
 
 extension UntypedMemory where Self: ~Copyable {
-  /// The 64-bit word `offset` bytes from the start, a multiple of eight.
+  /// Returns the 64-bit word at `offset`, a multiple of eight.
   @inline(__always)
   public borrowing func word(at offset: UInt64) -> UInt64 {
-    // SAFETY: `pointer` checks the offset, and the handle keeps the memory in use.
+    // SAFETY: `pointer` checks the range.
     unsafe PhysicalMemory.loadWord(from: pointer(to: offset, byteCount: 8, alignment: 8))
   }
 
-  /// Stores `value` `offset` bytes from the start, a multiple of eight.
+  /// Stores `value` as the 64-bit word at `offset`, a multiple of eight.
   @inline(__always)
   public borrowing func setWord(_ value: UInt64, at offset: UInt64) {
-    // SAFETY: `pointer` checks the offset, and the handle keeps the memory in use.
+    // SAFETY: `pointer` checks the range.
     unsafe PhysicalMemory.storeWord(value, to: pointer(to: offset, byteCount: 8, alignment: 8))
   }
 
-  /// Stores `word` everywhere.
+  /// Fills the memory with copies of `word`.
   @inline(__always)
   public borrowing func fill(with word: UInt64) {
-    // SAFETY: the handle keeps `byteCount` bytes in use.
+    // SAFETY: the handle keeps the memory in use.
     unsafe PhysicalMemory.fill(from: address, with: word, byteCount: byteCount)
   }
 
-  /// Whether every word is `word`.
+  /// Returns whether every word equals `word`.
   public borrowing func isFilled(with word: UInt64) -> Bool {
-    // SAFETY: the handle keeps `byteCount` bytes in use.
+    // SAFETY: the handle keeps the memory in use.
     unsafe PhysicalMemory.isFilled(from: address, with: word, byteCount: byteCount)
   }
 
-  /// Copies `bytes` to `offset` bytes from the start.
+  /// Copies `bytes` to the memory at `offset`.
   public borrowing func write(_ bytes: borrowing RawSpan, at offset: UInt64 = 0) {
-    // SAFETY: `pointer` checks the range, and the handle keeps the memory in use.
+    // SAFETY: `pointer` checks the range.
     let destination = unsafe pointer(
       to: offset, byteCount: UInt64(bytes.byteCount), alignment: 1)
     unsafe bytes.withUnsafeBytes { source in
@@ -61,9 +63,9 @@ extension UntypedMemory where Self: ~Copyable {
     }
   }
 
-  /// Copies as many bytes as `bytes` has from `offset` bytes after the start.
+  /// Fills `bytes` from the memory at `offset`.
   public borrowing func read(into bytes: inout MutableRawSpan, at offset: UInt64 = 0) {
-    // SAFETY: `pointer` checks the range, and the handle keeps the memory in use.
+    // SAFETY: `pointer` checks the range.
     let source = unsafe pointer(to: offset, byteCount: UInt64(bytes.byteCount), alignment: 1)
     unsafe bytes.withUnsafeMutableBytes { destination in
       guard let start = destination.baseAddress else { return }
@@ -77,9 +79,9 @@ extension UntypedMemory where Self: ~Copyable {
   ) -> UnsafeMutableRawPointer {
     let (end, overflow) = offset.addingReportingOverflow(byteCount)
     require(
-      !overflow && end <= self.byteCount, "an access lies beyond the memory of its handle", address)
-    require(offset % alignment == 0, "an access to a word is not aligned", address)
-    // SAFETY: the handle keeps its memory in use, and the range is inside it.
+      !overflow && end <= self.byteCount, "access beyond the memory of the handle", address)
+    require(offset % alignment == 0, "misaligned access to a word", address)
+    // SAFETY: the handle keeps its memory in use, and the range is within it.
     return unsafe PhysicalMemory.pointer(to: address) + Int(offset)
   }
 }

@@ -1,22 +1,22 @@
-/// Why a frame cannot be had.
+/// Why a frame cannot be allocated, claimed or shared.
 ///
-/// Whoever gets one of these has lost nothing, and nothing has changed. An address is looked at in
-/// the order of the cases: alignment before bounds, bounds before state.
+/// When one is thrown nothing has changed. An address is checked in the order of the cases:
+/// alignment, then bounds, then state.
 public enum FrameError: Error, Equatable, Sendable {
   /// The address is not a multiple of the frame's size.
   case notAligned
   /// The address, or the end of the range, lies beyond the frames that have slots.
   case outOfBounds
-  /// The frame has owners already.
+  /// The frame already has owners.
   case inUse
   /// The frame has no owner that could share it.
   case unused
-  /// The frame is just being made or unmade, or another processor keeps it for its next allocation.
+  /// The frame is being constructed or destroyed, or is in another processor's cache.
   case inTransition
-  /// The frame has one owner who does not share it.
+  /// The frame has one owner, who does not share it.
   case unique
-  /// No memory is left that fits the request.
+  /// There is no free memory that fits the request.
   case outOfFrames
-  /// The request asks for no frames at all.
+  /// The number of frames requested is zero.
   case empty
 }

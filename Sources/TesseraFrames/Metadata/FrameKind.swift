@@ -1,20 +1,21 @@
 package import TesseraHardware
 
-/// What a slot says of its frame beside the count, in one word.
+/// The kind of a frame: the type of its metadata, its usage and size, and its place in the
+/// allocator.
 ///
-/// | Bits    | Meaning                                                        |
-/// |---------|----------------------------------------------------------------|
-/// | 47...0  | the metadata's destructor, which also tells its type; 0 = none  |
-/// | 51...48 | usage                                                          |
-/// | 52      | the contents are untyped                                       |
-/// | 53      | the allocator gave the frame and takes it back                 |
-/// | 55...54 | size of the frame                                              |
-/// | 56      | the destructor does something                                  |
-/// | 61...57 | logarithm of the frame count of the free block that starts here |
-/// | 62      | a free block starts here                                       |
-/// | 63      | waits in a processor's cache                                   |
+/// | Bits    | Meaning                                                           |
+/// |---------|-------------------------------------------------------------------|
+/// | 47...0  | the metadata's destructor, which also identifies its type; 0 = none |
+/// | 51...48 | usage                                                             |
+/// | 52      | the contents are untyped                                          |
+/// | 53      | the frame comes from the allocator and returns there              |
+/// | 55...54 | size of the frame                                                 |
+/// | 56      | the destructor is not empty                                       |
+/// | 61...57 | order of the free block that starts here                          |
+/// | 62      | a free block starts here                                          |
+/// | 63      | the frame is in a processor's cache                               |
 ///
-/// Functions lie in the lower or the upper 2^47 bytes, so 48 bits tell their address.
+/// Functions lie in the lower or the upper 2^47 bytes, so 48 bits determine their address.
 package struct FrameKind: Equatable {
   package let rawValue: UInt64
 
@@ -45,15 +46,15 @@ extension FrameKind {
     return FrameKind(rawValue: word)
   }
 
-  /// Nobody's: no allocator looks after the frame.
+  /// Unowned, and in no allocator.
   @inline(__always)
   package static var none: FrameKind { FrameKind(rawValue: 0) }
 
-  /// The allocator's, without a mark of its own: inside a free block, or handed out bare.
+  /// The allocator's: inside a free block, or, with the count `unused`, a raw allocation.
   @inline(__always)
   package static var plain: FrameKind { FrameKind(rawValue: allocatedBit) }
 
-  /// The kernel's own allocator's, which may give it. Nobody's as far as the count goes.
+  /// In the kernel's own allocator, which may allocate it to Tessera. The count is `unused`.
   @inline(__always)
   package static var external: FrameKind {
     FrameKind(rawValue: allocatedBit | UInt64(FrameUsage.external.rawValue) << usageShift)
@@ -69,7 +70,7 @@ extension FrameKind {
     FrameKind(rawValue: allocatedBit | headBit | UInt64(truncatingIfNeeded: order) << orderShift)
   }
 
-  /// A part of a frame of `size`, other than its first 4 KiB.
+  /// A tail frame of a compound frame of `size`.
   @inline(__always)
   package static func tail(of size: PageSize) -> FrameKind {
     FrameKind(rawValue: allocatedBit).used(for: .tail).sized(size)
@@ -81,7 +82,7 @@ extension FrameKind {
     FrameKind(rawValue: rawValue & ~(3 << Self.sizeShift) | UInt64(size.rawValue) << Self.sizeShift)
   }
 
-  /// The same kind, of a frame that goes back to the allocator.
+  /// The same kind, of a frame that returns to the allocator.
   @inline(__always)
   package var allocated: FrameKind { FrameKind(rawValue: rawValue | Self.allocatedBit) }
 
@@ -101,25 +102,26 @@ extension FrameKind {
   @inline(__always)
   package var isUntyped: Bool { rawValue & Self.untypedBit != 0 }
 
-  /// Whether the frame goes back to the allocator.
+  /// A Boolean value indicating whether the frame returns to the allocator when it is freed.
   @inline(__always)
   package var isAllocated: Bool { rawValue & Self.allocatedBit != 0 }
 
-  /// Whether destroying the metadata does anything.
+  /// A Boolean value indicating whether destroying the metadata does anything.
   @inline(__always)
   package var hasDestructor: Bool { rawValue & Self.activeBit != 0 }
 
-  /// Whether the frame is of 4 KiB.
+  /// A Boolean value indicating whether the frame's size is 4 KiB.
   @inline(__always)
   package var isSmall: Bool { rawValue & (3 << Self.sizeShift) == 0 }
 
-  /// Whether the frame goes back to the allocator, and is of 4 KiB.
+  /// A Boolean value indicating whether the frame returns to the allocator and its size is 4 KiB.
   @inline(__always)
   package var isSmallAndAllocated: Bool {
     rawValue & (Self.allocatedBit | 3 << Self.sizeShift) == Self.allocatedBit
   }
 
-  /// Whether the frame is small, goes back to the allocator, and its metadata needs no destroying.
+  /// A Boolean value indicating whether freeing the frame is one push into a processor's cache: its
+  /// size is 4 KiB, it returns to the allocator, and its metadata has no destructor.
   @inline(__always)
   package var isTriviallyFreed: Bool {
     let deciding = Self.allocatedBit | 3 << Self.sizeShift | Self.activeBit
@@ -131,19 +133,19 @@ extension FrameKind {
     PageSize(rawValue: UInt8(truncatingIfNeeded: rawValue >> Self.sizeShift & 3)) ?? .fourKiB
   }
 
-  /// The order of the free block that starts here, or nil if none does.
+  /// The order of the free block that starts with the frame, or nil if none does.
   package var freeBlockOrder: Int? {
     guard rawValue & Self.headBit != 0 else { return nil }
     return Int(truncatingIfNeeded: rawValue >> Self.orderShift & 31)
   }
 
-  /// Whether a free frame is in a processor's cache.
+  /// A Boolean value indicating whether a free frame is in a processor's cache.
   package var isCached: Bool { rawValue & Self.cachedBit != 0 }
 
-  /// Whether this says that metadata is initialised.
+  /// A Boolean value indicating whether the metadata is initialized.
   package var hasMetadata: Bool { rawValue & Self.destructorMask != 0 }
 
-  /// Whether this and `other` are kinds of the same metadata type.
+  /// Returns whether this and `other` are kinds of the same metadata type.
   @inline(__always)
   package func hasSameMetadata(as other: FrameKind) -> Bool {
     (rawValue ^ other.rawValue) & Self.destructorMask == 0
@@ -153,7 +155,7 @@ extension FrameKind {
   @inline(__always)
   package var destructor: FrameMetadataDestructor {
     let address = Int64(bitPattern: rawValue << 16) >> 16
-    // SAFETY: `of(_:)` put the function's address there, and the sign extension restores it.
+    // SAFETY: `of(_:)` stored the function's address, and the sign extension restores it.
     return unsafe unsafeBitCast(address, to: FrameMetadataDestructor.self)
   }
 }

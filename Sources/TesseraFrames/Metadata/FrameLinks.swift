@@ -92,15 +92,13 @@ extension FrameSlotReference {
 
   @inline(__always)
   private var membership: UInt64 {
-    // SAFETY: slots are never deallocated.
     // Ordering: relaxed; only the owner of the list or chain relies on the value, and it wrote it.
-    unsafe counter.pointee.membership.load(ordering: .relaxed)
+    pointer.pointee.membership.load(ordering: .relaxed)
   }
 
   @inline(__always)
   private func setMembership(_ word: UInt64) {
-    // SAFETY: slots are never deallocated.
     // Ordering: relaxed; see the getter.
-    unsafe counter.pointee.membership.store(word, ordering: .relaxed)
+    pointer.pointee.membership.store(word, ordering: .relaxed)
   }
 }

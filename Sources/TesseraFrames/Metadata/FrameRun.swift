@@ -1,6 +1,7 @@
 /// Contiguous 4 KiB frames.
 ///
-/// A run does not own its frames; its holder may hold one reference of each, see `dropReferences()`.
+/// A run does not own its frames; its holder may hold one reference of each, see
+/// `dropReferences()`.
 package struct FrameRun {
   package private(set) var first: FrameSlotReference
   /// The slot after the last.

@@ -2,11 +2,11 @@ package import Synchronization
 
 /// The metadata of one physical frame: 64 bytes in an array that covers all of memory.
 ///
-/// Every 4 KiB frame has a slot, whether it is in use or not, so the array costs 1/64 of memory. Only
-/// the reference count is always meaningful. The other fields are written by the processor that
-/// moves the count out of `unused`, `free` or `inTransition`, and read by holders of a reference:
-/// the count is the lock, and its releasing stores and acquiring exchanges order the rest. The
-/// states are in `ReferenceCount`.
+/// Every 4 KiB frame has a slot, whether it is in use or not, so the array costs 1/64 of memory.
+/// Only the reference count is always meaningful. The other fields are written by the processor
+/// that moves the count out of `unused`, `free` or `inTransition`, and read by holders of a
+/// reference: the count is the lock, and its releasing stores and acquiring exchanges order the
+/// rest. The states are in `ReferenceCount`.
 ///
 ///     offset  0  storage         client metadata (40 bytes)
 ///                                  or: client metadata (24 bytes), list links (16 bytes)

@@ -4,53 +4,53 @@ public import TesseraHardware
 ///
 /// A frame and its slot are found from each other by arithmetic alone.
 public enum FrameTable {
+  /// SAFETY: safe to use, because it is constant once the kernel runs.
+  ///
   /// Access: written by `install` and `remove`, constant in between.
-  nonisolated(unsafe) private static var base: UnsafeMutablePointer<FrameSlot>?
-  /// Access: as above.
-  nonisolated(unsafe) private static var installedCount: UInt64 = 0
+  @safe nonisolated(unsafe) private static var base: UnsafeMutablePointer<FrameSlot>?
 
-  /// How many 4 KiB frames have a slot.
+  /// Access: as for `base`.
+  @safe nonisolated(unsafe) private static var installedCount: UInt64 = 0
+
+  /// The number of 4 KiB frames that have a slot.
   @inline(__always)
-  public static var frameCount: UInt64 {
-    // SAFETY: constant once the kernel runs.
-    unsafe installedCount
-  }
+  public static var frameCount: UInt64 { installedCount }
 
   /// The end of the memory that has slots.
   public static var end: PhysicalAddress { PhysicalAddress(frameCount << 12) }
 
-  /// Makes the memory at `slots` the table for the first `frameCount` frames, all unused.
+  /// Makes the memory at `slots` the table for the first `frameCount` frames, all of them unused.
   ///
-  /// The caller gives `64 * frameCount` bytes, aligned to 64, for good, and runs alone. Frames for
-  /// which nothing else is said stay unused: nobody's, and not the allocator's.
+  /// The caller provides `64 * frameCount` bytes, aligned to 64, permanently. No other processor
+  /// runs. Frames stay unused, in no allocator, until they are reserved or donated.
   @unsafe package static func install(_ slots: UnsafeMutableRawPointer, frameCount: UInt64) {
     require(
-      MemoryLayout<FrameSlot>.size == Int(FrameSlot.byteCount), "a frame slot must have 64 bytes")
-    require(UInt(bitPattern: slots) % 64 == 0, "the slot array must start on a multiple of 64")
+      MemoryLayout<FrameSlot>.size == Int(FrameSlot.byteCount), "a frame slot is not 64 bytes")
+    require(UInt(bitPattern: slots) % 64 == 0, "frame slots are not aligned to 64 bytes")
     let typed = unsafe slots.bindMemory(to: FrameSlot.self, capacity: Int(frameCount))
     for index in 0..<Int(frameCount) { unsafe (typed + index).initialize(to: FrameSlot()) }
     unsafe base = typed
-    unsafe installedCount = frameCount
+    installedCount = frameCount
   }
 
-  /// Undoes `install`: no frame has a slot. Runs alone, and nothing is in use.
+  /// Undoes `install`: no frame has a slot. No other processor runs, and no frame is in use.
   package static func remove() {
-    // SAFETY: nothing else runs.
-    unsafe base = nil
-    // SAFETY: as above.
-    unsafe installedCount = 0
+    base = nil
+    installedCount = 0
   }
 
-  /// The slot of frame `number`, which has one.
+  /// The slot of frame `number`.
+  ///
+  /// - Precondition: `number` is less than `frameCount`.
   @inline(__always)
   package static func slot(number: UInt64) -> FrameSlotReference {
-    // SAFETY: `install` gave the base before anyone has a frame number; slots live for ever.
+    // SAFETY: `install` set the base before there was a frame number to pass.
     unsafe FrameSlotReference(base.unsafelyUnwrapped + Int(truncatingIfNeeded: number))
   }
 
   /// The slot of the frame that starts at `address`.
   ///
-  /// Throws `notAligned`, then `outOfBounds`.
+  /// - Throws: `notAligned`, or `outOfBounds`, checked in this order.
   @inline(__always)
   package static func slot(at address: PhysicalAddress) throws(FrameError) -> FrameSlotReference {
     guard address.isAligned(to: .fourKiB) else { throw .notAligned }
@@ -61,17 +61,15 @@ public enum FrameTable {
   /// The number of the frame that `slot` describes.
   @inline(__always)
   package static func number(of slot: FrameSlotReference) -> UInt64 {
-    // SAFETY: constant once the kernel runs.
-    let start = unsafe UInt(bitPattern: base)
-    return UInt64(truncatingIfNeeded: (slot.bits &- start) &>> 6)
+    UInt64(truncatingIfNeeded: (slot.bits &- UInt(bitPattern: base)) &>> 6)
   }
 }
 
 extension FrameTable {
-  /// Says that the frames from `start` up to `end` are in use for `usage`, for good.
+  /// Puts the frames from `start` up to `end` permanently to `usage`.
   ///
-  /// Their count is the maximum, so that handles to them may come and go. Frames beyond the table
-  /// are left out. The caller runs alone and knows that no frame of the range has an owner.
+  /// Their count is saturated, so that handles to them may come and go. Frames beyond the table are
+  /// ignored. No other processor runs, and no frame of the range has an owner.
   package static func reserve(
     from start: PhysicalAddress, to end: PhysicalAddress, for usage: FrameUsage
   ) {
@@ -82,6 +80,6 @@ extension FrameTable {
     }
   }
 
-  /// How many frames have reached the highest count and stay in use for ever because of it.
+  /// The number of frames whose count has reached its maximum, and which are therefore never freed.
   public static var saturatedFrameCount: UInt64 { FrameSlotReference.saturatedFrameCount }
 }

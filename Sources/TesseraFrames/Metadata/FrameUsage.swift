@@ -1,6 +1,6 @@
 /// What a frame is used for.
 ///
-/// Client metadata is always `.object`; the other values are given by the library alone.
+/// Frames with client metadata have the usage `.object`; only the library assigns the others.
 @frozen
 public struct FrameUsage: Equatable, Sendable {
   package let rawValue: UInt8
@@ -8,10 +8,10 @@ public struct FrameUsage: Equatable, Sendable {
   @inline(__always)
   package init(rawValue: UInt8) { self.rawValue = rawValue }
 
-  /// Nothing: nobody's, or the allocator's.
+  /// Unused: unowned, or free in the allocator.
   public static var unused: FrameUsage { FrameUsage(rawValue: 0) }
 
-  /// Memory that the firmware keeps, or that is not there at all.
+  /// Memory that the firmware reserves, or an address without memory.
   public static var reserved: FrameUsage { FrameUsage(rawValue: 1) }
 
   /// Memory, or an object, that a client allocated.
@@ -20,15 +20,15 @@ public struct FrameUsage: Equatable, Sendable {
   /// A node of a page table.
   public static var pageTable: FrameUsage { FrameUsage(rawValue: 3) }
 
-  /// Tessera's own records: the slots and what was allocated before they existed.
+  /// Tessera's own metadata: the slots, and what was allocated before they existed.
   public static var metadata: FrameUsage { FrameUsage(rawValue: 4) }
 
   /// The kernel's image, and what its loader left for it.
   public static var kernel: FrameUsage { FrameUsage(rawValue: 5) }
 
-  /// The kernel's own allocator has the frame, for a use that Tessera does not know.
-  public static var external: FrameUsage { FrameUsage(rawValue: 7) }
-
-  /// A tail frame: used for whatever its compound frame is used for.
+  /// A tail frame, used for whatever its compound frame is used for.
   public static var tail: FrameUsage { FrameUsage(rawValue: 6) }
+
+  /// In the kernel's own allocator, for a use that Tessera does not know.
+  public static var external: FrameUsage { FrameUsage(rawValue: 7) }
 }

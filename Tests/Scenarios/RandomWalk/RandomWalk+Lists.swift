@@ -81,7 +81,7 @@ extension RandomWalk {
       generator.oneIn(2)
       ? list.frames.cursor(at: model.address(entry.frame(position))) ?? list.frames.back
       : self.cursor(in: list.frames, at: position)
-    if let frame = list.frames.take(at: &cursor) {
+    if let frame = list.frames.remove(at: &cursor) {
       put(frame, from: place, at: position, to: other)
     } else {
       differ("a list gives the frame at a cursor")

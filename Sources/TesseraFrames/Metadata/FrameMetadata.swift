@@ -3,11 +3,11 @@ public import TesseraHardware
 /// A function that destroys the metadata at the start of the slot it is given.
 public typealias FrameMetadataDestructor = @convention(c) (UnsafeMutableRawPointer) -> Void
 
-/// What a kernel keeps about a frame, in the frame's slot: at most 40 bytes, aligned to at most 16.
+/// The metadata of a frame, stored in its slot: at most 40 bytes, aligned to at most 16.
 ///
-/// The type of the metadata says what the frame is. A frame whose metadata is merely
-/// `FrameMetadata` is typed: its bytes hold an object of the kernel, and only the metadata's own
-/// module touches them. A conforming type is concrete, not generic, and names itself in its
+/// The type of the metadata determines what the frame is. A frame whose metadata conforms only to
+/// `FrameMetadata` is typed: its bytes hold an object of the kernel, and only the module of the
+/// metadata accesses them. A conforming type is concrete, not generic, and names itself in its
 /// destructor:
 ///
 ///     struct PipeBuffer: FrameMetadata {
@@ -15,23 +15,25 @@ public typealias FrameMetadataDestructor = @convention(c) (UnsafeMutableRawPoint
 ///       static var destructor: FrameMetadataDestructor { { unsafe PipeBuffer.destroy(at: $0) } }
 ///     }
 public protocol FrameMetadata: ~Copyable, Sendable {
-  /// A function that does nothing but call `destroy(at:)` of this type.
+  /// A function that only calls `destroy(at:)` of this type.
   ///
-  /// Its address also tells this type from others: never link so that equal functions are folded.
+  /// Its address also identifies the type, so identical functions must not be folded by the linker.
   static var destructor: FrameMetadataDestructor { get }
 
-  /// What frames with this metadata are to the library. Follows from the protocols that the type
-  /// conforms to, so there is nothing to write.
+  /// The usage of frames with this metadata. Provided by the protocol that the type conforms to.
   static var role: FrameRole { get }
 
-  /// Whether destroying the metadata does anything. A type without an `onDrop` and without parts
-  /// that need destruction may say false, which saves a call for each frame.
+  /// A Boolean value indicating whether destroying the metadata does anything.
+  ///
+  /// A type without an `onDrop`, and without members that need destruction, may return false, which
+  /// saves a call per frame.
   static var hasDestructor: Bool { get }
 
-  /// Called once when the last owner of a frame has let go, before the metadata is destroyed.
+  /// Called once after the last reference to the frame is dropped, before the metadata is
+  /// destroyed.
   ///
-  /// The frame is still the caller's: nobody else can reach it. Runs in the context of whoever let
-  /// go, possibly with interrupts off, and must not wait.
+  /// No other owner can reach the frame. Runs in the context of the caller that dropped the
+  /// reference, possibly with interrupts off, and must not wait.
   mutating func onDrop(_ contents: FrameContents)
 }
 
@@ -40,8 +42,8 @@ public protocol UntypedFrameMetadata: FrameMetadata, UntypedContents, ~Copyable 
 
 /// What the frames of a metadata type are used for, and whether their bytes are plain memory.
 ///
-/// Only the library makes one, so that no client can take its frames for page tables, nor typed
-/// ones for plain memory.
+/// Only the library creates roles, so that a client can declare neither its frames to be page
+/// tables nor typed ones to be plain memory.
 public struct FrameRole: Sendable {
   package let usage: FrameUsage
   package let isUntyped: Bool
@@ -53,7 +55,7 @@ public struct FrameRole: Sendable {
   }
 }
 
-/// Marks what may be read and written as plain memory.
+/// Contents that may be read and written as plain memory.
 public protocol UntypedContents: ~Copyable {}
 
 extension FrameMetadata where Self: ~Copyable {
@@ -63,14 +65,13 @@ extension FrameMetadata where Self: ~Copyable {
 
   /// The body of every `destructor`: calls `onDrop`, then destroys the metadata in place.
   ///
-  /// Only for use in `destructor`, whose caller owns the frame and its initialised metadata.
+  /// Only for use in `destructor`, whose caller owns the frame and its initialized metadata.
   @inline(__always)
   @unsafe public static func destroy(at storage: UnsafeMutableRawPointer) {
-    // SAFETY: the slot's kind says that a `Self` is stored there, and that nobody else has the
-    // frame.
+    // SAFETY: the storage is at the start of its slot, and the slot's kind guarantees that a `Self`
+    // is stored there. The caller alone owns the frame.
     let slot = unsafe FrameSlotReference(storage.assumingMemoryBound(to: FrameSlot.self))
-    // SAFETY: as above.
-    let metadata = unsafe storage.assumingMemoryBound(to: Self.self)
+    let metadata = unsafe slot.storage(as: Self.self)
     unsafe metadata.pointee.onDrop(FrameContents(of: slot.address, size: slot.kind.size))
     unsafe metadata.deinitialize(count: 1)
   }
@@ -80,7 +81,7 @@ extension UntypedFrameMetadata where Self: ~Copyable {
   @inline(__always) public static var role: FrameRole { FrameRole(.object, isUntyped: true) }
 }
 
-/// Metadata of memory about which there is nothing to remember.
+/// Metadata without contents, for plain memory.
 public struct PlainMemory: UntypedFrameMetadata {
   @inline(__always) public init() {}
   // SAFETY: called for the storage of a slot whose kind is this type's.
@@ -88,13 +89,13 @@ public struct PlainMemory: UntypedFrameMetadata {
   @inline(__always) public static var hasDestructor: Bool { false }
 }
 
-/// Stands for metadata of a type that is not known here.
+/// A placeholder for metadata whose type is not known.
 public enum AnyMetadata {}
 
-/// Stands for untyped metadata of a type that is not known here.
+/// A placeholder for untyped metadata whose type is not known.
 public enum AnyUntypedMetadata: UntypedContents {}
 
-/// The bytes of a frame that is being unmade, for `onDrop` to look at.
+/// The bytes of a frame that is being destroyed, for `onDrop` to read.
 public struct FrameContents: ~Escapable {
   /// The first byte of the frame.
   public let address: PhysicalAddress
@@ -106,11 +107,14 @@ public struct FrameContents: ~Escapable {
     self.size = size
   }
 
-  /// The 64-bit word at `index`. Traps beyond the frame.
+  /// The 64-bit word at `index`.
+  ///
+  /// - Precondition: The word lies within the frame.
   public func word(at index: Int) -> UInt64 {
     require(
-      index >= 0 && UInt64(index) < size.byteCount / 8, "a word was read beyond its frame", address)
-    // SAFETY: the word is in the frame, which the caller of `onDrop` has to itself.
+      index >= 0 && UInt64(index) < size.byteCount / 8, "read a word beyond the end of a frame",
+      address)
+    // SAFETY: the word is in the frame, which the caller of `onDrop` alone owns.
     return unsafe PhysicalMemory.pointer(to: address).load(
       fromByteOffset: index * 8, as: UInt64.self)
   }

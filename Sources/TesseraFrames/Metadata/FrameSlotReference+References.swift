@@ -1,21 +1,22 @@
 internal import Synchronization
 internal import TesseraHardware
 
-/// How many frames have been saturated since start-up.
+/// The number of frames that have been saturated since start-up.
 ///
 /// Access: atomic.
 private let saturatedFrames = Atomic<UInt64>(0)
 
 extension FrameSlotReference {
-  /// Makes the caller the only one who has this frame, which was nobody's.
+  /// Makes the caller the only owner of an unused frame.
   ///
-  /// On return the count is `busy`; the caller goes on with `publish`. Throws `inUse`, `unique` or
-  /// `busy` for what it found instead, and `unused` if the allocator has the frame.
+  /// Afterwards the count is `inTransition`; the caller initializes the metadata and publishes it.
+  ///
+  /// - Throws: `inUse`, `unique` or `inTransition`, whichever the frame is; `unused` if it is free
+  ///   in the allocator.
   package func claim() throws(FrameError) {
-    // SAFETY: slots live for ever.
     // Ordering: acquiring, pairs with the releasing store of `unused`, so that the new owner sees
-    // everything that the last one wrote. Relaxed if it fails: only the number is looked at.
-    let (claimed, found) = unsafe counter.pointee.referenceCount.compareExchange(
+    // everything that the last one wrote. Relaxed on failure: only the number is used.
+    let (claimed, found) = pointer.pointee.referenceCount.compareExchange(
       expected: ReferenceCount.unused, desired: ReferenceCount.inTransition,
       successOrdering: .acquiring, failureOrdering: .relaxed)
     guard !claimed else { return }
@@ -27,9 +28,11 @@ extension FrameSlotReference {
     }
   }
 
-  /// Adds an owner to a frame that somebody else may be dropping at the same time.
+  /// Adds a reference to a frame of which the caller holds none, and whose last owner may be
+  /// dropping it at the same time.
   ///
-  /// Throws `unused`, `busy` or `unique` if the frame has no owner that shares it.
+  /// - Throws: `unused`, `inTransition` or `unique` if the frame is not shared; `notAligned` if it
+  ///   is a tail frame.
   package func acquire() throws(FrameError) {
     var found = count
     while true {
@@ -41,13 +44,12 @@ extension FrameSlotReference {
       case ReferenceCount.maximum...: return
       default: break
       }
-      // SAFETY: slots live for ever.
       // Ordering: acquiring, pairs with the releasing store of 1 by the first owner, so that the
-      // new owner sees the metadata. Relaxed if it fails: the loop looks again.
-      let (taken, now) = unsafe counter.pointee.referenceCount.weakCompareExchange(
+      // new owner sees the metadata. Relaxed on failure: the loop tries again.
+      let (acquired, now) = pointer.pointee.referenceCount.weakCompareExchange(
         expected: found, desired: found + 1,
         successOrdering: .acquiring, failureOrdering: .relaxed)
-      if taken {
+      if acquired {
         if found + 1 == ReferenceCount.maximum { noteSaturation() }
         return
       }
@@ -55,31 +57,30 @@ extension FrameSlotReference {
     }
   }
 
-  /// Adds an owner to a frame of which the caller holds a count.
+  /// Adds a reference to a frame of which the caller holds one.
   @inline(__always)
   package func share() {
-    // SAFETY: slots live for ever.
-    // Ordering: relaxed; the caller's own count keeps the frame in use, and the new owner gets what
-    // it needs to see from the caller.
-    let old = unsafe counter.pointee.referenceCount.wrappingAdd(1, ordering: .relaxed).oldValue
+    // Ordering: relaxed; the caller's own reference keeps the frame in use, and the new owner gets
+    // what it needs to see from the caller.
+    let old = pointer.pointee.referenceCount.wrappingAdd(1, ordering: .relaxed).oldValue
     if old &- 1 >= ReferenceCount.maximum &- 2 { shareSlow(old) }
   }
 
-  /// Adds `count` owners to a frame of which the caller holds a count. They are few.
+  /// Adds `count` references to a frame of which the caller holds one.
+  ///
+  /// - Precondition: `count` is far below 2^32.
   package func share(adding count: UInt64) {
-    // SAFETY: slots live for ever.
-    // Ordering: relaxed, as for one owner.
-    let old = unsafe counter.pointee.referenceCount.wrappingAdd(count, ordering: .relaxed).oldValue
+    // Ordering: relaxed, as for one reference.
+    let old = pointer.pointee.referenceCount.wrappingAdd(count, ordering: .relaxed).oldValue
     if old &- 1 >= ReferenceCount.maximum &- 1 &- count { shareSlow(old) }
   }
 
-  /// Takes away an owner, and says whether it was the last one, who must now `retire` the frame.
+  /// Drops a reference. Returns whether it was the last; the caller must then `retire` the frame.
   @inline(__always)
   package func drop() -> Bool {
-    // SAFETY: slots live for ever.
-    // Ordering: releasing, so that what this owner wrote comes before the frame is unmade;
+    // Ordering: releasing, so that what this owner wrote happens before the frame is destroyed;
     // acquiring, so that the last owner sees what every other owner wrote.
-    let old = unsafe counter.pointee.referenceCount.wrappingSubtract(
+    let old = pointer.pointee.referenceCount.wrappingSubtract(
       1, ordering: .acquiringAndReleasing
     ).oldValue
     if old == 1 { return true }
@@ -87,12 +88,12 @@ extension FrameSlotReference {
     return false
   }
 
-  /// Turns the only count of a shared frame into `unique`. Says whether it was the only one.
+  /// Turns the only reference of a shared frame into a unique one. Returns false, with nothing
+  /// changed, if there are other references.
   package func makeUnique() -> Bool {
-    // SAFETY: slots live for ever.
-    // Ordering: acquiring, pairs with the releases of the owners that are gone, whose writes the
-    // unique owner must see. Relaxed if it fails: nothing is read.
-    unsafe counter.pointee.referenceCount.compareExchange(
+    // Ordering: acquiring, pairs with the releasing drops of earlier owners, whose writes the
+    // unique owner must see. Relaxed on failure: nothing is read.
+    pointer.pointee.referenceCount.compareExchange(
       expected: 1, desired: ReferenceCount.unique,
       successOrdering: .acquiring, failureOrdering: .relaxed
     ).exchanged
@@ -105,7 +106,7 @@ extension FrameSlotReference {
     saturatedFrames.load(ordering: .relaxed)
   }
 
-  /// Answers an old count that `share` must not simply add to.
+  /// Completes `share` for an old count that is about to saturate, has saturated, or is no count.
   @inline(never)
   private func shareSlow(_ old: UInt64) {
     require(
@@ -115,18 +116,20 @@ extension FrameSlotReference {
     pin()
   }
 
-  /// Answers an old count that `release` must not simply take from.
+  /// Completes `drop` for an old count that has saturated or is no count.
   @inline(never)
   private func dropSlow(_ old: UInt64) {
     if !(ReferenceCount.isShared(old) || isJustAboveMaximum(old)) {
       setCount(old)
-      panic("released a frame that has no owner", address)
+      panic("dropped a reference to a frame that has no owner", address)
     }
     pin()
   }
 
-  /// Puts the count back to the maximum, where it stays: additions and subtractions that are on
-  /// their way move it by less than the number of processors before they come here too.
+  /// Resets the count to the maximum.
+  ///
+  /// Concurrent additions and subtractions change it by less than the number of processors before
+  /// they, too, arrive here.
   private func pin() {
     setCount(ReferenceCount.maximum)
   }
