@@ -1,12 +1,25 @@
 internal import TesseraFrames
+internal import TesseraHardware
 internal import TesseraHeader
 internal import TesseraPageTables
 
-/// Why something was refused, as the header numbers it.
+/// The error of a C function: the number that it returns.
+///
+/// Functions check everything that can fail before they change anything, in the order in which the
+/// header lists the parameters where that is possible. What traps in Swift is an error here.
 struct APIError: Error {
   let result: tessera_result
+  /// The page that the change found in the wrong state, if one was.
+  let conflict: VirtualAddress?
 
-  init(_ result: Int) { self.result = tessera_result(truncatingIfNeeded: result) }
+  init(_ result: Int) {
+    self.init(result, at: nil)
+  }
+
+  private init(_ result: Int, at conflict: VirtualAddress?) {
+    self.result = tessera_result(truncatingIfNeeded: result)
+    self.conflict = conflict
+  }
 
   init(_ error: FrameError) {
     switch error {
@@ -31,14 +44,14 @@ struct APIError: Error {
 
   init(_ error: MapError) {
     switch error {
-    case .alreadyMapped: self.init(TESSERA_ERROR_ALREADY_MAPPED)
-    case .notMapped: self.init(TESSERA_ERROR_NOT_MAPPED)
+    case .alreadyMapped(let address): self.init(TESSERA_ERROR_ALREADY_MAPPED, at: address)
+    case .notMapped(let address): self.init(TESSERA_ERROR_NOT_MAPPED, at: address)
     case .outOfFrames: self.init(TESSERA_ERROR_OUT_OF_FRAMES)
     }
   }
 }
 
-/// What a function of the header returns when `body` is done, or has refused.
+/// Returns what a C function returns once `body` has run or thrown.
 @inline(__always)
 func result(of body: () throws(APIError) -> Void) -> tessera_result {
   do throws(APIError) {
@@ -49,24 +62,15 @@ func result(of body: () throws(APIError) -> Void) -> tessera_result {
   }
 }
 
-/// Refuses with `status` unless `condition` holds.
+/// Throws `result` unless `condition` holds.
 @inline(__always)
-func check(_ condition: Bool, _ status: Int) throws(APIError) {
-  if !condition { throw APIError(status) }
+func check(_ condition: Bool, _ result: Int) throws(APIError) {
+  if !condition { throw APIError(result) }
 }
 
-/// What `pointer` leads to, if it leads anywhere and is aligned.
-@inline(__always)
-@unsafe func check<Pointee>(
-  _ pointer: UnsafeMutablePointer<Pointee>?
-) throws(APIError) -> UnsafeMutablePointer<Pointee> {
-  guard let pointer = unsafe pointer,
-    UInt(bitPattern: pointer) % UInt(MemoryLayout<Pointee>.alignment) == 0
-  else { throw APIError(TESSERA_ERROR_INVALID_POINTER) }
-  return unsafe pointer
-}
-
-/// What `pointer` leads to, if it leads anywhere and is aligned.
+/// Returns `pointer`.
+///
+/// - Throws: `INVALID_POINTER` if it is null or not aligned.
 @inline(__always)
 @unsafe func check<Pointee>(
   _ pointer: UnsafePointer<Pointee>?
@@ -75,4 +79,14 @@ func check(_ condition: Bool, _ status: Int) throws(APIError) {
     UInt(bitPattern: pointer) % UInt(MemoryLayout<Pointee>.alignment) == 0
   else { throw APIError(TESSERA_ERROR_INVALID_POINTER) }
   return unsafe pointer
+}
+
+/// Returns `pointer`.
+///
+/// - Throws: `INVALID_POINTER` if it is null or not aligned.
+@inline(__always)
+@unsafe func check<Pointee>(
+  _ pointer: UnsafeMutablePointer<Pointee>?
+) throws(APIError) -> UnsafeMutablePointer<Pointee> {
+  unsafe UnsafeMutablePointer(mutating: try check(UnsafePointer(pointer)))
 }

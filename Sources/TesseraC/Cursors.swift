@@ -16,12 +16,11 @@ public func tessera_cursor_open(
     let storage = unsafe try check(cursor)
     let handle = unsafe try SpaceHandle(space)
     try check(flags & ~UInt32(TESSERA_RESERVE_TABLES) == 0, TESSERA_ERROR_INVALID_ARGUMENT)
-    // SAFETY: the caller lends the memory.
     unsafe try CursorHandle.checkNotOpen(at: storage)
     let opened = try handle.cursor(
       address, length, reservingNodes: flags & UInt32(TESSERA_RESERVE_TABLES) != 0)
     // SAFETY: the caller lends the memory.
-    unsafe CursorHandle.make(opened, of: handle, at: storage)
+    unsafe CursorHandle.open(opened, on: handle, at: storage)
   }
 }
 
@@ -29,49 +28,39 @@ public func tessera_cursor_open(
 public func tessera_cursor_close(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?
 ) -> tessera_result {
-  result { () throws(APIError) in unsafe try CursorHandle(cursor).finish() }
+  result { () throws(APIError) in unsafe try CursorHandle(cursor).close() }
 }
 
 @c @implementation @unsafe
 public func tessera_cursor_address(_ cursor: UnsafePointer<tessera_cursor>?) -> UInt64 {
-  // SAFETY: it is only read.
+  // SAFETY: the memory is only read.
   guard let handle = unsafe try? CursorHandle(UnsafeMutablePointer(mutating: cursor)) else {
     return 0
   }
   return handle.address
 }
 
-/// Has `body` do one thing with an open cursor, which stays where it is if that is refused. If
-/// something was in the way, says in `conflict` what.
-@inline(__always)
-@unsafe private func change(
-  _ cursor: UnsafeMutablePointer<tessera_cursor>?,
-  _ conflict: UnsafeMutablePointer<tessera_conflict>?,
-  _ body: (inout Cursor) throws(Failure) -> Void
-) -> tessera_result {
-  result { () throws(APIError) in
-    try unsafe CursorHandle(cursor).resume { cursor throws(APIError) in
-      let position = cursor.address
-      do throws(Failure) {
-        try body(&cursor)
-      } catch {
-        unsafe Obstacle.write(error, seenBy: &cursor, to: conflict)
-        _ = try? cursor.jump(to: position)
-        throw error.refusal
-      }
-    }
-  }
-}
-
 @c @implementation @unsafe
 public func tessera_cursor_jump(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ address: UInt64
 ) -> tessera_result {
+  unsafe withCursor(cursor) { cursor throws(APIError) in
+    do throws(RangeError) {
+      try cursor.jump(to: VirtualAddress(address))
+    } catch { throw APIError(error) }
+  }
+}
+
+/// Runs `body` on an open cursor, which does not move if that fails.
+@inline(__always)
+@unsafe private func withCursor(
+  _ cursor: UnsafeMutablePointer<tessera_cursor>?,
+  _ conflict: UnsafeMutablePointer<tessera_conflict>? = nil,
+  _ body: (inout Cursor) throws(APIError) -> Void
+) -> tessera_result {
   result { () throws(APIError) in
     try unsafe CursorHandle(cursor).resume { cursor throws(APIError) in
-      do throws(RangeError) {
-        try cursor.jump(to: VirtualAddress(address))
-      } catch { throw APIError(error) }
+      try unsafe cursor.perform(conflict, body)
     }
   }
 }
@@ -81,8 +70,8 @@ public func tessera_cursor_map(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ frame: tessera_frame, _ flags: UInt32,
   _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
-  unsafe change(cursor, conflict) { cursor throws(Failure) in
-    try Change.map(&cursor, frame, flags)
+  unsafe withCursor(cursor, conflict) { cursor throws(APIError) in
+    try cursor.map(ClientFrameReference(frame), flags: flags)
   }
 }
 
@@ -91,8 +80,8 @@ public func tessera_cursor_map_run(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ first: tessera_frame, _ count: UInt64,
   _ flags: UInt32, _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
-  unsafe change(cursor, conflict) { cursor throws(Failure) in
-    try Change.mapRun(&cursor, first, count, flags)
+  unsafe withCursor(cursor, conflict) { cursor throws(APIError) in
+    try cursor.mapRun(first, count: count, flags: flags)
   }
 }
 
@@ -101,18 +90,18 @@ public func tessera_cursor_map_zeroed(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64, _ flags: UInt32,
   _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
-  unsafe change(cursor, conflict) { cursor throws(Failure) in
-    try Change.mapNew(&cursor, length, flags)
+  unsafe withCursor(cursor, conflict) { cursor throws(APIError) in
+    try cursor.mapZeroed(length: length, flags: flags)
   }
 }
 
 @c @implementation @unsafe
 public func tessera_cursor_map_device(
-  _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ target: UInt64, _ length: UInt64,
+  _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ physical: UInt64, _ length: UInt64,
   _ flags: UInt32, _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
-  unsafe change(cursor, conflict) { cursor throws(Failure) in
-    try Change.mapDevice(&cursor, target, length, flags)
+  unsafe withCursor(cursor, conflict) { cursor throws(APIError) in
+    try cursor.mapDevice(physical, length: length, flags: flags)
   }
 }
 
@@ -121,8 +110,8 @@ public func tessera_cursor_replace(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ frame: tessera_frame, _ flags: UInt32,
   _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
-  unsafe change(cursor, conflict) { cursor throws(Failure) in
-    try Change.replace(&cursor, frame, flags)
+  unsafe withCursor(cursor, conflict) { cursor throws(APIError) in
+    try cursor.replace(with: ClientFrameReference(frame), flags: flags)
   }
 }
 
@@ -131,8 +120,8 @@ public func tessera_cursor_unmap(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64,
   _ unmapped: UnsafeMutablePointer<UInt64>?
 ) -> tessera_result {
-  unsafe change(cursor, nil) { cursor throws(Failure) in
-    unsafe write(try Change.unmap(&cursor, length), to: unmapped)
+  unsafe withCursor(cursor) { cursor throws(APIError) in
+    unsafe CallerOut.write(try cursor.unmap(length: length), to: unmapped)
   }
 }
 
@@ -141,32 +130,18 @@ public func tessera_cursor_protect(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64, _ flags: UInt32,
   _ mapped: UnsafeMutablePointer<UInt64>?
 ) -> tessera_result {
-  unsafe change(cursor, nil) { cursor throws(Failure) in
-    unsafe write(try Change.protect(&cursor, length, flags), to: mapped)
+  unsafe withCursor(cursor) { cursor throws(APIError) in
+    unsafe CallerOut.write(try cursor.protect(length: length, flags: flags), to: mapped)
   }
 }
 
 @c @implementation @unsafe
 public func tessera_cursor_set_status(
-  _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64, _ mark: UInt32,
+  _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64, _ status: UInt32,
   _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
-  unsafe change(cursor, conflict) { cursor throws(Failure) in
-    try Change.mark(&cursor, length, mark)
-  }
-}
-
-@c @implementation @unsafe
-public func tessera_cursor_query(
-  _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ page: UnsafeMutablePointer<tessera_page>?
-) -> tessera_result {
-  result { () throws(APIError) in
-    let handle = unsafe try CursorHandle(cursor)
-    let page = unsafe try checkPage(page)
-    try handle.resume { cursor throws(APIError) in
-      // SAFETY: the caller lends it.
-      unsafe page.pointee = try cursor.page()
-    }
+  unsafe withCursor(cursor, conflict) { cursor throws(APIError) in
+    try cursor.setStatus(length: length, status)
   }
 }
 
@@ -183,14 +158,20 @@ public func tessera_cursor_copy(
     try check(!target.isKernel && !origin.isKernel, TESSERA_ERROR_KERNEL_SPACE)
     try origin.resume { origin throws(APIError) in
       try target.resume { target throws(APIError) in
-        do throws(Failure) {
-          try Change.copy(&target, from: &origin, length)
-        } catch {
-          unsafe Obstacle.write(error, seenBy: &target, to: conflict)
-          throw error.refusal
-        }
+        try unsafe target.copy(from: &origin, length: length, conflict)
       }
     }
+  }
+}
+
+@c @implementation @unsafe
+public func tessera_cursor_query(
+  _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ page: UnsafeMutablePointer<tessera_page>?
+) -> tessera_result {
+  result { () throws(APIError) in
+    let handle = unsafe try CursorHandle(cursor)
+    let page = unsafe try CallerOut(sized: page)
+    try handle.resume { cursor throws(APIError) in page.write(try cursor.page()) }
   }
 }
 
@@ -201,12 +182,9 @@ public func tessera_cursor_find_next(
 ) -> tessera_result {
   result { () throws(APIError) in
     let handle = unsafe try CursorHandle(cursor)
-    let found = unsafe try check(found)
+    let found = unsafe try CallerOut(found)
     try handle.resume { cursor throws(APIError) in
-      do throws(Failure) {
-        // SAFETY: the caller lends it.
-        unsafe found.pointee = try Change.find(&cursor, length)
-      } catch { throw error.refusal }
+      found.write(try cursor.findNext(length: length))
     }
   }
 }
@@ -216,7 +194,7 @@ public func tessera_cursor_clear_access_bits(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64, _ flags: UInt32,
   _ cleared: UnsafeMutablePointer<UInt64>?
 ) -> tessera_result {
-  unsafe change(cursor, nil) { cursor throws(Failure) in
-    unsafe write(try Change.clear(&cursor, length, flags), to: cleared)
+  unsafe withCursor(cursor) { cursor throws(APIError) in
+    unsafe CallerOut.write(try cursor.clearAccessBits(length: length, flags: flags), to: cleared)
   }
 }

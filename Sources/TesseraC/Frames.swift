@@ -11,9 +11,8 @@ internal import TesseraSpaces
 public func tessera_allocate(_ frame: UnsafeMutablePointer<tessera_frame>?) -> tessera_result {
   result { () throws(APIError) in
     try Start.checkStarted()
-    let frame = unsafe try check(frame)
-    // SAFETY: the caller lends it.
-    unsafe frame.pointee = try allocate(FrameRequest(), .none)
+    let frame = unsafe try CallerOut(frame)
+    frame.write(try allocate(FrameRequest(), .none))
   }
 }
 
@@ -23,37 +22,33 @@ public func tessera_allocate_as(
 ) -> tessera_result {
   result { () throws(APIError) in
     try Start.checkStarted()
-    // SAFETY: the caller lends both.
+    // SAFETY: the caller lends the request.
     let request = unsafe try check(request).pointee
-    let frame = unsafe try check(frame)
-    // SAFETY: the header says when the function is called.
-    let onFree = unsafe FreeFunction(request.on_free)
-    try check(
-      request.size == UInt64(MemoryLayout<tessera_request>.size), TESSERA_ERROR_INVALID_SIZE)
+    let frame = unsafe try CallerOut(frame)
+    try request.checkSize()
+    // SAFETY: the header says how the function is called.
+    let onFree = unsafe FreeCallback(request.on_free)
     let wanted = try FrameRequest(request)
     try check(request.count < 1 << 40, TESSERA_ERROR_OUT_OF_FRAMES)
     let count = max(1, Int(request.count))
     try check(count == 1 || wanted.size == .fourKiB, TESSERA_ERROR_INVALID_ARGUMENT)
-    // SAFETY: as above.
-    unsafe frame.pointee =
-      count == 1
-      ? try allocate(wanted, onFree)
-      : try allocate(run: count, wanted, onFree)
+    frame.write(
+      count == 1 ? try allocate(wanted, onFree) : try allocate(run: count, wanted, onFree))
   }
 }
 
 /// Allocates a frame with one handle.
 private func allocate(
-  _ request: FrameRequest, _ onFree: FreeFunction
+  _ request: FrameRequest, _ onFree: FreeCallback
 ) throws(APIError) -> tessera_frame {
   do throws(FrameError) {
     return try Frame(allocating: ClientFrame(onFree: onFree), request).relinquish().rawValue
   } catch { throw APIError(error) }
 }
 
-/// Allocates `count` frames that follow each other, with one handle each.
+/// Allocates `count` contiguous frames with one handle each.
 private func allocate(
-  run count: Int, _ request: FrameRequest, _ onFree: FreeFunction
+  run count: Int, _ request: FrameRequest, _ onFree: FreeCallback
 ) throws(APIError) -> tessera_frame {
   do throws(FrameError) {
     let segment = try Segment<ClientFrame>(allocating: count, request) { _ in
@@ -64,7 +59,7 @@ private func allocate(
 }
 
 extension FrameRequest {
-  /// What the header's `request` asks of a frame. Refused with ARGUMENT.
+  /// - Throws: `INVALID_ARGUMENT`, and `OUT_OF_FRAMES` if no memory is aligned like that.
   fileprivate init(_ request: tessera_request) throws(APIError) {
     guard let size = PageSize(byteCount: request.frame_size == 0 ? 4096 : request.frame_size),
       request.flags & ~UInt64(TESSERA_NO_ZERO) == 0
@@ -80,7 +75,7 @@ extension FrameRequest {
 }
 
 extension PageSize {
-  /// The size of `byteCount` bytes, or nil if there is none.
+  /// The size of `byteCount` bytes, or nil if frames do not come in it.
   init?(byteCount: UInt64) {
     switch byteCount {
     case PageSize.fourKiB.byteCount: self = .fourKiB
@@ -97,8 +92,8 @@ public func tessera_share(_ frame: tessera_frame) -> tessera_result {
     let reference = try ClientFrameReference(frame)
     do throws(FrameError) {
       let shared = try AnyFrame(sharing: reference.address)
-      // SAFETY: the metadata is a client's, as was seen, and stays so while it is shared.
-      ClientFrameReference.giveHandle(unsafe Frame<ClientFrame>(adopting: shared.relinquishSlot()))
+      // SAFETY: the metadata is a client's, and stays so while the frame is in use.
+      ClientFrameReference.addHandle(unsafe Frame<ClientFrame>(adopting: shared.relinquishSlot()))
     } catch { throw APIError(error) }
   }
 }
@@ -115,8 +110,10 @@ public func tessera_drop_run(_ first: tessera_frame, _ count: UInt64) -> tessera
   }
 }
 
-/// Takes one handle of each of `count` frames of 4 KiB from `first` on, or of none. Refused as
-/// `ClientFrameReference`, with NO_HANDLE, and with EMPTY.
+/// Takes over one handle of each of `count` contiguous frames of 4 KiB, or none.
+///
+/// - Throws: as `ClientFrameReference` and `takeHandle`, `EMPTY`, and `INVALID_ARGUMENT` if a frame
+///   is larger.
 func takeRun(_ first: tessera_frame, _ count: UInt64) throws(APIError) -> Segment<ClientFrame> {
   try Start.checkStarted()
   try check(count > 0, TESSERA_ERROR_EMPTY)
@@ -129,21 +126,21 @@ func takeRun(_ first: tessera_frame, _ count: UInt64) throws(APIError) -> Segmen
       _ = try reference.takeHandle().relinquish()
     } catch {
       for earlier in 0..<index {
-        // SAFETY: the handle that was taken away above.
-        ClientFrameReference.giveHandle(
+        // SAFETY: the reference that the loop took over.
+        ClientFrameReference.addHandle(
           unsafe Frame(adopting: head.slot.advanced(by: Int(earlier))))
       }
       throw error
     }
   }
-  // SAFETY: the loop took the share of one handle of each.
+  // SAFETY: the loop took over a reference of each.
   return unsafe Segment(adopting: head.slot, frameCount: Int(count))
 }
 
-/// Gives the handles of all frames of `segment` out again.
-func giveRun(_ segment: consuming Segment<ClientFrame>) {
+/// Makes a handle of each reference that `segment` holds.
+func returnRun(_ segment: consuming Segment<ClientFrame>) {
   var segment = segment
-  while let frame = segment.next() { ClientFrameReference.giveHandle(frame) }
+  while let frame = segment.next() { ClientFrameReference.addHandle(frame) }
 }
 
 @c @implementation
@@ -177,16 +174,12 @@ public func tessera_frame_query(
 ) -> tessera_result {
   result { () throws(APIError) in
     try Start.checkStarted()
-    let info = unsafe try check(info)
-    // SAFETY: the caller lends it.
-    let size = unsafe info.pointee.size
-    try check(size == UInt64(MemoryLayout<tessera_frame_info>.size), TESSERA_ERROR_INVALID_SIZE)
+    let info = unsafe try CallerOut(sized: info)
     guard let address = PhysicalAddress(exactly: frame) else {
       throw APIError(TESSERA_ERROR_OUT_OF_BOUNDS)
     }
     do throws(FrameError) {
-      // SAFETY: as above.
-      unsafe info.pointee = tessera_frame_info(try FrameTable.slot(at: address))
+      info.write(tessera_frame_info(try FrameTable.slot(at: address)))
     } catch { throw APIError(error) }
   }
 }
@@ -196,7 +189,7 @@ extension tessera_frame_info {
     let kind = slot.kind
     let count = slot.count
     self.init()
-    size = UInt64(MemoryLayout<tessera_frame_info>.size)
+    size = Self.currentSize
     frame_size = kind.size.byteCount
     references = ReferenceCount.isShared(count) ? count : 0
     usage = UInt32(kind.number(isInUse: ReferenceCount.isShared(count)))
@@ -209,7 +202,7 @@ extension tessera_frame_info {
 }
 
 extension FrameKind {
-  /// The header's number for what frames of this kind are used for.
+  /// The header's `TESSERA_FRAME_...` for frames of this kind.
   fileprivate func number(isInUse: Bool) -> Int {
     switch usage {
     case .tail: TESSERA_FRAME_TAIL
@@ -226,15 +219,15 @@ extension FrameKind {
 @c @implementation
 public func tessera_frame_bytes(_ frame: tessera_frame) -> UnsafeMutableRawPointer! {
   guard let reference = try? ClientFrameReference(frame) else { return nil }
-  // SAFETY: the frame is memory, and a client's.
+  // SAFETY: the frame is a client's, and so in the direct map.
   return unsafe PhysicalMemory.pointer(to: reference.address)
 }
 
 @c @implementation
 public func tessera_frame_data(_ frame: tessera_frame) -> UnsafeMutableRawPointer! {
   guard let reference = try? ClientFrameReference(frame) else { return nil }
-  // SAFETY: the notes are the first bytes of the metadata, and the client's own.
-  return unsafe UnsafeMutableRawPointer(reference.metadata)
+  // SAFETY: the kernel keeps the frame from being freed for as long as it uses the pointer.
+  return unsafe reference.data
 }
 
 @c @implementation
@@ -246,7 +239,7 @@ public func tessera_add_memory(_ start: UInt64, _ length: UInt64) -> tessera_res
     }
     try check(!KernelSpace.usesTable(in: region.start..<region.end), TESSERA_ERROR_IN_USE)
     do throws(FrameError) {
-      // SAFETY: the caller's promise.
+      // SAFETY: the caller guarantees that the memory is not used any more.
       try unsafe FrameAllocator.donateReserved(from: region.start, to: region.end)
     } catch .inUse {
       throw APIError(TESSERA_ERROR_NOT_CLIENT)

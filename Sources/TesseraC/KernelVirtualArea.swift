@@ -11,48 +11,53 @@ internal import TesseraSpaces
 public func tessera_kernel_allocate(
   _ length: UInt64, _ flags: UInt32, _ address: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
 ) -> tessera_result {
-  unsafe mapInArea(length, address) { cursor, byteCount throws(Failure) in
-    try Change.mapNew(&cursor, byteCount, flags)
+  unsafe mapInFreeRange(length, address) { cursor, length throws(APIError) in
+    try cursor.mapZeroed(length: length, flags: flags)
   }
 }
 
 @c @implementation @unsafe
 public func tessera_kernel_map_device(
-  _ target: UInt64, _ length: UInt64, _ flags: UInt32,
+  _ physical: UInt64, _ length: UInt64, _ flags: UInt32,
   _ address: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
 ) -> tessera_result {
-  unsafe mapInArea(length, address) { cursor, byteCount throws(Failure) in
-    try Change.mapDevice(&cursor, target, byteCount, flags)
+  unsafe mapInFreeRange(length, address) { cursor, length throws(APIError) in
+    try cursor.mapDevice(physical, length: length, flags: flags)
   }
 }
 
-/// Finds free addresses for `length` bytes and has `body` map there.
-@unsafe private func mapInArea(
+/// Finds a free range of `length` bytes, rounded up to pages, runs `body` there, and writes the
+/// address of the first byte.
+@unsafe private func mapInFreeRange(
   _ length: UInt64, _ address: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
-  _ body: (inout Cursor, UInt64) throws(Failure) -> Void
+  _ body: (inout Cursor, UInt64) throws(APIError) -> Void
 ) -> tessera_result {
   result { () throws(APIError) in
     try Start.checkStarted()
-    let address = unsafe try check(address)
+    let address = unsafe try CallerOut(address)
     try check(length > 0, TESSERA_ERROR_EMPTY)
     try check(length <= 1 << 39, TESSERA_ERROR_OUT_OF_ADDRESSES)
-    let byteCount = (length + 4095) & ~4095
-    var refusal = APIError(TESSERA_ERROR_OUT_OF_ADDRESSES)
+    // The error of `body`, or else that no range was found: both arrive as one `MapError`.
+    var failure = APIError(TESSERA_ERROR_OUT_OF_ADDRESSES)
     do throws(MapError) {
-      let range = try KernelVirtualArea.withFreeRange(byteCount) { cursor throws(MapError) in
-        do throws(Failure) {
-          try body(&cursor, byteCount)
+      let range = try KernelVirtualArea.withFreeRange(pages(length)) {
+        cursor throws(MapError) in
+        do throws(APIError) {
+          try body(&cursor, pages(length))
         } catch {
-          refusal = error.refusal
+          failure = error
           throw .outOfFrames
         }
       }
-      // SAFETY: the caller lends it; the memory is the caller's.
-      unsafe address.pointee = UnsafeMutableRawPointer(
-        bitPattern: UInt(range.lowerBound.rawValue))
-    } catch { throw refusal }
+      // SAFETY: forming the pointer accesses nothing.
+      unsafe address.write(
+        UnsafeMutableRawPointer(bitPattern: UInt(range.lowerBound.rawValue)))
+    } catch { throw failure }
   }
 }
+
+/// Returns `length`, which is at most 512 GiB, rounded up to pages.
+private func pages(_ length: UInt64) -> UInt64 { (length + 4095) & ~4095 }
 
 @c @implementation @unsafe
 public func tessera_kernel_free(
@@ -64,30 +69,21 @@ public func tessera_kernel_free(
     try check(length > 0, TESSERA_ERROR_EMPTY)
     try check(length <= 1 << 39, TESSERA_ERROR_OUT_OF_BOUNDS)
     try check(start % 4096 == 0, TESSERA_ERROR_NOT_ALIGNED)
-    let byteCount = (length + 4095) & ~4095
-    let (end, overflow) = start.addingReportingOverflow(byteCount)
-    try check(!overflow, TESSERA_ERROR_OUT_OF_BOUNDS)
-    var cursor = try SpaceHandle.kernelCursor(start, end)
-    try check(cursor.isMapped(byteCount), TESSERA_ERROR_NOT_MAPPED)
-    // All of it is mapped, so that at most its ends have to be split.
-    do throws(MapError) { try cursor.unmap(byteCount) } catch { throw APIError(error) }
-  }
-}
-
-extension SpaceHandle {
-  /// Locks the kernel's pages from `start` up to `end`. Refused with OUT_OF_BOUNDS.
-  @_lifetime(immortal)
-  fileprivate static func kernelCursor(
-    _ start: UInt64, _ end: UInt64
-  ) throws(APIError) -> Cursor {
+    let length = pages(length)
+    guard let end = VirtualAddress(start).advanced(byChecked: length) else {
+      throw APIError(TESSERA_ERROR_OUT_OF_BOUNDS)
+    }
+    var cursor: Cursor
     do throws(RangeError) {
-      return try KernelSpace.cursor(over: VirtualAddress(start)..<VirtualAddress(end))
+      cursor = try KernelSpace.cursor(over: VirtualAddress(start)..<end)
     } catch { throw APIError(error) }
+    try check(cursor.isMapped(length), TESSERA_ERROR_NOT_MAPPED)
+    _ = try cursor.unmap(length: length)
   }
 }
 
 extension Cursor {
-  /// Whether every page of the next `byteCount` bytes is mapped. Stays where it is.
+  /// Returns whether every page of the next `byteCount` bytes is mapped. Does not move.
   fileprivate mutating func isMapped(_ byteCount: UInt64) -> Bool {
     let start = address
     var mapped: UInt64 = 0

@@ -3,7 +3,9 @@ internal import TesseraHeader
 internal import TesseraPageTables
 
 extension PageAccess {
-  /// The rights in `flags`. Refused with ARGUMENT if they are none that a page can have.
+  /// The rights in `flags`.
+  ///
+  /// - Throws: `INVALID_ARGUMENT` if no page can have them.
   init(flags: UInt32) throws(APIError) {
     let rights = TESSERA_READ | TESSERA_WRITE | TESSERA_EXECUTE
     switch (Int(flags) & rights, Int(flags) & TESSERA_ALLOW_WX != 0) {
@@ -28,7 +30,9 @@ extension PageAccess {
 }
 
 extension PageProperty {
-  /// What `flags` say of a page of the kernel's or of a program's. Refused with ARGUMENT.
+  /// The rights, cache policy and software bits in `flags`.
+  ///
+  /// - Throws: `INVALID_ARGUMENT`.
   init(flags: UInt32, isUser: Bool) throws(APIError) {
     let known =
       TESSERA_READ | TESSERA_WRITE | TESSERA_EXECUTE | TESSERA_ALLOW_WX | TESSERA_UNCACHEABLE
@@ -46,7 +50,7 @@ extension PageProperty {
       .with(software: UInt8(Int(flags) / TESSERA_SOFTWARE & 3))
   }
 
-  /// The same as the header's flags.
+  /// The header's flags for this property.
   var flags: UInt32 {
     let policy =
       switch cachePolicy {
@@ -65,10 +69,10 @@ extension PageProperty {
 }
 
 extension tessera_page {
-  /// What the header says of `run`.
+  /// The header's description of `run`.
   init(_ run: PageRun, pageSize: UInt64) {
     self.init()
-    size = UInt64(MemoryLayout<tessera_page>.size)
+    size = Self.currentSize
     address = run.start.rawValue
     length = run.byteCount
     switch run.content {

@@ -10,7 +10,7 @@ internal import TesseraSpaces
 @c @implementation
 public func tessera_kernel_space() -> UnsafeMutablePointer<tessera_space>! {
   guard (try? Start.checkStarted()) != nil else { return nil }
-  // SAFETY: the pointer is for the caller, who may look inside by our functions alone.
+  // SAFETY: the caller accesses the space through the functions of the header alone.
   return unsafe SpaceHandle.kernel
 }
 
@@ -20,8 +20,7 @@ public func tessera_space_create(
 ) -> tessera_result {
   result { () throws(APIError) in
     try Start.checkStarted()
-    let storage = unsafe try check(space)
-    unsafe try SpaceHandle.make(at: storage)
+    unsafe try SpaceHandle.create(at: check(space))
   }
 }
 
@@ -32,18 +31,13 @@ public func tessera_space_destroy(
   result { () throws(APIError) in
     let handle = unsafe try SpaceHandle(space)
     try check(!handle.isKernel, TESSERA_ERROR_KERNEL_SPACE)
-    _ = handle.take()
+    handle.destroy()
   }
 }
 
 @c @implementation @unsafe
 public func tessera_space_activate(_ space: UnsafePointer<tessera_space>?) -> tessera_result {
-  result { () throws(APIError) in
-    let handle = unsafe try SpaceHandle(space)
-    guard !handle.isKernel else { return VmSpace.deactivate() }
-    // SAFETY: the handle was found to be a space.
-    unsafe handle.space.pointee.activate()
-  }
+  result { () throws(APIError) in unsafe try SpaceHandle(space).activate() }
 }
 
 @c @implementation @unsafe
@@ -59,32 +53,25 @@ public func tessera_space_bounds(
 ) -> tessera_result {
   result { () throws(APIError) in
     let bounds = unsafe try SpaceHandle(space).bounds
-    let start = unsafe try check(start)
-    let end = unsafe try check(end)
-    // SAFETY: the caller lends both.
-    unsafe start.pointee = bounds.lowerBound.rawValue
-    // SAFETY: as above.
-    unsafe end.pointee = bounds.upperBound.rawValue
+    let start = unsafe try CallerOut(start)
+    let end = unsafe try CallerOut(end)
+    start.write(bounds.lowerBound.rawValue)
+    end.write(bounds.upperBound.rawValue)
   }
 }
 
 @c @implementation @unsafe
 public func tessera_translate(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64,
-  _ target: UnsafeMutablePointer<UInt64>?, _ flags: UnsafeMutablePointer<UInt32>?
+  _ physical: UnsafeMutablePointer<UInt64>?, _ flags: UnsafeMutablePointer<UInt32>?
 ) -> tessera_result {
   result { () throws(APIError) in
     let handle = unsafe try SpaceHandle(space)
-    let target = unsafe try check(target)
-    // SAFETY: the handle was found to be a space.
-    let found =
-      handle.isKernel
-      ? KernelSpace.translate(VirtualAddress(address))
-      : unsafe handle.space.pointee.translate(VirtualAddress(address))
-    guard let found else { throw APIError(TESSERA_ERROR_NOT_MAPPED) }
-    // SAFETY: the caller lends it.
-    unsafe target.pointee = found.address.rawValue
-    // SAFETY: the caller lends it, or gives none.
-    if let flags = unsafe flags { unsafe flags.pointee = found.property.flags }
+    let physical = unsafe try CallerOut(physical)
+    guard let found = handle.translate(VirtualAddress(address)) else {
+      throw APIError(TESSERA_ERROR_NOT_MAPPED)
+    }
+    physical.write(found.address.rawValue)
+    unsafe CallerOut.write(found.property.flags, to: flags)
   }
 }

@@ -2,22 +2,24 @@ internal import TesseraFrames
 internal import TesseraHardware
 internal import TesseraHeader
 
-/// Frames filled with zeros that wait to be mapped, so that mapping them cannot fail half way.
+/// A stock of zeroed frames, allocated before a range is mapped so that mapping cannot fail half
+/// way.
 ///
-/// Each remembers the next one in its data. Destroying this frees those that are left.
-struct FreshFrames: ~Copyable {
-  /// How many there are.
+/// The frames are linked through their data. Destroying the stock frees those that are left.
+struct ZeroedFrames: ~Copyable {
   private(set) var count = 0
-  /// The address of the first, of which a unique count is held; zero if there is none.
+  /// The address of the first frame, whose unique count the list holds; zero if it is empty.
   private var first: UInt64 = 0
 
-  /// Allocates `count` frames. Refused with OUT_OF_FRAMES.
+  /// Allocates `count` frames that have no handle.
+  ///
+  /// - Throws: `OUT_OF_FRAMES`.
   init(count: UInt64) throws(APIError) {
     try check(count <= FrameTable.frameCount, TESSERA_ERROR_OUT_OF_FRAMES)
     for _ in 0..<count {
       do throws(FrameError) {
         var frame = try UniqueFrame(allocating: ClientFrame())
-        frame.metadata.takeOut()
+        frame.metadata.dropHandle()
         frame.metadata.data.0 = first
         first = frame.relinquish().rawValue
         self.count += 1
@@ -25,20 +27,25 @@ struct FreshFrames: ~Copyable {
     }
   }
 
-  /// Takes one of them. There is one.
+  /// Removes a frame. Traps if none is left.
   mutating func next() -> Frame<ClientFrame> {
-    // SAFETY: the chain holds the unique count of each of its frames.
-    var frame = unsafe UniqueFrame<ClientFrame>(adopting: PhysicalAddress(first))
-    first = frame.metadata.data.0
+    var frame = pop()
     frame.metadata.data.0 = 0
-    count -= 1
     return frame.shared()
+  }
+
+  private mutating func pop() -> UniqueFrame<ClientFrame> {
+    // SAFETY: the list holds the unique count of each of its frames.
+    let frame = unsafe UniqueFrame<ClientFrame>(adopting: PhysicalAddress(first))
+    first = frame.metadata.data.0
+    count -= 1
+    return frame
   }
 
   deinit {
     var first = first
     while first != 0 {
-      // SAFETY: as above.
+      // SAFETY: see `pop`.
       let frame = unsafe UniqueFrame<ClientFrame>(adopting: PhysicalAddress(first))
       first = frame.metadata.data.0
     }

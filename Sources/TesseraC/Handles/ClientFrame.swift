@@ -3,27 +3,27 @@ internal import TesseraFrames
 internal import TesseraHardware
 internal import TesseraHeader
 
-/// What is kept about a frame that a client of the header allocated.
+/// The metadata of a frame that a client of the C API allocated.
 ///
-/// Handles are counted apart from owners: so a handle that is dropped twice is refused, rather than
-/// taken for the share of a mapping.
+/// The slot's reference count is the sum of handles and mappings; handles are counted here once
+/// more. So dropping a handle twice is an error, rather than a drop of a mapping's reference.
 struct ClientFrame: UntypedFrameMetadata, ~Copyable {
-  /// The kernel's own bytes, which it reads and writes where they are.
+  /// The kernel's own data, which it accesses in place.
   var data: (UInt64, UInt64, UInt64) = (0, 0, 0)
-  /// How many handles are out.
+  /// How many references are handles.
   ///
   /// Access: atomic.
   let handles: Atomic<UInt64>
-  private let onFree: FreeFunction
+  private let onFree: FreeCallback
 
-  init(onFree: FreeFunction = .none) {
+  init(onFree: FreeCallback = .none) {
     handles = Atomic(1)
     self.onFree = onFree
   }
 
-  /// Forgets the handle that a new frame has, because it is to be mapped without one.
-  func takeOut() {
-    // Ordering: relaxed; nobody else has the frame.
+  /// Drops the only handle of a new frame, which will be mapped without one.
+  func dropHandle() {
+    // Ordering: relaxed; the frame is not shared yet.
     handles.store(0, ordering: .relaxed)
   }
 

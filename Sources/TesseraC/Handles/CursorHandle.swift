@@ -4,14 +4,17 @@ internal import TesseraHeader
 internal import TesseraPageTables
 internal import TesseraSpaces
 
-/// A `tessera_cursor` that was found to be open, where the kernel keeps it.
+/// A `tessera_cursor` that was found to be open, in the kernel's memory.
 ///
-/// Its first word is a seal, as that of a space is, and the second leads to its space.
+/// Its first word is a seal, as that of a space is; the second points to its space; the suspended
+/// cursor follows.
 @safe
 struct CursorHandle {
   private let storage: UnsafeMutablePointer<tessera_cursor>
 
-  /// The cursor at `pointer`. Refused with NULL and CURSOR.
+  /// Finds the cursor at `pointer`.
+  ///
+  /// - Throws: `INVALID_POINTER`, and `INVALID_CURSOR` if it is not open.
   @unsafe init(_ pointer: UnsafeMutablePointer<tessera_cursor>?) throws(APIError) {
     unsafe storage = try check(pointer)
     // SAFETY: the caller lends the memory.
@@ -19,66 +22,67 @@ struct CursorHandle {
     try check(isOpen, TESSERA_ERROR_INVALID_CURSOR)
   }
 
-  /// Refuses with IN_USE if a cursor is open at `storage`, which the caller lends.
+  /// Checks that no cursor is open at `storage`.
+  ///
+  /// - Throws: `IN_USE` if one is.
   @unsafe static func checkNotOpen(
     at storage: UnsafeMutablePointer<tessera_cursor>
   ) throws(APIError) {
-    // SAFETY: as above.
+    // SAFETY: the caller lends the memory.
     try check(unsafe storage.pointee.opaque.0 != seal(of: storage), TESSERA_ERROR_IN_USE)
   }
 
-  /// Keeps `cursor` of `space` at `storage`, where none is. The caller lends the memory.
-  @unsafe static func make(
-    _ cursor: consuming Cursor, of space: SpaceHandle,
+  /// Stores `cursor`, which is on `space`, at `storage`, where none is open.
+  @unsafe static func open(
+    _ cursor: consuming Cursor, on space: SpaceHandle,
     at storage: UnsafeMutablePointer<tessera_cursor>
   ) {
     require(
       MemoryLayout<SuspendedCursor>.size + 16 <= MemoryLayout<tessera_cursor>.size
         && MemoryLayout<SuspendedCursor>.alignment <= 8,
-      "a cursor does not fit in what the header has for it")
+      "a cursor does not fit in `tessera_cursor`")
     unsafe storage.pointee.opaque.1 = UInt64(UInt(bitPattern: space.pointer))
     space.countCursor(1)
-    unsafe place(in: storage).initialize(to: SuspendedCursor(cursor))
+    unsafe suspended(in: storage).initialize(to: SuspendedCursor(cursor))
     unsafe storage.pointee.opaque.0 = seal(of: storage)
   }
 
-  // SAFETY: the seal says that a cursor is here.
-  var isKernel: Bool { unsafe Self.place(in: storage).pointee.isKernelsOwn }
-  // SAFETY: as above.
-  var address: UInt64 { unsafe Self.place(in: storage).pointee.address }
+  // SAFETY: the seal was found.
+  var isKernel: Bool { unsafe Self.suspended(in: storage).pointee.isKernelsOwn }
+  // SAFETY: the seal was found.
+  var address: UInt64 { unsafe Self.suspended(in: storage).pointee.address }
 
-  /// Has `body` go on with the cursor. Refused as `body` refuses.
+  /// Resumes the cursor, runs `body` on it, and suspends it again.
   @inline(__always)
   func resume(_ body: (inout Cursor) throws(APIError) -> Void) throws(APIError) {
-    // SAFETY: the seal says that a cursor is here; it is put back below.
-    var cursor = Cursor(resuming: unsafe Self.place(in: storage).move())
+    // SAFETY: the seal was found, and the cursor is stored again below.
+    var cursor = Cursor(resuming: unsafe Self.suspended(in: storage).move())
     do throws(APIError) {
       try body(&cursor)
     } catch {
-      // SAFETY: its place is free.
-      unsafe Self.place(in: storage).initialize(to: SuspendedCursor(cursor))
+      // SAFETY: the cursor was moved out.
+      unsafe Self.suspended(in: storage).initialize(to: SuspendedCursor(cursor))
       throw error
     }
-    // SAFETY: its place is free.
-    unsafe Self.place(in: storage).initialize(to: SuspendedCursor(cursor))
+    // SAFETY: the cursor was moved out.
+    unsafe Self.suspended(in: storage).initialize(to: SuspendedCursor(cursor))
   }
 
-  /// Pays what the cursor owes and ends it. The memory is no cursor from now on.
-  func finish() {
-    // SAFETY: the seal says that a cursor is here, whose space lives: destroying it would have
-    // trapped.
+  /// Destroys the cursor, which flushes and unlocks its range.
+  func close() {
+    // SAFETY: the seal was found; destroying the space before the cursor would have trapped.
     guard let space = unsafe try? SpaceHandle(Self.space(in: storage)) else {
       panic("the space of an open cursor was overwritten")
     }
-    // SAFETY: as above.
+    // SAFETY: the seal was found, and is gone from here.
     unsafe storage.pointee.opaque.0 = 0
-    // SAFETY: as above, and nobody takes it a second time.
-    _ = unsafe Self.place(in: storage).move()
+    // SAFETY: without the seal, the cursor is not destroyed again.
+    _ = unsafe Self.suspended(in: storage).move()
     space.countCursor(-1)
   }
 
-  /// Whether this and `other` are the same.
-  // SAFETY: only compares where they are.
+  /// Returns whether this and `other` are the same cursor.
+  // SAFETY: compares addresses.
   func isSame(as other: CursorHandle) -> Bool { unsafe storage == other.storage }
 
   @unsafe private static func seal(of storage: UnsafeMutablePointer<tessera_cursor>) -> UInt64 {
@@ -88,11 +92,10 @@ struct CursorHandle {
   @unsafe private static func space(
     in storage: UnsafeMutablePointer<tessera_cursor>
   ) -> UnsafePointer<tessera_space>? {
-    // SAFETY: every caller has memory of that type here.
     unsafe UnsafePointer(bitPattern: UInt(storage.pointee.opaque.1))
   }
 
-  @unsafe private static func place(
+  @unsafe private static func suspended(
     in storage: UnsafeMutablePointer<tessera_cursor>
   ) -> UnsafeMutablePointer<SuspendedCursor> {
     unsafe (UnsafeMutableRawPointer(storage) + 16).assumingMemoryBound(to: SuspendedCursor.self)
