@@ -28,6 +28,7 @@ extension Cursor {
   }
 
   /// Describes the page at `address`, and moves there.
+  @inline(never)
   private mutating func describe(_ address: VirtualAddress) -> tessera_conflict {
     var conflict = tessera_conflict()
     conflict.address = address.rawValue

@@ -88,30 +88,6 @@ public func tessera_audit_space(
   }
 }
 
-/// Writes a line for each violated invariant, and counts them.
-private struct Audit: ~Copyable {
-  private var sink: CallbackSink
-  private(set) var count: UInt64 = 0
-
-  init(_ sink: consuming CallbackSink) { self.sink = sink }
-
-  mutating func report(_ violation: StaticString) {
-    count += 1
-    sink.write("broken: ")
-    sink.write(violation)
-    sink.writeLine()
-  }
-
-  mutating func report(_ violation: StaticString, at address: UInt64) {
-    count += 1
-    sink.write("broken: ")
-    sink.write(violation)
-    sink.write(" (")
-    sink.write(hexadecimal: address)
-    sink.write(")\n")
-  }
-}
-
 @c @implementation @unsafe
 public func tessera_get_statistics(
   _ statistics: UnsafeMutablePointer<tessera_statistics>?

@@ -174,7 +174,7 @@ extension OnSimulatedMachine {
         _ = tessera_cursor_close(cursor)
         _ = tessera_space_destroy(world.space)
       }
-      try expectPanic(in: result, "a space was destroyed on which a cursor is open")
+      try expectPanic(in: result, "destroyed a space with an open cursor")
     }
 
     @Test func `a cursor whose space was overwritten stops the kernel`() async throws {
