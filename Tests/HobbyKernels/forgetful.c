@@ -1,5 +1,5 @@
-// An unmap that does nothing and says that it did: a kernel that is linked with this, in the place
-// of Tessera's, must notice. Used by `run`.
+// An unmap that does nothing but reports success. `run` links each kernel with it instead of
+// Tessera's, and the kernel must detect that.
 #include "tessera.h"
 
 tessera_result tessera_unmap(

@@ -1,17 +1,17 @@
-/* A small kernel that leaves its memory to Tessera: it starts it, uses frames, an address space and
- * kernel memory, and gives everything back. */
+/* A small kernel in the upper half that leaves all memory to Tessera: it uses frames, an address
+ * space and kernel memory, and frees everything. */
 #include "machine.h"
 #include "tessera.h"
 
-/* Ends the kernel if `call` is refused, or `truth` is none. */
-#define TRY(call) check_status(call, #call)
-#define EXPECT(truth) check_truth(truth, #truth)
+/* Fail the kernel if `call` fails, or `condition` is false. */
+#define TRY(call) check_result(call, #call)
+#define EXPECT(condition) check_condition(condition, #condition)
 
-/* Where boot.S shows physical memory, and how much of it: at the start of the upper half. */
+/* The direct map of boot.S, at the start of the upper half, and the end of the memory it maps. */
 static const uint64_t direct_map = LEVELS == 5 ? 0xff00000000000000 : 0xffff800000000000;
 static const uint64_t direct_map_end = 4 * TESSERA_1G;
 
-/* From kernel.ld: physical addresses of the boot code, and of the end of everything. */
+/* From kernel.ld: physical addresses of the boot code, and of the end of the image. */
 extern char boot_start[], boot_end[], image_end[];
 
 _Noreturn static void fail(const char *what, const char *why) {
@@ -23,15 +23,15 @@ _Noreturn static void fail(const char *what, const char *why) {
   power_off(FAILED);
 }
 
-static void check_status(tessera_result status, const char *call) {
-  if (status != TESSERA_OK) fail(call, tessera_strerror(status));
+static void check_result(tessera_result result, const char *call) {
+  if (result != TESSERA_OK) fail(call, tessera_strerror(result));
 }
 
-static void check_truth(bool truth, const char *what) {
-  if (!truth) fail(what, "this is not so");
+static void check_condition(bool condition, const char *what) {
+  if (!condition) fail(what, "is false");
 }
 
-/** Tessera's one hook that every kernel has to supply. */
+/** The hook that every kernel must supply. */
 void tessera_host_panic(const char *message, size_t length) {
   print("verdict: crashed, ");
   print_bytes(message, length);
@@ -39,13 +39,13 @@ void tessera_host_panic(const char *message, size_t length) {
   power_off(CRASHED);
 }
 
-/** Where Tessera's lines go. */
+/** Prints Tessera's output. */
 static void write(void *context, const char *text, size_t length) {
   (void)context;
   print_bytes(text, length);
 }
 
-/** How many frames nobody uses; some of them wait to be a page table again. */
+/** Returns the number of unused frames, including pooled page tables. */
 static uint64_t unused_frames(void) {
   tessera_statistics statistics = {.size = sizeof statistics};
   TRY(tessera_get_statistics(&statistics));
@@ -69,8 +69,8 @@ static void start_tessera(uint32_t magic, uint32_t information) {
   TRY(tessera_start(&config));
 }
 
-/** Gives the memory of the boot code away: its tables were copied, and nobody comes back to it.
- * Writing over all of it would show the contrary. */
+/** Frees the memory of the boot code: its tables were copied. Overwrites all of it, so that a
+ * later use is noticed. */
 static void free_boot_memory(void) {
   const uint64_t start = (uint64_t)boot_start, end = (uint64_t)boot_end;
   TRY(tessera_add_memory(start, end - start));
@@ -81,35 +81,35 @@ static void free_boot_memory(void) {
   }
 }
 
-/** Maps one frame for a program, looks at it from all sides, and unmaps it. */
+/** Maps a frame in a space, accesses it, and unmaps it. */
 static void use_a_space(void) {
   tessera_space space;
   tessera_frame frame;
   uint64_t *const page = (uint64_t *)0x400000;
   const uint64_t address = (uint64_t)page;
-  uint64_t target, unmapped, word;
+  uint64_t physical, unmapped, word;
 
   TRY(tessera_space_create(&space));
   TRY(tessera_allocate(&frame));
   uint64_t *bytes = tessera_frame_bytes(frame);
   bytes[0] = 42;
 
-  /* The mapping takes over the handle; the second one is for `bytes`, which are used below. */
+  /* The mapping consumes a handle; the second one keeps `bytes` valid. */
   TRY(tessera_share(frame));
   TRY(tessera_map(&space, address, frame, TESSERA_READ | TESSERA_WRITE, NULL));
   TRY(tessera_space_activate(&space));
   EXPECT(page[0] == 42);
   page[1] = 43;
   EXPECT(bytes[1] == 43);
-  TRY(tessera_translate(&space, address + 8, &target, NULL));
-  EXPECT(target == frame + 8);
-  print("a page of a program, and how the processor finds it:\n");
+  TRY(tessera_translate(&space, address + 8, &physical, NULL));
+  EXPECT(physical == frame + 8);
+  print("page-table walk of a mapped page:\n");
   TRY(tessera_print_walk(&space, address, write, NULL));
 
   TRY(tessera_unmap(&space, address, TESSERA_4K, &unmapped));
   EXPECT(unmapped == TESSERA_4K);
   EXPECT(!read_if_mapped(page, &word) && fault_address == address);
-  print("unmapped, and reading it was a page fault:\n");
+  print("page-table walk after the page was unmapped:\n");
   TRY(tessera_print_walk(&space, address, write, NULL));
 
   uint64_t violations;
@@ -118,13 +118,13 @@ static void use_a_space(void) {
   TRY(tessera_space_activate(tessera_kernel_space()));
   TRY(tessera_space_destroy(&space));
 
-  /* The mapping is gone, the handle is not; with it goes the frame. */
+  /* The mapping is gone, and the handle keeps the frame until it is dropped. */
   EXPECT(bytes[0] == 42 && bytes[1] == 43);
   TRY(tessera_drop(frame));
   EXPECT(tessera_frame_bytes(frame) == NULL);
 }
 
-/** Uses the first page and the last that a program can have. */
+/** Maps the first and the last user page. */
 static void use_both_ends(void) {
   tessera_space space;
   uint64_t start, end;
@@ -137,13 +137,13 @@ static void use_both_ends(void) {
   EXPECT(read_if_mapped((uint64_t *)start, &word) && word == 0);
   EXPECT(read_if_mapped((uint64_t *)end - 1, &word) && word == 0);
   EXPECT(!read_if_mapped((uint64_t *)end, &word) && fault_address == end);
-  print("the last page of a program:\n");
+  print("page-table walk of the last user page:\n");
   TRY(tessera_print_walk(&space, end - TESSERA_4K, write, NULL));
   TRY(tessera_space_activate(tessera_kernel_space()));
   TRY(tessera_space_destroy(&space));
 }
 
-/** Makes and destroys spaces, each with memory in it. */
+/** Creates and destroys many spaces with memory. */
 static void use_many_spaces(void) {
   for (int i = 0; i < 1000; i++) {
     tessera_space space;
@@ -151,10 +151,10 @@ static void use_many_spaces(void) {
     TRY(tessera_map_zeroed(&space, 0x400000, 16 * TESSERA_4K, TESSERA_READ, NULL));
     TRY(tessera_space_destroy(&space));
   }
-  print("1000 spaces, made and destroyed\n");
+  print("1000 spaces created and destroyed\n");
 }
 
-/** Fills memory of the kernel's own, up to the last byte and not beyond. */
+/** Allocates kernel memory, writes all of it, and checks the guard page. */
 static void use_kernel_memory(void) {
   const uint64_t length = TESSERA_2M;
   void *memory;
@@ -166,7 +166,7 @@ static void use_kernel_memory(void) {
   EXPECT(!read_if_mapped(words + count, &word) && fault_address == (uint64_t)(words + count));
   TRY(tessera_kernel_free(memory, length));
   EXPECT(!read_if_mapped(words, &word));
-  print_count(length / TESSERA_4K, " pages of kernel memory, used and freed\n");
+  print_count(length / TESSERA_4K, " pages of kernel memory allocated and freed\n");
 }
 
 static void report(void) {
@@ -175,9 +175,9 @@ static void report(void) {
   TRY(tessera_audit(write, NULL, &violations));
   EXPECT(violations == 0);
   TRY(tessera_get_statistics(&statistics));
-  print_count(statistics.managed_frames, " frames to hand out, ");
-  print_count(statistics.free_frames, " of them free, ");
-  print_count(statistics.metadata_frames, " for records, ");
+  print_count(statistics.managed_frames, " managed frames, ");
+  print_count(statistics.free_frames, " free, ");
+  print_count(statistics.metadata_frames, " for metadata, ");
   print_count(statistics.unreachable_frames, " beyond the direct map, ");
   print_count(statistics.flushes, " flushes\n");
 }

@@ -55,7 +55,7 @@ void power_off(enum verdict verdict) {
 
 /* Page faults --------------------------------------------------------------------------------- */
 
-/* What the processor pushed. */
+/* The frame that the processor pushes. */
 struct interrupted {
   uint64_t error_code, rip, cs, rflags, rsp, ss;
 };
@@ -75,7 +75,7 @@ void read_failed(void);
 void page_fault(struct interrupted *interrupted) {
   __asm__ volatile("movq %%cr2, %0" : "=r"(fault_address));
   if (interrupted->rip != (uint64_t)read_if_mapped) {
-    print("verdict: crashed, by a page fault that nobody expected\n");
+    print("verdict: crashed, by an unexpected page fault\n");
     power_off(CRASHED);
   }
   interrupted->rip = (uint64_t)read_failed;
@@ -95,7 +95,7 @@ void prepare_page_faults(void) {
   __asm__ volatile("lidt %0" : : "m"(table) : "memory");
 }
 
-/* What compilers call by name ----------------------------------------------------------------- */
+/* Functions that compilers call --------------------------------------------------------------- */
 
 void *memcpy(void *to, const void *from, size_t count) {
   void *result = to;

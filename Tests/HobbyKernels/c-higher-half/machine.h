@@ -1,4 +1,4 @@
-/* What this kernel has besides memory: a serial port, page faults, and an end. */
+/* The machine: a serial port, page faults, and power off. */
 #ifndef MACHINE_H
 #define MACHINE_H
 
@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** How the machine was left: what QEMU's exit device is told. */
+/** The value written to QEMU's exit device. */
 enum verdict { PASSED = 0x10, FAILED = 0x11, CRASHED = 0x12 };
 
 void prepare_serial_port(void);
@@ -15,10 +15,10 @@ _Noreturn void power_off(enum verdict verdict);
 
 void print_bytes(const char *text, size_t length);
 void print(const char *text);
-/** A decimal number and what it counts. */
+/** Prints a decimal number and its unit. */
 void print_count(uint64_t count, const char *what);
 
-/** Reads the word at `address`, or returns false if that is a page fault. */
+/** Reads the word at `address`. Returns false if that faults. */
 bool read_if_mapped(const uint64_t *address, uint64_t *value);
 /** The address of the last page fault. */
 extern uint64_t fault_address;

@@ -1,6 +1,6 @@
-/* A kernel of the old school: it runs at 1 MiB, where it is loaded, and its own allocator hands out
- * what lies behind `end`. Tessera gets the rest of the machine. Nothing here is optimised, and only
- * general registers are used. */
+/* A traditional kernel: it runs at 1 MiB, where it is loaded, with a bump allocator after `end`.
+ * Tessera manages all other memory. Compiled without optimisation, with general-purpose registers
+ * only. */
 #include <stdint.h>
 #include "tessera.h"
 
@@ -68,7 +68,7 @@ static void catch_page_faults(void) {
   __asm__ volatile("lidt %0" : : "m"(table) : "memory");
 }
 
-/* The allocator behind `end`. Nothing may lie there, so all of it is made junk first. */
+/* The bump allocator after `end`. The memory must be unused, so it is overwritten first. */
 static char *next = end;
 
 static void prepare_pool(void) {
@@ -78,7 +78,7 @@ static void prepare_pool(void) {
 static void *allocate(unsigned long size) {
   char *memory = (char *)(((unsigned long)next + 15) & ~15UL);
   next = memory + size;
-  if (next > end + POOL_SIZE) fail("the pool behind the kernel is used up");
+  if (next > end + POOL_SIZE) fail("out of memory in the pool after the kernel");
   return memory;
 }
 
@@ -120,12 +120,12 @@ static void write(void *context, const char *text, size_t length) {
   while (length--) print_character(*text++);
 }
 
-static void must(tessera_result status) {
-  if (status != TESSERA_OK) fail(tessera_strerror(status));
+static void must(tessera_result result) {
+  if (result != TESSERA_OK) fail(tessera_strerror(result));
 }
 
 static void start_tessera(uint32_t magic, uint32_t information) {
-  /* Not from the pool: that may be where the loader left what is read below. */
+  /* Not in the pool, which may overlap the boot information that is read below. */
   static tessera_region regions[64];
   static tessera_config config;
   config.size = sizeof config;
@@ -147,16 +147,16 @@ static void use_a_space(void) {
   tessera_frame frame;
   must(tessera_space_create(space));
   must(tessera_space_bounds(space, &start, &last));
-  if (start < FOUR_GIB) fail("programs begin where the kernel is");
+  if (start < FOUR_GIB) fail("user addresses overlap the kernel");
   must(tessera_allocate(&frame));
   must(tessera_map(space, start, frame, TESSERA_READ | TESSERA_WRITE, 0));
   must(tessera_space_activate(space));
   *(volatile long *)start = 42;
-  if (*(long *)frame != 42) fail("a page does not show its frame");
+  if (*(long *)frame != 42) fail("a page does not map its frame");
   if (!peek(start)) fail("a mapped page faults");
   must(tessera_print_walk(space, start, write, 0));
   must(tessera_unmap(space, start, TESSERA_4K, 0));
-  if (peek(start) || fault_address != start) fail("an unmapped page can be read");
+  if (peek(start) || fault_address != start) fail("an unmapped page does not fault");
   must(tessera_print_walk(space, start, write, 0));
   must(tessera_space_activate(tessera_kernel_space()));
   must(tessera_space_destroy(space));
@@ -166,20 +166,20 @@ static void use_kernel_memory(void) {
   void *memory;
   must(tessera_kernel_allocate(5 * TESSERA_4K, TESSERA_READ | TESSERA_WRITE, &memory));
   memset(memory, 1, 5 * TESSERA_4K);
-  if (peek((unsigned long)memory + 5 * TESSERA_4K)) fail("there is more than was allocated");
+  if (peek((unsigned long)memory + 5 * TESSERA_4K)) fail("the guard page does not fault");
   must(tessera_kernel_free(memory, 5 * TESSERA_4K));
 }
 
 void kernel_main(uint32_t magic, uint32_t information) {
   uint64_t violations;
   tessera_statistics statistics;
-  print("c-identity: a kernel in C at 1 MiB, not optimised\n");
+  print("c-identity: a kernel in C at 1 MiB, identity mapped\n");
   catch_page_faults();
   start_tessera(magic, information);
   use_a_space();
   use_kernel_memory();
   must(tessera_audit(write, 0, &violations));
-  if (violations) fail("Tessera's records are damaged");
+  if (violations) fail("Tessera's audit found violations");
   statistics.size = sizeof statistics;
   must(tessera_get_statistics(&statistics));
   print_number(statistics.free_frames);

@@ -1,6 +1,6 @@
-/* A kernel that owns its memory: its allocator had all of it before Tessera came. Tessera asks that
- * for frames and gives them back to it, and at the end the kernel looks whether all are there. It
- * runs at 1 MiB, where it is loaded, with the boot code of c-identity. */
+/* A kernel with its own frame allocator, which manages all memory. Tessera allocates frames from it
+ * and frees them there, and the kernel checks that none is lost. It runs at 1 MiB, where it is
+ * loaded, with the boot code of c-identity. */
 #include <stdint.h>
 #include "tessera.h"
 
@@ -91,18 +91,18 @@ int memcmp(const void *a, const void *b, size_t count) {
   return 0;
 }
 
-/* The kernel's own allocator. Pages that nobody had yet lie from `fresh` on; those that came back
- * are in a list, whose links are in the pages themselves. */
+/* The kernel's allocator. Pages at `fresh` and above have never been allocated; freed pages are in
+ * a list that is linked through the pages. */
 
 static tessera_region regions[64];
 static uint64_t region_count;
 static unsigned long fresh = 0x100000;
 static unsigned long returned;
-/* What Tessera was given, and what it gave back, in pages. */
-static unsigned long gave, got;
+/* The numbers of frames that Tessera allocated and freed. */
+static unsigned long allocated, freed;
 static int is_closed;
 
-/* Whether all of a page is memory, and nothing else is there. */
+/* Returns whether a page is usable memory that no other region overlaps. */
 static int is_usable(unsigned long page) {
   int found = 0;
   if (page < (unsigned long)end || page + PAGE > FOUR_GIB) return 0;
@@ -117,13 +117,14 @@ static int is_usable(unsigned long page) {
   return found;
 }
 
-static void put(unsigned long page) {
+static void free_page(unsigned long page) {
   *(unsigned long *)page = returned;
   returned = page;
 }
 
-/* `count` pages in one piece that nobody had yet, or zero. */
-static unsigned long take_fresh(unsigned long count, unsigned long alignment, unsigned long limit) {
+/* Allocates `count` contiguous pages that are fresh. Returns zero if there are none. */
+static unsigned long allocate_fresh(
+    unsigned long count, unsigned long alignment, unsigned long limit) {
   unsigned long start = fresh, length = 0;
   while (length < count) {
     unsigned long page = start + length * PAGE;
@@ -135,42 +136,42 @@ static unsigned long take_fresh(unsigned long count, unsigned long alignment, un
       length = 0;
     }
   }
-  for (; fresh < start; fresh += PAGE) if (is_usable(fresh)) put(fresh);
+  for (; fresh < start; fresh += PAGE) if (is_usable(fresh)) free_page(fresh);
   fresh = start + count * PAGE;
   return start;
 }
 
-static unsigned long take_page(unsigned long limit) {
+static unsigned long allocate_page(unsigned long limit) {
   unsigned long page = returned;
-  if (!page || page + PAGE > limit) return take_fresh(1, PAGE, limit);
+  if (!page || page + PAGE > limit) return allocate_fresh(1, PAGE, limit);
   returned = *(unsigned long *)page;
   return page;
 }
 
-/* What Tessera calls. */
+/* The callbacks of Tessera. */
 
-static uint64_t give_frames(void *context, uint64_t count, uint64_t alignment, uint64_t limit) {
+static uint64_t allocate_frames(void *context, uint64_t count, uint64_t alignment, uint64_t limit) {
   unsigned long first;
-  if (context != &fresh) fail("the context is another one");
+  if (context != &fresh) fail("wrong context");
   if (is_closed) return 0;
   if (count == 1 && alignment == PAGE) {
-    first = take_page(limit);
+    first = allocate_page(limit);
   } else {
-    first = take_fresh(count, alignment, limit);
+    first = allocate_fresh(count, alignment, limit);
   }
-  if (first) gave += count;
+  if (first) allocated += count;
   return first;
 }
 
-static void take_frames(void *context, uint64_t first, uint64_t count) {
-  if (context != &fresh) fail("the context is another one");
+static void free_frames(void *context, uint64_t first, uint64_t count) {
+  if (context != &fresh) fail("wrong context");
   for (; count--; first += PAGE) {
 #ifdef LOSES_A_FRAME
     static int calls;
     if (++calls == 7) continue;
 #endif
-    got++;
-    put(first);
+    freed++;
+    free_page(first);
   }
 }
 
@@ -189,8 +190,8 @@ static void write(void *context, const char *text, size_t length) {
   while (length--) print_character(*text++);
 }
 
-static void must(tessera_result status) {
-  if (status != TESSERA_OK) fail(tessera_strerror(status));
+static void must(tessera_result result) {
+  if (result != TESSERA_OK) fail(tessera_strerror(result));
 }
 
 static void start_tessera(void) {
@@ -203,33 +204,33 @@ static void start_tessera(void) {
   config.image_end = (uint64_t)end;
   config.kernel_half = TESSERA_COPY;
   config.kernel_low_end = FOUR_GIB;
-  config.allocate_frames = give_frames;
-  config.free_frames = take_frames;
+  config.allocate_frames = allocate_frames;
+  config.free_frames = free_frames;
   config.frames_context = &fresh;
   must(tessera_print_memory_map(&config, write, 0));
   must(tessera_start(&config));
 }
 
-/* A space, with a frame of Tessera's and one of the kernel's own in it. */
+/* Maps a frame that Tessera allocated and one that the kernel allocated itself. */
 static void use_a_space(tessera_space *space) {
   uint64_t start, last;
   tessera_frame frame;
-  unsigned long own = take_page(FOUR_GIB);
+  unsigned long own = allocate_page(FOUR_GIB);
   must(tessera_space_create(space));
   must(tessera_space_bounds(space, &start, &last));
   must(tessera_allocate(&frame));
   must(tessera_map(space, start, frame, TESSERA_READ | TESSERA_WRITE, 0));
   *(unsigned long *)own = 77;
-  gave++;
+  allocated++;
   must(tessera_claim(own));
   must(tessera_map(space, start + PAGE, own, TESSERA_READ, 0));
   must(tessera_space_activate(space));
   *(volatile long *)start = 42;
-  if (*(long *)frame != 42) fail("a page does not show its frame");
-  if (*(volatile long *)(start + PAGE) != 77) fail("the kernel's own page was changed");
+  if (*(long *)frame != 42) fail("a page does not map its frame");
+  if (*(volatile long *)(start + PAGE) != 77) fail("a claimed frame lost its contents");
   must(tessera_print_walk(space, start, write, 0));
   must(tessera_unmap(space, start, PAGE, 0));
-  if (peek(start) || fault_address != start) fail("an unmapped page can be read");
+  if (peek(start) || fault_address != start) fail("an unmapped page does not fault");
   must(tessera_print_walk(space, start, write, 0));
   must(tessera_map_zeroed(space, start + 0x40000000, 20 * PAGE, TESSERA_READ | TESSERA_WRITE, 0));
   must(tessera_space_activate(tessera_kernel_space()));
@@ -241,49 +242,49 @@ static void use_runs(void) {
   tessera_frame first;
   void *memory;
   must(tessera_allocate_as(&request, &first));
-  if (first % 0x10000 || !is_usable(first)) fail("a run is not aligned");
+  if (first % 0x10000 || !is_usable(first)) fail("contiguous frames are not aligned");
   must(tessera_drop_run(first, 16));
   must(tessera_kernel_allocate(5 * PAGE, TESSERA_READ | TESSERA_WRITE, &memory));
   memset(memory, 1, 5 * PAGE);
   must(tessera_kernel_free(memory, 5 * PAGE));
   is_closed = 1;
-  if (tessera_allocate(&first) != TESSERA_ERROR_OUT_OF_FRAMES) fail("there is memory, but none");
+  if (tessera_allocate(&first) != TESSERA_ERROR_OUT_OF_FRAMES) fail("allocated without memory");
   is_closed = 0;
 }
 
-/* Whether Tessera says the same of the frames as the allocator: after the start, and at the end. */
-static unsigned long compare_books(void) {
+/* Checks Tessera's statistics against the allocator's. Returns how many frames Tessera has. */
+static unsigned long compare_counts(void) {
   tessera_statistics statistics = {.size = sizeof statistics};
   must(tessera_get_statistics(&statistics));
   unsigned long out = statistics.managed_frames - statistics.free_frames;
-  if (out + statistics.metadata_frames != gave - got) fail("frames were lost");
-  if (statistics.cached_frames + statistics.pooled_tables) fail("Tessera keeps what it frees");
-  return gave - got;
+  if (out + statistics.metadata_frames != allocated - freed) fail("frames were lost");
+  if (statistics.cached_frames + statistics.pooled_tables) fail("Tessera caches free frames");
+  return allocated - freed;
 }
 
 void kernel_main(uint32_t magic, uint32_t information) {
   uint64_t violations;
-  print("c-own-frames: a kernel in C whose own allocator has the memory\n");
+  print("c-own-frames: a kernel in C with its own frame allocator\n");
   catch_page_faults();
   must(tessera_read_multiboot(magic, information, 0, FOUR_GIB, regions, 64, &region_count));
-  /* The kernel has used its allocator before. */
-  tessera_space *space = (tessera_space *)take_page(FOUR_GIB);
+  /* The kernel allocates memory of its own first. */
+  tessera_space *space = (tessera_space *)allocate_page(FOUR_GIB);
   start_tessera();
-  unsigned long kept = compare_books();
+  unsigned long initial = compare_counts();
   use_a_space(space);
   use_runs();
-  /* Whatever the kernel's area needed of tables stays out: not more, the second time. */
-  unsigned long tables = compare_books();
+  /* Page tables of the kernel virtual area stay allocated, and are reused the second time. */
+  unsigned long tables = compare_counts();
   use_a_space(space);
   use_runs();
-  if (compare_books() != tables) fail("not all frames came back");
+  if (compare_counts() != tables) fail("not all frames were freed");
   must(tessera_audit(write, 0, &violations));
-  if (violations) fail("Tessera's records are damaged");
-  print_number(gave);
-  print(" frames were given, ");
-  print_number(got);
-  print(" came back, ");
-  print_number(kept);
-  print(" are Tessera's from the start\nverdict: pass\n");
+  if (violations) fail("Tessera's audit found violations");
+  print_number(allocated);
+  print(" frames were allocated, ");
+  print_number(freed);
+  print(" were freed, ");
+  print_number(initial);
+  print(" were in use after the start\nverdict: pass\n");
   power_off(0x10);
 }

@@ -6,7 +6,7 @@ import Testing
 
 extension OnSimulatedMachine {
   /// Requests that break the rules of the header, as `MisuseTests`.
-  @Suite("Bad requests in C") struct BadRequestTests {
+  @Suite("Invalid arguments in C") struct InvalidArgumentTests {
     let world: MisuseWorld
 
     init() throws { world = try MisuseWorld() }
