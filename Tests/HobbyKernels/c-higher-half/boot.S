@@ -1,4 +1,4 @@
-# From the boot loader to C: page tables, long mode, and the kernel's half of the address space.
+# From the boot loader to C: page tables, long mode, and the upper half of the address space.
 #
 # A multiboot 1 loader leaves 32-bit protected mode without paging, and interrupts off. The sections
 # .boot are linked where they are loaded, at 1 MiB; everything else 2 GiB below the top.
@@ -51,8 +51,8 @@ low_segments_pointer:
         .word 3 * 8 - 1
         .long segments - KERNEL
 
-# The first 4 GiB, in pages of 2 MiB: at their own addresses, to get out of here; at the start of
-# the upper half, which is the direct map; and the first of them where the kernel is linked.
+# Maps the first 4 GiB in pages of 2 MiB: identity mapped, for this code; at the start of the upper
+# half, the direct map; and the first of them where the kernel is linked.
         .set PRESENT, 1
         .set WRITABLE, 2
         .set LARGE, 0x80
@@ -108,8 +108,8 @@ higher_half:
         call kernel_main                        # does not return
         ud2
 
-# Vector 14. The processor has pushed where it was, and an error code; the call may change all that
-# C does not keep, so it is kept here. page_fault reads and writes what is on the stack.
+# Vector 14. Saves the registers that C functions may change. page_fault reads and writes the frame
+# that the processor pushed.
         .globl page_fault_entry
 page_fault_entry:
         pushq %rax
@@ -140,7 +140,7 @@ page_fault_entry:
 
 # bool read_if_mapped(const uint64_t *address, uint64_t *value)
 #
-# page_fault knows the first instruction, and lets it go on at read_failed.
+# If the first instruction faults, page_fault resumes at read_failed.
         .globl read_if_mapped, read_failed
 read_if_mapped:
         movq (%rdi), %rax

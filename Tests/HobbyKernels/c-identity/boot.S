@@ -1,4 +1,4 @@
-# From the boot loader to C, for a kernel that runs where it is loaded and sees memory where it is.
+# From the boot loader to C, for a kernel that runs where it is loaded, with memory identity mapped.
 
         .text
         .balign 4
@@ -11,7 +11,7 @@ start:
         movl %eax, %edi                         # the arguments of kernel_main
         movl %ebx, %esi
 
-        # The first 4 GiB, in pages of 2 MiB: four tables of 512 entries, one after the other.
+        # Maps the first 4 GiB in pages of 2 MiB: four contiguous tables of 512 entries.
         movl $directories, %edx
         movl $0x83, %eax                        # present, writable, large
         movl $2048, %ecx
@@ -55,7 +55,7 @@ long_mode:
         hlt
         jmp 1b
 
-# Vector 14. Only `peek` may fault; it goes on at `peek_faulted`, with nothing to restore.
+# Vector 14. Only `peek` may fault; it resumes at `peek_faulted`, with nothing to restore.
         .globl page_fault
 page_fault:
         pushq %rax
@@ -70,7 +70,7 @@ page_fault:
         addq $8, %rsp
         iretq
 
-# int peek(unsigned long address): 1 if the byte there can be read, 0 if that is a page fault.
+# int peek(unsigned long address): returns 1 if the byte there can be read, 0 if that faults.
         .globl peek
 peek:   movb (%rdi), %al
         movl $1, %eax

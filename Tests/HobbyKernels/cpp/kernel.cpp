@@ -56,8 +56,8 @@ static SerialPort serial;
   serial.power_off(Verdict::failed);
 }
 
-static void expect(bool truth, const char *otherwise) {
-  if (!truth) fail(otherwise);
+static void expect(bool condition, const char *otherwise) {
+  if (!condition) fail(otherwise);
 }
 
 extern "C" {
@@ -67,14 +67,14 @@ bool read_if_mapped(const volatile void *address, uint64_t *value);
 void page_fault();
 
 [[noreturn]] void unexpected_page_fault() {
-  serial << "verdict: crashed, by a page fault that nobody expected\n";
+  serial << "verdict: crashed, by an unexpected page fault\n";
   serial.power_off(Verdict::crashed);
 }
 
-// The stack protector's.
+// For the stack protector.
 uintptr_t __stack_chk_guard = 0xd7a1'03c4'5be9'2600;
 [[noreturn]] void __stack_chk_fail() {
-  serial << "verdict: crashed, a function wrote over its stack\n";
+  serial << "verdict: crashed, stack overflow in a function\n";
   serial.power_off(Verdict::crashed);
 }
 }
@@ -104,8 +104,8 @@ void tessera_host_panic(const char *message, size_t length) {
   serial.power_off(Verdict::crashed);
 }
 
-void must(tessera_result status) {
-  if (status != TESSERA_OK) fail(tessera_strerror(status));
+void must(tessera_result result) {
+  if (result != TESSERA_OK) fail(tessera_strerror(result));
 }
 
 static void write(void *, const char *text, size_t length) { serial.print(text, length); }
@@ -143,17 +143,17 @@ static void use_a_space() {
   }
   words[7 * stride] += 1;
   for (uint64_t i = 0; i < pages; i++)
-    expect(words[i * stride] == 43, "a page shows another frame");
+    expect(words[i * stride] == 43, "a page maps another frame");
   must(tessera_print_walk(space.get(), address, write, nullptr));
   {
     Cursor cursor(space, address, length);
-    expect(cursor.unmap(length / 2) == length / 2, "half of the pages were unmapped");
+    expect(cursor.unmap(length / 2) == length / 2, "the number of unmapped bytes is wrong");
     cursor.protect(length / 2, TESSERA_NO_ACCESS);
   }
   for (uint64_t i = 0; i < pages; i++)
-    expect(!read_if_mapped(words + i * stride, &word), "a page that is gone can be read");
+    expect(!read_if_mapped(words + i * stride, &word), "an unmapped page does not fault");
   must(tessera_print_walk(space.get(), address, write, nullptr));
-  expect(frame.as<uint64_t>() == 43, "the frame was lost");
+  expect(frame.as<uint64_t>() == 43, "the frame lost its contents");
 }
 
 static void use_kernel_memory() {
@@ -177,7 +177,7 @@ extern "C" void kernel_main(uint32_t magic, uint32_t information) {
   use_kernel_memory();
   uint64_t violations;
   must(tessera_audit(write, nullptr, &violations));
-  expect(violations == 0, "Tessera's records are damaged");
+  expect(violations == 0, "Tessera's audit found violations");
   tessera_statistics statistics = {};
   statistics.size = sizeof statistics;
   must(tessera_get_statistics(&statistics));

@@ -1,12 +1,12 @@
-// Tessera's handles as C++ owns things: whoever has one has to let go of it, and cannot forget.
+// Tessera's handles as C++ objects that own them: destructors drop handles and close cursors.
 #pragma once
 
 #include "tessera.h"
 
-/// Ends the kernel, with the sentence, unless `status` is TESSERA_OK.
-void must(tessera_result status);
+/// Fails the kernel with the description of `result`, unless it is TESSERA_OK.
+void must(tessera_result result);
 
-/// A handle of a frame of 4 KiB.
+/// A handle of a 4 KiB frame.
 class Frame {
  public:
   Frame() { must(tessera_allocate(&address_)); }
@@ -26,7 +26,7 @@ class Frame {
   tessera_frame address() const { return address_; }
   template <typename T> T &as() const { return *static_cast<T *>(tessera_frame_bytes(address_)); }
 
-  /// Gives the handle up, to whoever gets the address.
+  /// Gives up ownership of the handle, and returns its address.
   tessera_frame release() {
     tessera_frame address = address_;
     address_ = none;
@@ -34,7 +34,7 @@ class Frame {
   }
 
  private:
-  static constexpr tessera_frame none = 1;  // no multiple of 4096
+  static constexpr tessera_frame none = 1;  // not a multiple of 4096
   explicit Frame(tessera_frame address) : address_(address) {}
   tessera_frame address_;
 };
@@ -52,7 +52,7 @@ class Space {
   tessera_space space_;
 };
 
-/// The processor runs on a space as long as this is there.
+/// Keeps a space active for as long as it exists.
 class Activation {
  public:
   explicit Activation(const Space &space) { must(tessera_space_activate(space.get())); }
@@ -61,7 +61,7 @@ class Activation {
   ~Activation() { must(tessera_space_activate(tessera_kernel_space())); }
 };
 
-/// A locked range of a space. What it changed is flushed when it goes.
+/// A locked range of a space. Its destructor flushes the TLB.
 class Cursor {
  public:
   Cursor(const Space &space, uint64_t address, uint64_t length) {

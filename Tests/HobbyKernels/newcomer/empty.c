@@ -27,7 +27,7 @@ void stop(int verdict) {
   for (;;) __asm__ volatile("cli; hlt");
 }
 
-/* What boot.S, which is that of another kernel, wants when a page faults. */
+/* Required by boot.S of c-identity. */
 unsigned long fault_address;
 void unexpected_page_fault(void) { stop(CRASHED); }
 

@@ -1,8 +1,8 @@
-/* What the kernel of the page "Tessera in your kernel" has before it knows Tessera. */
+/* What the kernel of the guide "Tessera in your kernel" has before it uses Tessera. */
 #include <stddef.h>
 #include <stdint.h>
 
-/* What QEMU is told at the end. */
+/* The value written to QEMU's exit device. */
 enum { PASSED = 0x10, FAILED = 0x11, CRASHED = 0x12 };
 
 /* From kernel.ld. */
@@ -11,5 +11,5 @@ extern char kernel_start[], kernel_end[];
 /** Writes `length` bytes to the serial port. */
 void print(const char *text, size_t length);
 
-/** Says how it went, and stops the machine. */
+/** Prints the verdict and powers off. */
 _Noreturn void stop(int verdict);

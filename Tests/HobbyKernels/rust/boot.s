@@ -1,4 +1,4 @@
-# From the boot loader to Rust: page tables, long mode, vector registers, the kernel's half.
+# From the boot loader to Rust: page tables, long mode, vector registers, the upper half.
 
         .set KERNEL, 0xffffffff80000000
 
@@ -33,8 +33,8 @@ low_segments_pointer:
         .word 3 * 8 - 1
         .long segments - KERNEL
 
-# The first 4 GiB in pages of 2 MiB: at their own addresses, and at 0xffff800000000000; the first
-# two of them where the kernel is linked.
+# Maps the first 4 GiB in pages of 2 MiB: identity mapped, and at 0xffff800000000000; the first two
+# of them where the kernel is linked.
         .balign 4096
 root_table:
         .quad gibibytes + 3
@@ -67,7 +67,7 @@ higher_half:
         call kernel_main                        # does not return
         ud2
 
-# Vector 14. Only read_if_mapped may fault; it goes on where it has failed.
+# Vector 14. Only read_if_mapped may fault; it resumes at its failure path.
         .globl page_fault
 page_fault:
         pushq %rax
@@ -91,7 +91,7 @@ read_failed:
         xorl %eax, %eax
         ret
 
-# What compilers call by name.
+# Functions that compilers call.
         .globl memcpy, memmove, memset, memcmp, strlen
 memmove:
         movq %rdi, %rax

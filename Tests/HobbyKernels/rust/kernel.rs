@@ -17,7 +17,7 @@ extern "C" {
     static image_start: u8;
     static image_end: u8;
     fn page_fault();
-    /// Reads the word at `address`, or returns false if that is a page fault.
+    /// Reads the word at `address`, or returns false if that faults.
     fn read_if_mapped(address: u64, value: *mut u64) -> bool;
 }
 
@@ -63,10 +63,10 @@ enum Verdict {
 
 fn power_off(verdict: Verdict) -> ! {
     wait_for_line(0x40);
-    // SAFETY: QEMU's exit device, or nothing.
+    // SAFETY: writes to QEMU's exit device.
     unsafe { asm!("out dx, eax", in("dx") 0xf4u16, in("eax") verdict as u32) }
     loop {
-        // SAFETY: the end.
+        // SAFETY: the kernel has ended.
         unsafe { asm!("cli", "hlt") }
     }
 }
@@ -79,7 +79,7 @@ fn panic(info: &core::panic::PanicInfo) -> ! {
 
 #[no_mangle]
 extern "C" fn unexpected_page_fault() -> ! {
-    println!("verdict: crashed, by a page fault that nobody expected");
+    println!("verdict: crashed, by an unexpected page fault");
     power_off(Verdict::Crashed)
 }
 
@@ -92,7 +92,7 @@ fn catch_page_faults() {
     }
     let entry = page_fault as *const () as u64;
     let part = |shift: u32| (entry >> shift) as u16;
-    // SAFETY: one processor, before anything else looks at the table.
+    // SAFETY: there is one processor, which does not use the table yet.
     unsafe {
         GATES[14] = [part(0), 0x08, 0x8e00, part(16), part(32), part(48), 0, 0];
         let table = Table { limit: size_of::<[[u16; 8]; 32]>() as u16 - 1, base: addr_of!(GATES) };
@@ -111,14 +111,14 @@ extern "C" fn tessera_host_panic(message: *const c_char, length: usize) -> ! {
 }
 
 extern "C" fn write(_: *mut c_void, text: *const c_char, length: usize) {
-    // SAFETY: Tessera's promise about what it writes.
+    // SAFETY: Tessera passes `length` bytes.
     let bytes = unsafe { core::slice::from_raw_parts(text as *const u8, length) };
     let _ = Serial.write_str(core::str::from_utf8(bytes).unwrap_or("?"));
 }
 
-fn start_tessera(magic: u32, information: u32) -> Result<(), Refusal> {
+fn start_tessera(magic: u32, information: u32) -> Result<(), Error> {
     let mut regions = [Region::default(); 128];
-    // SAFETY: boot.s shows the first 4 GiB there, and the image lies between these symbols.
+    // SAFETY: boot.s maps the first 4 GiB there, and the image lies between these symbols.
     unsafe {
         let mut config = Config {
             size: size_of::<Config>() as u64,
@@ -142,12 +142,12 @@ fn start_tessera(magic: u32, information: u32) -> Result<(), Refusal> {
     }
 }
 
-fn use_a_space() -> Result<(), Refusal> {
+fn use_a_space() -> Result<(), Error> {
     let address = 0x40_0000;
     let page = address as *mut u64;
     let (mut space, mut frame, mut word) = (Space::default(), 0, 0);
-    // SAFETY: the page is written while it is mapped, the frame while there is a handle of it, and
-    // `space` is not moved.
+    // SAFETY: the page is accessed while it is mapped, the frame while it has a handle, and `space`
+    // does not move.
     unsafe {
         tessera_space_create(&mut space).ok()?;
         tessera_allocate(&mut frame).ok()?;
@@ -160,7 +160,7 @@ fn use_a_space() -> Result<(), Refusal> {
         tessera_print_walk(&space, address, write, null_mut()).ok()?;
 
         tessera_unmap(&space, address, 4096, null_mut()).ok()?;
-        assert!(!read_if_mapped(address, &mut word), "an unmapped page can be read");
+        assert!(!read_if_mapped(address, &mut word), "an unmapped page does not fault");
         tessera_print_walk(&space, address, write, null_mut()).ok()?;
         tessera_space_activate(tessera_kernel_space()).ok()?;
         tessera_space_destroy(&mut space).ok()?;
@@ -168,19 +168,19 @@ fn use_a_space() -> Result<(), Refusal> {
     }
 }
 
-fn use_kernel_memory() -> Result<(), Refusal> {
+fn use_kernel_memory() -> Result<(), Error> {
     let length = 8 * 4096;
     let (mut memory, mut word) = (null_mut(), 0);
-    // SAFETY: `length` bytes are there until they are freed.
+    // SAFETY: `length` bytes are mapped until they are freed.
     unsafe {
         tessera_kernel_allocate(length, READ | WRITE, addr_of_mut!(memory)).ok()?;
         core::slice::from_raw_parts_mut(memory as *mut u8, length as usize).fill(0xaa);
-        assert!(!read_if_mapped(memory as u64 + length, &mut word), "there is more than was asked");
+        assert!(!read_if_mapped(memory as u64 + length, &mut word), "no fault on the guard page");
         tessera_kernel_free(memory, length).ok()
     }
 }
 
-fn report() -> Result<(), Refusal> {
+fn report() -> Result<(), Error> {
     let mut violations = 0;
     let mut statistics =
         Statistics { size: size_of::<Statistics>() as u64, ..Statistics::default() };
@@ -189,12 +189,12 @@ fn report() -> Result<(), Refusal> {
         tessera_audit(write, null_mut(), &mut violations).ok()?;
         tessera_get_statistics(&mut statistics).ok()?;
     }
-    assert_eq!(violations, 0, "Tessera's records are damaged");
+    assert_eq!(violations, 0, "Tessera's audit found violations");
     println!("{} frames of {} are free", statistics.free_frames, statistics.managed_frames);
     Ok(())
 }
 
-fn run(magic: u32, information: u32) -> Result<(), Refusal> {
+fn run(magic: u32, information: u32) -> Result<(), Error> {
     start_tessera(magic, information)?;
     use_a_space()?;
     use_kernel_memory()?;
@@ -208,8 +208,8 @@ extern "C" fn kernel_main(magic: u32, information: u32) -> ! {
     }
     println!("rust: a kernel in Rust, built by rustc alone");
     catch_page_faults();
-    if let Err(refusal) = run(magic, information) {
-        panic!("{}", refusal);
+    if let Err(error) = run(magic, information) {
+        panic!("{}", error);
     }
     println!("verdict: pass");
     power_off(Verdict::Passed)

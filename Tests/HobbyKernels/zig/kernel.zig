@@ -7,7 +7,7 @@ const tessera = @import("tessera");
 extern var image_start: u8;
 extern var image_end: u8;
 extern fn page_fault() void;
-/// Reads the word at `address`, or returns false if that is a page fault.
+/// Reads the word at `address`, or returns false if that faults.
 extern fn read_if_mapped(address: u64, value: *u64) bool;
 
 const Port = struct {
@@ -71,11 +71,11 @@ fn crash(why: []const u8, _: ?usize) noreturn {
 pub const panic = std.debug.FullPanic(crash);
 
 export fn unexpected_page_fault() noreturn {
-    crash("by a page fault that nobody expected", null);
+    crash("by an unexpected page fault", null);
 }
 
-fn expect(truth: bool, otherwise: []const u8) void {
-    if (!truth) fail(otherwise);
+fn expect(condition: bool, otherwise: []const u8) void {
+    if (!condition) fail(otherwise);
 }
 
 var gates: [32][8]u16 = @splat(@splat(0));
@@ -88,7 +88,7 @@ fn catchPageFaults() void {
     gates[14][3] = @truncate(entry >> 16);
     gates[14][4] = @truncate(entry >> 32);
     gates[14][5] = @truncate(entry >> 48);
-    // Ten bytes: a limit, and an address right behind it.
+    // Ten bytes: a limit, followed by an address.
     var table: [5]u16 = @splat(0);
     table[0] = @sizeOf(@TypeOf(gates)) - 1;
     const base = @intFromPtr(&gates);
@@ -103,8 +103,8 @@ fn catchPageFaults() void {
 
 const read_write = tessera.TESSERA_READ | tessera.TESSERA_WRITE;
 
-fn must(status: tessera.tessera_result) void {
-    if (status != tessera.TESSERA_OK) fail(std.mem.span(tessera.tessera_strerror(status)));
+fn must(result: tessera.tessera_result) void {
+    if (result != tessera.TESSERA_OK) fail(std.mem.span(tessera.tessera_strerror(result)));
 }
 
 fn write(_: ?*anyopaque, text: [*c]const u8, length: usize) callconv(.c) void {
@@ -152,12 +152,12 @@ fn useASpace() void {
     must(tessera.tessera_space_activate(&space));
     page.* = 42;
     const bytes: *volatile u64 = @ptrCast(@alignCast(tessera.tessera_frame_bytes(frame)));
-    expect(bytes.* == 42, "a page does not show its frame");
-    expect(read_if_mapped(address, &word) and word == 42, "a mapped page cannot be read");
+    expect(bytes.* == 42, "a page does not map its frame");
+    expect(read_if_mapped(address, &word) and word == 42, "a mapped page faults");
     must(tessera.tessera_print_walk(&space, address, write, null));
 
     must(tessera.tessera_unmap(&space, address, 4096, null));
-    expect(!read_if_mapped(address, &word), "an unmapped page can be read");
+    expect(!read_if_mapped(address, &word), "an unmapped page does not fault");
     must(tessera.tessera_print_walk(&space, address, write, null));
     must(tessera.tessera_space_activate(tessera.tessera_kernel_space()));
     must(tessera.tessera_space_destroy(&space));
@@ -171,14 +171,14 @@ fn useKernelMemory() void {
     must(tessera.tessera_kernel_allocate(length, read_write, &memory));
     const bytes: [*]u8 = @ptrCast(memory);
     @memset(bytes[0..length], 0xaa);
-    expect(!read_if_mapped(@intFromPtr(bytes) + length, &word), "there is more than was asked for");
+    expect(!read_if_mapped(@intFromPtr(bytes) + length, &word), "the guard page does not fault");
     must(tessera.tessera_kernel_free(memory, length));
 }
 
 fn report() void {
     var violations: u64 = undefined;
     must(tessera.tessera_audit(write, null, &violations));
-    expect(violations == 0, "Tessera's records are damaged");
+    expect(violations == 0, "Tessera's audit found violations");
     var statistics = std.mem.zeroes(tessera.tessera_statistics);
     statistics.size = @sizeOf(@TypeOf(statistics));
     must(tessera.tessera_get_statistics(&statistics));
