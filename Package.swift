@@ -72,7 +72,7 @@ let package = Package(
       swiftSettings: forTests),
     .testTarget(
       name: "TesseraPageTablesTests",
-      dependencies: ["CTessera", "Tessera", "SimulatedMachine", "TestSupport"],
+      dependencies: ["CTessera", "Tessera", "SimulatedMachine", "TestSupport", "Scenarios"],
       swiftSettings: forTests),
     .testTarget(
       name: "TesseraSpacesTests",
@@ -80,7 +80,7 @@ let package = Package(
       swiftSettings: forTests),
     .testTarget(
       name: "TesseraFaultsTests",
-      dependencies: ["CTessera", "Tessera", "SimulatedMachine", "TestSupport"],
+      dependencies: ["CTessera", "Tessera", "SimulatedMachine", "TestSupport", "Scenarios"],
       swiftSettings: forTests),
     .testTarget(
       name: "TesseraBootTests",

@@ -23,24 +23,19 @@ extension KernelSpace {
     require(isAreaAbsent, "kernel virtual area is already mapped")
     AddressSpaceLayout.start(lowKernelEntryCount: Int(lowCount))
     NodePool.start()
-    let node = try NodePool.make(level: level, isRoot: true)
-    // SAFETY: `make` returned this count.
-    let owner = unsafe Frame(owning: node)
-    let area = try NodePool.make(level: level.below)
-    area.unlock()
-    // SAFETY: `make` returned this count.
-    let areaOwner = unsafe Frame(owning: area)
+    let root = try NodePool.allocate(level: level, isRoot: true)
+    let area = try NodePool.allocate(level: level.below)
     var tables = LoaderTables(copied: copied)
     try tables.reserveCopies(for: 0..<Int(lowCount))
     try tables.reserveCopies(for: 256..<512)
 
-    tables.adopt(0..<Int(lowCount), into: node)
-    tables.adopt(256..<512, into: node)
-    node.store(
-      .table(at: areaOwner.relinquish(), isUser: false),
-      at: AddressSpaceLayout.kernelVirtualAreaEntry)
-    node.unlock()
-    install(owner)
+    let areaTable = PageTableEntry.table(at: area.relinquishUnlocked().address, isUser: false)
+    root.withNode { node in
+      tables.adopt(0..<Int(lowCount), into: node)
+      tables.adopt(256..<512, into: node)
+      node.store(areaTable, at: AddressSpaceLayout.kernelVirtualAreaEntry)
+    }
+    install(root.relinquishUnlocked())
   }
 
   /// Whether the page tables that the processor runs on map nothing in `area`. They must be mapped

@@ -180,7 +180,7 @@ extension Cursor {
 
   /// Returns the property that `flags` ask for, in this half of the address space.
   private func property(_ flags: UInt32) throws(APIError) -> PageProperty {
-    try PageProperty(flags: flags, isUser: !isKernelsOwn)
+    try PageProperty(flags: flags, isUser: !isKernel)
   }
 
   /// Checks that `length` is that of whole pages, and that the range has as many left.

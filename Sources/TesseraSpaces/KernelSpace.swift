@@ -1,4 +1,4 @@
-package import TesseraFrames
+internal import TesseraFrames
 public import TesseraHardware
 public import TesseraPageTables
 
@@ -26,11 +26,12 @@ public enum KernelSpace {
   /// is mapped at the start.
   public static var area: Range<VirtualAddress> { AddressSpaceLayout.kernelVirtualArea }
 
-  /// Makes `node` the kernel's root and activates it. Called once, before there are address spaces.
-  package static func install(_ node: consuming Frame<NodeMetadata>) {
-    RootNode.setKernelRoot(node.borrow().node)
-    // SAFETY: nothing else runs yet. The reference is kept permanently.
-    unsafe rootSlot = node.relinquishSlot()
+  /// Makes `node` the kernel's root and activates it. Its reference stays with the kernel. Called
+  /// once, before there are address spaces.
+  package static func install(_ node: PageTableNode) {
+    RootNode.setKernelRoot(node)
+    // SAFETY: nothing else runs yet.
+    unsafe rootSlot = node.slot
     ActiveSpace.activate(root)
   }
 
@@ -50,8 +51,7 @@ public enum KernelSpace {
     guard area.contains(range.lowerBound), range.upperBound <= area.upperBound else {
       throw .outOfBounds
     }
-    return try Cursor(
-      over: range, of: root, isKernel: true, reservesNodes: reservingNodes)
+    return try Cursor(over: range, of: root, reservesNodes: reservingNodes)
   }
 
   /// Returns the physical address that `address` is mapped to and the property of its page; nil if
@@ -66,8 +66,6 @@ public enum KernelSpace {
   ///
   /// - Throws: `outOfFrames`.
   static func makeRoot() throws(FrameError) -> PageTableNode {
-    let node = try RootNode.make(copying: root)
-    node.unlock()
-    return node
+    try RootNode.allocate(copying: root).relinquishUnlocked()
   }
 }

@@ -21,7 +21,7 @@ package enum KernelVirtualArea {
   /// Locks `range`, which lies in the area.
   @_lifetime(immortal)
   static func lock(_ range: Range<VirtualAddress>) -> Cursor {
-    Cursor(locking: range, of: KernelSpace.root, isKernel: true, reserve: NodeReservation())
+    Cursor(locking: range, of: KernelSpace.root)
   }
 
   /// Finds free addresses for `byteCount` bytes and a guard page, locks them, and calls `body` to
@@ -62,7 +62,7 @@ package enum KernelVirtualArea {
     _ body: (inout Cursor) throws(MapError) -> Void
   ) throws(MapError) -> VirtualAddress? {
     var cursor = lock(start..<VirtualAddress(start.rawValue + needed))
-    if cursor.findNext(within: needed) { return cursor.endOfPage }
+    if cursor.findNext(within: needed) { return cursor.endOfEntry }
     cursor.rewind()
     try body(&cursor)
     return nil

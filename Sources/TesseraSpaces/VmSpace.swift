@@ -50,8 +50,7 @@ public struct VmSpace: ~Copyable, Sendable {
     over range: Range<VirtualAddress>, reservingNodes: Bool = false
   ) throws(RangeError) -> Cursor {
     guard AddressSpaceLayout.isUser(range) else { throw .outOfBounds }
-    return try Cursor(
-      over: range, of: root, isKernel: false, reservesNodes: reservingNodes)
+    return try Cursor(over: range, of: root, reservesNodes: reservingNodes)
   }
 
   /// Like `cursor(over:reservingNodes:)`, without the lifetime check: the caller keeps the space
@@ -62,8 +61,7 @@ public struct VmSpace: ~Copyable, Sendable {
     over range: Range<VirtualAddress>, reservingNodes: Bool
   ) throws(RangeError) -> Cursor {
     guard AddressSpaceLayout.isUser(range) else { throw .outOfBounds }
-    return try Cursor(
-      over: range, of: root, isKernel: false, reservesNodes: reservingNodes)
+    return try Cursor(over: range, of: root, reservesNodes: reservingNodes)
   }
 
   /// Returns the physical address that `address` is mapped to and the property of its page; nil if

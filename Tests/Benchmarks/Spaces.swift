@@ -18,7 +18,8 @@ enum Spaces {
     let tables = try FrameAllocator.allocate(512)
     for index in stride(from: 256, through: 511, by: 255) {
       // SAFETY: a fresh frame, which is a table of a loader until the kernel's space is started.
-      unsafe PageTableNode(at: root).store(.table(at: tables), at: index)
+      unsafe LockedNode(holding: PageTableNode(at: root), level: PagingLevel(4))
+        .store(.table(at: tables), at: index)
     }
     // SAFETY: the processor is simulated, and runs on nothing.
     unsafe Processor.loadRootRegister(root.rawValue)

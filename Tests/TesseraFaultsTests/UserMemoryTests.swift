@@ -1,3 +1,4 @@
+import Scenarios
 import CTessera
 import SimulatedMachine
 import Tessera
@@ -149,13 +150,13 @@ extension OnSimulatedMachine {
         let writer = try space.writer(of: bytes(0x5000, 4096))
         let entry = node[index]
         let kernelOnly = PageTableEntry(rawValue: entry.rawValue & ~PageTableEntry.user)
-        node.store(kernelOnly, at: index, replacing: entry)
+        node.assumingLocked().store(kernelOnly, at: index, replacing: entry)
         expect(reader, writer, 0, 0)
         let readOnly = PageTableEntry(rawValue: entry.rawValue & ~PageTableEntry.writable)
-        node.store(readOnly, at: index, replacing: kernelOnly)
+        node.assumingLocked().store(readOnly, at: index, replacing: kernelOnly)
         Processor.invalidatePage(at: 0x5000)
         expect(reader, writer, 1, 0)
-        node.store(entry, at: index, replacing: readOnly)
+        node.assumingLocked().store(entry, at: index, replacing: readOnly)
         expect(reader, writer, 1, 1)
       }
     }

@@ -43,11 +43,10 @@ extension OnSimulatedMachine {
       let root = space.rootNode
       let taken = Mutex<[Bool]>([])
       // Where another cursor is, this one waits, with all the locks before and none of those after.
-      nodes[held].lock()
+      nodes[held].acquireLock()
       machine.onEveryProcessor { processor in
         if processor == 1 {
-          _ = CursorState(
-            locking: root, from: 0, byteCount: 2 * Self.oneGiB, isKernel: false)
+          _ = Cursor(locking: bytes(0, 2 * Self.oneGiB), of: root)
           return
         }
         let deadline = ContinuousClock.now + .seconds(10)
@@ -58,7 +57,7 @@ extension OnSimulatedMachine {
         // Long enough to take a lock that should not be taken.
         usleep(2000)
         taken.withLock { $0 = nodes.map { $0.isLocked } }
-        nodes[held].unlock()
+        nodes[held].releaseLock()
       }
       #expect(taken.withLock { $0 } == nodes.indices.map { $0 <= held })
       #expect(nodes.allSatisfy { !$0.isLocked })
@@ -129,9 +128,11 @@ extension OnSimulatedMachine {
 
     /// Maps memory that is nobody's in the page after.
     private static func mapNext(under root: PageTableNode) {
-      var cursor = CursorState(locking: root, from: 0x6000, byteCount: 4096, isKernel: false)
+      var cursor = Cursor(locking: bytes(0x6000, 4096), of: root)
       let device = PhysicalAddress(0x10_0000_0000)
-      do { try cursor.mapLargest(device, byteCount: 4096, .userReadWrite) } catch { return }
+      do {
+        try unsafe cursor.mapDevice(device, byteCount: 4096, as: .userReadWrite)
+      } catch { return }
     }
 
     @Test func `a table that is in use again when it is to be taken out stays, unlocked`() throws {
@@ -148,7 +149,7 @@ extension OnSimulatedMachine {
       let space = try VmSpace()
       let nodes = try emptyFirstTable(of: space) { root in
         Self.mapNext(under: root)
-        var cursor = CursorState(locking: root, from: 0x6000, byteCount: 4096, isKernel: false)
+        var cursor = Cursor(locking: bytes(0x6000, 4096), of: root)
         do { _ = try cursor.unmap(4096) } catch { return }
       }
       #expect(!nodes[1].isLocked && !nodes[1].isDetached)

@@ -101,7 +101,7 @@ import Testing
           let isSame =
             moved.isLeaf && moved.isPresent == leaf.isPresent && moved.ownsFrame == leaf.ownsFrame
             && alike.changed(moved) == change.applied(to: moved)
-            && alike.staySame == (change.applied(to: moved) == moved)
+            && alike.isUnchanged == (change.applied(to: moved) == moved)
           let isWritable = PageTableEntry.writable & leaf.rawValue != 0
           let areDirty = (leaf.rawValue ^ moved.rawValue) & PageTableEntry.dirty == 0
           tally.claim(isSame && (areDirty || !isWritable), "\(leaf) and \(moved) to \(access)")

@@ -1,3 +1,4 @@
+import Scenarios
 import SimulatedMachine
 import Tessera
 import TesseraFrames
@@ -40,9 +41,9 @@ extension OnSimulatedMachine {
       VmSpace.deactivate()
       let root = unsafe PageTableNode(
         at: PhysicalAddress(Processor.rootRegister & PageTableEntry.addressMask))
-      root.store(.table(at: fixture.leafTable.address), at: 3)
+      root.assumingLocked().store(.table(at: fixture.leafTable.address), at: 3)
       let found = KernelSpace.problems
-      root.store(.absent, at: 3)
+      root.assumingLocked().store(.absent, at: 3)
       #expect(
         found == ["kernel root has an entry in the user range (18000000000, level 4)"])
     }
@@ -54,12 +55,12 @@ extension OnSimulatedMachine {
         at: PhysicalAddress(Processor.rootRegister & PageTableEntry.addressMask))
       let index = KernelSpace.area.lowerBound.index(at: PagingMode.current.rootLevel)
       let entry = root[index]
-      root.store(.absent, at: index)
+      root.assumingLocked().store(.absent, at: index)
       #expect(
         KernelSpace.problems == [
           "kernel virtual area has no table (ffffc00000000000, level 4)"
         ])
-      root.store(entry, at: index)
+      root.assumingLocked().store(entry, at: index)
       let table = unsafe PageTableNode(at: entry.tableAddress)
       table.slot.share()
       #expect(
@@ -78,7 +79,7 @@ extension OnSimulatedMachine {
         fixture.space.checkInvariants(within: range) { rule, _, _ in found.insert("\(rule)") }
         return found
       }
-      let rule: Set = ["a program's page is not global"]
+      let rule: Set = ["user page is global"]
       let restore = fixture.flip(PageTableEntry.global)
       #expect(problems(within: bytes(0x5000, 4096)) == rule)
       #expect(problems(within: bytes(0, 1 << 40)) == rule)
@@ -87,11 +88,11 @@ extension OnSimulatedMachine {
       }
       restore()
       // A node is counted whole, whatever is looked at of what it leads to.
-      fixture.leafTable.presentCount += 1
-      let counted: Set = ["a node counts its entries that are not absent"]
+      fixture.leafTable.assumingLocked().presentCount += 1
+      let counted: Set = ["present count does not match the entries"]
       #expect(problems(within: bytes(0x1f_f000, 4096)) == counted)
       #expect(problems(within: bytes(2 << 20, 4096)) == [])
-      fixture.leafTable.presentCount -= 1
+      fixture.leafTable.assumingLocked().presentCount -= 1
       var seen: [UInt64] = []
       fixture.space.checkInvariants(within: bytes(0x6000, 3 << 20)) { _, _, _ in
       } visit: { _, address, _ in
@@ -142,11 +143,11 @@ final class SpoiledTables {
   func store(_ word: UInt64, at index: Int, of node: PageTableNode) -> () -> Void {
     let old = node[index]
     let count = node.presentCount
-    node.store(PageTableEntry(rawValue: word), at: index)
-    if old.isAbsent { node.presentCount = count + 1 }
+    node.assumingLocked().store(PageTableEntry(rawValue: word), at: index)
+    if old.isAbsent { node.assumingLocked().presentCount = count + 1 }
     return {
-      node.store(old, at: index)
-      node.presentCount = count
+      node.assumingLocked().store(old, at: index)
+      node.assumingLocked().presentCount = count
     }
   }
 
@@ -169,45 +170,45 @@ extension SpoiledTables {
   static let all: [Spoiling] = nodeRules + treeRules + entryRules + targetRules + rootRules
 
   private static let nodeRules: [Spoiling] = [
-    Spoiling(sentence: "a node counts its entries that are not absent") { tables in
-      tables.leafTable.presentCount += 1
-      return { tables.leafTable.presentCount -= 1 }
+    Spoiling(sentence: "present count does not match the entries") { tables in
+      tables.leafTable.assumingLocked().presentCount += 1
+      return { tables.leafTable.assumingLocked().presentCount -= 1 }
     },
-    Spoiling(sentence: "a node's lock is free while nothing happens") { tables in
-      tables.directory.lock()
-      return { tables.directory.unlock() }
+    Spoiling(sentence: "node is locked though no cursor is open") { tables in
+      tables.directory.acquireLock()
+      return { tables.directory.releaseLock() }
     },
-    Spoiling(sentence: "no node of a tree is in a chain") { tables in
+    Spoiling(sentence: "node in a tree is in a list of nodes") { tables in
       tables.directory.next = tables.leafTable.slot
       return { tables.directory.next = nil }
     },
-    Spoiling(sentence: "no node of a tree is marked as taken out of it") { tables in
-      tables.leafTable.markDetached()
+    Spoiling(sentence: "node in a tree is marked as detached") { tables in
+      unsafe tables.leafTable.storage.pointee.flags |= NodeMetadata.detachedFlag
       return {
         unsafe tables.leafTable.storage.pointee.flags &= ~NodeMetadata.detachedFlag
       }
     },
-    Spoiling(sentence: "a node is one level below its parent") { tables in
-      tables.directory.setLevel(PagingLevel(3))
-      return { tables.directory.setLevel(PagingLevel(2)) }
+    Spoiling(sentence: "node is not one level below its parent") { tables in
+      unsafe tables.directory.storage.pointee.level = 3
+      return { unsafe tables.directory.storage.pointee.level = 2 }
     },
-    Spoiling(sentence: "no node is in a list") { tables in
+    Spoiling(sentence: "node is in a list of frames") { tables in
       tables.leafTable.slot.setListIdentifier(2)
       return { tables.leafTable.slot.setListIdentifier(0) }
     },
-    Spoiling(sentence: "a node's parent is its only owner") { tables in
+    Spoiling(sentence: "node has more owners than its parent") { tables in
       tables.leafTable.slot.share()
       return { _ = tables.leafTable.slot.drop() }
     },
   ]
 
   private static let treeRules: [Spoiling] = [
-    Spoiling(sentence: "a node hangs in one place") { tables in
+    Spoiling(sentence: "node is referred to more than once") { tables in
       tables.store(tables.directory[0].rawValue, at: 100, of: tables.directory)
     },
-    Spoiling(sentence: "a node is one level below its parent") { tables in
-      let node = try NodePool.make(level: .leafTable)
-      node.unlock()
+    Spoiling(sentence: "node is not one level below its parent") { tables in
+      let node = try NodePool.allocate(level: .leafTable).relinquish()
+      node.releaseLock()
       let entry = PageTableEntry.table(at: node.address, isUser: true)
       let restore = tables.store(entry.rawValue, at: 100, of: tables.pointers)
       return {
@@ -215,60 +216,60 @@ extension SpoiledTables {
         NodePool.release(node)
       }
     },
-    Spoiling(sentence: "an entry leads to a table whose frame is a node") { tables in
+    Spoiling(sentence: "entry refers to a table whose frame is not a node") { tables in
       tables.store(tables.frame.rawValue | 7, at: 100, of: tables.directory)
     },
-    Spoiling(sentence: "an entry leads to a table whose frame is a node") { tables in
+    Spoiling(sentence: "entry refers to a table whose frame is not a node") { tables in
       tables.store(0x20_0000_0000 | 7, at: 100, of: tables.directory)
     },
-    Spoiling(sentence: "an entry of a leaf table leads to no table") { tables in
+    Spoiling(sentence: "entry of a leaf table refers to a table") { tables in
       tables.store(tables.directory[0].rawValue, at: 100, of: tables.leafTable)
     },
   ]
 
   private static let entryRules: [Spoiling] = [
-    Spoiling(sentence: "no entry has a reserved bit set") { tables in
+    Spoiling(sentence: "entry has a reserved bit set") { tables in
       tables.store(tables.directory[1].rawValue ^ 1 << 13, at: 1, of: tables.directory)
     },
-    Spoiling(sentence: "leaves and statuses are marked as what they are") { tables in
+    Spoiling(sentence: "software bits of an entry contradict its kind") { tables in
       tables.flip(PageTableEntry.statusBit)
     },
-    Spoiling(sentence: "an entry that is not present names no memory") { tables in
+    Spoiling(sentence: "entry that is not present contains a physical address") { tables in
       tables.flip(PageTableEntry.present)
     },
-    Spoiling(sentence: "a program's pages are user pages, and the kernel's are not") { tables in
+    Spoiling(sentence: "user page in the kernel's half, or kernel page in the user half") { tables in
       tables.flip(PageTableEntry.user)
     },
-    Spoiling(sentence: "a program's pages are user pages, and the kernel's are not") { tables in
+    Spoiling(sentence: "user page in the kernel's half, or kernel page in the user half") { tables in
       tables.store(
         tables.directory[0].rawValue ^ PageTableEntry.user, at: 0, of: tables.directory)
     },
-    Spoiling(sentence: "a program's page is not global") { $0.flip(PageTableEntry.global) },
-    Spoiling(sentence: "nothing can be both written and executed") { tables in
+    Spoiling(sentence: "user page is global") { $0.flip(PageTableEntry.global) },
+    Spoiling(sentence: "page is both writable and executable") { tables in
       tables.flip(PageTableEntry.noExecute)
     },
   ]
 
   private static let targetRules: [Spoiling] = [
-    Spoiling(sentence: "a leaf shows memory that the processor has, aligned to its size") { _ in
+    Spoiling(sentence: "leaf maps memory that is misaligned or beyond what the processor can address") { _ in
       unsafe PagingMode.install(PagingMode(physicalAddressWidth: 36))
       return { unsafe PagingMode.install(PagingMode()) }
     },
-    Spoiling(sentence: "a counted leaf shows a frame (") { $0.flip(1 << 38) },
-    Spoiling(sentence: "no leaf shows a page table") { tables in
+    Spoiling(sentence: "owning leaf maps memory that has no frame (") { $0.flip(1 << 38) },
+    Spoiling(sentence: "leaf maps a page table") { tables in
       tables.flip(tables.frame.rawValue ^ tables.directory.address.rawValue)
     },
-    Spoiling(sentence: "a counted leaf shows a frame that has owners") { tables in
+    Spoiling(sentence: "owning leaf maps a frame that has no owner") { tables in
       let free = try FrameAllocator.allocate()
       FrameAllocator.free(free)
       return tables.flip(tables.frame.rawValue ^ free.rawValue)
     },
-    Spoiling(sentence: "a counted leaf shows a frame that has owners") { tables in
+    Spoiling(sentence: "owning leaf maps a frame that has no owner") { tables in
       let slot = FrameTable.slot(number: tables.frame.frameNumber)
       slot.setCount(ReferenceCount.unique)
       return { slot.setCount(1) }
     },
-    Spoiling(sentence: "a counted leaf is no larger than its frame") { tables in
+    Spoiling(sentence: "owning leaf is larger than its frame") { tables in
       // The first of 512 frames that follow each other, each with an owner of its own.
       let frames = try Segment(
         allocating: 512, FrameRequest(isZeroed: false, alignment: PageSize.twoMiB.byteCount)
@@ -282,7 +283,7 @@ extension SpoiledTables {
         held.drop()
       }
     },
-    Spoiling(sentence: "a counted leaf shows plain memory") { tables in
+    Spoiling(sentence: "owning leaf maps a frame of typed metadata") { tables in
       let address = try Frame(allocating: TypedContents()).relinquish()
       return tables.flip(tables.frame.rawValue ^ address.rawValue)
     },
@@ -302,8 +303,8 @@ extension SpoiledTables {
     },
     Spoiling(sentence: "root is locked") { tables in
       let root = tables.space.rootNode
-      root.lock()
-      return { root.unlock() }
+      root.acquireLock()
+      return { root.releaseLock() }
     },
     Spoiling(sentence: "root's owners are not its space and its active processors") {
       let root = $0.space.rootNode
@@ -312,8 +313,8 @@ extension SpoiledTables {
     },
     Spoiling(sentence: "kernel entry differs from the kernel root's") { tables in
       let root = tables.space.rootNode
-      root.store(.table(at: tables.directory.address), at: 511)
-      return { root.store(.absent, at: 511) }
+      root.assumingLocked().store(.table(at: tables.directory.address), at: 511)
+      return { root.assumingLocked().store(.absent, at: 511) }
     },
   ]
 }

@@ -1,12 +1,15 @@
+import Scenarios
 import CTessera
 import SimulatedMachine
 import Synchronization
 import Tessera
 import TesseraFrames
 import TesseraHardware
-import TesseraPageTables
+import TesseraSpaces
 import TestSupport
 import Testing
+
+@testable import TesseraPageTables
 
 extension OnSimulatedMachine {
   @Suite("Page-table node") struct PageTableNodeTests {
@@ -21,7 +24,7 @@ extension OnSimulatedMachine {
     private func isUsedAsNode(_ node: PageTableNode) -> Bool { node.slot.kind.usage == .pageTable }
 
     @Test func `a new node is locked, empty, and has one owner`() throws {
-      let node = try NodePool.make(level: PagingLevel(2))
+      let node = try NodePool.allocate(level: PagingLevel(2)).relinquish()
       #expect(node.isLocked)
       #expect(!node.isDetached)
       #expect(node.level.number == 2)
@@ -44,7 +47,7 @@ extension OnSimulatedMachine {
         for index in 0..<100 { frames.setWord(~0, at: UInt64(index) * 4096) }
         _ = consume frames
         FrameAllocator.drainCache()
-        let node = try NodePool.make(level: .leafTable)
+        let node = try NodePool.allocate(level: .leafTable).relinquish()
         #expect((0..<512).allSatisfy { node[$0].isAbsent })
         NodePool.release(node)
         NodePool.drain()
@@ -61,7 +64,7 @@ extension OnSimulatedMachine {
       }
       #expect(NodePool.count > 0)
       while NodePool.count > 0 {
-        let node = try NodePool.make(level: .leafTable)
+        let node = try NodePool.allocate(level: .leafTable).relinquish()
         #expect((0..<512).allSatisfy { node[$0].isAbsent })
         _ = node.slot.drop()
       }
@@ -72,38 +75,40 @@ extension OnSimulatedMachine {
       try mapFrame(at: 0x5000, in: space)
       let node = try #require(space.rootNode.node(for: 0x5000, at: 1))
       let same = unsafe PageTableNode(at: node.address)
-      same.lock()
+      same.acquireLock()
       #expect(node.isLocked)
-      node.unlock()
+      node.releaseLock()
       #expect(!same.isLocked)
     }
 
     @Test func `a node's lock lets one in at a time`() throws {
-      let node = try NodePool.make(level: .leafTable)
-      node.unlock()
+      let node = try NodePool.allocate(level: .leafTable).relinquish()
+      node.releaseLock()
       machine.onEveryProcessor { _ in
         for _ in 0..<2000 {
-          node.lock()
-          node.presentCount += 1
-          node.unlock()
+          node.acquireLock()
+          node.assumingLocked().presentCount += 1
+          node.releaseLock()
         }
       }
       #expect(node.presentCount == 4000)
-      node.presentCount = 0
+      node.assumingLocked().presentCount = 0
       NodePool.release(node)
     }
 
     @Test func `an entry is exchanged in one go, with the bits that the processor set`() throws {
-      let node = try NodePool.make(level: .leafTable)
+      let node = try NodePool.allocate(level: .leafTable).relinquish()
       let frame = try Frame(allocating: PlainMemory())
       let leaf = PageTableEntry.leaf(
         at: frame.address, property: .userReadWrite, size: .fourKiB, ownsFrame: false)
-      node.store(leaf, at: 3)
+      let locked = node.assumingLocked()
+      locked.store(leaf, at: 3)
       // What a processor does at any moment.
       let bits = PageTableEntry.accessed | PageTableEntry.dirty
-      node.store(PageTableEntry(rawValue: leaf.rawValue | bits), at: 3, replacing: leaf)
-      #expect(!node.compareExchange(leaf, .absent, at: 3), "the dirty bit is not lost")
-      let old = node.exchange(.absent, at: 3)
+      locked.store(PageTableEntry(rawValue: leaf.rawValue | bits), at: 3, replacing: leaf)
+      let isLost = locked.compareExchange(leaf, .absent, at: 3)
+      #expect(!isLost, "the dirty bit is not lost")
+      let old = locked.exchange(.absent, at: 3)
       #expect(old.rawValue == leaf.rawValue | bits)
       #expect(node[3].isAbsent)
       NodePool.release(node)

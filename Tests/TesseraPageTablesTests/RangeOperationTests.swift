@@ -133,7 +133,7 @@ extension OnSimulatedMachine {
         in: result,
         isTooLong
           ? "device memory lies beyond what the processor can address"
-          : "a cursor works on whole pages of 4096 bytes")
+          : "length is not a multiple of the page size")
     }
 
     @Test(arguments: RangeOperation.allCases, [3 << 12, 1 << 47, .max - 4095] as [UInt64])
@@ -151,7 +151,7 @@ extension OnSimulatedMachine {
         in: result,
         isTooLong
           ? "device memory lies beyond what the processor can address"
-          : "an operation reaches beyond the range of its cursor")
+          : "operation reaches beyond the range of its cursor")
     }
   }
 }

@@ -168,7 +168,7 @@ extension OnSimulatedMachine {
         try unsafe cursor.mapDevice(
           PhysicalAddress(0x10_0000_0000 + distance), byteCount: 4096, as: .userReadWrite)
       }
-      try expectPanic(in: result, "device memory is mapped in whole pages")
+      try expectPanic(in: result, "device memory is not page-aligned")
     }
   }
 }

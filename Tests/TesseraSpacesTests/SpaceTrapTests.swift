@@ -17,7 +17,7 @@ extension OnSimulatedMachine {
         try OneSpace.withCursor(over: bytes(0, 8192)) { cursor in try cursor.unmap(100) }
       }
       try expectPanic(
-        in: result, "a cursor works on whole pages of 4096 bytes")
+        in: result, "length is not a multiple of the page size")
     }
 
     @Test func `an operation on a page and one byte more traps`() async throws {
@@ -29,7 +29,7 @@ extension OnSimulatedMachine {
         }
       }
       try expectPanic(
-        in: result, "a cursor works on whole pages of 4096 bytes")
+        in: result, "length is not a multiple of the page size")
     }
 
     @Test func `an operation beyond the range traps`() async throws {
@@ -39,7 +39,7 @@ extension OnSimulatedMachine {
         try OneSpace.withCursor(over: bytes(0, 8192)) { cursor in try cursor.unmap(3 * 4096) }
       }
       try expectPanic(
-        in: result, "an operation reaches beyond the range of its cursor")
+        in: result, "operation reaches beyond the range of its cursor")
     }
 
     @Test func `an operation whose end wraps around traps`() async throws {
@@ -51,7 +51,7 @@ extension OnSimulatedMachine {
         }
       }
       try expectPanic(
-        in: result, "an operation reaches beyond the range of its cursor")
+        in: result, "operation reaches beyond the range of its cursor")
     }
 
     @Test func `a second cursor over the same table traps with one processor`()
@@ -63,7 +63,7 @@ extension OnSimulatedMachine {
         try OneSpace.openTwoCursors(over: bytes(0, 4096))
       }
       try expectPanic(
-        in: result, "a cursor was opened over a table that another one holds")
+        in: result, "a cursor was opened over a page table that another cursor of the only processor holds")
     }
 
     @Test func `mapping at the end of the range traps`() async throws {
@@ -77,7 +77,7 @@ extension OnSimulatedMachine {
         }
       }
       try expectPanic(
-        in: result, "an operation reaches beyond the range of its cursor")
+        in: result, "operation reaches beyond the range of its cursor")
     }
 
     @Test func `a segment longer than the range traps`() async throws {
@@ -90,7 +90,7 @@ extension OnSimulatedMachine {
         }
       }
       try expectPanic(
-        in: result, "an operation reaches beyond the range of its cursor")
+        in: result, "operation reaches beyond the range of its cursor")
     }
 
     @Test func `a search beyond the range traps`() async throws {
@@ -101,7 +101,7 @@ extension OnSimulatedMachine {
         }
       }
       try expectPanic(
-        in: result, "an operation reaches beyond the range of its cursor")
+        in: result, "operation reaches beyond the range of its cursor")
     }
 
     @Test func `a large frame beyond the range traps`() async throws {
@@ -115,7 +115,7 @@ extension OnSimulatedMachine {
         }
       }
       try expectPanic(
-        in: result, "an operation reaches beyond the range of its cursor")
+        in: result, "operation reaches beyond the range of its cursor")
     }
 
     @Test func `a large frame at an address that is not aligned traps`() async throws {
@@ -129,7 +129,7 @@ extension OnSimulatedMachine {
         }
       }
       try expectPanic(
-        in: result, "a page is mapped at a multiple of its size")
+        in: result, "address is not a multiple of the page size")
     }
 
     @Test func `mapping no frame traps`() async throws {
@@ -142,7 +142,7 @@ extension OnSimulatedMachine {
         }
       }
       try expectPanic(
-        in: result, "a cursor was given no frame to map")
+        in: result, "cursor was given no frame to map")
     }
 
     @Test func `replacing by no frame traps`() async throws {
@@ -155,7 +155,7 @@ extension OnSimulatedMachine {
         }
       }
       try expectPanic(
-        in: result, "a cursor was given no frame to map")
+        in: result, "cursor was given no frame to map")
     }
 
     @Test func `mapping no segment traps`() async throws {
@@ -168,7 +168,7 @@ extension OnSimulatedMachine {
         }
       }
       try expectPanic(
-        in: result, "a cursor was given no segment to map")
+        in: result, "cursor was given no segment to map")
     }
 
     @Test func `mapping a kernel page in a space traps`() async throws {
@@ -181,7 +181,7 @@ extension OnSimulatedMachine {
         }
       }
       try expectPanic(
-        in: result, "a program's pages are user pages, and the kernel's are not")
+        in: result, "user page in the kernel's half, or kernel page in the user half")
     }
 
     @Test func `mapping a user page in the kernel virtual area traps`() async throws {
@@ -195,7 +195,7 @@ extension OnSimulatedMachine {
         }
       }
       try expectPanic(
-        in: result, "a program's pages are user pages, and the kernel's are not")
+        in: result, "user page in the kernel's half, or kernel page in the user half")
     }
 
     @Test func `device memory that is not aligned traps`() async throws {
@@ -208,7 +208,7 @@ extension OnSimulatedMachine {
         }
       }
       try expectPanic(
-        in: result, "device memory is mapped in whole pages: 0x1008")
+        in: result, "device memory is not page-aligned: 0x1008")
     }
 
     @Test func `device memory beyond the last address traps`() async throws {
@@ -247,7 +247,7 @@ extension OnSimulatedMachine {
         }
       }
       try expectPanic(
-        in: result, "pages are copied within one half of the address space")
+        in: result, "pages copied between the user half and the kernel's")
     }
 
     @Test func `copying beyond the source traps`() async throws {
@@ -261,7 +261,7 @@ extension OnSimulatedMachine {
         }
       }
       try expectPanic(
-        in: result, "an operation reaches beyond the range of its cursor")
+        in: result, "operation reaches beyond the range of its cursor")
     }
 
     @Test func `creating a space before the kernel space traps`() async throws {
@@ -327,11 +327,10 @@ extension OnSimulatedMachine {
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
         SimulatedMachine.forGood(frameCount: 8)
-        let node = try NodePool.make(level: .leafTable)
-        _ = node[512]
+        try NodePool.allocate(level: .leafTable).withNode { _ = $0[512] }
       }
       try expectPanic(
-        in: result, "a page-table node has 512 entries")
+        in: result, "page-table index is not below 512")
     }
   }
 }

@@ -37,7 +37,7 @@ struct LoaderTables: ~Copyable {
   }
 
   /// Stores the root's entries at `indices` in `node`, and makes the tables below them Tessera's.
-  mutating func adopt(_ indices: Range<Int>, into node: PageTableNode) {
+  mutating func adopt(_ indices: Range<Int>, into node: LockedNode) {
     let level = PagingMode.current.rootLevel
     let tables = running.tables
     for index in indices {

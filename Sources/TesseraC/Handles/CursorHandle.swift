@@ -48,9 +48,9 @@ struct CursorHandle {
   }
 
   // SAFETY: the seal was found.
-  var isKernel: Bool { unsafe Self.suspended(in: storage).pointee.isKernelsOwn }
+  var isKernel: Bool { unsafe Self.suspended(in: storage).pointee.isKernel }
   // SAFETY: the seal was found.
-  var address: UInt64 { unsafe Self.suspended(in: storage).pointee.address }
+  var address: UInt64 { unsafe Self.suspended(in: storage).pointee.address.rawValue }
 
   /// Resumes the cursor, runs `body` on it, and suspends it again.
   @inline(__always)

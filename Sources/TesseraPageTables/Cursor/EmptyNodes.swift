@@ -1,19 +1,19 @@
 internal import TesseraFrames
 internal import TesseraHardware
 
-/// Takes nodes without entries out of their trees, so that page tables need as much memory as there
-/// is mapped, and no more.
+/// Removes empty nodes from their trees, so that page tables take no more memory than what is
+/// mapped needs.
 ///
-/// A cursor takes out the nodes that it has emptied, but not its covering node: it does not hold
-/// the parent's lock, and must not take it, because locks are taken from above. So this comes
-/// after, from above, and looks whether the node is still empty.
+/// A cursor removes the nodes that it has emptied, but not its covering node: detaching a node
+/// requires its lock and its parent's, and a parent must be locked first. So this runs after the
+/// cursor has released its locks, from above, and checks again whether the node is empty.
 enum EmptyNodes {
-  /// Takes out the node of `level` that spans `address`, if it has no entries, and then those above
-  /// it of which the same is true.
-  static func reclaim(
-    under root: PageTableNode, at address: UInt64, from level: PagingLevel, isKernel: Bool
-  ) {
+  /// Removes the node of `level` that spans `address` if it is empty, and then those above it that
+  /// have become so.
+  static func reclaim(under root: PageTableNode, at address: VirtualAddress, from level: PagingLevel)
+  {
     let rootLevel = PagingMode.current.rootLevel
+    let isKernel = Int64(bitPattern: address.rawValue) < 0
     var level = level
     while level < rootLevel && !(isKernel && level.above == rootLevel) {
       guard detach(under: root, at: address, level, isKernel) else { return }
@@ -21,58 +21,56 @@ enum EmptyNodes {
     }
   }
 
-  /// Takes out one empty node. Says whether its parent is empty now.
+  /// Removes one empty node. Returns whether its parent is empty now.
   private static func detach(
-    under root: PageTableNode, at address: UInt64, _ level: PagingLevel, _ isKernel: Bool
+    under root: PageTableNode, at address: VirtualAddress, _ level: PagingLevel, _ isKernel: Bool
   ) -> Bool {
-    guard let parent = lockParent(under: root, at: address, of: level) else { return false }
-    let index = VirtualAddress(address).index(at: level.above)
-    let entry = parent[index]
-    guard entry.isTable else {
-      parent.unlock()
-      return false
-    }
-    // SAFETY: the parent's lock keeps its child.
-    let child = unsafe PageTableNode(at: entry.tableAddress)
-    child.lock()
-    guard child.presentCount == 0 else {
-      child.unlock()
-      parent.unlock()
-      return false
-    }
-    parent.take(index)
-    _ = child.abandon(level)
-    let isParentEmpty = parent.presentCount == 0
-
+    guard let lock = lockParent(under: root, at: address, of: level) else { return false }
     var flusher = TLBFlusher(isGlobal: isKernel)
-    flusher.hold(child)
-    flusher.pay(isActive: root.isActiveHere)
-    parent.unlock()
-    flusher.release()
+    let isParentEmpty = unlinkEmptyChild(of: lock, at: address, &flusher)
+    let deferred = flusher.flush(isActive: root.isActiveHere)
+    // The node is freed once its parent is unlocked.
+    _ = consume lock
+    _ = consume deferred
     return isParentEmpty
   }
 
-  /// The locked parent of the node of `level` that spans `address`; nil if there is none, or if
-  /// somebody else has just taken it out.
+  /// Unlinks the child of the locked node that spans `address`, if it is empty. Returns whether
+  /// that has left the node empty.
+  private static func unlinkEmptyChild(
+    of lock: borrowing NodeLock, at address: VirtualAddress, _ flusher: inout TLBFlusher
+  ) -> Bool {
+    let parent = lock.locked
+    let index = parent.index(of: address)
+    guard lockEmptyChild(of: parent, at: index) else { return false }
+    flusher.deferRelease(of: parent.unlink(at: index))
+    return parent.presentCount == 0
+  }
+
+  /// Locks the node that the entry at `index` of `parent` refers to, if it is empty. Returns
+  /// whether it is locked.
+  private static func lockEmptyChild(of parent: LockedNode, at index: Int) -> Bool {
+    let entry = parent[index]
+    guard entry.isTable else { return false }
+    // SAFETY: the parent's lock keeps its child.
+    let child = unsafe PageTableNode(at: entry.tableAddress)
+    child.acquireLock()
+    if child.presentCount == 0 { return true }
+    child.releaseLock()
+    return false
+  }
+
+  /// The lock of the parent of the node of `level` that spans `address`; nil if there is none, or
+  /// another processor has just detached it.
   private static func lockParent(
-    under root: PageTableNode, at address: UInt64, of level: PagingLevel
-  ) -> PageTableNode? {
+    under root: PageTableNode, at address: VirtualAddress, of level: PagingLevel
+  ) -> NodeLock? {
     Epoch.enter()
     defer { Epoch.leave() }
-    var node = root
-    var current = PagingMode.current.rootLevel
-    while current > level.above {
-      let entry = node[VirtualAddress(address).index(at: current)]
-      guard entry.isTable else { return nil }
-      // SAFETY: a node that an entry led to inside the epoch stays until its end.
-      node = unsafe PageTableNode(at: entry.tableAddress)
-      current = current.below
+    let (node, found) = root.walk(to: address) { entry, current in
+      entry.isTable && current > level.above
     }
-    node.lock()
-    guard !node.isDetached else {
-      node.unlock()
-      return nil
-    }
-    return node
+    guard found == level.above else { return nil }
+    return NodeLock(node, of: found)
   }
 }

@@ -1,23 +1,67 @@
 internal import TesseraFrames
 internal import TesseraHardware
 
-/// The locks of a range: the covering node, and every node below it that meets the range.
+/// The lock of a range of an address space, and the TLB flush that has to precede its release.
 ///
-/// They are taken in one global order, parents before children and children by ascending address,
-/// with one lock at most held during the descent; that is why nobody waits in a circle.
-enum RangeLock {
-  /// Locks the deepest node under `root` that spans the bytes from `start` to `last`.
+/// Acquiring it takes three steps (LockProtocol.md has the whole story):
+///
+/// 1. Walk from the root without locks to the covering node, the deepest node that spans the range.
+/// 2. Lock it. If it was detached meanwhile, or a deeper node has appeared, start again.
+/// 3. Lock every node below it that meets the range, parents before children and children by
+///    ascending address.
+///
+/// All locks are acquired in this one global order, and at most one is held during the walk, so no
+/// circle of waiters can form. Cursors on overlapping ranges meet in a node and follow one another;
+/// cursors on disjoint ranges under different covering nodes never meet.
+///
+/// Destroying it flushes, releases the locks in reverse order, frees what was unmapped, and removes
+/// the covering node if it was left empty.
+///
+/// Public, though nothing of it is: Embedded Swift runs the `deinit` of public types only in other
+/// modules.
+public struct RangeLock: ~Copyable {
+  let tree: LockedTree
+  var flusher: TLBFlusher
+
+  /// Locks the addresses from `start` up to `end` of the tables under `root`.
   ///
-  /// The descent takes no lock, so a node that it meets may be taken out of the tree in the
-  /// meantime: then it starts again. Nodes that are missing are not made here.
+  /// The caller has checked the range: not empty, multiples of 4096, within one half of the address
+  /// space. It stays on this processor until this is destroyed, and `root` outlives it.
   @inline(__always)
-  static func lockCovering(
-    _ root: PageTableNode, _ start: UInt64, _ last: UInt64
+  init(_ root: PageTableNode, from start: VirtualAddress, to end: VirtualAddress) {
+    let (covering, level) = Self.lockCovering(root, start, VirtualAddress(end.rawValue &- 1))
+    // SAFETY: the covering node has just been locked, and so will be those below it.
+    unsafe tree = LockedTree(holding: covering, of: level, under: root, from: start, to: end)
+    flusher = TLBFlusher(isGlobal: tree.isKernel)
+    if level > .leafTable { Self.lockBelow(covering, level, start, end) }
+  }
+
+  @inline(__always)
+  deinit {
+    let tree = tree
+    // Requests go out before a lock is released; nothing is freed before every processor that may
+    // still use it has answered.
+    let deferred = flusher.flush(isActive: tree.root.isActiveHere)
+    let isEmpty = tree.coveringNode.presentCount == 0
+    Self.unlock(tree.coveringNode, tree.coveringLevel, tree.start, tree.end)
+    _ = consume deferred
+    if isEmpty { EmptyNodes.reclaim(under: tree.root, at: tree.start, from: tree.coveringLevel) }
+  }
+}
+
+extension RangeLock {
+  /// Locks the deepest node under `root` that spans the addresses from `start` to `last`.
+  ///
+  /// Nodes that are missing are not made here.
+  @inline(__always)
+  private static func lockCovering(
+    _ root: PageTableNode, _ start: VirtualAddress, _ last: VirtualAddress
   ) -> (PageTableNode, PagingLevel) {
     Epoch.enter()
     defer { Epoch.leave() }
-    if (start ^ last) < PagingLevel.leafTable.tableSpan,
-      let node = root.ownLeafTable(for: VirtualAddress(start)), node.lockUnlessDetached()
+    if start.rawValue ^ last.rawValue < PagingLevel.leafTable.tableSpan,
+      PagingMode.current.rootLevel.number == 4, let node = root.leafTable(for: start),
+      node.acquireLockUnlessDetached()
     {
       return (node, .leafTable)
     }
@@ -26,159 +70,67 @@ enum RangeLock {
 
   @inline(never)
   private static func lockCoveringSlow(
-    _ root: PageTableNode, _ start: UInt64, _ last: UInt64
+    _ root: PageTableNode, _ start: VirtualAddress, _ last: VirtualAddress
   ) -> (PageTableNode, PagingLevel) {
     while true {
-      var node = root
-      var level = PagingMode.current.rootLevel
-      while let child = child(of: node, level, start, last) {
-        node = child
-        level = level.below
+      let (node, level) = root.walk(to: start) { entry, level in
+        entry.isTable && start.index(at: level) == last.index(at: level)
       }
-      node.lock()
-      // A child may have been made, or the node been detached, before the lock was there.
-      if !node.isDetached && child(of: node, level, start, last) == nil { return (node, level) }
-      node.unlock()
+      if node.acquireLockUnlessDetached() {
+        // A child may have been added before the lock was acquired.
+        let index = start.index(at: level)
+        let hasDeeper =
+          level > .leafTable && index == last.index(at: level) && node[index].isTable
+        if !hasDeeper { return (node, level) }
+        node.releaseLock()
+      }
     }
-  }
-
-  /// The child of `node` that spans the bytes from `start` to `last`, if one does.
-  @inline(__always)
-  private static func child(
-    of node: PageTableNode, _ level: PagingLevel, _ start: UInt64, _ last: UInt64
-  ) -> PageTableNode? {
-    guard level.number > 1 else { return nil }
-    let index = VirtualAddress(start).index(at: level)
-    guard index == VirtualAddress(last).index(at: level) else { return nil }
-    let entry = node[index]
-    guard entry.isTable else { return nil }
-    // SAFETY: the caller holds the node's lock, or is inside an epoch, which keeps nodes.
-    return unsafe PageTableNode(at: entry.tableAddress)
   }
 
   /// Locks the nodes below the locked node `covering` that meet the range.
-  @inline(__always)
-  static func lockBelow(
-    _ covering: PageTableNode, _ level: PagingLevel, _ start: UInt64, _ byteCount: UInt64
-  ) {
-    if level.number > 1 { lockChildren(covering, level, start, byteCount) }
-  }
-
   @inline(never)
-  private static func lockChildren(
-    _ covering: PageTableNode, _ level: PagingLevel, _ start: UInt64, _ byteCount: UInt64
+  private static func lockBelow(
+    _ covering: PageTableNode, _ level: PagingLevel, _ start: VirtualAddress, _ end: VirtualAddress
   ) {
-    var offset: UInt64 = 0
-    while offset < byteCount {
-      let address = start &+ offset
-      let path = TablePath(from: covering, level, to: address) { node, span in
-        let isFirstVisit = offset == 0 || address % span == 0
-        if isFirstVisit { node.lock() }
+    // SAFETY: the caller holds the lock.
+    let top = unsafe LockedNode(holding: covering, level: level)
+    var address = start
+    while address < end {
+      let path = LockedPath(from: top, to: address) { node, span in
+        let isFirstVisit = address == start || address.isAligned(to: span)
+        if isFirstVisit { node.acquireLock() }
       }
-      offset = path.endOfLowest(address) &- start
+      let next = path.end
+      // The end of a path at the top of the address space is zero.
+      guard next > address else { return }
+      address = next
     }
   }
 
-  /// Lets the locks go in the reverse order.
+  /// Releases the locks in the reverse order.
   @inline(__always)
-  static func unlock(
-    _ covering: PageTableNode, _ level: PagingLevel, _ start: UInt64, _ byteCount: UInt64
+  private static func unlock(
+    _ covering: PageTableNode, _ level: PagingLevel, _ start: VirtualAddress, _ end: VirtualAddress
   ) {
-    if level.number > 1 { unlockBelow(covering, level, start, byteCount) }
-    covering.unlock()
+    if level > .leafTable { unlockBelow(covering, level, start, end) }
+    covering.releaseLock()
   }
 
   @inline(never)
   private static func unlockBelow(
-    _ covering: PageTableNode, _ level: PagingLevel, _ start: UInt64, _ byteCount: UInt64
+    _ covering: PageTableNode, _ level: PagingLevel, _ start: VirtualAddress, _ end: VirtualAddress
   ) {
-    // Bytes from the start of the range that are left, seen from its end.
-    var left = byteCount
-    while left > 0 {
-      let last = start &+ (left &- 1)
-      let path = TablePath(from: covering, level, to: last)
-      let first = max(path.startOfLowest(last), start)
+    // SAFETY: the caller still holds the lock.
+    let top = unsafe LockedNode(holding: covering, level: level)
+    var end = end
+    while end > start {
+      let path = LockedPath(from: top, to: VirtualAddress(end.rawValue &- 1))
+      let first = max(path.start, start)
       path.forEachBelowReversed { node, span in
-        let isLastVisit = first == start || first % span == 0
-        if isLastVisit { node.unlock() }
+        let isLastVisit = first == start || first.isAligned(to: span)
+        if isLastVisit { node.releaseLock() }
       }
-      left = first &- start
+      end = first
     }
-  }
-}
-
-/// The nodes from a covering node down to the lowest one that spans an address.
-struct TablePath {
-  private var nodes: InlineArray<5, PageTableNode>
-  private let topLevel: PagingLevel
-  private let address: UInt64
-  private(set) var lowestLevel: PagingLevel
-
-  /// The caller holds the locks of all these nodes, or has them to itself; or it holds that of
-  /// `top`, and takes the others in `onTheWay`, which is called with each node below the top one
-  /// and the bytes that it spans, before an entry of it is read: until then another processor may
-  /// have been taking its children out.
-  @inline(__always)
-  init(
-    from top: PageTableNode, _ level: PagingLevel, to address: UInt64,
-    onTheWay: (PageTableNode, _ byteCount: UInt64) -> Void = { _, _ in }
-  ) {
-    nodes = InlineArray(repeating: top)
-    topLevel = level
-    self.address = address
-    lowestLevel = level
-    while lowestLevel.number > 1 {
-      let entry = lowest[VirtualAddress(address).index(at: lowestLevel)]
-      guard entry.isTable else { break }
-      // SAFETY: the lock of its parent keeps it.
-      let child = unsafe PageTableNode(at: entry.tableAddress)
-      onTheWay(child, lowestLevel.span)
-      lowestLevel = lowestLevel.below
-      nodes[lowestLevel.number - 1] = child
-    }
-  }
-
-  var lowest: PageTableNode { nodes[lowestLevel.number - 1] }
-
-  /// The node of `level`, which is one from the lowest to the top.
-  func node(at level: PagingLevel) -> PageTableNode { nodes[level.number - 1] }
-
-  /// Which entry of the node of `level` the address is under.
-  func index(at level: PagingLevel) -> Int { VirtualAddress(address).index(at: level) }
-
-  /// Calls `body` for each node below the top one, from below, with the bytes that it spans.
-  func forEachBelowReversed(_ body: (PageTableNode, UInt64) -> Void) {
-    var level = lowestLevel
-    while level.number < topLevel.number {
-      body(nodes[level.number - 1], level.above.span)
-      level = level.above
-    }
-  }
-
-  /// Where the part begins that the walk to `address` has dealt with: all of a leaf table; above,
-  /// the entry at which it stopped, and those before it that lead to no table either.
-  func startOfLowest(_ address: UInt64) -> UInt64 {
-    guard lowestLevel.number > 1 else { return startOfLowestNode(address) }
-    let node = lowest
-    var index = VirtualAddress(address).index(at: lowestLevel)
-    while index > 0 && !node[index - 1].isTable { index -= 1 }
-    return startOfLowestNode(address) &+ UInt64(index) << lowestLevel.shift
-  }
-
-  /// The byte after the part that the walk to `address` has dealt with: all of a leaf table; above,
-  /// the entry at which it stopped, and those after it that lead to no table either. Zero at the
-  /// top of the address space.
-  func endOfLowest(_ address: UInt64) -> UInt64 {
-    guard lowestLevel.number > 1 else {
-      return startOfLowestNode(address) &+ lowestLevel.tableSpan
-    }
-    let node = lowest
-    var index = VirtualAddress(address).index(at: lowestLevel) + 1
-    while index < 512 && !node[index].isTable { index += 1 }
-    return startOfLowestNode(address) &+ UInt64(index) << lowestLevel.shift
-  }
-
-  private func startOfLowestNode(_ address: UInt64) -> UInt64 {
-    address & ~(lowestLevel.tableSpan &- 1)
   }
 }

@@ -39,5 +39,5 @@ package struct LeafClass: Sendable {
 
   /// Whether the change leaves them as they are.
   @inline(__always)
-  package var staySame: Bool { flipped == 0 }
+  package var isUnchanged: Bool { flipped == 0 }
 }

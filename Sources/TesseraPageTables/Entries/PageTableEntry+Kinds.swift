@@ -80,6 +80,10 @@ extension PageTableEntry {
   /// Valid for tables that Tessera entered: their bits above the address are zero.
   @inline(__always)
   package var ownTableAddress: PhysicalAddress { PhysicalAddress(unchecked: rawValue & ~0xfff) }
+
+  /// Whether the entry maps nothing: absent, or a status.
+  @inline(__always)
+  package var isVacant: Bool { !isLeaf && !isTable }
 }
 
 extension PageTableEntry {

@@ -1,20 +1,21 @@
 internal import TesseraFrames
 package import TesseraHardware
 
-/// Hears of a rule of page tables that does not hold: which one, the first address that the entry
-/// or node at fault spans, and the level of the node it is in.
+/// Called once per violated invariant: which one, the first address that the entry or node at fault
+/// spans, and the level of its node.
 package typealias PageTableReport = (StaticString, VirtualAddress, PagingLevel) -> Void
 
-/// Sees a leaf of a tree of page tables: the entry, its address, and the size of its page.
+/// Called for each leaf entry: the entry, its address, and the size of its page.
 package typealias LeafVisitor = (PageTableEntry, VirtualAddress, PageSize) -> Void
 
-/// What a tree of page tables must keep besides the rules of all, and how much of it is looked at.
+/// The invariants that a tree of page tables has to keep besides those of all trees, and how much
+/// of it is checked.
 package struct PageTableRules {
-  /// Whether it is in the kernel's half of the address space.
+  /// Whether the tree is in the kernel's half of the address space.
   let isKernel: Bool
-  /// Whether memory may be both written and executed.
+  /// Whether pages may be both writable and executable.
   let allowsWriteExecute: Bool
-  /// Tables for no address of this range, and leaves, are passed over.
+  /// Tables and leaves for other addresses are skipped.
   let range: ClosedRange<UInt64>
 
   /// `range` is from the first to the last address.
@@ -26,7 +27,7 @@ package struct PageTableRules {
     self.range = range
   }
 
-  /// Whether any of the `byteCount` bytes from `start` on is looked at.
+  /// Whether any of the `byteCount` bytes from `start` is checked.
   func concerns(_ start: VirtualAddress, _ byteCount: UInt64) -> Bool {
     let last = start.rawValue &+ (byteCount &- 1)
     return start.rawValue <= range.upperBound && last >= range.lowerBound
@@ -34,11 +35,11 @@ package struct PageTableRules {
 }
 
 extension PageTableNode {
-  /// Calls `report` once for each rule that does not hold in this node and in those below it, and
-  /// `visit` with each leaf, in the order of their addresses.
+  /// Calls `report` once for each violated invariant of this node and those below it, and `visit`
+  /// for each leaf, by ascending address.
   ///
-  /// This is a node of `level` whose first entry is for `start`; of its entries those of `indices`
-  /// are looked at, and counted. No cursor may be open on the tables, and nothing else may use them
+  /// This is a node of `level` whose first entry spans `start`; of its entries those at `indices`
+  /// are checked and counted. No cursor may be open on the tables, and nothing else may use them
   /// meanwhile.
   package func checkInvariants(
     of level: PagingLevel, from start: VirtualAddress, indices: Range<Int> = 0..<512,
@@ -72,118 +73,118 @@ extension PageTableNode {
       }
     }
     if count != presentCount {
-      report("a node counts its entries that are not absent", start, level)
+      report("present count does not match the entries", start, level)
     }
   }
 
-  /// What holds of a node whatever its entries are.
+  /// Checks the node itself, whatever its entries are.
   private func checkSelf(
     _ level: PagingLevel, _ start: VirtualAddress, _ report: PageTableReport
   ) {
-    if self.level != level { report("a node is one level below its parent", start, level) }
-    if isLocked { report("a node's lock is free while nothing happens", start, level) }
-    if isDetached { report("no node of a tree is marked as taken out of it", start, level) }
-    if next != nil { report("no node of a tree is in a chain", start, level) }
-    if slot.isLinked { report("no node is in a list", start, level) }
+    if self.level != level { report("node is not one level below its parent", start, level) }
+    if isLocked { report("node is locked though no cursor is open", start, level) }
+    if isDetached { report("node in a tree is marked as detached", start, level) }
+    if next != nil { report("node in a tree is in a list of nodes", start, level) }
+    if slot.isLinked { report("node is in a list of frames", start, level) }
   }
 }
 
 extension PageTableNode {
-  /// The node that the table `entry` leads to, unless it is none or was met before.
+  /// The node that `entry` refers to; nil if it is none or was visited before.
   private static func child(
     of entry: PageTableEntry, _ level: PagingLevel, _ address: VirtualAddress,
     _ report: PageTableReport
   ) -> PageTableNode? {
     guard level > .leafTable else {
-      report("an entry of a leaf table leads to no table", address, level)
+      report("entry of a leaf table refers to a table", address, level)
       return nil
     }
     guard holdsNode(entry.tableAddress) else {
-      report("an entry leads to a table whose frame is a node", address, level)
+      report("entry refers to a table whose frame is not a node", address, level)
       return nil
     }
-    // SAFETY: the frame's usage says that it is a node, and nothing happens meanwhile.
+    // SAFETY: the frame's usage says that it is a node, and nothing else runs.
     let child = unsafe PageTableNode(at: entry.tableAddress)
     guard !child.isVisited else {
-      report("a node hangs in one place", address, level)
+      report("node is referred to more than once", address, level)
       return nil
     }
-    if child.slot.count != 1 { report("a node's parent is its only owner", address, level) }
+    if child.slot.count != 1 { report("node has more owners than its parent", address, level) }
     return child
   }
 
-  /// Whether there is memory at `address` that is used as a node.
+  /// Whether the frame at `address` is a node.
   private static func holdsNode(_ address: PhysicalAddress) -> Bool {
     address.frameNumber < FrameTable.frameCount
       && FrameTable.slot(number: address.frameNumber).kind.usage == .pageTable
   }
 
-  /// The form of an entry that is not absent.
+  /// Checks the bits of an entry that is not absent.
   private static func checkForm(
     of entry: PageTableEntry, _ level: PagingLevel, _ address: VirtualAddress,
     _ rules: PageTableRules, _ report: PageTableReport
   ) {
     if entry.violatesReservedBits(at: level) {
-      report("no entry has a reserved bit set", address, level)
+      report("entry has a reserved bit set", address, level)
     }
     if entry.violatesOwnershipBits(at: level) {
-      report("leaves and statuses are marked as what they are", address, level)
+      report("software bits of an entry contradict its kind", address, level)
     }
     let limit = min(PagingMode.current.physicalAddressLimit.rawValue, 1 << 51)
     if !entry.isPresent && entry.rawValue & PageTableEntry.addressMask < limit {
-      report("an entry that is not present names no memory", address, level)
+      report("entry that is not present contains a physical address", address, level)
     }
     let isUser = entry.rawValue & PageTableEntry.user != 0
     if !entry.isStatus && isUser == rules.isKernel {
-      report("a program's pages are user pages, and the kernel's are not", address, level)
+      report("user page in the kernel's half, or kernel page in the user half", address, level)
     }
     guard entry.isLeaf, let size = level.pageSize else { return }
     if !rules.isKernel && entry.rawValue & PageTableEntry.global != 0 {
-      report("a program's page is not global", address, level)
+      report("user page is global", address, level)
     }
     if !rules.allowsWriteExecute && entry.property(size: size).access == .readWriteExecute {
-      report("nothing can be both written and executed", address, level)
+      report("page is both writable and executable", address, level)
     }
   }
 
-  /// The memory that a leaf shows.
+  /// Checks the memory that a leaf maps.
   private static func checkTarget(
     of entry: PageTableEntry, _ size: PageSize, _ address: VirtualAddress, _ level: PagingLevel,
     _ report: PageTableReport
   ) {
     let target = entry.leafAddress(size: size)
     if !PagingMode.current.allowsLeaf(at: target, size: size) {
-      report("a leaf shows memory that the processor has, aligned to its size", address, level)
+      report("leaf maps memory that is misaligned or beyond what the processor can address", address, level)
     }
     guard target.frameNumber < FrameTable.frameCount else {
-      if entry.ownsFrame { report("a counted leaf shows a frame", address, level) }
+      if entry.ownsFrame { report("owning leaf maps memory that has no frame", address, level) }
       return
     }
     let slot = FrameTable.slot(number: target.frameNumber).head
-    if slot.kind.usage == .pageTable { report("no leaf shows a page table", address, level) }
+    if slot.kind.usage == .pageTable { report("leaf maps a page table", address, level) }
     guard entry.ownsFrame else { return }
     if size > slot.kind.size {
-      report("a counted leaf is no larger than its frame", address, level)
+      report("owning leaf is larger than its frame", address, level)
     }
     if !ReferenceCount.isShared(slot.count) {
-      report("a counted leaf shows a frame that has owners", address, level)
+      report("owning leaf maps a frame that has no owner", address, level)
     }
-    if !slot.kind.isUntyped { report("a counted leaf shows plain memory", address, level) }
+    if !slot.kind.isUntyped { report("owning leaf maps a frame of typed metadata", address, level) }
   }
 }
 
 extension PageTableNode {
-  /// Whether a check that is going on has been here.
+  /// Whether the check in progress has visited the node.
   private var isVisited: Bool {
     get { metadata.flags & NodeMetadata.visitedFlag != 0 }
     nonmutating set {
       let others = metadata.flags & ~NodeMetadata.visitedFlag
-      // SAFETY: nothing else runs while rules are checked.
+      // SAFETY: nothing else runs during the check.
       unsafe storage.pointee.flags = newValue ? others | NodeMetadata.visitedFlag : others
     }
   }
 
-  /// Takes back every mark that a check left.
+  /// Clears the flags that a check has left.
   private func forgetVisits(_ level: PagingLevel, _ indices: Range<Int>) {
     isVisited = false
     guard level > .leafTable else { return }
@@ -198,6 +199,6 @@ extension PageTableNode {
 }
 
 extension NodeMetadata {
-  /// Marks a node that a check has met.
+  /// Set in a node that a check has visited.
   fileprivate static var visitedFlag: UInt8 { 4 }
 }

@@ -1,15 +1,15 @@
 internal import TesseraFrames
 package import TesseraHardware
 
-/// The chain of entries that a processor follows for one address, as it was at some moment.
+/// The entries that a processor reads to translate one address, as they were at some moment.
 ///
-/// Takes no lock, and can be asked about any address and any tables: also about those that a loader
-/// made, whose leaves have no mark. Stops in front of a table that lies where no memory is.
+/// Takes no lock, and accepts any address and any tables, including those of a loader, whose leaves
+/// lack Tessera's bits. Stops at a table that lies outside memory.
 package struct TranslationTrace {
   package let address: VirtualAddress
   /// The level of the root.
   package let highestLevel: PagingLevel
-  /// The level of the last entry, which leads to no table that could be read.
+  /// The level of the last entry that was read.
   package private(set) var lowestLevel: PagingLevel
   private var entries = [5 of PageTableEntry](repeating: .absent)
 
@@ -17,30 +17,36 @@ package struct TranslationTrace {
   package init(of address: VirtualAddress, from root: PageTableNode) {
     self.address = address
     highestLevel = PagingMode.current.rootLevel
-    lowestLevel = highestLevel
     Epoch.enter()
     defer { Epoch.leave() }
-    var node = root
-    while true {
-      let entry = node[address.index(at: lowestLevel)]
-      entries[lowestLevel.number - 1] = entry
-      guard entry.leadsToTable(at: lowestLevel), entry.tableAddress < FrameTable.end else { return }
-      // SAFETY: a node that an entry led to inside the epoch stays until its end, and a loader's
-      // table is there for good.
-      node = unsafe PageTableNode(at: entry.tableAddress)
-      lowestLevel = lowestLevel.below
+    var entries = self.entries
+    let (node, level) = root.walk(to: address) { entry, level in
+      entries[level.number - 1] = entry
+      return entry.leadsToTable(at: level) && entry.tableAddress < FrameTable.end
     }
+    entries[level.number - 1] = node[address.index(at: level)]
+    self.entries = entries
+    lowestLevel = level
   }
 
-  /// The entry of `level`, from the highest down to the lowest.
+  /// The entry of `level`, which is one from the highest to the lowest.
   package subscript(level: PagingLevel) -> PageTableEntry { entries[level.number - 1] }
 
   /// The entry at which the walk ended.
   package var last: PageTableEntry { entries[lowestLevel.number - 1] }
 
-  /// The first address that the last entry does not speak for; zero at the top of all addresses.
+  /// The first address above those that the last entry spans; zero at the top of all addresses.
   package var end: VirtualAddress {
-    let span = lowestLevel.span
-    return VirtualAddress((address.rawValue & ~(span &- 1)) &+ span)
+    address.alignedDown(to: lowestLevel.span).advanced(unchecked: lowestLevel.span)
+  }
+
+  /// The physical address and the property that the entries translate the address to; nil if it is
+  /// not canonical or nothing is mapped.
+  package var translation: (address: PhysicalAddress, property: PageProperty)? {
+    guard address.isCanonical, last.isPresent, !last.leadsToTable(at: lowestLevel),
+      let size = lowestLevel.pageSize
+    else { return nil }
+    let byte = last.leafAddress(size: size).rawValue | address.offset(in: size)
+    return (PhysicalAddress(unchecked: byte), last.property(size: size))
   }
 }

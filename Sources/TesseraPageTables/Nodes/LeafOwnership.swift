@@ -1,50 +1,119 @@
 internal import TesseraFrames
 internal import TesseraHardware
 
-/// The doors between counts and entries: what a handle held goes into an entry, and what an entry
-/// held comes out, here and nowhere else.
-enum Mapping {
-  /// The slot of the memory that the counted leaf `entry` of `size` leads to: a frame's, or that
-  /// of a part of a larger one.
+/// What a leaf owns: a reference of its frame. References enter entries and leave them here and
+/// nowhere else, so an audit of leaks and double frees begins and ends in this file.
+enum LeafOwnership {
+  /// The slot of the memory that the owning leaf `entry` of `size` maps: that of a frame, or of a
+  /// tail of a compound one. Its reference is the entry's.
   ///
-  /// Its count is the entry's. The caller has taken the entry out of its node, and lets the count
-  /// go once, when no processor can reach the frame any more.
+  /// The caller has removed the entry from its node, and drops the reference once, when no
+  /// processor can reach the frame any more.
   @inline(__always)
   @unsafe static func slot(of entry: PageTableEntry, size: PageSize) -> FrameSlotReference {
     FrameTable.slot(number: entry.leafAddress(size: size).frameNumber)
   }
 
-  /// Lets go of the count that the counted leaf `entry` of `size` owned. As for `slot(of:size:)`.
+  /// Drops the reference that the owning leaf `entry` of `size` had. As for `slot(of:size:)`.
   @unsafe static func release(_ entry: PageTableEntry, size: PageSize) {
     // SAFETY: the caller makes the same promise.
     _ = unsafe AnyFrame(adopting: slot(of: entry, size: size).head)
   }
 
-  /// Adds counts for the 512 entries that are to take the place of the counted leaf `entry`.
-  static func shareAmongParts(_ entry: PageTableEntry, size: PageSize) {
-    let slot = FrameTable.slot(number: entry.leafAddress(size: size).frameNumber).head
-    slot.share(adding: 511)
-  }
-
-  /// Takes away the counts of 511 of the 512 entries whose place the counted leaf `entry` has
-  /// taken.
-  static func gatherFromParts(_ entry: PageTableEntry, size: PageSize) {
-    let slot = FrameTable.slot(number: entry.leafAddress(size: size).frameNumber).head
-    for _ in 0..<511 {
-      let isLast = slot.drop()
-      require(!isLast, "a page lost its frame when it became a part of a larger one")
-    }
-  }
-
-  /// Adds a count for a second entry that leads to the same frame as the counted leaf `entry`.
+  /// Acquires a reference for a second entry that maps the same frame as the owning leaf `entry`.
   @inline(__always)
   static func share(_ entry: PageTableEntry, size: PageSize) {
-    FrameTable.slot(number: entry.leafAddress(size: size).frameNumber).head.share()
+    headSlot(of: entry, size: size).share()
   }
 
-  /// As `share`, of a leaf of 4 KiB that is present.
+  /// As `share`, for a leaf of 4 KiB that is present.
   @inline(__always)
   static func share(present entry: PageTableEntry) {
     FrameTable.slot(number: entry.tableAddress.frameNumber).head.share()
+  }
+
+  @inline(__always)
+  private static func headSlot(of entry: PageTableEntry, size: PageSize) -> FrameSlotReference {
+    FrameTable.slot(number: entry.leafAddress(size: size).frameNumber).head
+  }
+}
+
+// A large leaf and its parts.
+
+extension LeafOwnership {
+  /// The leaf of `level` that maps the part of `leaf`, of `size`, that lies `distance` bytes from
+  /// its first. Acquires a reference for it if `leaf` owns one.
+  @inline(__always)
+  static func sharedPart(
+    of leaf: PageTableEntry, _ size: PageSize, of level: PagingLevel, at distance: UInt64
+  ) -> PageTableEntry {
+    guard let partSize = level.pageSize else { panic("leaf is above the level of 1 GiB pages") }
+    let memory = leaf.leafAddress(size: size).rawValue &+ distance
+    let part = LeafTemplate(
+      leaf.property(size: size), size: partSize, ownsFrame: leaf.ownsFrame
+    ).entry(at: PhysicalAddress(unchecked: memory))
+    if leaf.ownsFrame { share(part, size: partSize) }
+    return part
+  }
+
+  /// Fills `node`, which is empty, with the 512 parts of `entry`, a leaf or a status of the level
+  /// above. The parts take over its reference, and acquire 511 more.
+  static func fill(_ node: LockedNode, withPartsOf entry: PageTableEntry) {
+    guard entry.isLeaf, let size = node.level.above.pageSize, let part = node.level.pageSize else {
+      return node.fill(with: entry)
+    }
+    let template = LeafTemplate(
+      entry.property(size: size), size: part, ownsFrame: entry.ownsFrame)
+    if entry.ownsFrame { headSlot(of: entry, size: size).share(adding: 511) }
+    var address = entry.leafAddress(size: size)
+    for index in 0..<512 {
+      node.store(template.entry(at: address), at: index)
+      address = PhysicalAddress(unchecked: address.rawValue &+ part.byteCount)
+    }
+    node.presentCount = 512
+  }
+
+  /// The leaf that maps what the 512 entries of `node` map, and takes over their references; nil if
+  /// there is none. The entries own nothing any more.
+  static func collapsedLeaf(of node: LockedNode) -> PageTableEntry? {
+    guard node.presentCount == 512, let size = node.level.pageSize,
+      let large = node.level.above.pageSize, PagingMode.current.hasPages(of: large),
+      let first = node.uniformLeaf(size, large)
+    else { return nil }
+    let leaf = LeafTemplate(
+      first.property(size: size), size: large, ownsFrame: first.ownsFrame
+    ).entry(at: first.leafAddress(size: size))
+    guard first.ownsFrame else { return leaf }
+    let slot = FrameTable.slot(number: first.leafAddress(size: size).frameNumber)
+    if slot.head == slot && slot.kind.size == .fourKiB {
+      return size == .fourKiB && slot.mergeIntoCompound(large) ? leaf : nil
+    }
+    guard slot.head.kind.size >= large else { return nil }
+    for _ in 0..<511 {
+      let isLast = slot.head.drop()
+      require(!isLast, "page lost its frame when it was collapsed")
+    }
+    return leaf
+  }
+}
+
+extension LockedNode {
+  /// The first of 512 leaves of `size` that differ in nothing but contiguous addresses, from a
+  /// multiple of `large`, with every accessed and dirty bit that one of them has; nil if they
+  /// differ otherwise.
+  fileprivate func uniformLeaf(_ size: PageSize, _ large: PageSize) -> PageTableEntry? {
+    let first = self[0]
+    guard first.isLeaf, first.isPresent, first.leafAddress(size: size).isAligned(to: large) else {
+      return nil
+    }
+    let accessBits = PageTableEntry.accessed | PageTableEntry.dirty
+    var found: UInt64 = 0
+    for index in 0..<512 {
+      let entry = self[index].rawValue
+      let expected = first.rawValue &+ UInt64(index) &* size.byteCount
+      guard (entry ^ expected) & ~accessBits == 0 else { return nil }
+      found |= entry & accessBits
+    }
+    return PageTableEntry(rawValue: first.rawValue | found)
   }
 }

@@ -57,25 +57,25 @@ public struct NodeMetadata: FrameMetadata, ~Copyable {
 
   public static var role: FrameRole { FrameRole(.pageTable, isUntyped: false) }
 
-  /// Lets go of everything that the node's entries own, and leaves them absent.
+  /// Drops everything that the node's entries own, and leaves them absent.
   public mutating func onDrop(_ contents: FrameContents) {
     guard presentCount > 0 else { return }
-    // SAFETY: nobody else has the frame, and its metadata says that it is a node.
-    let node = unsafe PageTableNode(at: contents.address)
-    if level == PagingLevel.leafTable.number {
+    let level = PagingLevel(Int(level))
+    // SAFETY: the last reference is gone, so nobody else writes the node, and its metadata says
+    // that it is one.
+    let node = unsafe LockedNode(holding: PageTableNode(at: contents.address), level: level)
+    if level == .leafTable {
       node.dropLeaves()
     } else {
       let isRoot = flags & Self.rootFlag != 0
-      node.dropEntries(
-        isRoot ? AddressSpaceLayout.userEntries : 0..<512, PagingLevel(Int(level)))
+      node.dropEntries(isRoot ? AddressSpaceLayout.userEntries : 0..<512)
     }
     presentCount = 0
   }
 }
 
-extension PageTableNode {
-  /// Lets go of all frames of a node of leaves of 4 KiB that is being unmade. Those that follow
-  /// each other go together.
+extension LockedNode {
+  /// Drops the frames of a leaf table that is being destroyed. Contiguous ones are dropped together.
   fileprivate func dropLeaves() {
     var run: FrameRun?
     for index in 0..<512 {
@@ -83,8 +83,8 @@ extension PageTableNode {
       if entry.isAbsent { continue }
       store(.absent, at: index, replacing: entry)
       guard entry.ownsFrame else { continue }
-      // SAFETY: the entry has just been taken out, and its count is let go once, with the run.
-      let slot = unsafe Mapping.slot(of: entry, size: .fourKiB)
+      // SAFETY: the entry has just been removed, and its reference is dropped once, with the run.
+      let slot = unsafe LeafOwnership.slot(of: entry, size: .fourKiB)
       if run?.append(slot) == true { continue }
       run?.dropReferences()
       run = FrameRun(slot)
@@ -92,18 +92,18 @@ extension PageTableNode {
     run?.dropReferences()
   }
 
-  /// Lets go of the entries at `indices` of a node of `level` that is being unmade.
-  fileprivate func dropEntries(_ indices: Range<Int>, _ level: PagingLevel) {
+  /// Drops the entries at `indices` of a node that is being destroyed.
+  fileprivate func dropEntries(_ indices: Range<Int>) {
     for index in indices {
       let entry = self[index]
       if entry.isAbsent { continue }
       store(.absent, at: index, replacing: entry)
       if entry.isTable {
-        // SAFETY: the entry held the count of its child, and has just been taken out.
+        // SAFETY: the entry held the reference of its child, and has just been removed.
         NodePool.release(unsafe PageTableNode(at: entry.tableAddress))
       } else if entry.ownsFrame, let size = level.pageSize {
-        // SAFETY: the entry held a count of this frame, and has just been taken out.
-        unsafe Mapping.release(entry, size: size)
+        // SAFETY: the entry held a reference of this frame, and has just been removed.
+        unsafe LeafOwnership.release(entry, size: size)
       }
     }
   }

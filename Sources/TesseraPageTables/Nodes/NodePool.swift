@@ -37,9 +37,9 @@ package enum NodePool {
   /// Allocates a node of `level` without entries, locked and with a reference count of one.
   ///
   /// - Throws: `outOfFrames`.
-  package static func make(
+  package static func allocate(
     level: PagingLevel, isRoot: Bool = false
-  ) throws(FrameError) -> PageTableNode {
+  ) throws(FrameError) -> FreshNode {
     if let slot = try pop(root: false) { return construct(slot, level, isRoot: isRoot) }
     return construct(try FrameAllocator.allocateSlot(FrameRequest()), level, isRoot: isRoot)
   }
@@ -49,7 +49,7 @@ package enum NodePool {
   ///
   /// - Throws: `outOfFrames` if a test makes this allocation fail.
   @inline(__always)
-  static func reuseRoot(level: PagingLevel) throws(FrameError) -> PageTableNode? {
+  static func reuseRoot(level: PagingLevel) throws(FrameError) -> FreshNode? {
     guard let slot = try pop(root: true) else { return nil }
     return construct(slot, level, isRoot: true)
   }
@@ -92,11 +92,11 @@ package enum NodePool {
   @inline(__always)
   private static func construct(
     _ slot: FrameSlotReference, _ level: PagingLevel, isRoot: Bool
-  ) -> PageTableNode {
+  ) -> FreshNode {
     slot.initialize(NodeMetadata(level: level, isRoot: isRoot), allocated: true)
     slot.setCount(1)
-    // SAFETY: the frame has just become a node.
-    return unsafe PageTableNode(at: slot.address)
+    // SAFETY: the frame has just become a node, locked and with one reference.
+    return unsafe FreshNode(owning: PageTableNode(at: slot.address), level: level)
   }
 
   /// Adds the frame of `slot`, which the caller owns alone, to the pool. Returns false if the pool

@@ -1,32 +1,32 @@
 internal import TesseraFrames
-internal import TesseraHardware
+package import TesseraHardware
 
-/// Nodes that were allocated before a change begins, so that the change cannot fail for want of
-/// them.
+/// Nodes that are allocated before a change begins, so that the change cannot run out of frames.
 ///
-/// What is left over goes back when this is destroyed. Public for the same reason as `CursorState`.
+/// Destroying it frees those that are left. Public for the same reason as `RangeLock`.
 public struct NodeReservation: ~Copyable {
   private var first: FrameSlotReference?
 
+  @inline(__always)
   package init() {}
 
-  /// Allocates as many nodes as mapping the bytes from `start` to `last` under a root may need.
-  ///
-  /// Throws `outOfFrames`; those that were had until then go back.
-  package init(from start: UInt64, to last: UInt64) throws(MapError) {
+  /// Allocates as many nodes as mapping `range` under a root may need. Throws `outOfFrames`.
+  package init(for range: Range<VirtualAddress>) throws(MapError) {
     let root = PagingMode.current.rootLevel
+    let last = VirtualAddress(range.upperBound.rawValue &- 1)
     // A large leaf that lies across either end may have to be split.
-    let count = Int(Self.nodeCount(below: root, from: start, to: last)) + 2 * (root.number - 1)
+    let count =
+      Int(Self.nodeCount(below: root, from: range.lowerBound, to: last)) + 2 * (root.number - 1)
     for _ in 0..<count { try add() }
   }
 
   /// Takes `count` nodes from `other` as far as they go, and allocates the rest.
   ///
-  /// Throws `outOfFrames`; those that were had until then go back, and `other` may have fewer.
+  /// Throws `outOfFrames`; `other` may then have fewer.
   init(_ count: Int, from other: inout NodeReservation) throws(MapError) {
     for _ in 0..<count {
       if let slot = other.first {
-        // SAFETY: what is reserved is a node.
+        // SAFETY: reserved slots are nodes.
         let node = unsafe PageTableNode(at: slot.address)
         other.first = node.next
         node.next = first
@@ -37,26 +37,25 @@ public struct NodeReservation: ~Copyable {
     }
   }
 
-  /// How many nodes the bytes from `position` to `last` need below a node of `top`, if there is
-  /// none.
+  /// The number of nodes that the addresses from `start` to `last` need below a node of `top`, if
+  /// there are none.
   ///
-  /// Entries of level `largest` and below that lie wholly among these bytes become leaves, and need
-  /// none.
+  /// Entries of level `largest` and below that lie wholly among these addresses become leaves, and
+  /// need none.
   static func nodeCount(
-    below top: PagingLevel, from position: UInt64, to last: UInt64,
+    below top: PagingLevel, from start: VirtualAddress, to last: VirtualAddress,
     wholeUpTo largest: PagingLevel = .leafTable
   ) -> UInt64 {
     var count: UInt64 = 0
     var parent = top
     while parent > .leafTable {
-      let first = position >> parent.shift
-      let end = last >> parent.shift
+      let first = start.rawValue >> parent.shift
+      let end = last.rawValue >> parent.shift
       if parent > largest {
         count += end - first + 1
       } else {
-        let cutsFirst = position & (parent.span &- 1) != 0
-        let cutsLast = ~last & (parent.span &- 1) != 0
-        let cutCount: UInt64 = (cutsFirst ? 1 : 0) + (cutsLast ? 1 : 0)
+        let cutCount: UInt64 =
+          (start.isAligned(to: parent.span) ? 0 : 1) + (last == last.last(in: parent.span) ? 0 : 1)
         count += first == end ? min(cutCount, 1) : cutCount
       }
       parent = parent.below
@@ -66,33 +65,34 @@ public struct NodeReservation: ~Copyable {
 
   private mutating func add() throws(MapError) {
     do throws(FrameError) {
-      let node = try NodePool.make(level: .leafTable)
+      let node = try NodePool.allocate(level: .leafTable).relinquish()
       node.next = first
       first = node.slot
     } catch { throw .outOfFrames }
   }
 
-  /// Takes one of the nodes, for `level`: locked, and without entries.
-  mutating func take(for level: PagingLevel) -> PageTableNode {
-    guard let slot = first else { panic("more page-table nodes were needed than reserved") }
-    // SAFETY: what is reserved is a node.
+  /// Removes one of the nodes, for `level`. Traps if there is none.
+  mutating func take(for level: PagingLevel) -> FreshNode {
+    guard let slot = first else { panic("fewer page-table nodes were reserved than are needed") }
+    // SAFETY: reserved slots are nodes.
     let node = unsafe PageTableNode(at: slot.address)
     first = node.next
-    node.prepare(level)
-    return node
+    node.next = nil
+    // SAFETY: the reservation owned the node, which has no entries and is locked.
+    return unsafe FreshNode(owning: node, changedTo: level)
   }
 
   @inline(__always)
   deinit {
-    if let first { Self.giveBack(first) }
+    if let first { Self.free(first) }
   }
 
-  /// Gives the nodes back of which that of `first` is the first.
+  /// Frees the nodes of the list that begins with `first`.
   @inline(never)
-  private static func giveBack(_ first: FrameSlotReference) {
+  private static func free(_ first: FrameSlotReference) {
     var next: FrameSlotReference? = first
     while let slot = next {
-      // SAFETY: what is reserved is a node, with one count.
+      // SAFETY: reserved slots are nodes, each with one reference.
       let node = unsafe PageTableNode(at: slot.address)
       next = node.next
       NodePool.release(node)

@@ -2,162 +2,117 @@ internal import Synchronization
 package import TesseraFrames
 package import TesseraHardware
 
-/// A page-table node: a frame of 512 entries that the processor walks.
+/// A page-table node: a frame of 512 entries that the processor walks, seen without its lock.
 ///
-/// This is a way to reach it, not a share of it: who has one knows by other means that the node
-/// stays. Software changes entries only under the node's lock; the processor reads them at any
-/// time, and sets accessed and dirty bits. So an entry is written only once what it leads to is
-/// complete.
+/// Anyone may read entries through this; only a `LockedNode` writes them. It is a plain reference:
+/// it owns no count, so whoever holds one knows by other means that the node stays. The processor
+/// reads entries at any time and sets accessed and dirty bits, so an entry is written only once
+/// what it refers to is complete.
 ///
 /// SAFETY: safe to use, because only `init` makes one, whose caller vouches for the node; and safe
-/// to send, because a node is changed under its lock, and by atomic operations.
+/// to send, because a node is changed under its lock and by atomic operations.
 @safe
 package struct PageTableNode: @unchecked Sendable {
   private let entries: UnsafeMutablePointer<Atomic<UInt64>>
 
-  /// The caller promises that the frame at `address` is a node, and stays one for as long as this
-  /// is used.
+  /// Refers to the node in the frame at `address`.
+  ///
+  /// The caller promises that the frame is a node, and stays one for as long as this is used.
   @inline(__always)
   @unsafe package init(at address: PhysicalAddress) {
     unsafe entries = PhysicalMemory.pointer(to: address)
       .assumingMemoryBound(to: Atomic<UInt64>.self)
   }
 
+  /// The physical address of the node's frame.
   @inline(__always)
   package var address: PhysicalAddress {
-    // SAFETY: a number; nothing is read through it.
-    let visible = unsafe UInt(bitPattern: entries)
-    return PhysicalAddress(unchecked: UInt64(visible &- PhysicalMemory.directMapBase))
+    // SAFETY: only the pointer's value is used.
+    let mapped = unsafe UInt(bitPattern: entries)
+    return PhysicalAddress(unchecked: UInt64(mapped &- PhysicalMemory.directMapBase))
   }
 
+  /// The metadata slot of the node's frame.
   @inline(__always)
   package var slot: FrameSlotReference { FrameTable.slot(number: address.frameNumber) }
 
-  /// What the slot of the node holds.
+  /// The entry at `index`, as the processor would read it now.
+  @inline(__always)
+  package subscript(index: Int) -> PageTableEntry {
+    // SAFETY: `word(at:)` checks the index.
+    // Ordering: acquiring, pairs with the releasing store of `LockedNode`, so that a walk without
+    // locks finds the child complete.
+    PageTableEntry(rawValue: unsafe word(at: index).pointee.load(ordering: .acquiring))
+  }
+
+  /// The word that holds the entry at `index`. Only `LockedNode` writes to it.
+  @inline(__always)
+  @unsafe func word(at index: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
+    require(index >= 0 && index < 512, "page-table index is not below 512")
+    return unsafe entries + index
+  }
+}
+
+extension PageTableNode {
+  /// The node's metadata, in its slot.
   @inline(__always)
   var metadata: NodeMetadata {
     // SAFETY: see `storage`.
     _read { yield unsafe storage.pointee }
   }
 
-  /// Where that is. Each field is written by itself: to write all of it would be to write the lock,
-  /// which others may be taking.
+  /// Where the metadata lies. Fields are written one by one, because a write of the whole would
+  /// overwrite the lock, which another processor may be acquiring.
   ///
-  /// SAFETY: the frame is a node, so this is what its slot holds.
+  /// SAFETY: the frame is a node, so its slot holds this type.
   @inline(__always)
   @unsafe var storage: UnsafeMutablePointer<NodeMetadata> {
     unsafe slot.storage(as: NodeMetadata.self)
   }
-}
 
-extension PageTableNode {
-  /// The entry at `index`, as the processor would read it now.
-  @inline(__always)
-  package subscript(index: Int) -> PageTableEntry {
-    require(index >= 0 && index < 512, "a page-table node has 512 entries")
-    // SAFETY: the index is in bounds and the node is there.
-    // Ordering: acquiring, pairs with the releasing store of the entry, so that a descent that
-    // holds no lock finds the child complete.
-    return unsafe PageTableEntry(rawValue: entries[index].load(ordering: .acquiring))
-  }
-
-  /// Stores `entry` at `index`. Under the lock, or while nobody else has the node.
-  @inline(__always)
-  package func store(
-    _ entry: PageTableEntry, at index: Int, replacing old: PageTableEntry = .absent
-  ) {
-    require(index >= 0 && index < 512, "a page-table node has 512 entries")
-    // SAFETY: the index is in bounds and the node is there.
-    // Ordering: releasing, pairs with the load in `subscript` and with the processor's walk: what
-    // the entry leads to is complete.
-    unsafe entries[index].store(entry.rawValue, ordering: .releasing)
-    noteWrite(at: index, old, entry)
-  }
-
-  /// Stores `entry` at `index` and returns what was there, with every accessed and dirty bit that
-  /// the processor has set until then. Under the lock.
-  @inline(__always)
-  package func exchange(_ entry: PageTableEntry, at index: Int) -> PageTableEntry {
-    require(index >= 0 && index < 512, "a page-table node has 512 entries")
-    // SAFETY: the index is in bounds and the node is there.
-    // Ordering: acquiring and releasing: releasing as in `store`; acquiring, because what comes out
-    // is used by its new owner.
-    let old = unsafe entries[index].exchange(entry.rawValue, ordering: .acquiringAndReleasing)
-    noteWrite(at: index, PageTableEntry(rawValue: old), entry)
-    return PageTableEntry(rawValue: old)
-  }
-
-  /// Tells a simulated machine that an entry was written. Nothing on a real one.
-  @inline(__always)
-  private func noteWrite(at index: Int, _ old: PageTableEntry, _ new: PageTableEntry) {
-    Processor.noteEntryWrite(
-      at: address, index: index, old: old.rawValue, new: new.rawValue)
-  }
-}
-
-extension PageTableNode {
-  /// The level of the node. Constant.
+  /// The node's level. Constant once the node is in a tree.
   @inline(__always)
   package var level: PagingLevel { PagingLevel(Int(metadata.level)) }
 
-  /// Makes a node that nobody else has one of `level`.
-  func setLevel(_ level: PagingLevel) {
-    // SAFETY: nobody else has the node.
-    unsafe storage.pointee.level = UInt8(truncatingIfNeeded: level.number)
-  }
-
-  /// How many entries are not absent. Under the lock.
+  /// The number of entries that are not absent. Stable only under the lock.
   @inline(__always)
-  package var presentCount: Int {
-    get { Int(metadata.presentCount) }
-    nonmutating set {
-      // SAFETY: under the lock.
-      unsafe storage.pointee.presentCount = UInt16(truncatingIfNeeded: newValue)
-    }
-  }
+  package var presentCount: Int { Int(metadata.presentCount) }
 
-  /// Whether the node has been taken out of its tree. Under the lock.
+  /// Whether the node has been removed from its tree. Stable only under the lock.
   @inline(__always)
-  package var isDetached: Bool {
-    metadata.flags & NodeMetadata.detachedFlag != 0
-  }
+  package var isDetached: Bool { metadata.flags & NodeMetadata.detachedFlag != 0 }
 
   /// Whether this is a root, some of whose entries are the kernel's. Constant.
-  var isRoot: Bool {
-    metadata.flags & NodeMetadata.rootFlag != 0
-  }
+  var isRoot: Bool { metadata.flags & NodeMetadata.rootFlag != 0 }
 
-  package func markDetached() {
-    // SAFETY: under the lock.
-    unsafe storage.pointee.flags = metadata.flags | NodeMetadata.detachedFlag
-  }
-
-  /// The next node in a chain of nodes that their owner keeps together.
+  /// The next node in a list of unused or deferred nodes. Belongs to the owner of the list.
   package var next: FrameSlotReference? {
     get { metadata.next }
     nonmutating set {
-      // SAFETY: by the owner of the chain.
+      // SAFETY: only the owner of the list calls this.
       unsafe storage.pointee.next = newValue
     }
   }
+}
 
-  /// On which processors the space with this root is active.
+extension PageTableNode {
+  /// The processors on which the space with this root is active, a bit each.
   @inline(__always)
   package var activeProcessors: UInt64 {
     // Ordering: acquiring, pairs with `setActive`; see there.
     metadata.activeProcessors.load(ordering: .acquiring)
   }
 
-  /// Whether the space with this root is active on the processor that runs the caller.
+  /// Whether the space with this root is active on the calling processor.
   @inline(__always)
   package var isActiveHere: Bool { activeProcessors >> UInt64(Processor.current) & 1 != 0 }
 
-  /// Says that the space with this root is, or is no longer, active on `processor`.
+  /// Records that the space with this root is, or is no longer, active on `processor`.
   package func setActive(_ isActive: Bool, on processor: Int) {
     let bit: UInt64 = 1 << UInt64(processor)
-    // Ordering: acquiring and releasing, pairs with the load in `activeProcessors`, which comes
-    // after the entries are written: either the one who writes sees this processor and tells it, or
-    // this processor sees what was written.
+    // Ordering: acquiring and releasing, pairs with the load in `activeProcessors`, which follows
+    // the writes of entries: either the writer sees this processor and interrupts it, or this
+    // processor sees what was written.
     if isActive {
       // Ordering: see above.
       metadata.activeProcessors.bitwiseOr(bit, ordering: .acquiringAndReleasing)
@@ -168,70 +123,56 @@ extension PageTableNode {
   }
 }
 
+// The lock bit. Only `RangeLock`, `NodeLock` and `FreshNode` acquire and release it; what they give
+// out for writing is a `LockedNode`.
+
 extension PageTableNode {
-  /// Takes the node's lock. Interrupts stay as they are; the caller is not moved to another
-  /// processor.
+  /// Acquires the node's lock, spinning. Interrupts stay as they are; the caller must not move to
+  /// another processor while it holds the lock.
   @inline(__always)
-  package func lock() {
-    // Ordering: acquiring, pairs with the releasing store in `unlock`.
-    if metadata.lock.exchange(1, ordering: .acquiring) != 0 { waitAndLock() }
+  package func acquireLock() {
+    // Ordering: acquiring, pairs with the releasing store in `releaseLock`.
+    if metadata.lock.exchange(1, ordering: .acquiring) != 0 { acquireLockSlow() }
   }
 
-  /// Takes the node's lock, unless the node has been taken out of its tree. Says whether it has it.
+  /// Acquires the node's lock unless the node is detached. Returns whether the lock is held.
   @inline(__always)
-  func lockUnlessDetached() -> Bool {
-    // SAFETY: found once, for both.
+  func acquireLockUnlessDetached() -> Bool {
+    // SAFETY: the address is computed once for both fields.
     let metadata = unsafe storage
-    // Ordering: acquiring, pairs with the releasing store in `unlock`.
+    // Ordering: acquiring, pairs with the releasing store in `releaseLock`.
     let isTaken = unsafe metadata.pointee.lock.exchange(1, ordering: .acquiring) != 0
-    if isTaken { waitAndLock() }
+    if isTaken { acquireLockSlow() }
     if unsafe metadata.pointee.flags & NodeMetadata.detachedFlag == 0 { return true }
-    unlock()
+    releaseLock()
     return false
   }
 
+  /// Releases the node's lock, which the caller holds.
   @inline(__always)
-  package func unlock() {
-    // Ordering: releasing, pairs with the exchange in `lock`.
+  package func releaseLock() {
+    // Ordering: releasing, pairs with the exchange in `acquireLock`.
     metadata.lock.store(0, ordering: .releasing)
   }
 
+  /// Whether the lock is held by anyone. For checks while nothing else runs.
   package var isLocked: Bool {
-    // Ordering: relaxed; only for checks made when nothing else runs.
+    // Ordering: relaxed; only for checks made while nothing else runs.
     metadata.lock.load(ordering: .relaxed) != 0
   }
 
-  /// Reads until the lock looks free, so that waiters do not fight over its cache line, and tries
-  /// again.
+  /// Spins until the lock is acquired. Waits with plain loads, so that waiters do not contend for
+  /// the cache line.
   @inline(never)
-  private func waitAndLock() {
-    // Ordering: acquiring, pairs with the releasing store in `unlock`.
+  private func acquireLockSlow() {
+    // Ordering: acquiring, pairs with the releasing store in `releaseLock`.
     while metadata.lock.exchange(1, ordering: .acquiring) != 0 {
       require(
         FrameAllocator.processorCount > 1,
-        "a cursor was opened over a table that another one holds, on a machine with one processor",
+        "a cursor was opened over a page table that another cursor of the only processor holds",
         address)
       // Ordering: relaxed; the exchange that follows does the ordering.
       while metadata.lock.load(ordering: .relaxed) != 0 { Processor.pause() }
     }
-  }
-}
-
-extension PageTableNode {
-  /// Stores `new` at `index` if `old` is still there. Says whether it was. Under the lock, against
-  /// the processor, which may set accessed and dirty bits.
-  @inline(__always)
-  package func compareExchange(_ old: PageTableEntry, _ new: PageTableEntry, at index: Int) -> Bool
-  {
-    require(index >= 0 && index < 512, "a page-table node has 512 entries")
-    // SAFETY: the index is in bounds and the node is there.
-    // Ordering: releasing, as in `store`; acquiring is not needed, because what the entry leads to
-    // stays the same.
-    let isExchanged = unsafe entries[index].compareExchange(
-      expected: old.rawValue, desired: new.rawValue, successOrdering: .releasing,
-      failureOrdering: .relaxed
-    ).exchanged
-    if isExchanged { noteWrite(at: index, old, new) }
-    return isExchanged
   }
 }

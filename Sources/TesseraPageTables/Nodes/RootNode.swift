@@ -34,10 +34,16 @@ package enum RootNode {
   /// already.
   ///
   /// - Throws: `outOfFrames`.
-  package static func make(copying kernel: PageTableNode) throws(FrameError) -> PageTableNode {
+  package static func allocate(copying kernel: PageTableNode) throws(FrameError) -> FreshNode {
     let level = kernel.level
-    if let node = try NodePool.reuseRoot(level: level) { return node }
-    let node = try NodePool.make(level: level, isRoot: true)
+    if let root = try NodePool.reuseRoot(level: level) { return root }
+    let root = try NodePool.allocate(level: level, isRoot: true)
+    root.withNode { copyKernelEntries(of: kernel, to: $0) }
+    return root
+  }
+
+  @inline(__always)
+  private static func copyKernelEntries(of kernel: PageTableNode, to node: LockedNode) {
     for index in 0..<AddressSpaceLayout.lowKernelEntryCount {
       let entry = kernel[index]
       if !entry.isAbsent { node.store(entry, at: index) }
@@ -48,7 +54,6 @@ package enum RootNode {
     node.copy(upper.1, from: 320, of: kernel)
     node.copy(upper.2, from: 384, of: kernel)
     node.copy(upper.3, from: 448, of: kernel)
-    return node
   }
 }
 
@@ -60,10 +65,10 @@ extension PageTableNode {
     for index in 0..<64 where !self[first + index].isAbsent { bits |= 1 << UInt64(index) }
     return bits
   }
+}
 
+extension LockedNode {
   /// Copies those of the 64 entries of `other` from `first` whose bit in `bits` is set.
-  ///
-  /// - Precondition: no other reference to this node exists.
   @inline(__always)
   fileprivate func copy(_ bits: UInt64, from first: Int, of other: PageTableNode) {
     var remaining = bits

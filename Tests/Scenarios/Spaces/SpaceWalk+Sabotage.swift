@@ -62,16 +62,16 @@ extension SpaceWalk {
     let entry = node[index]
     switch sabotage {
     case .changedRights:
-      node.store(PageTableEntry(rawValue: entry.rawValue ^ PageTableEntry.writable), at: index)
-    case .changedTarget: node.store(PageTableEntry(rawValue: entry.rawValue ^ 4096), at: index)
-    case .wrongCount: node.presentCount += 1
-    default: node.lock()
+      node.assumingLocked().store(PageTableEntry(rawValue: entry.rawValue ^ PageTableEntry.writable), at: index)
+    case .changedTarget: node.assumingLocked().store(PageTableEntry(rawValue: entry.rawValue ^ 4096), at: index)
+    case .wrongCount: node.assumingLocked().presentCount += 1
+    default: node.acquireLock()
     }
     checkAgain()
     switch sabotage {
-    case .changedRights, .changedTarget: node.store(entry, at: index)
-    case .wrongCount: node.presentCount -= 1
-    default: node.unlock()
+    case .changedRights, .changedTarget: node.assumingLocked().store(entry, at: index)
+    case .wrongCount: node.assumingLocked().presentCount -= 1
+    default: node.releaseLock()
     }
   }
 

@@ -1,0 +1,270 @@
+internal import TesseraFrames
+internal import TesseraHardware
+
+extension Cursor {
+  /// Maps in the next `byteCount` bytes what `source` maps in its next ones, for a fork, and moves
+  /// both past them. Frames are shared, and become read-only in both, so that the first write to
+  /// either faults (copy-on-write). Statuses and device memory are copied as they are.
+  ///
+  /// Throws `alreadyMapped` if a page here is mapped or has a status, and `outOfFrames`. Traps if
+  /// one cursor is the kernel's and the other is not.
+  public mutating func copy(from source: inout Cursor, _ byteCount: UInt64) throws(MapError) {
+    require(source.isKernel == isKernel, "pages copied between the user half and the kernel's")
+    let end = checkedEnd(byteCount)
+    let sourceEnd = source.checkedEnd(byteCount)
+    guard byteCount > 0 else { return }
+    try lock.tree.requireAbsent(from: position, to: end)
+    var copier = CopyPositions(target: position, source: source.position)
+    var reservation = try reserveNodes(
+      lock.tree.missingNodeCount(toCopy: byteCount, at: copier, from: source.lock.tree))
+    try source.splitEdges(to: sourceEnd)
+    while copier.target < end {
+      copier.copyStep(
+        from: source.lock.tree, to: lock.tree, end, &source.lock.flusher, &reservation)
+    }
+    position = end
+    source.position = sourceEnd
+  }
+}
+
+/// Where a copy has got to in its target and its source.
+struct CopyPositions {
+  var target: VirtualAddress
+  var source: VirtualAddress
+
+  mutating func advance(by byteCount: UInt64) {
+    target = target.advanced(unchecked: byteCount)
+    source = source.advanced(unchecked: byteCount)
+  }
+
+  /// Copies what one entry of `tree` above the leaf tables maps, or some of a leaf table, and moves
+  /// past it, up to the address `end` of the target.
+  fileprivate mutating func copyStep(
+    from tree: borrowing LockedTree, to targetTree: borrowing LockedTree, _ end: VirtualAddress,
+    _ flusher: inout TLBFlusher, _ reservation: inout NodeReservation
+  ) {
+    let node = tree.lowestNode(at: source)
+    let first = node.index(of: source)
+    let room = end.distance(from: target)
+    guard node.level == .leafTable else {
+      let rest = source.last(in: node.level.span).distance(from: source) &+ 1
+      let byteCount = min(room, rest)
+      copyLargeEntry(node, byteCount, to: targetTree, &flusher, &reservation)
+      return advance(by: byteCount)
+    }
+    let left = 512 - max(first, target.index(at: .leafTable))
+    let count = min(left, Int(room / PageSize.fourKiB.byteCount))
+    if node.presentCount > 0 { copyLeaves(count, node, first, to: targetTree, &flusher, &reservation) }
+    advance(by: UInt64(count) &* PageSize.fourKiB.byteCount)
+  }
+
+  /// Copies `count` entries of the leaf table `node` from `first`, which one leaf table of the
+  /// target spans.
+  @inline(__always)
+  private func copyLeaves(
+    _ count: Int, _ node: LockedNode, _ first: Int, to targetTree: borrowing LockedTree,
+    _ flusher: inout TLBFlusher, _ reservation: inout NodeReservation
+  ) {
+    var index = first
+    let end = first + count
+    while index < end && node[index].isAbsent { index += 1 }
+    guard index < end else { return }
+    let other = targetTree.makeTable(at: target, level: .leafTable, from: &reservation)
+    let distance = other.index(of: target) &- first
+    let base = source.rawValue &- UInt64(first) &* PageSize.fourKiB.byteCount
+    var added = 0
+    while index < end {
+      let entry = node[index]
+      guard !entry.isAbsent else {
+        index &+= 1
+        continue
+      }
+      let stop = node.share(index, entry, upTo: end, with: other, at: distance)
+      if entry.ownsFrame && entry.isWritable {
+        let page = base &+ UInt64(truncatingIfNeeded: index) &* PageSize.fourKiB.byteCount
+        flusher.enqueue(
+          VirtualAddress(page), pageCount: UInt64(truncatingIfNeeded: stop &- index))
+      }
+      added &+= stop &- index
+      index = stop
+    }
+    other.presentCount += added
+  }
+
+  /// Copies the entry of `node` above the leaf tables that spans the source, of which `byteCount`
+  /// bytes are to be copied: all of it, unless it is absent.
+  ///
+  /// Where the target is aligned less, or has a smaller table already, its parts are copied.
+  private func copyLargeEntry(
+    _ node: LockedNode, _ byteCount: UInt64, to targetTree: borrowing LockedTree,
+    _ flusher: inout TLBFlusher, _ reservation: inout NodeReservation
+  ) {
+    let index = node.index(of: source)
+    let entry = node[index]
+    let end = target.advanced(unchecked: byteCount)
+    guard let size = node.level.pageSize, entry.isLeaf else {
+      guard entry.isStatus else { return }
+      return targetTree.fill(
+        from: target, to: end, wholeUpTo: PagingMode.current.rootLevel, &reservation
+      ) { _, _ in entry }
+    }
+    let largest = largestPart(of: entry, node.level)
+    if entry.ownsFrame && entry.isWritable { flusher.enqueue(source, size: size) }
+    let leaf = node.writeProtect(index, entry)
+    targetTree.fill(
+      from: target, to: end, withPartsOf: leaf, size, wholeUpTo: largest, &reservation)
+  }
+
+  /// The level of the largest entry that can map at the target what `entry` of `level`, which is
+  /// not absent, maps at the source.
+  fileprivate func largestPart(of entry: PageTableEntry, _ level: PagingLevel) -> PagingLevel {
+    guard entry.isLeaf else { return PagingMode.current.rootLevel }
+    let offset = PhysicalAddress(unchecked: source.rawValue & (PageSize.oneGiB.byteCount - 1))
+    return min(level, PagingLevel(largestLeafMapping: target, to: offset))
+  }
+}
+
+extension LockedTree {
+  /// Throws `alreadyMapped` if any page from `start` up to `end` is mapped or has a status.
+  fileprivate func requireAbsent(
+    from start: VirtualAddress, to end: VirtualAddress
+  ) throws(MapError) {
+    var position = start
+    while position < end {
+      let node = lowestNode(at: position)
+      guard node[node.index(of: position)].isAbsent else { throw .alreadyMapped(position) }
+      let isEmpty = node.level == .leafTable && node.presentCount == 0
+      position = position.last(in: isEmpty ? node.level.tableSpan : node.level.span)
+        .advanced(unchecked: 1)
+    }
+  }
+
+  /// The number of nodes that are missing here for what `source` maps in the `byteCount` bytes from
+  /// `positions`.
+  ///
+  /// May overestimate: a leaf table counts even if the part of it that is copied is empty.
+  fileprivate func missingNodeCount(
+    toCopy byteCount: UInt64, at positions: CopyPositions, from source: borrowing LockedTree
+  ) -> Int {
+    var count: UInt64 = 0
+    var at = positions
+    let end = positions.target.advanced(unchecked: byteCount)
+    var lastUsed: VirtualAddress?
+    while at.target < end {
+      let node = source.lowestNode(at: at.source)
+      let isLeafTable = node.level == .leafTable
+      let span = isLeafTable ? node.level.tableSpan : node.level.span
+      let rest = at.source.last(in: span).distance(from: at.source) &+ 1
+      let length = min(end.distance(from: at.target), rest)
+      let entry = node[node.index(of: at.source)]
+      if isLeafTable ? node.presentCount > 0 : !entry.isAbsent {
+        let largest = isLeafTable ? node.level : at.largestPart(of: entry, node.level)
+        let last = at.target.advanced(unchecked: length &- 1)
+        count += missingNodeCount(from: at.target, to: last, wholeUpTo: largest, after: lastUsed)
+        lastUsed = last
+      }
+      at.advance(by: length)
+    }
+    return Int(count)
+  }
+
+  /// The number of nodes that are missing for the addresses from `first` to `last`, besides those
+  /// that the addresses before need, of which `previous` is the last.
+  private func missingNodeCount(
+    from first: VirtualAddress, to last: VirtualAddress, wholeUpTo largest: PagingLevel,
+    after previous: VirtualAddress?
+  ) -> UInt64 {
+    var count: UInt64 = 0
+    var position = first
+    while true {
+      let level = lowestNode(at: position).level
+      let stop = min(last, position.last(in: level == .leafTable ? level.tableSpan : level.span))
+      count += NodeReservation.nodeCount(
+        below: level, from: position, to: stop, wholeUpTo: largest)
+      if let previous, position == first {
+        count -= Self.sharedNodeCount(previous, first, below: level)
+      }
+      if stop == last { return count }
+      position = stop.advanced(unchecked: 1)
+    }
+  }
+
+  /// The number of nodes below one of `top` that span both addresses.
+  private static func sharedNodeCount(
+    _ first: VirtualAddress, _ second: VirtualAddress, below top: PagingLevel
+  ) -> UInt64 {
+    var count: UInt64 = 0
+    var level = top
+    while level > .leafTable {
+      if first.alignedDown(to: level.span) == second.alignedDown(to: level.span) { count += 1 }
+      level = level.below
+    }
+    return count
+  }
+}
+
+extension LockedNode {
+  /// Stores in `other`, `distance` entries further on, what this leaf table has from `index` up to
+  /// `end`, for as long as it is like `entry`, which is at `index`. Leaves that own a frame acquire
+  /// another reference, and lose the right to write. Returns the index of the first that is not
+  /// like it, or `end`.
+  @inline(__always)
+  fileprivate func share(
+    _ index: Int, _ entry: PageTableEntry, upTo end: Int, with other: LockedNode, at distance: Int
+  ) -> Int {
+    guard entry.isLeaf else {
+      other.store(entry, at: index &+ distance)
+      return index &+ 1
+    }
+    let alike = LeafClass(
+      entry, becoming: entry.ownsFrame ? entry.withoutWriting : entry,
+      changing: PageTableEntry.writable)
+    let isUsual = entry.isPresent && entry.isWritable && entry.ownsFrame && !entry.mayBecomeDirty
+    guard isUsual else {
+      return forEach(alike, from: index, to: end) { index, leaf in
+        // Before the reference, which must not be acquired twice if the processor sets the dirty
+        // bit now.
+        let isChanged =
+          alike.isUnchanged || compareExchange(leaf, alike.changed(leaf), at: index)
+        guard isChanged else { return false }
+        if leaf.ownsFrame { LeafOwnership.share(leaf, size: .fourKiB) }
+        other.store(alike.changed(leaf), at: index &+ distance)
+        return true
+      }
+    }
+    return forEach(alike, from: index, to: end) { index, leaf in
+      LeafOwnership.share(present: leaf)
+      store(alike.changed(leaf), at: index, replacing: leaf)
+      other.store(alike.changed(leaf), at: index &+ distance)
+      return true
+    }
+  }
+
+  /// Takes the right to write from the leaf `entry` at `index`, if it owns a frame and has the
+  /// right, keeping a dirty bit that the processor sets at the last moment. Returns the leaf as it
+  /// is then.
+  @inline(__always)
+  fileprivate func writeProtect(_ index: Int, _ entry: PageTableEntry) -> PageTableEntry {
+    guard entry.ownsFrame && entry.isWritable else { return entry }
+    var old = entry
+    while true {
+      let new = old.withoutWriting
+      if !old.mayBecomeDirty {
+        store(new, at: index, replacing: old)
+        return new
+      }
+      if compareExchange(old, new, at: index) { return new }
+      old = self[index]
+    }
+  }
+}
+
+extension PageTableEntry {
+  @inline(__always)
+  fileprivate var isWritable: Bool { rawValue & Self.writable != 0 }
+
+  @inline(__always)
+  fileprivate var withoutWriting: PageTableEntry {
+    PageTableEntry(rawValue: rawValue & ~Self.writable)
+  }
+}

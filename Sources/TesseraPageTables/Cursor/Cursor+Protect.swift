@@ -1,0 +1,153 @@
+internal import TesseraFrames
+public import TesseraHardware
+
+extension Cursor {
+  /// Gives every mapped page in the next `byteCount` bytes the rights `access`. Returns the number
+  /// of bytes that are mapped there.
+  ///
+  /// Absent pages stay absent, and statuses stay. A large page that lies only partly in the range is
+  /// split first; throws `outOfFrames` if it cannot be.
+  @discardableResult
+  public mutating func protect(
+    _ byteCount: UInt64, to access: PageAccess
+  ) throws(MapError) -> UInt64 {
+    let end = checkedEnd(byteCount)
+    guard byteCount > 0 else { return 0 }
+    try splitEdges(to: end)
+    let change = LeafChange(to: access)
+    var mapped: UInt64 = 0
+    while position < end {
+      mapped += Self.protectStep(change, &position, to: end, in: lock.tree, &lock.flusher)
+    }
+    return mapped
+  }
+
+  /// Changes the leaves that one node has from `position` up to `end`, and moves past them.
+  @inline(__always)
+  private static func protectStep(
+    _ change: LeafChange, _ position: inout VirtualAddress, to end: VirtualAddress,
+    in tree: borrowing LockedTree, _ flusher: inout TLBFlusher
+  ) -> UInt64 {
+    let node = tree.lowestNode(at: position)
+    if node.level == .leafTable {
+      return protectLeaves(node, change, &position, to: end, &flusher)
+    }
+    let index = node.index(of: position)
+    let page = position.alignedDown(to: node.level.span)
+    position = min(end, page.advanced(unchecked: node.level.span))
+    guard let size = node.level.pageSize, node[index].isLeaf else { return 0 }
+    if node.apply(change, toLeafAt: index) { flusher.enqueue(page, size: size) }
+    return size.byteCount
+  }
+
+  /// Changes the leaves of the leaf table `node` from `position` up to `end`, and moves past them.
+  ///
+  /// Not inlined, so that its loops have all registers.
+  @inline(never)
+  private static func protectLeaves(
+    _ node: LockedNode, _ change: LeafChange, _ position: inout VirtualAddress,
+    to end: VirtualAddress, _ flusher: inout TLBFlusher
+  ) -> UInt64 {
+    let first = node.index(of: position)
+    let count = min(512 - first, Int(end.distance(from: position) / PageSize.fourKiB.byteCount))
+    node.requireEntries(count, from: first)
+    let base = position.rawValue &- UInt64(first) &* PageSize.fourKiB.byteCount
+    var leafCount: UInt64 = 0
+    var index = first
+    while index < first + count {
+      let entry = node[index]
+      guard entry.isLeaf else {
+        index &+= 1
+        continue
+      }
+      let alike = change.leaves(like: entry)
+      let stop = node.apply(alike, from: index, to: first + count, entry.mayBecomeDirty)
+      let changedCount = UInt64(truncatingIfNeeded: stop &- index)
+      if entry.needsInvalidation(becoming: alike.changed(entry)) {
+        let page = base &+ UInt64(truncatingIfNeeded: index) &* PageSize.fourKiB.byteCount
+        flusher.enqueue(VirtualAddress(page), pageCount: changedCount)
+      }
+      leafCount &+= changedCount
+      index = stop
+    }
+    position = position.advanced(unchecked: UInt64(count) &* PageSize.fourKiB.byteCount)
+    return leafCount &* PageSize.fourKiB.byteCount
+  }
+}
+
+extension LockedNode {
+  /// Applies `alike` to the leaves from `index` up to `end` for as long as they belong to it, as the
+  /// first one does. Returns the index of the first that does not, or `end`.
+  ///
+  /// If they `mayBecomeDirty`, the processor may set the dirty bit of one at the last moment, and
+  /// that bit must not be lost: such a leaf no longer belongs to the class, and is left unchanged.
+  @inline(__always)
+  fileprivate func apply(
+    _ alike: LeafClass, from index: Int, to end: Int, _ mayBecomeDirty: Bool
+  ) -> Int {
+    if alike.isUnchanged { return forEach(alike, from: index, to: end) { _, _ in true } }
+    if mayBecomeDirty {
+      return forEach(alike, from: index, to: end) { index, entry in
+        compareExchange(entry, alike.changed(entry), at: index)
+      }
+    }
+    return forEach(alike, from: index, to: end) { index, entry in
+      store(alike.changed(entry), at: index, replacing: entry)
+      return true
+    }
+  }
+
+  /// Calls `body` with the leaves from `index` up to `end` for as long as they belong to `alike`
+  /// and it returns true. Returns the index of the first for which that is not so, or `end`.
+  @inline(__always)
+  func forEach(
+    _ alike: LeafClass, from index: Int, to end: Int, _ body: (Int, PageTableEntry) -> Bool
+  ) -> Int {
+    require(index >= 0 && end <= 512, "page-table index is not below 512")
+    var index = index
+    while index < end {
+      let entry = self[index]
+      guard alike.contains(entry), body(index, entry) else { break }
+      index &+= 1
+    }
+    return index
+  }
+
+  /// Applies `change` to the leaf at `index`. Returns whether a TLB may now hold a stale entry.
+  fileprivate func apply(_ change: LeafChange, toLeafAt index: Int) -> Bool {
+    while true {
+      let old = self[index]
+      let new = change.applied(to: old)
+      guard new != old else { return false }
+      guard old.mayBecomeDirty else {
+        store(new, at: index, replacing: old)
+        return old.needsInvalidation(becoming: new)
+      }
+      if compareExchange(old, new, at: index) { return old.needsInvalidation(becoming: new) }
+    }
+  }
+}
+
+extension PageTableEntry {
+  /// Whether the processor may set this leaf's dirty bit.
+  @inline(__always)
+  var mayBecomeDirty: Bool {
+    rawValue & (Self.present | Self.writable | Self.dirty) == Self.present | Self.writable
+  }
+
+  /// Whether a TLB that holds this entry is stale once the entry is `new`.
+  ///
+  /// Not if this is not present, and not if `new` only adds rights: a processor that lacks them
+  /// faults once and walks again (Intel SDM Vol. 3A, "Optional Invalidation").
+  @inline(__always)
+  func needsInvalidation(becoming new: PageTableEntry) -> Bool {
+    guard isPresent else { return false }
+    let lost = rawValue & ~new.rawValue & Self.rightsMask
+    let forbidden = new.rawValue & ~rawValue & Self.noExecute
+    let changed = (rawValue ^ new.rawValue) & Self.meaningMask
+    return lost | forbidden | changed != 0
+  }
+
+  private static var rightsMask: UInt64 { present | writable | user | accessed | dirty }
+  private static var meaningMask: UInt64 { addressMask | cacheMask | global | largePage }
+}

@@ -1,0 +1,99 @@
+internal import TesseraFrames
+public import TesseraHardware
+
+/// What a cursor finds at its position.
+public enum PageContent: Equatable, Sendable {
+  /// Nothing.
+  case absent
+  /// Nothing is mapped, but the page has this status.
+  case status(UInt32)
+  /// Memory at `address`; if `ownsFrame`, the mapping owns a reference of its frame.
+  case mapped(PhysicalAddress, PageProperty, ownsFrame: Bool)
+}
+
+extension PageContent {
+  /// Whether something is mapped.
+  public var isMapped: Bool {
+    if case .mapped = self { return true }
+    return false
+  }
+}
+
+/// Contiguous pages with the same content.
+///
+/// If they are mapped, their memory is contiguous too, and the content has its first byte.
+public struct PageRun: Equatable, Sendable {
+  /// The first byte. For a single query it may lie before the position, where the entry begins.
+  public let start: VirtualAddress
+  /// The number of bytes.
+  public let byteCount: UInt64
+  /// The number of bytes that one entry spans.
+  public let entryByteCount: UInt64
+  public let content: PageContent
+}
+
+extension Cursor {
+  /// Returns what is at the position, as far as one entry reaches. Does not move. Throws
+  /// `outOfBounds` at the end.
+  public func query() throws(RangeError) -> PageRun {
+    guard !isAtEnd else { throw .outOfBounds }
+    let (entry, level) = entry
+    return PageRun(
+      start: position.alignedDown(to: level.span), byteCount: level.span,
+      entryByteCount: level.span, content: entry.content(level))
+  }
+
+  /// The entry that spans the position, which is not the end, and its level.
+  private var entry: (entry: PageTableEntry, level: PagingLevel) {
+    let node = lock.tree.lowestNode(at: position)
+    return (node[node.index(of: position)], node.level)
+  }
+
+  /// The entry that spans the page at `address`, and its level; nil if the page is not in the
+  /// range. Moves there.
+  package mutating func entry(
+    at address: VirtualAddress
+  ) -> (entry: PageTableEntry, level: PagingLevel)? {
+    guard (try? jump(to: address)) != nil, !isAtEnd else { return nil }
+    return entry
+  }
+
+  /// The address after what the entry at the position, which is not the end, spans.
+  package var endOfEntry: VirtualAddress {
+    position.last(in: entry.level.span).advanced(unchecked: 1)
+  }
+
+  /// Moves to the first mapped page in the next `byteCount` bytes, or past them if there is none.
+  /// Returns whether there was one.
+  public mutating func findNext(within byteCount: UInt64) -> Bool {
+    let end = checkedEnd(byteCount)
+    while position < end {
+      guard let next = Self.afterUnmapped(at: position, in: lock.tree) else { return true }
+      position = min(end, next)
+    }
+    return false
+  }
+
+  /// The address after the entry, or the empty node, that spans `position`; nil if a page is mapped
+  /// there.
+  private static func afterUnmapped(
+    at position: VirtualAddress, in tree: borrowing LockedTree
+  ) -> VirtualAddress? {
+    let node = tree.lowestNode(at: position)
+    if node[node.index(of: position)].isLeaf { return nil }
+    let span = node.presentCount == 0 ? node.level.tableSpan : node.level.span
+    return position.last(in: span).advanced(unchecked: 1)
+  }
+}
+
+extension PageTableEntry {
+  /// What this entry of a node of `level`, which refers to no table, says of its pages.
+  @inline(__always)
+  func content(_ level: PagingLevel) -> PageContent {
+    if isLeaf, let size = level.pageSize {
+      return .mapped(leafAddress(size: size), property(size: size), ownsFrame: ownsFrame)
+    }
+    if let status { return .status(status) }
+    return .absent
+  }
+}

@@ -1,0 +1,60 @@
+public import TesseraFrames
+public import TesseraHardware
+
+extension Cursor {
+  /// Maps `frame` at the position instead of what is mapped there, which is freed once no processor
+  /// can reach it.
+  ///
+  /// Throws `notMapped` if the page or a part of it is not mapped, and `outOfFrames` if a larger
+  /// page must be split and cannot be; `frame` is then still there.
+  public mutating func replace<Metadata: UntypedContents & ~Copyable>(
+    with frame: inout Frame<Metadata>?, as property: PageProperty
+  ) throws(MapError) {
+    guard let slot = frame?.slot else { panic("cursor was given no frame to map") }
+    let size = slot.kind.size
+    let end = checkedEnd(size.byteCount)
+    require(position.isAligned(to: size), "address is not a multiple of the page size")
+    let leaf = LeafTemplate(lock.tree.checked(property), size: size, ownsFrame: true).entry(at: slot.address)
+    try lock.tree.requireMapped(from: position, to: end)
+    try splitEdges(to: end)
+    if Self.exchange(leaf, size, at: position, in: lock.tree, &lock.flusher) {
+      position = end
+    } else {
+      replaceParts(by: leaf, size)
+    }
+    _ = frame.take()?.relinquishSlot()
+  }
+
+  /// Exchanges the entry at `position`, a leaf of `size` or a table of smaller pages, for `leaf`.
+  /// Returns false if it lies in a table of smaller pages that has to stay.
+  private static func exchange(
+    _ leaf: PageTableEntry, _ size: PageSize, at position: VirtualAddress,
+    in tree: borrowing LockedTree, _ flusher: inout TLBFlusher
+  ) -> Bool {
+    let level = PagingLevel(leafOf: size)
+    let node = tree.lowestNode(at: position, downTo: level)
+    guard node.level == level else { return false }
+    let index = node.index(of: position)
+    if node[index].isTable {
+      // All that the table of smaller pages maps is freed with it.
+      flusher.deferRelease(of: node.unlink(at: index, replacingBy: leaf))
+    } else {
+      flusher.retire(node.exchange(leaf, at: index), at: position, size: size)
+    }
+    return true
+  }
+}
+
+extension LockedTree {
+  /// Throws `notMapped` if any page from `start` up to `end` is not mapped.
+  fileprivate func requireMapped(
+    from start: VirtualAddress, to end: VirtualAddress
+  ) throws(MapError) {
+    var position = start
+    while position < end {
+      let node = lowestNode(at: position)
+      guard node[node.index(of: position)].isLeaf else { throw .notMapped(position) }
+      position = position.last(in: node.level.span).advanced(unchecked: 1)
+    }
+  }
+}

@@ -1,0 +1,95 @@
+internal import TesseraFrames
+package import TesseraHardware
+
+/// The nodes that a range lock holds: the covering node and every node below it that meets the
+/// range.
+///
+/// Everything that writes a page table reaches its nodes through this, and so holds their locks.
+public struct LockedTree: ~Copyable {
+  let root: PageTableNode
+  let coveringNode: PageTableNode
+  let coveringLevel: PagingLevel
+  /// The first address of the range, and that after its last.
+  package let start: VirtualAddress
+  package let end: VirtualAddress
+
+  /// The caller holds the locks of the nodes of the range from `start` up to `end`, whose covering
+  /// node is `covering` of `level`.
+  @inline(__always)
+  @unsafe init(
+    holding covering: PageTableNode, of level: PagingLevel, under root: PageTableNode,
+    from start: VirtualAddress, to end: VirtualAddress
+  ) {
+    self.root = root
+    coveringNode = covering
+    coveringLevel = level
+    self.start = start
+    self.end = end
+  }
+
+  /// Whether the range is the kernel's: shared by all address spaces, and global.
+  @inline(__always)
+  var isKernel: Bool { Int64(bitPattern: start.rawValue) < 0 }
+
+  /// The covering node: the deepest node that spans the whole range.
+  @inline(__always)
+  var covering: LockedNode {
+    @_lifetime(borrow self)
+    get {
+      // SAFETY: whoever made this holds the locks.
+      unsafe LockedNode(holding: coveringNode, level: coveringLevel)
+    }
+  }
+
+  /// The lowest node at or above `level` that spans `address`, which is in the range.
+  @inline(__always)
+  @_lifetime(borrow self)
+  func lowestNode(at address: VirtualAddress, downTo level: PagingLevel = .leafTable) -> LockedNode
+  {
+    var node = covering
+    while node.level > level, let child = node.child(at: node.index(of: address)) { node = child }
+    return node
+  }
+
+  /// The node of `level` that spans `address`; nodes that are missing come from `reservation`.
+  @_lifetime(borrow self)
+  func makeTable(
+    at address: VirtualAddress, level: PagingLevel, from reservation: inout NodeReservation
+  ) -> LockedNode {
+    var node = lowestNode(at: address, downTo: level)
+    while node.level > level {
+      let child = reservation.take(for: node.level.below)
+      let index = node.index(of: address)
+      let old = node[index]
+      if old.isStatus { child.withNode { $0.fill(with: old) } }
+      node = node.link(child, at: index, isUser: !isKernel)
+    }
+    return node
+  }
+
+  /// Whether a node of `level` may be removed from its parent. The kernel's tables that the roots
+  /// refer to are permanent.
+  func canDetach(_ level: PagingLevel) -> Bool {
+    !isKernel || level.above < PagingMode.current.rootLevel
+  }
+
+  /// The address `byteCount` bytes after `position`. Traps unless these bytes are whole pages inside
+  /// the range.
+  @inline(__always)
+  func checkedEnd(_ byteCount: UInt64, after position: VirtualAddress) -> VirtualAddress {
+    require(
+      byteCount % PageSize.fourKiB.byteCount == 0, "length is not a multiple of the page size")
+    require(
+      byteCount <= end.distance(from: position), "operation reaches beyond the range of its cursor")
+    return position.advanced(unchecked: byteCount)
+  }
+
+  /// `property` as it is for the half of the address space that the range is in. Traps if it is for
+  /// the other.
+  @inline(__always)
+  func checked(_ property: PageProperty) -> PageProperty {
+    require(
+      property.isUser != isKernel, "user page in the kernel's half, or kernel page in the user half")
+    return isKernel ? property.with(isGlobal: PagingMode.current.hasGlobalPages) : property
+  }
+}

@@ -1,0 +1,243 @@
+internal import Synchronization
+internal import TesseraFrames
+package import TesseraHardware
+
+/// A node whose lock is held: the only way to write a page-table entry.
+///
+/// A value of this type is proof of the lock. `RangeLock` makes them for the nodes that it holds,
+/// `NodeLock` for a single node, and `FreshNode` for a node that nothing refers to yet. The type
+/// cannot escape: its lifetime is bound to the lock that it came from, so no write outlives the
+/// lock. Copying one is free; it is the node and its level, both in registers.
+@safe
+package struct LockedNode: ~Escapable {
+  package let node: PageTableNode
+  /// The level of the node. Kept beside it, so that no metadata is read on the way down.
+  package let level: PagingLevel
+
+  /// The caller holds the node's lock for as long as the result lives, and `level` is its level.
+  @inline(__always)
+  @_lifetime(immortal)
+  @unsafe package init(holding node: PageTableNode, level: PagingLevel) {
+    self.node = node
+    self.level = level
+  }
+
+  /// The entry at `index`.
+  @inline(__always)
+  package subscript(index: Int) -> PageTableEntry { node[index] }
+
+  /// The index of the entry that spans `address`.
+  @inline(__always)
+  func index(of address: VirtualAddress) -> Int { address.index(at: level) }
+
+  /// The number of entries that are not absent.
+  @inline(__always)
+  package var presentCount: Int {
+    get { node.presentCount }
+    nonmutating set {
+      // SAFETY: the lock is held.
+      unsafe node.storage.pointee.presentCount = UInt16(truncatingIfNeeded: newValue)
+    }
+  }
+}
+
+// Writing one entry. These do not change `presentCount`.
+
+extension LockedNode {
+  /// Stores `entry` at `index`, where `old` was.
+  @inline(__always)
+  package func store(
+    _ entry: PageTableEntry, at index: Int, replacing old: PageTableEntry = .absent
+  ) {
+    // SAFETY: `word(at:)` checks the index.
+    // Ordering: releasing, pairs with the load in `PageTableNode.subscript` and with the
+    // processor's walk: what the entry refers to is complete.
+    unsafe node.word(at: index).pointee.store(entry.rawValue, ordering: .releasing)
+    noteWrite(at: index, old, entry)
+  }
+
+  /// Stores `entry` at `index` and returns what was there, with every accessed and dirty bit that
+  /// the processor has set until then.
+  @inline(__always)
+  func exchange(_ entry: PageTableEntry, at index: Int) -> PageTableEntry {
+    // SAFETY: `word(at:)` checks the index.
+    // Ordering: acquiring and releasing: releasing as in `store`; acquiring, because the old entry
+    // is used by its new owner.
+    let old = unsafe node.word(at: index).pointee.exchange(
+      entry.rawValue, ordering: .acquiringAndReleasing)
+    noteWrite(at: index, PageTableEntry(rawValue: old), entry)
+    return PageTableEntry(rawValue: old)
+  }
+
+  /// Stores `new` at `index` if `old` is still there, and returns whether it was. The lock keeps
+  /// other processors' software away, but not the processor that sets accessed and dirty bits.
+  @inline(__always)
+  func compareExchange(_ old: PageTableEntry, _ new: PageTableEntry, at index: Int) -> Bool {
+    // SAFETY: `word(at:)` checks the index.
+    // Ordering: releasing, as in `store`; acquiring is not needed, because what the entry refers to
+    // stays the same.
+    let isExchanged = unsafe node.word(at: index).pointee.compareExchange(
+      expected: old.rawValue, desired: new.rawValue, successOrdering: .releasing,
+      failureOrdering: .relaxed
+    ).exchanged
+    if isExchanged { noteWrite(at: index, old, new) }
+    return isExchanged
+  }
+
+  /// Tells a simulated machine that an entry was written.
+  @inline(__always)
+  private func noteWrite(at index: Int, _ old: PageTableEntry, _ new: PageTableEntry) {
+    Processor.noteEntryWrite(
+      at: node.address, index: index, old: old.rawValue, new: new.rawValue)
+  }
+}
+
+// Writing entries and counting them.
+
+extension LockedNode {
+  /// Stores `entry` at `index`, where nothing is mapped.
+  @inline(__always)
+  func put(_ entry: PageTableEntry, at index: Int) {
+    let wasAbsent = self[index].isAbsent
+    store(entry, at: index)
+    if wasAbsent { presentCount += 1 }
+  }
+
+  /// Stores the next `count` entries that `supply` returns from `first` on, where nothing is
+  /// mapped.
+  @inline(__always)
+  func put(_ count: Int, from first: Int, _ supply: () -> PageTableEntry) {
+    requireEntries(count, from: first)
+    presentCount += absentCount(from: first, count)
+    // SAFETY: the index was checked for all of them.
+    let words = unsafe node.word(at: first)
+    for offset in 0..<count {
+      let entry = supply()
+      // SAFETY: as above.
+      // Ordering: releasing, as in `store`.
+      unsafe words[offset].store(entry.rawValue, ordering: .releasing)
+      noteWrite(at: first &+ offset, .absent, entry)
+    }
+  }
+
+  /// Stores what `entry` returns for 0, 1 and so on in up to `count` entries from `first` on, up to
+  /// the first that maps something; `first` itself does not. Returns the number stored.
+  @inline(__always)
+  func fill(_ count: Int, from first: Int, with entry: (UInt64) -> PageTableEntry) -> Int {
+    requireEntries(count, from: first)
+    var added = 0
+    var done = 0
+    repeat {
+      let old = self[first &+ done]
+      if !old.isVacant { break }
+      if old.isAbsent { added &+= 1 }
+      store(entry(UInt64(truncatingIfNeeded: done)), at: first &+ done)
+      done &+= 1
+    } while done < count
+    presentCount += added
+    return done
+  }
+
+  /// Stores `status` in every entry of an empty node.
+  func fill(with status: PageTableEntry) {
+    for index in 0..<512 { store(status, at: index) }
+    presentCount = 512
+  }
+
+  /// Removes the entry at `index`, which is not absent.
+  func remove(at index: Int) {
+    store(.absent, at: index, replacing: self[index])
+    presentCount -= 1
+  }
+
+  /// Removes every entry, without releasing what it owns.
+  func clear() {
+    for index in 0..<512 { store(.absent, at: index, replacing: self[index]) }
+    presentCount = 0
+  }
+
+  /// Traps unless `count` entries from `first` on are in the node.
+  @inline(__always)
+  func requireEntries(_ count: Int, from first: Int) {
+    require(
+      first >= 0 && first < 512 && count <= 512 - first, "page-table index is not below 512")
+  }
+
+  /// The number of absent entries among the `count` from `first` on.
+  @inline(__always)
+  private func absentCount(from first: Int, _ count: Int) -> Int {
+    if presentCount == 0 { return count }
+    var absent = 0
+    for index in first..<first + count where self[index].isAbsent { absent += 1 }
+    return absent
+  }
+}
+
+// Adding and removing nodes.
+
+extension LockedNode {
+  /// The node that the entry at `index` refers to, which the same lock holds; nil if it refers to
+  /// none.
+  ///
+  /// The caller knows that the child meets the locked range, or that nothing refers to this node
+  /// yet.
+  @inline(__always)
+  @_lifetime(copy self)
+  func child(at index: Int) -> LockedNode? {
+    let entry = self[index]
+    guard entry.isTable else { return nil }
+    // SAFETY: the lock of a node keeps its children, and the range lock holds them.
+    return unsafe LockedNode(holding: PageTableNode(at: entry.tableAddress), level: level.below)
+  }
+
+  /// Makes the entry at `index`, which maps no table, refer to `child`, and returns the child.
+  ///
+  /// The child is complete and locked before anyone can find it; the lock that holds this node
+  /// holds it from here on.
+  @discardableResult
+  @_lifetime(copy self)
+  func link(_ child: consuming FreshNode, at index: Int, isUser: Bool) -> LockedNode {
+    let node = child.relinquish()
+    let old = self[index]
+    store(.table(at: node.address, isUser: isUser), at: index, replacing: old)
+    if old.isAbsent { presentCount += 1 }
+    // SAFETY: a fresh node is locked, and its lock was given up with it.
+    return unsafe LockedNode(holding: node, level: level.below)
+  }
+
+  /// Removes the node that the entry at `index` refers to from the tree, with all nodes below it.
+  ///
+  /// The lock that holds this node holds all of them, and no longer does afterwards.
+  func unlink(at index: Int) -> DetachedNode {
+    let entry = self[index]
+    remove(at: index)
+    return detach(entry)
+  }
+
+  /// As `unlink(at:)`, with `leaf` stored instead.
+  func unlink(at index: Int, replacingBy leaf: PageTableEntry) -> DetachedNode {
+    detach(exchange(leaf, at: index))
+  }
+
+  /// As `unlink(at:)`, with `leaf` stored instead, which takes over what the node's entries own.
+  func unlink(at index: Int, collapsingInto leaf: PageTableEntry) -> DetachedNode {
+    let child = child(at: index)
+    let entry = exchange(leaf, at: index)
+    // Only now: until the leaf is there, the processor translates through the child.
+    child?.clear()
+    return detach(entry)
+  }
+
+  /// Marks the node that `entry` referred to, and all below it, as detached, and releases their
+  /// locks.
+  private func detach(_ entry: PageTableEntry) -> DetachedNode {
+    // SAFETY: the range lock holds the node, which nothing refers to any more.
+    let node = unsafe PageTableNode(at: entry.tableAddress)
+    node.visitSubtree(of: level.below, leave: { node in
+      // SAFETY: as for `node`.
+      unsafe node.storage.pointee.flags |= NodeMetadata.detachedFlag
+      node.releaseLock()
+    })
+    return DetachedNode(node)
+  }
+}
