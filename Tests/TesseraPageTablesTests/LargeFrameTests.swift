@@ -226,7 +226,8 @@ extension OnSimulatedMachine {
       for (index, mark) in [(7, PageTableEntry.accessed), (511, PageTableEntry.dirty)] {
         // What a processor does at any moment.
         let entry = table[index]
-        table.assumingLocked().store(PageTableEntry(rawValue: entry.rawValue | mark), at: index, replacing: entry)
+        table.assumingLocked().store(
+          PageTableEntry(rawValue: entry.rawValue | mark), at: index, replacing: entry)
       }
       try cursor.jump(to: VirtualAddress(0))
       #expect(cursor.collapse(2 * Self.twoMiB) == 1)

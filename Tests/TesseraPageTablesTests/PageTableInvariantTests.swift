@@ -237,10 +237,12 @@ extension SpoiledTables {
     Spoiling(sentence: "entry that is not present contains a physical address") { tables in
       tables.flip(PageTableEntry.present)
     },
-    Spoiling(sentence: "user page in the kernel's half, or kernel page in the user half") { tables in
+    Spoiling(sentence: "user page in the kernel's half, or kernel page in the user half") {
+      tables in
       tables.flip(PageTableEntry.user)
     },
-    Spoiling(sentence: "user page in the kernel's half, or kernel page in the user half") { tables in
+    Spoiling(sentence: "user page in the kernel's half, or kernel page in the user half") {
+      tables in
       tables.store(
         tables.directory[0].rawValue ^ PageTableEntry.user, at: 0, of: tables.directory)
     },
@@ -251,7 +253,9 @@ extension SpoiledTables {
   ]
 
   private static let targetRules: [Spoiling] = [
-    Spoiling(sentence: "leaf maps memory that is misaligned or beyond what the processor can address") { _ in
+    Spoiling(
+      sentence: "leaf maps memory that is misaligned or beyond what the processor can address"
+    ) { _ in
       unsafe PagingMode.install(PagingMode(physicalAddressWidth: 36))
       return { unsafe PagingMode.install(PagingMode()) }
     },

@@ -1,5 +1,5 @@
-import Scenarios
 import CTessera
+import Scenarios
 import SimulatedMachine
 import Synchronization
 import Tessera

@@ -54,7 +54,9 @@ struct CopyPositions {
     }
     let left = 512 - max(first, target.index(at: .leafTable))
     let count = min(left, Int(room / PageSize.fourKiB.byteCount))
-    if node.presentCount > 0 { copyLeaves(count, node, first, to: targetTree, &flusher, &reservation) }
+    if node.presentCount > 0 {
+      copyLeaves(count, node, first, to: targetTree, &flusher, &reservation)
+    }
     advance(by: UInt64(count) &* PageSize.fourKiB.byteCount)
   }
 

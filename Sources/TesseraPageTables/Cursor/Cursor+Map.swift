@@ -34,7 +34,8 @@ extension Cursor {
   ///
   /// The reference that the entry then owns was the caller's.
   @inline(__always)
-  private mutating func mapSmallPage(_ slot: FrameSlotReference?, _ property: PageProperty) -> Bool {
+  private mutating func mapSmallPage(_ slot: FrameSlotReference?, _ property: PageProperty) -> Bool
+  {
     guard let slot, slot.kind.isSmall, !isAtEnd, property.isUser, !isKernel else { return false }
     let leaf = LeafTemplate(property, size: .fourKiB, ownsFrame: true).entry(at: slot.address)
     guard lock.tree.putLeaf(leaf, at: position) else { return false }

@@ -40,7 +40,9 @@ extension Cursor {
     in tree: borrowing LockedTree, _ flusher: inout TLBFlusher
   ) -> VirtualAddress {
     let node = tree.lowestNode(at: position)
-    guard let partSize = node.level.pageSize else { panic("leaf is above the level of 1 GiB pages") }
+    guard let partSize = node.level.pageSize else {
+      panic("leaf is above the level of 1 GiB pages")
+    }
     let part = LeafOwnership.sharedPart(of: leaf, size, of: node.level, at: distance)
     let old = node.exchange(part, at: node.index(of: position))
     flusher.retire(old, at: position, size: partSize)

@@ -14,7 +14,8 @@ extension Cursor {
     let size = slot.kind.size
     let end = checkedEnd(size.byteCount)
     require(position.isAligned(to: size), "address is not a multiple of the page size")
-    let leaf = LeafTemplate(lock.tree.checked(property), size: size, ownsFrame: true).entry(at: slot.address)
+    let leaf = LeafTemplate(lock.tree.checked(property), size: size, ownsFrame: true).entry(
+      at: slot.address)
     try lock.tree.requireMapped(from: position, to: end)
     try splitEdges(to: end)
     if Self.exchange(leaf, size, at: position, in: lock.tree, &lock.flusher) {

@@ -10,8 +10,9 @@ internal import TesseraHardware
 enum EmptyNodes {
   /// Removes the node of `level` that spans `address` if it is empty, and then those above it that
   /// have become so.
-  static func reclaim(under root: PageTableNode, at address: VirtualAddress, from level: PagingLevel)
-  {
+  static func reclaim(
+    under root: PageTableNode, at address: VirtualAddress, from level: PagingLevel
+  ) {
     let rootLevel = PagingMode.current.rootLevel
     let isKernel = Int64(bitPattern: address.rawValue) < 0
     var level = level

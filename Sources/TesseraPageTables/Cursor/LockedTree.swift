@@ -89,7 +89,8 @@ public struct LockedTree: ~Copyable {
   @inline(__always)
   func checked(_ property: PageProperty) -> PageProperty {
     require(
-      property.isUser != isKernel, "user page in the kernel's half, or kernel page in the user half")
+      property.isUser != isKernel, "user page in the kernel's half, or kernel page in the user half"
+    )
     return isKernel ? property.with(isGlobal: PagingMode.current.hasGlobalPages) : property
   }
 }

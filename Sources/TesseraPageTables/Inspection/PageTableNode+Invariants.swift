@@ -154,7 +154,9 @@ extension PageTableNode {
   ) {
     let target = entry.leafAddress(size: size)
     if !PagingMode.current.allowsLeaf(at: target, size: size) {
-      report("leaf maps memory that is misaligned or beyond what the processor can address", address, level)
+      report(
+        "leaf maps memory that is misaligned or beyond what the processor can address", address,
+        level)
     }
     guard target.frameNumber < FrameTable.frameCount else {
       if entry.ownsFrame { report("owning leaf maps memory that has no frame", address, level) }

@@ -19,10 +19,12 @@ package struct DetachedNode: ~Copyable {
   /// The number of bytes that the node, of `level`, and those below it map.
   func mappedByteCount(of level: PagingLevel) -> UInt64 {
     var mapped: UInt64 = 0
-    node.visitSubtree(of: level, enter: { node, level in
-      guard node.presentCount > 0 else { return }
-      for index in 0..<512 where node[index].isLeaf { mapped += level.span }
-    })
+    node.visitSubtree(
+      of: level,
+      enter: { node, level in
+        guard node.presentCount > 0 else { return }
+        for index in 0..<512 where node[index].isLeaf { mapped += level.span }
+      })
     return mapped
   }
 

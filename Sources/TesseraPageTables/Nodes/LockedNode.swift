@@ -233,11 +233,13 @@ extension LockedNode {
   private func detach(_ entry: PageTableEntry) -> DetachedNode {
     // SAFETY: the range lock holds the node, which nothing refers to any more.
     let node = unsafe PageTableNode(at: entry.tableAddress)
-    node.visitSubtree(of: level.below, leave: { node in
-      // SAFETY: as for `node`.
-      unsafe node.storage.pointee.flags |= NodeMetadata.detachedFlag
-      node.releaseLock()
-    })
+    node.visitSubtree(
+      of: level.below,
+      leave: { node in
+        // SAFETY: as for `node`.
+        unsafe node.storage.pointee.flags |= NodeMetadata.detachedFlag
+        node.releaseLock()
+      })
     return DetachedNode(node)
   }
 }

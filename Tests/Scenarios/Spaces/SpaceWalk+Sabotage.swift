@@ -62,8 +62,10 @@ extension SpaceWalk {
     let entry = node[index]
     switch sabotage {
     case .changedRights:
-      node.assumingLocked().store(PageTableEntry(rawValue: entry.rawValue ^ PageTableEntry.writable), at: index)
-    case .changedTarget: node.assumingLocked().store(PageTableEntry(rawValue: entry.rawValue ^ 4096), at: index)
+      node.assumingLocked().store(
+        PageTableEntry(rawValue: entry.rawValue ^ PageTableEntry.writable), at: index)
+    case .changedTarget:
+      node.assumingLocked().store(PageTableEntry(rawValue: entry.rawValue ^ 4096), at: index)
     case .wrongCount: node.assumingLocked().presentCount += 1
     default: node.acquireLock()
     }
