@@ -56,7 +56,7 @@ struct CursorHandle {
   @inline(__always)
   func resume(_ body: (inout Cursor) throws(APIError) -> Void) throws(APIError) {
     // SAFETY: the seal was found, and the cursor is stored again below.
-    var cursor = Cursor(resuming: unsafe Self.suspended(in: storage).move())
+    var cursor = unsafe Self.suspended(in: storage).move().resume()
     do throws(APIError) {
       try body(&cursor)
     } catch {
