@@ -90,7 +90,7 @@ uint64_t simulated_failed_allocations(void) { return simulated_allocation_failur
 
 void simulated_set_frame_poisoning(bool on) { simulated_frame_poisoning = on; }
 
-bool simulated_allocation_is_refused(void) {
+bool simulated_allocation_fails(void) {
   if (--simulated_allocations_until_failure != 0) return false;
   simulated_allocation_failures += 1;
   return true;

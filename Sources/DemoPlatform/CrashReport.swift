@@ -128,9 +128,12 @@ extension CrashReport {
   }
 
   private mutating func writeControlRegisters() {
-    let featureEnables = Processor.modelSpecificRegister(0xc000_0080)
-    write("cr0", Processor.controlRegister0, "cr2", faultAddress, "cr3", Processor.rootRegister)
-    write("cr4", Processor.controlRegister4, "efer", featureEnables, "err", frame.error_code)
+    let featureEnables = Processor.extendedFeatures.rawValue
+    write(
+      "cr0", Processor.controlRegister0.rawValue, "cr2", faultAddress, "cr3", Processor.rootRegister
+    )
+    write(
+      "cr4", Processor.controlRegister4.rawValue, "efer", featureEnables, "err", frame.error_code)
     write("cs", frame.cs)
     write("ss", frame.ss)
     console.writeLine()

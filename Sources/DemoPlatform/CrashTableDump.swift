@@ -12,9 +12,9 @@ struct CrashTableDump {
   /// The walk that the processor would do for `address`.
   init(of address: UInt64) {
     self.address = address
-    self.root = Processor.rootRegister & Self.addressMask
+    self.root = Processor.rootAddress.rawValue
     // CR4.LA57 selects five levels.
-    self.topLevel = Processor.controlRegister4 >> 12 & 1 == 1 ? 5 : 4
+    self.topLevel = Processor.controlRegister4.contains(.fiveLevelPaging) ? 5 : 4
   }
 
   /// Writes one line for each entry, from the root down, and where the walk stops.

@@ -45,9 +45,9 @@ public enum Platform {
   /// Intel SDM Vol. 3A, "Control Registers".
   private static func enableProtections(_ features: ProcessorFeatures) {
     var value = Processor.controlRegister4
-    if features.hasUserModeInstructionPrevention { value |= 1 << 11 }
-    if features.hasSupervisorExecutionPrevention { value |= 1 << 20 }
-    if features.hasSupervisorAccessPrevention { value |= 1 << 21 }
+    if features.hasUserModeInstructionPrevention { value.insert(.userModeInstructionPrevention) }
+    if features.hasSupervisorExecutionPrevention { value.insert(.supervisorExecutionPrevention) }
+    if features.hasSupervisorAccessPrevention { value.insert(.supervisorAccessPrevention) }
     // SAFETY: the kernel uses no user page, and nothing that these bits forbid.
     unsafe Processor.loadControlRegister4(value)
   }

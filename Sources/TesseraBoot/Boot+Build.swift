@@ -52,7 +52,7 @@ extension Boot {
     // SAFETY: the loader has mapped this memory there, as was checked.
     let running = unsafe DirectMap.RunningMapping(
       base: UInt(plan.loaderBase), below: plan.loaderEnd,
-      root: PhysicalAddress(Processor.rootRegister & PageTableEntry.addressMask))
+      root: Processor.rootAddress)
     return try DirectMap.build(
       mapping: map, at: base,
       largestPage: PagingMode.current.hasOneGiBPages ? .oneGiB : .twoMiB,

@@ -20,11 +20,11 @@ package enum ActiveSpace {
   package static func activate(_ root: PageTableNode) {
     let interrupts = Processor.disableInterrupts()
     defer { Processor.restoreInterrupts(interrupts) }
-    let old = PhysicalAddress(Processor.rootRegister & PageTableEntry.addressMask)
+    let old = Processor.rootAddress
     guard old != root.address else { return }
     let processor = Processor.current
     require(
-      processor < min(64, FrameAllocator.processorCount),
+      processor < min(ProcessorSet.capacity, FrameAllocator.processorCount),
       "processor number is not below the processor count")
 
     root.slot.share()
@@ -36,7 +36,7 @@ package enum ActiveSpace {
 
   /// Returns whether the calling processor runs on the tables under `root`.
   package static func isActive(_ root: PageTableNode) -> Bool {
-    Processor.rootRegister & PageTableEntry.addressMask == root.address.rawValue
+    Processor.rootAddress == root.address
   }
 
   /// Drops the reference to the root at `address`, which `processor` has just left.

@@ -37,7 +37,7 @@ extension KernelSpace {
   static func checkRoot(_ node: PageTableNode, _ report: PageTableReport) {
     let level = PagingMode.current.rootLevel
     let start = VirtualAddress(0)
-    let ownerCount = 1 + UInt64(node.activeProcessors.nonzeroBitCount)
+    let ownerCount = 1 + UInt64(node.activeProcessors.count)
     if node.slot.count != ownerCount {
       report("root's owners are not its space and its active processors", start, level)
     }

@@ -43,7 +43,7 @@ $(BENCH)/%.o: Sources/CTessera/%.c $(BENCHHEADERS)
 	  -I Sources/CTessera/include -c $< -o $@
 
 $(BENCH)/benchmarks: $(BENCHMODULES:%=$(BENCH)/%.o) $(BENCH)/host.o $(BENCH)/limit.o \
-    $(BENCH)/limit_tables.o $(BENCH)/simulated.o $(BENCH)/memory.o
+    $(BENCH)/limit_tables.o $(BENCH)/simulated.o
 	$(call say,link,$@)
 	$(Q)$(CLANG) -target $(BENCHTRIPLE) -fuse-ld=lld -Wl,--gc-sections,--strip-debug -o $@ $^
 

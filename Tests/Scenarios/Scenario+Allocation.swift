@@ -49,7 +49,7 @@ extension Scenario {
   }
 
   static func uninitializedMemory(_ checks: inout Checks) throws(FrameError) {
-    guard !Processor.poisonsFrames else { return }
+    guard !SimulationHooks.poisonsFreedFrames else { return }
     let dirty = try Frame(allocating: PlainMemory())
     dirty.fill(with: 0x77)
     let address = dirty.address

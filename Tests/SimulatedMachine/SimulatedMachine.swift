@@ -44,9 +44,10 @@ public final class SimulatedMachine {
       from: PhysicalAddress(UInt64(keptBack) << 12), to: PhysicalAddress(UInt64(frameCount) << 12))
   }
 
-  /// A machine that starts as a kernel does, on a memory map of `regions`, and keeps its records in
-  /// its own memory. The kernel's allocator is `pool`, if there is one. Throws what `Boot.startFrames`
-  /// throws.
+  /// Creates a machine that starts as a kernel does, on a memory map of `regions`, and keeps the
+  /// frame metadata in its own memory. `pool` is the kernel's allocator, if it has one.
+  ///
+  /// - Throws: what `Boot.startFrames` throws.
   public init(
     booting regions: [MemoryRegion], processorCount: Int = 1, pool: KernelPool? = nil
   ) throws(FrameError) {

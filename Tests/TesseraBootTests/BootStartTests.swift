@@ -81,9 +81,9 @@ extension OnSimulatedMachine {
       registers.pointee.cr4 &= ~(1 << 7)
       registers.pointee.efer &= ~(1 << 11)
       #expect(error(loader()) == nil)
-      #expect(Processor.controlRegister0 >> 16 & 1 == 1)
-      #expect(Processor.controlRegister4 >> 7 & 1 == 1)
-      #expect(Processor.modelSpecificRegister(0xc000_0080) >> 11 & 1 == 1)
+      #expect(Processor.controlRegister0.contains(.writeProtect))
+      #expect(Processor.controlRegister4.contains(.globalPages))
+      #expect(Processor.extendedFeatures.contains(.noExecute))
     }
 
     @Test func `a configuration that makes no sense fails`() {

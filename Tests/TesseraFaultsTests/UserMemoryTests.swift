@@ -315,11 +315,12 @@ extension OnSimulatedMachine {
         let value = reader.load(UInt64.self)
         #expect(value == 0)
         #expect(!simulated_current_processor().pointee.user_access_allowed)
-        let accessPrevention: UInt64 = 1 << 21
-        unsafe Processor.loadControlRegister4(Processor.controlRegister4 & ~accessPrevention)
+        unsafe Processor.loadControlRegister4(
+          Processor.controlRegister4.subtracting(.supervisorAccessPrevention))
         let without = reader.load(UInt64.self)
         #expect(without == 0)
-        unsafe Processor.loadControlRegister4(Processor.controlRegister4 | accessPrevention)
+        unsafe Processor.loadControlRegister4(
+          Processor.controlRegister4.union(.supervisorAccessPrevention))
       }
     }
 

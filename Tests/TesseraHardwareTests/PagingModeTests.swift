@@ -22,7 +22,9 @@ import Testing
   @Test func `the bit in CR4 and not the feature decides about five levels`() {
     let features = ProcessorFeatures()
     for (register, levels) in [(0, 4), (1 << 12, 5), (~(1 << 12), 4), (~0, 5)] {
-      let mode = PagingMode(features, controlRegister4: UInt64(bitPattern: Int64(register)))
+      let mode = PagingMode(
+        features,
+        controlRegister4: ControlRegister4(rawValue: UInt64(bitPattern: Int64(register))))
       #expect(mode.rootLevel.number == levels)
       #expect(mode.virtualAddressWidth == (levels == 4 ? 48 : 57))
       #expect(mode.physicalAddressWidth == features.physicalAddressWidth)

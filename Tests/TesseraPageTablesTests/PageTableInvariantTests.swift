@@ -40,7 +40,7 @@ extension OnSimulatedMachine {
       let fixture = try SpoiledTables()
       VmSpace.deactivate()
       let root = unsafe PageTableNode(
-        at: PhysicalAddress(Processor.rootRegister & PageTableEntry.addressMask))
+        at: Processor.rootAddress)
       root.assumingLocked().store(.table(at: fixture.leafTable.address), at: 3)
       let found = KernelSpace.problems
       root.assumingLocked().store(.absent, at: 3)
@@ -52,7 +52,7 @@ extension OnSimulatedMachine {
       let fixture = try SpoiledTables()
       VmSpace.deactivate()
       let root = unsafe PageTableNode(
-        at: PhysicalAddress(Processor.rootRegister & PageTableEntry.addressMask))
+        at: Processor.rootAddress)
       let index = KernelSpace.area.lowerBound.index(at: PagingMode.current.rootLevel)
       let entry = root[index]
       root.assumingLocked().store(.absent, at: index)

@@ -82,14 +82,4 @@ static inline __attribute__((always_inline)) uint64_t boot_direct_map_base(void)
   return cr4 >> 12 & 1 ? 0xff00000000000000 : 0xffff800000000000;
 }
 
-/// Allows or forbids the kernel to access user pages under SMAP: EFLAGS.AC.
-///
-/// Not by STAC and CLAC, which some virtual machines cannot execute.
-static inline __attribute__((always_inline)) void boot_set_user_access(bool allowed) {
-  if (allowed)
-    __asm__ volatile("pushfq; orq $0x40000, (%%rsp); popfq" : : : "memory", "cc");
-  else
-    __asm__ volatile("pushfq; andq $~0x40000, (%%rsp); popfq" : : : "memory", "cc");
-}
-
 #pragma clang assume_nonnull end

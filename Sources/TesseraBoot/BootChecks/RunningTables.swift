@@ -11,7 +11,7 @@ struct RunningTables {
   /// them is a page fault.
   init(base: UInt64) {
     self.init(
-      base: base, root: PhysicalAddress(Processor.rootRegister & PageTableEntry.addressMask))
+      base: base, root: Processor.rootAddress)
   }
 
   /// The tables below `root`.

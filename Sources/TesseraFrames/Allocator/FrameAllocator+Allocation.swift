@@ -21,10 +21,10 @@ extension FrameAllocator {
   /// Allocates any frame, from this processor's cache if it has one.
   @inline(__always)
   static func allocateAny() throws(FrameError) -> FrameSlotReference {
-    if Processor.refusesAllocation { throw .outOfFrames }
+    if SimulationHooks.failsAllocation { throw .outOfFrames }
     guard let slot = withCache({ $0.pop() }) ?? allocateAfterRefill() else { throw .outOfFrames }
     require(slot.kind == .cached, "frame in a processor's cache was changed", slot.address)
-    if Processor.poisonsFrames { FramePoison.check(slot) }
+    if SimulationHooks.poisonsFreedFrames { FramePoison.check(slot) }
     return slot
   }
 
@@ -37,13 +37,13 @@ extension FrameAllocator {
     _ frameCount: Int, _ request: FrameRequest
   ) throws(FrameError) -> FrameSlotReference {
     guard frameCount > 0 else { throw .empty }
-    if Processor.refusesAllocation { throw .outOfFrames }
+    if SimulationHooks.failsAllocation { throw .outOfFrames }
     guard
       let number = allocateFromZones(frameCount, request)
         ?? allocateFromZonesAfterDrain(frameCount, request)
     else { throw .outOfFrames }
     let first = FrameTable.slot(number: number)
-    if Processor.poisonsFrames {
+    if SimulationHooks.poisonsFreedFrames {
       for index in 0..<frameCount { FramePoison.check(first.advanced(by: index)) }
     }
     if request.isZeroed { zero(first, frameCount: frameCount) }

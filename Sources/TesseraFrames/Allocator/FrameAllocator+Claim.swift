@@ -57,7 +57,7 @@ extension FrameAllocator {
     withLock { state, cache in
       let isRemoved = state.remove(FrameTable.number(of: slot)) || cache.remove(slot)
       if isRemoved {
-        if Processor.poisonsFrames { FramePoison.check(slot) }
+        if SimulationHooks.poisonsFreedFrames { FramePoison.check(slot) }
         slot.makeUnowned()
       }
       return isRemoved

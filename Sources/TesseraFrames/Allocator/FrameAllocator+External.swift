@@ -68,7 +68,7 @@ extension FrameAllocator {
       // Unowned: low memory, or a raw allocation.
       ExternalAllocator.reject(kind.isAllocated ? .object : .unused, at: slot.address)
     }
-    if Processor.poisonsFrames { FramePoison.apply(to: slot) }
+    if SimulationHooks.poisonsFreedFrames { FramePoison.apply(to: slot) }
     slot.setKind(.cached)
   }
 

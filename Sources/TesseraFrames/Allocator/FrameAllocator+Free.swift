@@ -5,7 +5,7 @@ extension FrameAllocator {
   ///
   /// The count is `inTransition` or `unique`: only the caller owns the frame.
   package static func freeSlot(_ slot: FrameSlotReference) {
-    if Processor.watchesFreeFrames { return freeSlotSlow(slot) }
+    if SimulationHooks.observesFrees { return freeSlotSlow(slot) }
     slot.setKind(.cached)
     slot.setCount(ReferenceCount.free)
     cache(slot)
@@ -17,7 +17,7 @@ extension FrameAllocator {
   /// registers to save.
   @inline(never)
   private static func freeSlotSlow(_ slot: FrameSlotReference) {
-    Processor.noteFrameFree(at: slot.address, byteCount: PageSize.fourKiB.byteCount)
+    SimulationHooks.frameFreed(at: slot.address, byteCount: PageSize.fourKiB.byteCount)
     makeFree(slot, as: .cached)
     cache(slot)
   }
@@ -26,7 +26,7 @@ extension FrameAllocator {
   /// `freeSlot(_:)`.
   @inline(__always)
   package static func makeFree(_ slot: FrameSlotReference, as kind: FrameKind = .plain) {
-    if Processor.poisonsFrames { FramePoison.apply(to: slot) }
+    if SimulationHooks.poisonsFreedFrames { FramePoison.apply(to: slot) }
     slot.setKind(kind)
     slot.setCount(ReferenceCount.free)
   }
@@ -36,7 +36,7 @@ extension FrameAllocator {
   /// Each was made free by `makeFree`.
   @inline(never)
   package static func freeRun(_ first: FrameSlotReference, frameCount: Int) {
-    Processor.noteFrameFree(
+    SimulationHooks.frameFreed(
       at: first.address, byteCount: UInt64(frameCount) &* PageSize.fourKiB.byteCount)
     if frameCount == 1 {
       first.setKind(.cached)

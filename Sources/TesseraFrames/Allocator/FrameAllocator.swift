@@ -91,7 +91,7 @@ public enum FrameAllocator {
         donateExternally(slot)
         continue
       }
-      if Processor.poisonsFrames { FramePoison.apply(to: slot) }
+      if SimulationHooks.poisonsFreedFrames { FramePoison.apply(to: slot) }
       slot.setKind(.plain)
       slot.setCount(ReferenceCount.free)
     }

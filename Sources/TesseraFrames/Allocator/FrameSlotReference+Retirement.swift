@@ -25,7 +25,7 @@ extension FrameSlotReference {
     } else if kind.isAllocated {
       FrameAllocator.freeSlot(self)
     } else {
-      Processor.noteFrameFree(at: address, byteCount: PageSize.fourKiB.byteCount)
+      SimulationHooks.frameFreed(at: address, byteCount: PageSize.fourKiB.byteCount)
       makeUnowned(as: .none)
     }
   }

@@ -35,9 +35,9 @@ public struct PagingMode: Equatable, Sendable {
 
   /// The mode of a processor with `features` and this value in CR4, whose LA57 bit says how many
   /// levels there are. If there is NX, EFER.NXE is set before a table is used.
-  public init(_ features: ProcessorFeatures, controlRegister4: UInt64) {
+  public init(_ features: ProcessorFeatures, controlRegister4: ControlRegister4) {
     self.init(
-      rootLevel: PagingLevel(controlRegister4 >> 12 & 1 == 1 ? 5 : 4),
+      rootLevel: PagingLevel(controlRegister4.contains(.fiveLevelPaging) ? 5 : 4),
       physicalAddressWidth: features.physicalAddressWidth,
       hasOneGiBPages: features.hasOneGiBPages, hasNoExecute: features.hasNoExecute,
       hasGlobalPages: features.hasGlobalPages)

@@ -21,17 +21,15 @@ extension Processor {
     withUserAccess { unsafe hw_copy_to_user(destination, source, byteCount) }
   }
 
-  /// Runs `body` with the right to touch programs' pages, which SMAP takes from the kernel
-  /// otherwise, and gives it back at once: an interrupt handler would inherit it.
+  /// Runs `body` with access to user pages, which SMAP denies otherwise.
+  ///
+  /// Access ends with `body`, because interrupt handlers inherit it.
   @inline(__always)
-  private static func withUserAccess(_ body: () -> Int) -> Int {
-    let isPrevented = hw_read_cr4() & accessPreventionBit != 0
+  public static func withUserAccess<Result>(_ body: () -> Result) -> Result {
+    let isPrevented = controlRegister4.contains(.supervisorAccessPrevention)
     if isPrevented { hw_set_user_access(true) }
-    let count = body()
+    let result = body()
     if isPrevented { hw_set_user_access(false) }
-    return count
+    return result
   }
-
-  /// CR4.SMAP (Intel SDM Vol. 3A, "Control Registers").
-  private static var accessPreventionBit: UInt64 { 1 << 21 }
 }

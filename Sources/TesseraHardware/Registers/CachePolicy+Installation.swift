@@ -21,21 +21,17 @@ extension CachePolicy {
   /// MP Systems".
   @unsafe public static func installAttributeTable() {
     let interrupts = Processor.disableInterrupts()
-    let caching = hw_read_cr0()
+    let caching = Processor.controlRegister0
 
     // Nothing may be in the caches under a policy that it no longer has. So none are filled
     // meanwhile, and they and the translations are emptied before and after.
-    hw_write_cr0(caching & ~Self.notWriteThrough | Self.cacheDisable)
+    hw_write_cr0(caching.subtracting(.notWriteThrough).union(.cacheDisable).rawValue)
     hw_flush_caches()
     Processor.invalidateAll(alsoGlobal: true)
     hw_write_msr(attributeTableRegister, attributeTable)
     hw_flush_caches()
     Processor.invalidateAll(alsoGlobal: true)
-    hw_write_cr0(caching)
+    hw_write_cr0(caching.rawValue)
     Processor.restoreInterrupts(interrupts)
   }
-
-  /// CR0.NW and CR0.CD: cleared and set, the caches are used but not filled.
-  private static var notWriteThrough: UInt64 { 1 << 29 }
-  private static var cacheDisable: UInt64 { 1 << 30 }
 }

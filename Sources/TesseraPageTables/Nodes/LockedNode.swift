@@ -87,7 +87,7 @@ extension LockedNode {
   /// Tells a simulated machine that an entry was written.
   @inline(__always)
   private func noteWrite(at index: Int, _ old: PageTableEntry, _ new: PageTableEntry) {
-    Processor.noteEntryWrite(
+    SimulationHooks.entryWritten(
       at: node.address, index: index, old: old.rawValue, new: new.rawValue)
   }
 }

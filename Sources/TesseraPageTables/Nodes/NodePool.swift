@@ -58,10 +58,10 @@ package enum NodePool {
   /// node, which is all zeros again, to the pool.
   package static func release(_ node: PageTableNode) {
     guard node.slot.drop() else { return }
-    Processor.noteFrameFree(at: node.address, byteCount: PageSize.fourKiB.byteCount)
+    SimulationHooks.frameFreed(at: node.address, byteCount: PageSize.fourKiB.byteCount)
     let isRoot = node.isRoot
     node.slot.destroyMetadata()
-    if Processor.poisonsFrames || !push(node.slot, isRoot) {
+    if SimulationHooks.poisonsFreedFrames || !push(node.slot, isRoot) {
       FrameAllocator.freeSlot(node.slot)
     }
   }
@@ -83,7 +83,7 @@ package enum NodePool {
     guard let slot = withLock({ isRoot ? unsafe roots.pop() : unsafe nodes.pop() }) else {
       return nil
     }
-    guard Processor.refusesAllocation else { return slot }
+    guard SimulationHooks.failsAllocation else { return slot }
     if !push(slot, isRoot) { FrameAllocator.freeSlot(slot) }
     throw .outOfFrames
   }

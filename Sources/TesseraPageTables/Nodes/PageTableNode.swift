@@ -98,18 +98,18 @@ extension PageTableNode {
 extension PageTableNode {
   /// The processors on which the space with this root is active, a bit each.
   @inline(__always)
-  package var activeProcessors: UInt64 {
+  package var activeProcessors: ProcessorSet {
     // Ordering: acquiring, pairs with `setActive`; see there.
-    metadata.activeProcessors.load(ordering: .acquiring)
+    ProcessorSet(rawValue: metadata.activeProcessors.load(ordering: .acquiring))
   }
 
   /// Whether the space with this root is active on the calling processor.
   @inline(__always)
-  package var isActiveHere: Bool { activeProcessors >> UInt64(Processor.current) & 1 != 0 }
+  package var isActiveHere: Bool { activeProcessors.contains(Processor.current) }
 
   /// Records that the space with this root is, or is no longer, active on `processor`.
   package func setActive(_ isActive: Bool, on processor: Int) {
-    let bit: UInt64 = 1 << UInt64(processor)
+    let bit = ProcessorSet(processor).rawValue
     // Ordering: acquiring and releasing, pairs with the load in `activeProcessors`, which follows
     // the writes of entries: either the writer sees this processor and interrupts it, or this
     // processor sees what was written.

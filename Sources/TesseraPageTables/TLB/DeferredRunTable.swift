@@ -24,10 +24,7 @@ struct DeferredRunTable {
   /// All places, one after the other.
   ///
   /// Access: each place by who has taken it.
-  // SAFETY: nobody else has the memory, in which there is room for all of them.
-  @unsafe private static var runs: UnsafeMutablePointer<FrameRun> {
-    unsafe StaticMemory.start.assumingMemoryBound(to: FrameRun.self)
-  }
+  private static let storage = StaticStorage<FrameRun>()
 
   /// No place.
   @inline(__always)
@@ -45,7 +42,8 @@ struct DeferredRunTable {
   /// A place without runs; none if all are taken.
   static func take() -> DeferredRunTable {
     require(
-      MemoryLayout<FrameRun>.stride * capacity * tableCount <= StaticMemory.runByteCount,
+      MemoryLayout<FrameRun>.stride * capacity * tableCount
+        <= StaticStorage<FrameRun>.byteCount,
       "there is no room for all runs that wait for a flush")
     // Ordering: relaxed; the exchange that follows does the ordering.
     var old = taken.load(ordering: .relaxed)
@@ -65,7 +63,7 @@ struct DeferredRunTable {
   mutating func add(_ run: FrameRun) -> Bool {
     guard !isNone, count < Self.capacity else { return false }
     // SAFETY: the place is this one's alone, and the index does not lead out of it.
-    unsafe (Self.runs + number * Self.capacity + count).initialize(to: run)
+    unsafe (Self.storage.start + number * Self.capacity + count).initialize(to: run)
     word += 1
     return true
   }
@@ -74,7 +72,7 @@ struct DeferredRunTable {
   func release() {
     for index in 0..<count {
       // SAFETY: the place is this one's alone.
-      unsafe (Self.runs + number * Self.capacity + index).move().dropReferences()
+      unsafe (Self.storage.start + number * Self.capacity + index).move().dropReferences()
     }
     // Ordering: releasing, pairs with the exchange in `init`.
     Self.taken.bitwiseAnd(~(1 << UInt32(number)), ordering: .releasing)

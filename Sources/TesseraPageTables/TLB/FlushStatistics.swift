@@ -24,54 +24,38 @@ public enum FlushStatistics {
     sum { $0.full.load(ordering: .relaxed) }
   }
 
-  /// Counts a time that this processor invalidates `count` pages, at least one.
+  /// Counts a flush of `count` pages, at least one, on this processor.
   @inline(__always)
   static func count(pages count: Int) {
-    // SAFETY: the place lives for ever.
-    let counters = unsafe place(of: Processor.current)
-    unsafe add(1, to: counters.pointee.flushes)
+    let processor = Processor.current
+    add(1, to: counters[processor].flushes)
     if count > 1 {
-      unsafe add(UInt64(truncatingIfNeeded: count &- 1), to: counters.pointee.furtherPages)
+      add(UInt64(truncatingIfNeeded: count &- 1), to: counters[processor].furtherPages)
     }
   }
 
-  /// Counts a time that this processor invalidates everything.
-  static func countFull() {
-    // SAFETY: the place lives for ever.
-    unsafe add(1, to: place(of: Processor.current).pointee.full)
-  }
+  /// Counts a full flush on this processor.
+  static func countFull() { add(1, to: counters[Processor.current].full) }
 }
 
 extension FlushStatistics {
-  /// What one processor counts, in a cache line of its own.
+  /// The counters of one processor.
   private struct Counters: ~Copyable {
     /// Access: atomic, written by one processor.
     let flushes: Atomic<UInt64>
-    /// How many pages there were beyond the first of each time: mostly there is but one.
+    /// The pages beyond the first of each flush: most flushes are of one page.
     ///
     /// Access: atomic, written by one processor.
     let furtherPages: Atomic<UInt64>
     /// Access: atomic, written by one processor.
     let full: Atomic<UInt64>
-    private let reserved: InlineArray<5, UInt64>
   }
 
-  /// Address spaces know as many processors.
-  private static var processorCount: Int { 64 }
+  /// Processors beyond the last one share its counters, which may then lose counts.
+  // SAFETY: zeros are valid counters, and each is atomic.
+  private static let counters = unsafe PerProcessor<Counters>()
 
-  /// What `processor` counts. Those with a number above the last share a place, and may then count
-  /// too little.
-  @inline(__always)
-  @unsafe private static func place(of processor: Int) -> UnsafeMutablePointer<Counters> {
-    require(
-      MemoryLayout<Counters>.stride * processorCount <= StaticMemory.counterByteCount,
-      "there is no room for what all processors count")
-    // SAFETY: nobody else has this part of the memory. Zeros are counters that nothing has counted.
-    return unsafe (StaticMemory.start + StaticMemory.runByteCount)
-      .assumingMemoryBound(to: Counters.self) + min(processor, processorCount - 1)
-  }
-
-  /// Adds to a counter of the processor that runs the caller, which stays on it.
+  /// Adds to a counter of the processor that runs the caller, which is not moved to another.
   @inline(__always)
   private static func add(_ count: UInt64, to counter: borrowing Atomic<UInt64>) {
     // Ordering: relaxed; a statistic, that no other processor writes.
@@ -82,10 +66,7 @@ extension FlushStatistics {
 
   private static func sum(_ counter: (borrowing Counters) -> UInt64) -> UInt64 {
     var sum: UInt64 = 0
-    for processor in 0..<processorCount {
-      // SAFETY: the place lives for ever.
-      sum &+= unsafe counter(place(of: processor).pointee)
-    }
+    for processor in 0..<PerProcessor<Counters>.count { sum &+= counter(counters[processor]) }
     return sum
   }
 }

@@ -55,7 +55,7 @@ public final class LoadedMachine {
 
   /// The table that CR3 names.
   public var root: UInt64 {
-    Processor.controlRegister4 >> 12 & 1 == 1 ? Self.fifthTable : Self.tables[0]
+    Processor.controlRegister4.contains(.fiveLevelPaging) ? Self.fifthTable : Self.tables[0]
   }
 
   /// Shows all memory in pages of 2 MiB.

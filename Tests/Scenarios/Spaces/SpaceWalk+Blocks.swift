@@ -205,7 +205,7 @@ extension SpaceWalk {
       spaces[number] = consume held
     }
     if active == Self.ghostPlace {
-      let root = PhysicalAddress(Processor.rootRegister & PageTableEntry.addressMask)
+      let root = Processor.rootAddress
       count(root, Self.ghostPlace, place, &use)
     }
     return use

@@ -73,7 +73,7 @@ extension SpaceWalk {
       var cursor = try KernelSpace.cursor(over: range)
       query(&cursor, number, cells)
       for index in cells { translateEnds(of: index, number) { KernelSpace.translate($0) } }
-      let root = Processor.rootRegister & PageTableEntry.addressMask
+      let root = Processor.rootAddress.rawValue
       for index in cells { walkTables(root, index, number) }
     } catch { differ("a range of whole pages can be locked", range.lowerBound.rawValue) }
   }

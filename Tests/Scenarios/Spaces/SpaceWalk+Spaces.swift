@@ -51,7 +51,7 @@ extension SpaceWalk {
     space.activate()
     leaveGhost()
     active = number
-    let root = Processor.rootRegister & PageTableEntry.addressMask
+    let root = Processor.rootAddress.rawValue
     expect(root == space.rootAddress.rawValue, "the processor runs on the space that is active")
     expect(space.activeProcessorCount == 1, "an active space knows its processor")
     expect(book.countsAgree, "a frame has as many owners as mappings and handles")

@@ -1,0 +1,118 @@
+// The machine of a freestanding build: instructions of the processor.
+//
+// Included by CTessera.h alone.
+#pragma once
+#pragma clang assume_nonnull begin
+
+#ifndef TESSERA_CHECK
+#define TESSERA_CHECK 0
+#endif
+
+TESSERA_INLINE uint32_t hw_processor_id(void) { return tessera_host_processor_id(); }
+TESSERA_INLINE bool hw_disable_interrupts(void) {
+  uint64_t flags;
+  __asm__ volatile("pushfq; popq %0; cli" : "=r"(flags) : : "memory");
+  return flags & 0x200;
+}
+TESSERA_INLINE void hw_restore_interrupts(bool enabled) {
+  if (enabled) __asm__ volatile("sti" : : : "memory");
+}
+TESSERA_INLINE void hw_note_entry_write(uint64_t entry_address, uint64_t old_value,
+                                        uint64_t new_value) {
+  (void)entry_address;
+  (void)old_value;
+  (void)new_value;
+}
+TESSERA_INLINE void hw_note_frame_free(uint64_t frame_address, uint64_t byte_count) {
+  (void)frame_address;
+  (void)byte_count;
+}
+TESSERA_INLINE bool hw_is_observed(void) { return false; }
+TESSERA_INLINE void hw_invalidate_page(uint64_t address) {
+  __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+#define TESSERA_CONTROL_REGISTER(n)                                                      \
+  TESSERA_INLINE uint64_t hw_read_cr##n(void) {                                          \
+    uint64_t value;                                                                      \
+    __asm__ volatile("mov %%cr" #n ", %0" : "=r"(value) : : "memory");                   \
+    return value;                                                                        \
+  }                                                                                      \
+  TESSERA_INLINE void hw_write_cr##n(uint64_t value) {                                   \
+    __asm__ volatile("mov %0, %%cr" #n : : "r"(value) : "memory");                       \
+  }
+TESSERA_CONTROL_REGISTER(0)
+TESSERA_CONTROL_REGISTER(2)
+TESSERA_CONTROL_REGISTER(3)
+TESSERA_CONTROL_REGISTER(4)
+#undef TESSERA_CONTROL_REGISTER
+TESSERA_INLINE uint64_t hw_read_msr(uint32_t number) {
+  uint32_t low, high;
+  __asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(number));
+  return (uint64_t)high << 32 | low;
+}
+TESSERA_INLINE void hw_write_msr(uint32_t number, uint64_t value) {
+  __asm__ volatile("wrmsr" : : "c"(number), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+                   : "memory");
+}
+TESSERA_INLINE uint64_t hw_stack_pointer(void) {
+  uint64_t value;
+  __asm__ volatile("mov %%rsp, %0" : "=r"(value));
+  return value;
+}
+TESSERA_INLINE uint64_t hw_instruction_pointer(void) {
+  uint64_t value;
+  __asm__ volatile("lea (%%rip), %0" : "=r"(value));
+  return value;
+}
+#define TESSERA_DESCRIPTOR_TABLE(name, instruction)                                      \
+  TESSERA_INLINE hw_descriptor_table hw_##name##_table(void) {                           \
+    struct __attribute__((packed)) { uint16_t limit; uint64_t base; } stored;            \
+    __asm__ volatile(instruction " %0" : "=m"(stored));                                  \
+    return (hw_descriptor_table){.base = stored.base, .limit = stored.limit};            \
+  }
+TESSERA_DESCRIPTOR_TABLE(segment, "sgdt")
+TESSERA_DESCRIPTOR_TABLE(interrupt, "sidt")
+#undef TESSERA_DESCRIPTOR_TABLE
+/// Writes back and invalidates all caches (WBINVD).
+TESSERA_INLINE void hw_flush_caches(void) { __asm__ volatile("wbinvd" : : : "memory"); }
+TESSERA_INLINE hw_cpuid_result hw_cpuid(uint32_t leaf, uint32_t subleaf) {
+  hw_cpuid_result r;
+  __asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+                   : "a"(leaf), "c"(subleaf));
+  return r;
+}
+TESSERA_INLINE void hw_write_port8(uint16_t port, uint8_t value) {
+  __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+TESSERA_INLINE void hw_write_port32(uint16_t port, uint32_t value) {
+  __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
+}
+TESSERA_INLINE uint8_t hw_read_port8(uint16_t port) {
+  uint8_t value;
+  __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+  return value;
+}
+// Not by STAC and CLAC, which some virtual machines cannot execute.
+TESSERA_INLINE void hw_set_user_access(bool allowed) {
+  if (allowed)
+    __asm__ volatile("pushfq; orq $0x40000, (%%rsp); popfq" : : : "memory", "cc");
+  else
+    __asm__ volatile("pushfq; andq $~0x40000, (%%rsp); popfq" : : : "memory", "cc");
+}
+TESSERA_INLINE size_t hw_copy_from_user(void *destination, uint64_t source, size_t count) {
+  size_t left = count;
+  __asm__ volatile("rep movsb" : "+D"(destination), "+S"(source), "+c"(left) : : "memory");
+  return count - left;
+}
+TESSERA_INLINE size_t hw_copy_to_user(uint64_t destination, const void *source, size_t count) {
+  size_t left = count;
+  __asm__ volatile("rep movsb" : "+D"(destination), "+S"(source), "+c"(left) : : "memory");
+  return count - left;
+}
+TESSERA_INLINE _Noreturn void hw_halt_forever(void) {
+  for (;;) __asm__ volatile("cli; hlt");
+}
+TESSERA_INLINE bool hw_allocation_fails(void) { return false; }
+TESSERA_INLINE bool hw_frames_are_poisoned(void) { return TESSERA_CHECK; }
+
+#pragma clang assume_nonnull end
