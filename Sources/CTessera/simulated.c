@@ -1,4 +1,4 @@
-// The simulated machine's processors, for builds that run on a host. Empty when freestanding.
+// The processors of the simulated machine, for hosted builds. Empty when freestanding.
 #include "CTessera.h"
 
 #if __STDC_HOSTED__
@@ -13,14 +13,14 @@ _Atomic bool simulated_frame_poisoning;
 static simulated_registers registers[SIMULATED_PROCESSOR_LIMIT];
 static simulated_observer observer_storage;
 const simulated_observer *simulated_installed_observer;
-// A usual processor, but for its narrow physical addresses.
+// A typical processor, except for its narrow physical addresses.
 static simulated_features features = {.physical_address_width = 40, .has_one_gib_pages = true};
 
 simulated_processor *simulated_current_processor(void) { return &simulated_this_processor; }
 
 simulated_registers *simulated_registers_of(uint32_t number) {
   if (number >= SIMULATED_PROCESSOR_LIMIT) {
-    fputs("a simulated machine has at most 64 processors\n", stderr);
+    fputs("processor number of the simulated machine is above 63\n", stderr);
     abort();
   }
   return &registers[number];
@@ -28,7 +28,7 @@ simulated_registers *simulated_registers_of(uint32_t number) {
 
 // CR0: paging, write protection, numeric errors, protected mode. CR4: SMAP, SMEP, UMIP, global
 // pages, physical-address extension, and LA57 with five levels. EFER: no-execute, long mode. The
-// kernel runs 2 GiB below the top.
+// kernel runs in the top 2 GiB of the address space.
 void simulated_reset_registers(void) {
   uint64_t five_levels = features.has_five_levels ? 1u << 12 : 0;
   const uint64_t kernel_base = 0xffffffff80000000;
@@ -45,7 +45,7 @@ void simulated_reset_registers(void) {
     };
 }
 
-// Before the first machine is made as afterwards.
+// Code that runs before the first machine is created finds the same registers.
 __attribute__((constructor)) static void start(void) { simulated_reset_registers(); }
 
 void simulated_set_features(simulated_features new_features) { features = new_features; }
@@ -96,7 +96,7 @@ bool simulated_allocation_fails(void) {
   return true;
 }
 
-// PGE, PAT, NX, SMEP, SMAP and UMIP always, and what was asked for.
+// Reports PGE, PAT, NX, SMEP, SMAP and UMIP, besides the features that are set.
 hw_cpuid_result simulated_cpuid(uint32_t leaf, uint32_t subleaf) {
   (void)subleaf;
   hw_cpuid_result r = {0, 0, 0, 0};
@@ -124,7 +124,7 @@ void simulated_write_port(uint16_t port, uint32_t value) {
   (void)value;
 }
 
-// EFER and PAT are what memory management reads and writes; the others hold nothing.
+// Memory management accesses EFER and PAT; all other registers read as zero and ignore writes.
 uint64_t simulated_read_msr(uint32_t number) {
   switch (number) {
     case 0xc0000080: return simulated_these_registers()->efer;
@@ -144,7 +144,7 @@ void simulated_write_msr(uint32_t number, uint64_t value) {
 size_t simulated_copy_user(uint64_t user_address, void *buffer, size_t byte_count, bool is_write) {
   const simulated_observer *observer = simulated_current_observer();
   if (observer == NULL || observer->user_copy == NULL) {
-    fputs("a program's memory is reached only if the machine has an MMU that looks on\n", stderr);
+    fputs("user memory was accessed on a simulated machine without an MMU\n", stderr);
     abort();
   }
   return observer->user_copy(observer->context, hw_processor_id(), user_address, buffer, byte_count,

@@ -1,29 +1,30 @@
 internal import Synchronization
 
-/// The window of virtual addresses through which the kernel reaches physical memory.
+/// The direct map, the range of virtual addresses where all physical memory is mapped.
 ///
-/// A physical address and the virtual address that shows it differ by one number, which the kernel
-/// around Tessera chooses and gives at start-up. It is never assumed to be zero.
+/// A physical address and its virtual address in the direct map differ by a constant, which the
+/// kernel around Tessera chooses and passes at start-up. It is never assumed to be zero.
 public enum PhysicalMemory {
   /// Access: written by `setDirectMap(at:)` before a second processor runs, constant afterwards.
   nonisolated(unsafe) private static var windowBase: UInt = 0
 
-  /// Makes physical byte zero visible at the virtual address `base`.
+  /// Sets the virtual address at which the direct map maps physical address zero.
   ///
-  /// The caller promises that every byte that is later asked for is mapped there, readable and
+  /// The caller promises that all memory that Tessera accesses is mapped there, readable and
   /// writable, for as long as Tessera runs.
   @unsafe public static func setDirectMap(at base: UInt) { unsafe windowBase = base }
 
-  /// The virtual address at which physical byte zero is visible.
+  /// The virtual address of physical address zero in the direct map.
   @inline(__always)
   public static var directMapBase: UInt {
     // SAFETY: constant once the kernel runs; see `windowBase`.
     unsafe windowBase
   }
 
-  /// The byte at `address`, seen through the window.
+  /// Returns a pointer to `address` in the direct map.
   ///
-  /// The caller promises that the byte is memory, mapped by the window, and that it may touch it.
+  /// The caller promises that the address is memory, mapped in the direct map, and that it has the
+  /// right to access it.
   @inline(__always)
   @unsafe public static func pointer(to address: PhysicalAddress) -> UnsafeMutableRawPointer {
     let visible = unsafe windowBase &+ UInt(truncatingIfNeeded: address.rawValue)
@@ -32,16 +33,18 @@ public enum PhysicalMemory {
 }
 
 extension PhysicalMemory {
-  /// The word at `pointer`, read once and whole, whatever else touches the memory.
+  /// Loads the word at `pointer` with a single access, whatever else accesses the memory.
   ///
-  /// The caller promises that eight bytes of memory are there, aligned.
+  /// The caller promises that `pointer` is aligned and points to eight bytes of memory.
   @inline(__always)
   @unsafe package static func loadWord(from pointer: UnsafeMutableRawPointer) -> UInt64 {
-    // Ordering: relaxed; the memory may be a device's or a program's, and promises nothing.
+    // Ordering: relaxed; devices and user programs may write the memory at any time.
     unsafe pointer.assumingMemoryBound(to: Atomic<UInt64>.self).pointee.load(ordering: .relaxed)
   }
 
-  /// Stores `value` at `pointer`, once and whole. As for `loadWord`.
+  /// Stores `value` at `pointer` with a single access.
+  ///
+  /// The caller promises what `loadWord(from:)` requires.
   @inline(__always)
   @unsafe package static func storeWord(_ value: UInt64, to pointer: UnsafeMutableRawPointer) {
     // Ordering: relaxed; see `loadWord`.
@@ -49,9 +52,9 @@ extension PhysicalMemory {
       value, ordering: .relaxed)
   }
 
-  /// Stores `word` everywhere in the `byteCount` bytes from `address` on, multiples of eight.
+  /// Fills `byteCount` bytes at `address`, both multiples of eight, with copies of `word`.
   ///
-  /// The caller promises that they are memory, mapped by the window, and its own.
+  /// The caller promises that they are memory, mapped in the direct map, and that it owns them.
   @inline(__always)
   @unsafe package static func fill(
     from address: PhysicalAddress, with word: UInt64, byteCount: UInt64
@@ -59,7 +62,9 @@ extension PhysicalMemory {
     unsafe Processor.fill(pointer(to: address), with: word, count: Int(byteCount / 8))
   }
 
-  /// Whether every word of the `byteCount` bytes from `address` on is `word`. As for `fill`.
+  /// Returns whether all words of the `byteCount` bytes at `address` equal `word`.
+  ///
+  /// The caller promises what `fill(from:with:byteCount:)` requires.
   @unsafe package static func isFilled(
     from address: PhysicalAddress, with word: UInt64, byteCount: UInt64
   ) -> Bool {

@@ -9,7 +9,7 @@ import Testing
     ) {
       _ = PageProperty.userRead.with(isGlobal: true)
     }
-    try expectPanic(in: result, "a user's page cannot be global")
+    try expectPanic(in: result, "user page is global")
   }
 
   @Test func `a global page made a user's traps`() async throws {
@@ -19,7 +19,7 @@ import Testing
       var property = PageProperty.kernelRead.with(isGlobal: true)
       property.isUser = true
     }
-    try expectPanic(in: result, "a user's page cannot be global")
+    try expectPanic(in: result, "user page is global")
   }
 
   @Test func `a number too great for the software bits traps`() async throws {
@@ -28,7 +28,7 @@ import Testing
     ) {
       _ = PageProperty.kernelRead.with(software: 4)
     }
-    try expectPanic(in: result, "a page has two software bits")
+    try expectPanic(in: result, "software bits of a page are above 3")
   }
 
   @Test func `a sixth level traps`() async throws {
@@ -37,7 +37,7 @@ import Testing
     ) {
       _ = PagingLevel(6)
     }
-    try expectPanic(in: result, "the levels of page tables are 1 to 5")
+    try expectPanic(in: result, "page-table level is not 1 to 5")
   }
 
   @Test func `a level of zero traps`() async throws {
@@ -46,7 +46,7 @@ import Testing
     ) {
       _ = PagingLevel(0)
     }
-    try expectPanic(in: result, "the levels of page tables are 1 to 5")
+    try expectPanic(in: result, "page-table level is not 1 to 5")
   }
 
   @Test func `going below the leaf tables traps`() async throws {
@@ -55,7 +55,7 @@ import Testing
     ) {
       _ = PagingLevel.leafTable.below
     }
-    try expectPanic(in: result, "there is no level below the leaf tables")
+    try expectPanic(in: result, "level below page-table level 1")
   }
 
   @Test func `going above the fifth level traps`() async throws {
@@ -64,7 +64,7 @@ import Testing
     ) {
       _ = PagingLevel(5).above
     }
-    try expectPanic(in: result, "there is no level above the fifth")
+    try expectPanic(in: result, "level above page-table level 5")
   }
 
   @Test func `a root at a third level traps`() async throws {
@@ -73,7 +73,7 @@ import Testing
     ) {
       _ = PagingMode(rootLevel: PagingLevel(3))
     }
-    try expectPanic(in: result, "the root of page tables is at level 4 or 5")
+    try expectPanic(in: result, "root of page tables is not at level 4 or 5")
   }
 
   @Test func `physical addresses of 53 bits trap`() async throws {
@@ -82,7 +82,7 @@ import Testing
     ) {
       _ = PagingMode(physicalAddressWidth: 53)
     }
-    try expectPanic(in: result, "physical addresses have 32 to 52 bits")
+    try expectPanic(in: result, "width of physical addresses is not 32 to 52 bits")
   }
 
   @Test func `physical addresses of 31 bits trap`() async throws {
@@ -91,7 +91,7 @@ import Testing
     ) {
       _ = PagingMode(physicalAddressWidth: 31)
     }
-    try expectPanic(in: result, "physical addresses have 32 to 52 bits")
+    try expectPanic(in: result, "width of physical addresses is not 32 to 52 bits")
   }
 
   @Test func `a distance to an address further on traps`() async throws {
@@ -100,6 +100,6 @@ import Testing
     ) {
       _ = VirtualAddress(0).byteCount(from: VirtualAddress(1))
     }
-    try expectPanic(in: result, "a virtual range ends before it starts")
+    try expectPanic(in: result, "virtual range ends before it starts")
   }
 }

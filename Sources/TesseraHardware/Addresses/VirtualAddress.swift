@@ -1,6 +1,6 @@
-/// The address of a byte as a program names it, before translation.
+/// A virtual address.
 ///
-/// Any 64-bit value is an address; `isCanonical` says whether the processor accepts it.
+/// Any 64-bit value is one; the processor only translates those that are canonical.
 @frozen
 public struct VirtualAddress: Comparable, Sendable {
   public let rawValue: UInt64
@@ -15,11 +15,13 @@ public struct VirtualAddress: Comparable, Sendable {
 }
 
 extension VirtualAddress {
-  /// Whether the processor translates the address instead of faulting on it.
+  /// A Boolean value indicating whether the address is canonical in the current paging mode.
+  ///
+  /// An access to any other address is a general-protection fault.
   @inline(__always)
   public var isCanonical: Bool { isCanonical(in: .current) }
 
-  /// Whether all bits that `mode` does not translate equal the highest bit that it does.
+  /// Returns whether all bits that `mode` does not translate equal the highest bit that it does.
   ///
   /// Intel SDM Vol. 1, "Canonical Addressing".
   @inline(__always)
@@ -29,42 +31,42 @@ extension VirtualAddress {
     return (signed &<< Int64(ignored)) &>> Int64(ignored) == signed
   }
 
-  /// Whether this is a multiple of `alignment` bytes, a power of two.
+  /// Returns whether the address is a multiple of `alignment`, a power of two.
   @inline(__always)
   public func isAligned(to alignment: UInt64) -> Bool { rawValue & (alignment &- 1) == 0 }
 
   @inline(__always)
   public func isAligned(to size: PageSize) -> Bool { isAligned(to: size.byteCount) }
 
-  /// The last multiple of `alignment` bytes, a power of two, that is not after this.
+  /// Returns the address rounded down to a multiple of `alignment`, a power of two.
   @inline(__always)
   public func alignedDown(to alignment: UInt64) -> VirtualAddress {
     VirtualAddress(rawValue & ~(alignment &- 1))
   }
 
-  /// The address `byteCount` bytes further on, or nil if that is 2^64 or more.
+  /// Returns the address plus `byteCount`, or nil if that is 2^64 or more.
   ///
-  /// Crosses the gap between the canonical halves like any other addresses.
+  /// The sum need not be canonical.
   @inline(__always)
   public func advanced(byChecked byteCount: UInt64) -> VirtualAddress? {
     let (sum, overflow) = rawValue.addingReportingOverflow(byteCount)
     return overflow ? nil : VirtualAddress(sum)
   }
 
-  /// The number of bytes from `start` to here. Traps if `start` is further on.
+  /// Returns the number of bytes from `start` to this address. Panics if `start` is higher.
   @inline(__always)
   public func byteCount(from start: VirtualAddress) -> UInt64 {
-    require(start <= self, "a virtual range ends before it starts")
+    require(start <= self, "virtual range ends before it starts")
     return rawValue &- start.rawValue
   }
 
-  /// Which of the 512 entries of a table at `level` translates the address.
+  /// Returns the index, 0 to 511, of the entry that translates the address in a table at `level`.
   @inline(__always)
   public func index(at level: PagingLevel) -> Int {
     Int(truncatingIfNeeded: rawValue &>> level.shift & 511)
   }
 
-  /// How many bytes into its page of `size` the address lies.
+  /// Returns the offset of the address in its page of `size`, in bytes.
   @inline(__always)
   public func offset(in size: PageSize) -> UInt64 { rawValue & (size.byteCount &- 1) }
 }

@@ -1,24 +1,25 @@
 internal import CTessera
 
-/// Stops the kernel with a sentence that names the rule that was broken.
+/// Panics with `message`, which states the violation.
 ///
-/// For what only a wrong program can meet. The sentence is kept in every configuration, unlike that
-/// of a `precondition`, and goes to the kernel's `tessera_host_panic`.
+/// For bugs of the kernel, never for conditions that a correct kernel can meet. The message goes to
+/// the kernel's `tessera_host_panic`. Unlike that of a `precondition`, it is kept in every
+/// configuration.
 @inline(never)
 public func panic(_ message: StaticString) -> Never {
-  // SAFETY: a literal's bytes live for ever, and `utf8CodeUnitCount` of them are there; a byte and
-  // a C character have the same layout.
+  // SAFETY: a literal's `utf8CodeUnitCount` bytes are static, and a byte and a C character have the
+  // same layout.
   let text = unsafe UnsafeRawPointer(message.utf8Start).assumingMemoryBound(to: CChar.self)
   unsafe tessera_host_panic(text, message.utf8CodeUnitCount)
 }
 
-/// Stops the kernel as `panic(_:)` does, and adds the physical address that was at fault.
+/// Panics with `message` and the physical address it is about.
 @inline(never)
 public func panic(_ message: StaticString, _ address: PhysicalAddress) -> Never {
   panic(message, at: address.rawValue)
 }
 
-/// Stops the kernel as `panic(_:)` does, and adds a number that was to be a physical address.
+/// Panics with `message` and a number that may not be a valid physical address.
 @inline(never)
 public func panic(_ message: StaticString, at address: UInt64) -> Never {
   var text = PanicText()
@@ -28,24 +29,24 @@ public func panic(_ message: StaticString, at address: UInt64) -> Never {
   text.stop()
 }
 
-/// Stops the kernel with `message` unless `condition` holds.
+/// Panics with `message` unless `condition` holds.
 @inline(__always)
 public func require(_ condition: Bool, _ message: StaticString) {
   if !condition { panic(message) }
 }
 
-/// Stops the kernel with `message` and `address` unless `condition` holds.
+/// Panics with `message` and `address` unless `condition` holds.
 @inline(__always)
 public func require(_ condition: Bool, _ message: StaticString, _ address: PhysicalAddress) {
   if !condition { panic(message, address) }
 }
 
-/// A sentence put together on the stack, because a panic must not allocate.
+/// A message that is composed on the stack, because a panic must not allocate.
 private struct PanicText: TextSink {
   private var bytes = [160 of CChar](repeating: 0)
   private var count = 0
 
-  /// Adds a byte, if it still fits.
+  /// Appends a byte, unless the buffer is full.
   mutating func write(byte: UInt8) {
     guard count < bytes.count else { return }
     bytes[count] = CChar(truncatingIfNeeded: byte)
@@ -53,16 +54,16 @@ private struct PanicText: TextSink {
   }
 
   func stop() -> Never {
-    // SAFETY: the span lends its bytes for the length of a call that never returns.
+    // SAFETY: the span's bytes stay valid during the call, which never returns.
     unsafe bytes.span.withUnsafeBufferPointer {
       unsafe hand(over: $0.baseAddress.unsafelyUnwrapped)
     }
     Processor.halt()
   }
 
-  /// Gives the sentence at `text` to the kernel.
+  /// Passes the message at `text` to the kernel.
   private func hand(over text: UnsafePointer<CChar>) {
-    // SAFETY: the caller lends `count` bytes for as long as this lasts, which is for ever.
+    // SAFETY: `text` points to `count` bytes that stay valid during the call, which never returns.
     unsafe tessera_host_panic(text, count)
   }
 }

@@ -1,6 +1,6 @@
-/// Where text goes, a byte at a time: a serial port, a panel on the screen, a buffer in a test.
+/// A destination of text, such as a serial port, a console on the screen or a buffer in a test.
 ///
-/// Numbers are written digit by digit, so nothing is allocated.
+/// Text is written a byte at a time and numbers digit by digit, so nothing is allocated.
 public protocol TextSink: ~Copyable {
   mutating func write(byte: UInt8)
 }
@@ -8,20 +8,20 @@ public protocol TextSink: ~Copyable {
 extension TextSink where Self: ~Copyable {
   public mutating func write(_ text: StaticString) {
     for index in 0..<text.utf8CodeUnitCount {
-      // SAFETY: `index` is within the literal, whose bytes live for ever.
+      // SAFETY: `index` is within the literal, whose bytes are static.
       write(byte: unsafe text.utf8Start[index])
     }
   }
 
-  /// Writes `text` and then blanks, `width` characters in all or more if `text` is longer.
+  /// Writes `text`, padded on the right with blanks to `width` characters.
   public mutating func write(_ text: StaticString, paddedTo width: Int) {
     write(text)
     writeBlanks(width - text.utf8CodeUnitCount)
   }
 
-  /// Writes `value` in decimal, after blanks that make it at least `width` characters.
+  /// Writes `value` in decimal, padded on the left with blanks to `width` characters.
   ///
-  /// `grouped` puts a comma between thousands.
+  /// If `grouped`, thousands are separated by commas.
   public mutating func write(decimal value: UInt64, width: Int = 0, grouped: Bool = false) {
     var divisor: UInt64 = 1
     var digitCount = 1
@@ -66,9 +66,9 @@ extension TextSink where Self: ~Copyable {
 }
 
 extension TextSink where Self: ~Copyable {
-  /// Writes `byteCount`, rounded down, in the largest unit of which there are at least ten.
+  /// Writes `byteCount`, rounded down, in the largest unit that gives a number of at least ten.
   ///
-  /// `width` is that of the number, which is right aligned; the unit takes four more.
+  /// The number is right-aligned in `width` characters; the unit takes four more.
   public mutating func write(byteSize byteCount: UInt64, width: Int = 0) {
     if byteCount >= 10 << 40 {
       write(decimal: byteCount >> 40, width: width)

@@ -1,10 +1,10 @@
-/// What may be done with the bytes of a page.
+/// The accesses that a page permits.
 ///
-/// What can be written can be read, because the processor knows nothing else. Memory that can be
-/// both written and executed has one name, so that nobody makes it by adding up.
+/// Writable pages are readable, because the processor has no write-only ones. An enumeration rather
+/// than an option set, so that a page that is writable and executable is always spelled out.
 @frozen
 public enum PageAccess: UInt8, Sendable {
-  /// Every access faults. The page stays mapped and keeps what it owns.
+  /// Every access faults. The page stays mapped and keeps its frame.
   case none = 0b000
   case read = 0b001
   case readWrite = 0b011
@@ -22,9 +22,9 @@ extension PageAccess {
   @inline(__always)
   public var allowsExecute: Bool { rawValue & 0b100 != 0 }
 
-  /// Whether `other` allows all that this does.
+  /// Returns whether `other` allows everything that this allows.
   ///
-  /// A change from `other` to this takes rights away unless the two are equal.
+  /// A change from `other` to this one removes rights, unless the two are equal.
   @inline(__always)
   public func isSubset(of other: PageAccess) -> Bool { rawValue & ~other.rawValue == 0 }
 }

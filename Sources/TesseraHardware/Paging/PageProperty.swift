@@ -1,21 +1,24 @@
-/// What a leaf entry says of its page besides where the memory is.
+/// Everything that a leaf entry says of its page except the address: access, whether it is a
+/// user page, cache policy, and the global, accessed, dirty and software bits.
 ///
-/// Kept as the bits of an entry, so that a property becomes part of an entry, and an entry's bits
-/// a property, without being taken apart.
+/// Stored in the format of an entry, so that no conversion is needed in either direction.
 @frozen
 public struct PageProperty: Equatable, Sendable {
-  /// Bits of a leaf, of `PageTableEntry.propertyMask`. Without access, `present` and `writable` are
-  /// clear and `noExecute` is set, so that equal properties have equal bits.
+  /// Bits of a leaf within `PageTableEntry.propertyMask`. Without access, `present` and `writable`
+  /// are clear and `noExecute` is set, so that equal properties have equal bits.
   package private(set) var bits: UInt64
 
-  /// A property of a kernel's or a user program's page, written back, neither global nor accessed
-  /// nor dirty, with zero in the software bits.
+  /// Creates the property of a write-back page that is not global, accessed or dirty, and whose
+  /// software bits are zero.
   @inline(__always)
   public init(_ access: PageAccess, isUser: Bool = false) {
     bits = Self.bits(of: access) | (isUser ? PageTableEntry.user : 0)
   }
 
-  /// The property that a leaf with `bits` has. They are a leaf's, and name no impossible property.
+  /// Creates a property from the bits of a leaf.
+  ///
+  /// - Precondition: `bits` are within `PageTableEntry.propertyMask` and not those of a global user
+  ///   page.
   @inline(__always)
   package init(entryBits bits: UInt64) { self.bits = bits }
 }
@@ -28,14 +31,14 @@ extension PageProperty {
   public static var userReadWrite: PageProperty { PageProperty(.readWrite, isUser: true) }
   public static var userReadExecute: PageProperty { PageProperty(.readExecute, isUser: true) }
 
-  /// A device's registers, for the kernel alone.
+  /// Uncacheable kernel memory, for device registers.
   public static var device: PageProperty {
     PageProperty(.readWrite).with(cachePolicy: .uncacheable)
   }
 }
 
 extension PageProperty {
-  /// What may be done with the page.
+  /// The accesses that the page permits.
   @inline(__always)
   public var access: PageAccess {
     get {
@@ -50,9 +53,9 @@ extension PageProperty {
     set { bits = bits & ~PageTableEntry.accessMask | Self.bits(of: newValue) }
   }
 
-  /// Whether user programs have the access, and not only the kernel.
+  /// A Boolean value indicating whether user mode has the access, and not only the kernel.
   ///
-  /// Traps when a page is made both a user's and global.
+  /// The setter panics if the page would become a global user page.
   @inline(__always)
   public var isUser: Bool {
     get { bits & PageTableEntry.user != 0 }
@@ -62,10 +65,11 @@ extension PageProperty {
     }
   }
 
-  /// Whether the translation survives a change of root: for pages that all address spaces share.
+  /// A Boolean value indicating whether the translation survives a load of CR3, for pages that all
+  /// address spaces share.
   ///
-  /// Traps when a page is made both a user's and global: address spaces differ in users' pages, and
-  /// nothing would flush such a one when the root changes.
+  /// The setter panics if the page would become a global user page: address spaces differ in their
+  /// user pages, and a switch between them would not flush it.
   @inline(__always)
   public var isGlobal: Bool {
     get { bits & PageTableEntry.global != 0 }
@@ -81,33 +85,35 @@ extension PageProperty {
     set { bits = bits & ~PageTableEntry.cacheMask | UInt64(newValue.rawValue) &<< 3 }
   }
 
-  /// Whether the page was used since this was last cleared. The processor sets it.
+  /// A Boolean value indicating whether the page was accessed since the bit was last cleared. Set
+  /// by the processor.
   @inline(__always)
   public var isAccessed: Bool {
     get { bits & PageTableEntry.accessed != 0 }
     set { set(PageTableEntry.accessed, to: newValue) }
   }
 
-  /// Whether the page was written since this was last cleared. The processor sets it.
+  /// A Boolean value indicating whether the page was written since the bit was last cleared. Set by
+  /// the processor.
   @inline(__always)
   public var isDirty: Bool {
     get { bits & PageTableEntry.dirty != 0 }
     set { set(PageTableEntry.dirty, to: newValue) }
   }
 
-  /// A number of the kernel's own, 0 to 3. Traps if it is greater.
+  /// The two software bits, free for the kernel to use. The setter panics above 3.
   @inline(__always)
   public var software: UInt8 {
     get { UInt8(truncatingIfNeeded: bits &>> 52 & 3) }
     set {
-      require(newValue <= 3, "a page has two software bits")
+      require(newValue <= 3, "software bits of a page are above 3")
       bits = bits & ~PageTableEntry.softwareMask | UInt64(newValue) &<< 52
     }
   }
 }
 
 extension PageProperty {
-  /// The same property with other access.
+  /// Returns the property with `access` instead of its own.
   @inline(__always)
   public func with(_ access: PageAccess) -> PageProperty {
     var property = self
@@ -115,7 +121,7 @@ extension PageProperty {
     return property
   }
 
-  /// The same property with another cache policy.
+  /// Returns the property with `cachePolicy` instead of its own.
   @inline(__always)
   public func with(cachePolicy: CachePolicy) -> PageProperty {
     var property = self
@@ -123,7 +129,7 @@ extension PageProperty {
     return property
   }
 
-  /// The same property with another number in the software bits. Traps if it is above 3.
+  /// Returns the property with `software` in the software bits. Panics if that is above 3.
   @inline(__always)
   public func with(software: UInt8) -> PageProperty {
     var property = self
@@ -131,7 +137,7 @@ extension PageProperty {
     return property
   }
 
-  /// The same property, global or not. Traps if a user's page would be global.
+  /// Returns the property with or without the global bit. Panics on a global user page.
   @inline(__always)
   public func with(isGlobal: Bool) -> PageProperty {
     var property = self
@@ -139,7 +145,7 @@ extension PageProperty {
     return property
   }
 
-  /// The same property with these accessed and dirty bits.
+  /// Returns the property with the given accessed and dirty bits.
   @inline(__always)
   public func with(isAccessed: Bool, isDirty: Bool) -> PageProperty {
     var property = self
@@ -155,7 +161,7 @@ extension PageProperty {
 
   @inline(__always)
   private func refuseGlobalUserPage() {
-    require(!(isUser && isGlobal), "a user's page cannot be global")
+    require(!(isUser && isGlobal), "user page is global")
   }
 
   @inline(__always)

@@ -1,4 +1,4 @@
-/// How many bytes one leaf entry translates, and so the sizes in which frames come.
+/// The size of a page, which is the size of the frame that it maps.
 ///
 /// Intel SDM Vol. 3A, "Paging", "4-Level Paging and 5-Level Paging".
 @frozen
@@ -13,11 +13,11 @@ public enum PageSize: UInt8, Comparable, Sendable {
   @inline(__always)
   public var byteCount: UInt64 { 1 << shift }
 
-  /// The logarithm of the size to the base two.
+  /// The base-two logarithm of the size in bytes.
   @inline(__always)
   public var shift: UInt64 { 12 &+ 9 &* UInt64(rawValue) }
 
-  /// How many 4 KiB frames are this size.
+  /// The size in 4 KiB frames.
   @inline(__always)
   public var frameCount: UInt64 { 1 << (9 &* UInt64(rawValue)) }
 }

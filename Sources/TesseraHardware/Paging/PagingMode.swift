@@ -1,31 +1,31 @@
-/// What the form of page tables depends on, and processors differ in.
+/// The features of a processor that determine the format of page tables.
 ///
 /// Intel SDM Vol. 3A, "Enumeration of Paging Features by CPUID" and "Paging-Mode Modifiers".
 @frozen
 public struct PagingMode: Equatable, Sendable {
-  /// The level of the root table: 4, or 5 if addresses of 57 bits are translated (LA57).
+  /// The level of the root table: 4, or 5 with 57-bit virtual addresses (LA57).
   public let rootLevel: PagingLevel
-  /// How many bits a physical address has, 32 to 52. The bits above are reserved in entries.
+  /// The number of physical address bits, 32 to 52. The bits above are reserved in entries.
   public let physicalAddressWidth: Int
-  /// Leaf entries may translate 1 GiB.
+  /// Leaf entries can translate 1 GiB.
   public let hasOneGiBPages: Bool
-  /// Pages may be made to hold data only. Otherwise everything that can be read can be executed.
+  /// Entries can forbid execution (NX). Otherwise every readable page is executable.
   public let hasNoExecute: Bool
-  /// Translations may survive a change of root.
+  /// Translations can survive a load of CR3 (PGE).
   public let hasGlobalPages: Bool
 
-  /// A processor that has everything but what an argument takes away.
+  /// Creates a mode, by default that of a processor with all features.
   ///
-  /// Traps unless the root is at level 4 or 5 and the width is 32 to 52 bits. Processors have at
-  /// least 36, but a hypervisor may say less.
+  /// Panics unless the root is at level 4 or 5 and the width is 32 to 52 bits. Processors have at
+  /// least 36 bits, but a hypervisor may report fewer.
   public init(
     rootLevel: PagingLevel = PagingLevel(4), physicalAddressWidth: Int = 52,
     hasOneGiBPages: Bool = true, hasNoExecute: Bool = true, hasGlobalPages: Bool = true
   ) {
-    require(rootLevel.number >= 4, "the root of page tables is at level 4 or 5")
+    require(rootLevel.number >= 4, "root of page tables is not at level 4 or 5")
     require(
       physicalAddressWidth >= 32 && physicalAddressWidth <= 52,
-      "physical addresses have 32 to 52 bits")
+      "width of physical addresses is not 32 to 52 bits")
     self.rootLevel = rootLevel
     self.physicalAddressWidth = physicalAddressWidth
     self.hasOneGiBPages = hasOneGiBPages
@@ -33,8 +33,10 @@ public struct PagingMode: Equatable, Sendable {
     self.hasGlobalPages = hasGlobalPages
   }
 
-  /// The mode of a processor with `features` and this value in CR4, whose LA57 bit says how many
-  /// levels there are. If there is NX, EFER.NXE is set before a table is used.
+  /// Creates the mode of a processor with `features` and this value of CR4, whose LA57 bit gives
+  /// the number of levels.
+  ///
+  /// If the processor has NX, EFER.NXE must be set before a table is used.
   public init(_ features: ProcessorFeatures, controlRegister4: ControlRegister4) {
     self.init(
       rootLevel: PagingLevel(controlRegister4.contains(.fiveLevelPaging) ? 5 : 4),
@@ -54,8 +56,8 @@ public struct PagingMode: Equatable, Sendable {
 }
 
 extension PagingMode {
-  /// The fields as a tuple, which is static data in every configuration: a structure may be made
-  /// when it is first used, and needs a lock for that.
+  /// The fields as a tuple, which is initialized statically in every configuration. A structure may
+  /// be initialized lazily, which takes a lock.
   private typealias Installed = (
     rootLevel: Int, physicalAddressWidth: Int,
     hasOneGiBPages: Bool, hasNoExecute: Bool, hasGlobalPages: Bool
@@ -66,7 +68,7 @@ extension PagingMode {
 
   /// The mode of the machine that the kernel runs on.
   ///
-  /// Until `install(_:)` tells: four levels, 52 bits, and all features.
+  /// Before `install(_:)`, four levels, 52 bits and all features.
   @inline(__always)
   public static var current: PagingMode {
     // SAFETY: constant once the kernel runs; see `installed`.
@@ -76,7 +78,7 @@ extension PagingMode {
   /// Makes `mode` the current one.
   ///
   /// The caller promises that the processors run in this mode, that no other processor runs Tessera
-  /// yet, and that no page table was made in another mode that differs in its form.
+  /// yet, and that no page table exists in a different format.
   @unsafe public static func install(_ mode: PagingMode) {
     unsafe installed = (
       mode.rootLevel.number, mode.physicalAddressWidth, mode.hasOneGiBPages, mode.hasNoExecute,
@@ -86,29 +88,30 @@ extension PagingMode {
 }
 
 extension PagingMode {
-  /// How many bits of a virtual address are translated: 48 or 57.
+  /// The number of virtual address bits that are translated: 48 or 57.
   @inline(__always)
   public var virtualAddressWidth: Int { 12 &+ 9 &* rootLevel.number }
 
-  /// The first address after the lower half of all virtual addresses: 2^47 or 2^56. The upper half,
-  /// as long, ends with the last address there is; between the two nothing is canonical.
+  /// The end of the lower canonical half: 2^47 or 2^56.
+  ///
+  /// The upper half has the same size and ends at 2^64. Addresses in between are not canonical.
   @inline(__always)
   public var lowerHalfEnd: VirtualAddress {
     VirtualAddress(1 &<< UInt64(truncatingIfNeeded: virtualAddressWidth &- 1))
   }
 
-  /// The first physical address that the processor does not have.
+  /// The end of the physical addresses that the processor supports.
   @inline(__always)
   public var physicalAddressLimit: PhysicalAddress {
     PhysicalAddress(unchecked: 1 &<< UInt64(truncatingIfNeeded: physicalAddressWidth))
   }
 
-  /// Whether a leaf may translate a page of `size`.
+  /// Returns whether a leaf can translate a page of `size`.
   @inline(__always)
   public func hasPages(of size: PageSize) -> Bool { size != .oneGiB || hasOneGiBPages }
 
-  /// Whether a leaf may translate a page of `size` to the memory at `address`: there are such
-  /// pages, the address is aligned to the size, and the processor has all bytes of it.
+  /// Returns whether a leaf can translate a page of `size` to `address`: the mode has such pages,
+  /// and the address is aligned to the size and below `physicalAddressLimit`.
   @inline(__always)
   public func allowsLeaf(at address: PhysicalAddress, size: PageSize) -> Bool {
     hasPages(of: size) && address.isAligned(to: size) && address < physicalAddressLimit

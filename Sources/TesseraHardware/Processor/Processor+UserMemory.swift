@@ -1,20 +1,21 @@
 internal import CTessera
 
 extension Processor {
-  /// Copies `byteCount` bytes from the program's address `source` to the kernel's `destination`.
-  /// Returns how many were copied: fewer if the next one faulted and the fault was recovered.
+  /// Copies `byteCount` bytes from the user address `source` to the kernel's `destination`.
   ///
-  /// The caller owns the destination. Until faults are recovered, the caller also promises that all
-  /// the bytes are mapped and stay so, because a fault stops the kernel.
+  /// The caller promises that it owns the destination. Unless the kernel recovers from faults here,
+  /// it also promises that all the bytes are mapped and stay mapped.
+  ///
+  /// - Returns: the number of bytes copied, fewer if the next one faulted and the kernel recovered.
   @unsafe package static func copy(
     fromUser source: UInt64, to destination: UnsafeMutableRawPointer, byteCount: Int
   ) -> Int {
     withUserAccess { unsafe hw_copy_from_user(destination, source, byteCount) }
   }
 
-  /// Copies `byteCount` bytes from the kernel's `source` to the program's address `destination`.
+  /// Copies `byteCount` bytes from the kernel's `source` to the user address `destination`.
   ///
-  /// As `copy(fromUser:to:byteCount:)`, of pages that can be written.
+  /// Otherwise like `copy(fromUser:to:byteCount:)`, but the pages must be writable.
   @unsafe package static func copy(
     _ source: UnsafeRawPointer, toUser destination: UInt64, byteCount: Int
   ) -> Int {

@@ -1,6 +1,6 @@
 internal import CTessera
 
-/// Instructions of the processor that runs the caller.
+/// Instructions of the calling processor.
 public enum Processor {
   /// The number of the calling processor, from zero; what the kernel's
   /// `tessera_host_processor_id` returns.
@@ -22,12 +22,12 @@ public enum Processor {
   /// Halts this processor permanently, with interrupts disabled.
   public static func halt() -> Never { hw_halt_forever() }
 
-  /// The time-stamp counter, read once everything before it is done.
+  /// The time-stamp counter, read once all earlier instructions have completed.
   public static var timestamp: UInt64 { hw_read_timestamp() }
 
   /// Stores `value` in `count` words starting at `destination` (REP STOSQ).
   ///
-  /// The caller owns those `8 * count` bytes.
+  /// The caller promises that it owns those `8 * count` bytes.
   @inline(__always)
   @unsafe package static func fill(
     _ destination: UnsafeMutableRawPointer, with value: UInt64, count: Int
@@ -67,27 +67,27 @@ extension Processor {
     return DescriptorTable(base: table.base, limit: table.limit)
   }
 
-  /// An address of the stack that the caller runs on.
+  /// The address of the caller's stack.
   public static var stackPointer: UInt64 { hw_stack_pointer() }
 
-  /// An address of the code that the caller runs.
+  /// The address of the caller's code.
   public static var instructionPointer: UInt64 { hw_instruction_pointer() }
 }
 
 extension Processor {
   /// Writes a byte to an I/O port (OUT).
   ///
-  /// The caller knows what the device behind the port does with it.
+  /// The caller promises that the effect on the device is safe.
   @unsafe public static func write(_ byte: UInt8, toPort port: UInt16) {
     hw_write_port8(port, byte)
   }
 
-  /// Writes four bytes to an I/O port (OUT). As for a byte.
+  /// Writes four bytes to an I/O port (OUT). The caller promises what it does for a byte.
   @unsafe public static func write(_ word: UInt32, toPort port: UInt16) {
     hw_write_port32(port, word)
   }
 
-  /// Reads a byte from an I/O port (IN). As for writing.
+  /// Reads a byte from an I/O port (IN). The caller promises what it does for a write.
   @unsafe public static func readByte(fromPort port: UInt16) -> UInt8 { hw_read_port8(port) }
 }
 

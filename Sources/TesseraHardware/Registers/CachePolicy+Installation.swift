@@ -1,21 +1,20 @@
 internal import CTessera
 
 extension CachePolicy {
-  /// What IA32_PAT holds on the calling processor, or what a processor without one always does.
+  /// The value of IA32_PAT on the calling processor, or its reset value if there is no PAT.
   package static var installedAttributeTable: UInt64 {
     guard ProcessorFeatures().hasPageAttributeTable else { return resetAttributeTable }
     return hw_read_msr(attributeTableRegister)
   }
 
-  /// What IA32_PAT holds after a reset: as if there were none.
+  /// The reset value of IA32_PAT, which gives the memory types of a processor without PAT.
   private static var resetAttributeTable: UInt64 { 0x0007_0406_0007_0406 }
 
-  /// Makes entries mean on the calling processor what this module says, by loading IA32_PAT.
+  /// Loads IA32_PAT of the calling processor with `attributeTable`.
   ///
-  /// Every processor needs it, before it uses a page that is not written back. A processor whose
-  /// PAT is fixed keeps it: write combining is then uncacheable, which is slower and as correct.
-  /// The caller promises that all pages in use have an index that means the same before and after,
-  /// as 0 does.
+  /// Required on every processor before it uses a page that is not write-back. With the table left
+  /// at its reset value, write combining is uncacheable, which is slower but correct. The caller
+  /// promises that the PAT indices of all pages in use, such as 0, keep their memory type.
   ///
   /// Intel SDM Vol. 3A, "Programming the PAT", which asks for the steps of "MTRR Considerations in
   /// MP Systems".
@@ -23,8 +22,8 @@ extension CachePolicy {
     let interrupts = Processor.disableInterrupts()
     let caching = Processor.controlRegister0
 
-    // Nothing may be in the caches under a policy that it no longer has. So none are filled
-    // meanwhile, and they and the translations are emptied before and after.
+    // No cache line may stay under a memory type that its page no longer has. So caches are not
+    // filled in between, and caches and TLBs are flushed before and after.
     hw_write_cr0(caching.subtracting(.notWriteThrough).union(.cacheDisable).rawValue)
     hw_flush_caches()
     Processor.invalidateAll(alsoGlobal: true)

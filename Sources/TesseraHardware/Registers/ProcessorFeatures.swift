@@ -1,28 +1,28 @@
-/// What the processor says of itself, as far as memory management needs to know.
+/// The features of the processor that matter to memory management, as CPUID reports them.
 ///
 /// Intel SDM Vol. 2A, "CPUID". Read once, since the instruction is slow under a hypervisor.
 public struct ProcessorFeatures: Sendable {
-  /// How many bits a physical address has, at most 52.
+  /// The number of physical address bits, at most 52.
   public let physicalAddressWidth: Int
-  /// How many bits of a virtual address are translated, 48 or 57.
+  /// The number of virtual address bits that are translated, 48 or 57.
   public let virtualAddressWidth: Int
-  /// Tables of five levels (LA57).
+  /// Five-level page tables (LA57).
   public let hasFiveLevelPaging: Bool
-  /// Pages that hold data only (NX).
+  /// Pages without execution (NX).
   public let hasNoExecute: Bool
-  /// Translations that survive a change of root (PGE).
+  /// Translations that survive a load of CR3 (PGE).
   public let hasGlobalPages: Bool
-  /// Memory types chosen per page (PAT).
+  /// Memory types per page (PAT).
   public let hasPageAttributeTable: Bool
   /// Leaf entries of 1 GiB.
   public let hasOneGiBPages: Bool
-  /// The kernel cannot execute a user's pages (SMEP).
+  /// The kernel faults if it executes user pages (SMEP).
   public let hasSupervisorExecutionPrevention: Bool
-  /// The kernel cannot touch a user's pages by mistake (SMAP).
+  /// The kernel faults if it accesses user pages without EFLAGS.AC (SMAP).
   public let hasSupervisorAccessPrevention: Bool
-  /// User code cannot read the addresses of descriptor tables (UMIP).
+  /// User mode cannot read the addresses of descriptor tables (UMIP).
   public let hasUserModeInstructionPrevention: Bool
-  /// Cached translations carry the number of their address space (PCID).
+  /// Cached translations are tagged with the number of their address space (PCID).
   public let hasProcessContextIdentifiers: Bool
   /// The INVPCID instruction.
   public let hasInvalidateProcessContext: Bool
@@ -34,7 +34,7 @@ public struct ProcessorFeatures: Sendable {
   private let vendor: (UInt32, UInt32, UInt32)
   private let brandParts: InlineArray<3, Processor.Identification>?
 
-  /// What the processor that runs the caller says.
+  /// Reads the features of the calling processor.
   public init() {
     let base = Processor.identification(leaf: 0)
     let basic = Self.leaf(1, upTo: base.eax)
@@ -48,8 +48,8 @@ public struct ProcessorFeatures: Sendable {
       extendedLimit >= 0x8000_0004
       ? [Self.brand(0), Self.brand(1), Self.brand(2)] : nil
 
-    // Without the leaf: 36 and 32 bits if the processor has PAE ("Enumeration of Paging Features by
-    // CPUID"), but one with long mode has the leaf.
+    // The defaults without the leaf are those of a processor with PAE ("Enumeration of Paging
+    // Features by CPUID"). Every processor with long mode has the leaf.
     physicalAddressWidth = widths == 0 ? 36 : min(Int(widths & 0xff), 52)
     virtualAddressWidth = widths == 0 ? 32 : Int(widths >> 8 & 0xff)
     hasFiveLevelPaging = Self.bit(16, of: structured.ecx)
@@ -66,8 +66,8 @@ public struct ProcessorFeatures: Sendable {
     hasFastStringOperations = Self.bit(9, of: structured.ebx)
   }
 
-  /// A leaf, or nothing but zeros if the processor has none so high. Intel's would answer with the
-  /// highest leaf it has.
+  /// Returns a leaf, or zeros if it is above `limit`. An Intel processor would return its highest
+  /// leaf instead.
   private static func leaf(_ number: UInt32, upTo limit: UInt32) -> Processor.Identification {
     guard number <= limit else {
       return Processor.Identification(eax: 0, ebx: 0, ecx: 0, edx: 0)
@@ -85,13 +85,13 @@ public struct ProcessorFeatures: Sendable {
 }
 
 extension ProcessorFeatures {
-  /// Writes the processor's name, or its maker's if it has none.
+  /// Writes the processor's brand string, or its vendor if it has none.
   public func writeName(to sink: inout some TextSink) {
     guard let brandParts else {
       writeVendor(to: &sink)
       return
     }
-    // The name may be padded with blanks in front and ends with zeros.
+    // The string may begin with blanks, and ends with zeros.
     var hasBegun = false
     for part in 0..<3 {
       let registers = brandParts[part]
@@ -103,7 +103,7 @@ extension ProcessorFeatures {
     if !hasBegun { writeVendor(to: &sink) }
   }
 
-  /// Writes the maker's twelve characters, such as "GenuineIntel".
+  /// Writes the vendor's twelve characters, such as "GenuineIntel".
   public func writeVendor(to sink: inout some TextSink) {
     var hasBegun = false
     Self.write(vendor.0, to: &sink, &hasBegun)
@@ -111,7 +111,7 @@ extension ProcessorFeatures {
     Self.write(vendor.2, to: &sink, &hasBegun)
   }
 
-  /// Writes the features that are there, by their usual short names, and the address widths.
+  /// Writes the address widths and the short names of the available features.
   public func writeFeatures(to sink: inout some TextSink) {
     sink.write(decimal: UInt64(physicalAddressWidth))
     sink.write(" physical and ")
@@ -131,7 +131,7 @@ extension ProcessorFeatures {
     if hasFastStringOperations { sink.write(" erms") }
   }
 
-  /// Writes the four characters of a register, without blanks that lead the text.
+  /// Writes the four characters of a register, without leading blanks of the whole text.
   private static func write(
     _ register: UInt32, to sink: inout some TextSink, _ hasBegun: inout Bool
   ) {
