@@ -3,12 +3,12 @@ internal import TesseraFrames
 internal import TesseraHardware
 internal import TesseraHeader
 
-/// Memory that has no owners: a device's, the firmware's, or what was kept at the start.
+/// Memory without reference counts: devices, firmware, and memory reserved at the start.
 enum DeviceMemory {
-  /// The `byteCount` bytes from `target` on.
+  /// Returns the region of `byteCount` bytes at `target`.
   ///
-  /// Refused with NOT_ALIGNED, OUT_OF_BOUNDS beyond what the processor can address, and IN_USE if a
-  /// part of it is memory that Tessera hands out or keeps records in.
+  /// - Throws: NOT_ALIGNED; OUT_OF_BOUNDS beyond the physical address width; IN_USE if a part of it
+  ///   is allocatable memory or metadata.
   static func find(_ target: UInt64, _ byteCount: UInt64) throws(APIError) -> MemoryRegion {
     try check(target % PageSize.fourKiB.byteCount == 0, TESSERA_ERROR_NOT_ALIGNED)
     guard let region = MemoryRegion(start: target, byteCount: byteCount, kind: .reserved),
@@ -17,7 +17,7 @@ enum DeviceMemory {
     var number = region.start.frameNumber
     while number < min(region.end.frameNumber, FrameTable.frameCount) {
       try check(
-        FrameTable.slot(number: number).kind.mayBeShown, TESSERA_ERROR_IN_USE)
+        FrameTable.slot(number: number).kind.isMappableAsDevice, TESSERA_ERROR_IN_USE)
       number += 1
     }
     return region
@@ -25,8 +25,8 @@ enum DeviceMemory {
 }
 
 extension FrameKind {
-  /// Whether frames of this kind are no client's to own, and no records of Tessera's.
-  fileprivate var mayBeShown: Bool {
+  /// Whether frames of this kind are neither allocatable nor metadata.
+  fileprivate var isMappableAsDevice: Bool {
     switch usage {
     case .reserved, .kernel: true
     default: false

@@ -3,7 +3,7 @@ internal import TesseraFrames
 internal import TesseraHeader
 
 extension MemoryKind {
-  /// The kind that the header gives `number`, or nil.
+  /// Creates the kind with the header's `number`, or nil if there is none.
   init?(numbered number: UInt32) {
     switch Int(number) {
     case TESSERA_USABLE: self = .usable
@@ -18,7 +18,7 @@ extension MemoryKind {
     }
   }
 
-  /// The number that the header gives this kind.
+  /// The number of this kind in the header.
   var number: UInt32 {
     switch self {
     case .usable, .lowMemory: UInt32(TESSERA_USABLE)

@@ -41,7 +41,7 @@ public func tessera_read_multiboot(
     let count = unsafe try check(count)
     let information: MultibootInformation<MappedBootMemory>
     do throws(MultibootError) {
-      // SAFETY: the caller's promise.
+      // SAFETY: the caller guarantees that the range is mapped.
       let memory = unsafe MappedBootMemory(
         mappedAt: direct_map, below: PhysicalAddress(exactly: direct_map_end) ?? .limit)
       information = try MultibootInformation(magic: magic, address: address, memory: memory)
@@ -59,7 +59,7 @@ public func tessera_read_multiboot(
       }
       found += 1
     }
-    // SAFETY: the caller lends it.
+    // SAFETY: valid during the call.
     unsafe count.pointee = found
     try check(found <= capacity, TESSERA_ERROR_OUT_OF_BOUNDS)
   }

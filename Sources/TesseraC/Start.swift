@@ -16,7 +16,7 @@ enum Start {
 public func tessera_start(_ config: UnsafePointer<tessera_config>?) -> tessera_result {
   result { () throws(APIError) in
     try check(!Boot.isStarted, TESSERA_ERROR_ALREADY_STARTED)
-    // SAFETY: the caller lends it; the regions are read during the call alone.
+    // SAFETY: `config` is valid during the call, and its regions are read only then.
     let configuration = unsafe try BootConfiguration(tessera_config(at: config))
     do throws(BootError) {
       _ = try Boot.start(configuration)

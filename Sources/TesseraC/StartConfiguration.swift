@@ -4,16 +4,16 @@ internal import TesseraHardware
 internal import TesseraHeader
 
 extension BootConfiguration<ConfigRegions> {
-  /// The configuration that `config` describes.
+  /// Creates the configuration described by `config`.
   ///
-  /// Fails with INVALID_POINTER, INVALID_ARGUMENT, INVALID_MEMORY_MAP.
+  /// - Throws: INVALID_POINTER, INVALID_ARGUMENT, INVALID_MEMORY_MAP.
   @unsafe init(_ config: tessera_config) throws(APIError) {
     let regions = unsafe try ConfigRegions(config)
     guard let image = unsafe config.image else { throw APIError(TESSERA_ERROR_INVALID_ARGUMENT) }
     let isKnown = unsafe config.kernel_half <= UInt32(TESSERA_COPY) && config.flags == 0
     try check(isKnown, TESSERA_ERROR_INVALID_ARGUMENT)
     let directMap = unsafe config.loaderDirectMap
-    // SAFETY: the caller's promise, in the header.
+    // SAFETY: the header requires the direct map to be mapped.
     unsafe self.init(regions: regions, kernelImage: image, directMap: .loader(directMap))
     processorCount = unsafe max(1, Int(config.processor_count))
     unsafe externalAllocator = try ExternalAllocator(config)
@@ -21,11 +21,12 @@ extension BootConfiguration<ConfigRegions> {
 }
 
 extension tessera_config {
-  /// The structure at `pointer`; fields that an earlier version did not have are zero. Fails with
-  /// INVALID_POINTER, INVALID_SIZE.
+  /// Copies the structure at `pointer`. Fields that an earlier version lacks are zero.
+  ///
+  /// - Throws: INVALID_POINTER, INVALID_SIZE.
   @unsafe init(at pointer: UnsafePointer<tessera_config>?) throws(APIError) {
     let pointer = unsafe try check(pointer)
-    // SAFETY: the caller lends it, and every version begins with this.
+    // SAFETY: valid during the call, and every version starts with the size.
     let size = unsafe pointer.pointee.size
     // SAFETY: reads a size only.
     let whole = unsafe UInt64(MemoryLayout<tessera_config>.size)
@@ -33,13 +34,13 @@ extension tessera_config {
     let first = whole - 3 * UInt64(MemoryLayout<UInt64>.size)
     try check(size == whole || size == first, TESSERA_ERROR_INVALID_SIZE)
     unsafe self.init()
-    // SAFETY: the caller lends that many bytes.
+    // SAFETY: `size` bytes are valid during the call.
     unsafe withUnsafeMutableBytes(of: &self) {
       unsafe $0.copyMemory(from: UnsafeRawBufferPointer(start: pointer, count: Int(size)))
     }
   }
 
-  /// The kernel image, or nil if it ends before it starts or beyond all physical addresses.
+  /// The kernel image, or nil if it ends before its start or beyond the physical address space.
   fileprivate var image: Range<PhysicalAddress>? {
     // SAFETY: numbers.
     let start = unsafe image_start
@@ -66,9 +67,9 @@ extension tessera_config {
 }
 
 extension ExternalAllocator {
-  /// The allocator of `config`, or nil if it has none.
+  /// Creates the allocator of `config`, or nil if it has none.
   ///
-  /// Fails with INVALID_POINTER if one of its functions is missing.
+  /// - Throws: INVALID_POINTER if one of its functions is missing.
   @unsafe fileprivate init?(_ config: tessera_config) throws(APIError) {
     let allocate = unsafe config.allocate_frames
     let free = unsafe config.free_frames
@@ -77,7 +78,7 @@ extension ExternalAllocator {
       try check(unsafe allocate == nil && free == nil, TESSERA_ERROR_INVALID_POINTER)
       return nil
     }
-    // SAFETY: the contract of the functions is in the header.
+    // SAFETY: the functions fulfil the contract in the header.
     unsafe self.init(allocateFrames: allocate, freeFrames: free, context: config.frames_context)
   }
 }

@@ -3,13 +3,13 @@ internal import Scenarios
 internal import TesseraFrames
 internal import TesseraHardware
 
-/// Runs the scenarios one after the other, says on the console how each went, and counts.
+/// Runs the scenarios, prints the result of each on the console, and counts them.
 struct GuestSuite: ~Copyable {
   private var console = Console()
   private var passedCount: UInt64 = 0
   private var failedCount: UInt64 = 0
 
-  /// Every frame is looked at after each scenario only where that takes no time to speak of.
+  /// The largest number of frames that are all checked after each scenario.
   private static var frameCountVisitedEachTime: UInt64 { 20_000 }
 
   mutating func runScenarios() {
@@ -18,13 +18,13 @@ struct GuestSuite: ~Copyable {
       guard let scenario = Scenario(rawValue: number) else { continue }
       var checks = Checks()
       if !scenario.run(&checks, visitingEveryFrame: isSmall) {
-        checks.fail("no memory was left for the scenario")
+        checks.fail("out of memory for the scenario")
       }
       report(scenario.name, checks)
     }
   }
 
-  /// Takes the random walk on real memory, with the same seed as the walk on the host.
+  /// Runs the random walk on real memory, with the same seed as on the host.
   mutating func runWalk() {
     var options = WalkOptions(seed: Self.seed, stepCount: 4_000, frameCount: 64)
     options.fullCheckInterval =
@@ -32,25 +32,25 @@ struct GuestSuite: ~Copyable {
     var checks = Checks()
     do throws(FrameError) {
       let outcome = try RandomWalk.runInBlock(options)
-      checks.expect(outcome.problem == nil, outcome.problem ?? "frames do what the model says")
-      checks.expect(outcome.mostUsed > 60, "a walk comes to the end of memory")
+      checks.expect(outcome.problem == nil, outcome.problem ?? "frames match the model")
+      checks.expect(outcome.mostUsed > 60, "a walk reaches the end of memory")
       if outcome.problem != nil { reportEnd(outcome) }
     } catch {
-      checks.fail("there is a block of memory to walk in")
+      checks.fail("no block of memory for the walk")
     }
-    report("frames do what the model says, whatever is done with them", checks)
+    report("frames match the model in a random walk", checks)
   }
 
-  /// Walks at random through address spaces on the real MMU, with the same seed as on the host.
+  /// Runs the random walk of address spaces on the real MMU, with the same seed as on the host.
   mutating func runSpaceWalk() {
     var options = SpaceWalkOptions(seed: Self.seed, operationCount: 10_000)
     options.fullCheckInterval =
       FrameTable.frameCount <= Self.frameCountVisitedEachTime ? 100 : 1_000
     let outcome = SpaceWalk.run(options)
     var checks = Checks()
-    checks.expect(outcome.problem == nil, outcome.problem ?? "spaces show what the model says")
+    checks.expect(outcome.problem == nil, outcome.problem ?? "spaces match the model")
     checks.expect(outcome.operationCount >= 10_000, "a walk takes all its steps")
-    report("spaces show what the model says, whatever is done with them", checks)
+    report("spaces match the model in a random walk", checks)
     if outcome.problem != nil {
       console.write("     step ")
       console.write(decimal: UInt64(outcome.episodeStepCount))
@@ -74,14 +74,14 @@ struct GuestSuite: ~Copyable {
     console.writeLine()
   }
 
-  /// Looks at every slot and every free frame.
+  /// Checks every slot and every free frame.
   mutating func checkEveryFrame() {
     var checks = Checks()
     Accounts.checkInvariants(&checks)
-    report("slots and allocator keep their rules in the end", checks)
+    report("invariants of slots and allocator hold at the end", checks)
   }
 
-  /// Prints the sum as the last line, and leaves with the status that goes with it.
+  /// Prints the totals as the last line, and exits with the matching status.
   consuming func finish() -> Never {
     console.write(decimal: passedCount)
     console.write(" passed, ")
@@ -100,7 +100,7 @@ struct GuestSuite: ~Copyable {
       return
     }
     failedCount += 1
-    if checks.expectationCount == 0 { report(name, "nothing was expected") }
+    if checks.expectationCount == 0 { report(name, "no expectation was checked") }
     checks.forEachFailure { failure in
       report(name, failure.message)
       console.write("     at ")

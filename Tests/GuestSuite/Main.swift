@@ -4,7 +4,7 @@ internal import TesseraBoot
 internal import TesseraFrames
 internal import TesseraHardware
 
-/// Where the boot code arrives, for the kernel that tests itself on the memory of its machine.
+/// The entry point after the boot code, for the kernel that runs the guest suite.
 @c(kernel_main) @used
 public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
   _ = Platform.start(imagePath: "build/guest-suite.elf")

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Adopted leaf") struct AdoptedLeafTests {
   @Test func `an adopted leaf keeps its memory type`() {
-    // Write back, write through, UC-, UC, write protected, write combining: as one loader has it.
+    // The PAT of one loader: WB, WT, UC-, UC, WP, WC.
     let loaders: UInt64 = 0x0007_0105_0007_0406
     let writeThrough: UInt64 = 1 << 3
     let cacheDisable: UInt64 = 1 << 4

@@ -5,11 +5,11 @@ import Tessera
 import Testing
 
 extension OnSimulatedMachine {
-  /// What a kernel in Swift gets from `Boot.start`: the same checks as one in C.
+  /// `Boot.start` as called by a kernel in Swift, with the same checks as in C.
   @Suite("Boot.start") struct BootStartTests {
     let machine = LoadedMachine()
     private let registers = simulated_registers_of(0)
-    /// The lowest address that a kernel in the first entry of the root does not keep.
+    /// The lowest address that the start unmaps for a kernel in the first entry of the root.
     private static let lost: UInt64 = 1 << 39
     /// An address below the last entry of the root.
     private static let high: UInt64 = 0xffff_ffff_8000_0000
@@ -39,17 +39,17 @@ extension OnSimulatedMachine {
       }
     }
 
-    /// The machine's direct map, at low addresses that the kernel keeps.
+    /// The machine's direct map, at low addresses that stay mapped.
     private func loader(
-      base: UInt64 = LoadedMachine.window, end: PhysicalAddress = .limit,
-      lowEnd: UInt64 = LoadedMachine.window + LoadedMachine.byteCount
+      base: UInt64 = LoadedMachine.directMap, end: PhysicalAddress = .limit,
+      lowEnd: UInt64 = LoadedMachine.directMap + LoadedMachine.byteCount
     ) -> BootDirectMap {
       var directMap = LoaderDirectMap(base: base, end: end)
       directMap.kernelLowEnd = VirtualAddress(lowEnd)
       return .loader(directMap)
     }
 
-    /// A direct map to be built by a kernel that runs below the last entry of the root.
+    /// A request to build a direct map, for a kernel that runs below the last entry of the root.
     private func plan(
       at base: UInt64? = nil, end: UInt64 = LoadedMachine.byteCount
     ) -> BootDirectMap {
@@ -59,12 +59,12 @@ extension OnSimulatedMachine {
       registers.pointee.segments.base = Self.high
       registers.pointee.interrupts.base = Self.high
       var plan = DirectMapPlan(
-        loaderBase: LoadedMachine.window, loaderEnd: PhysicalAddress(end))
+        loaderBase: LoadedMachine.directMap, loaderEnd: PhysicalAddress(end))
       plan.base = base
       return .build(plan)
     }
 
-    @Test func `a start reports what it has done, and a second one fails`() throws {
+    @Test func `a start returns a report, and a second one fails`() throws {
       #expect(!Boot.isStarted && Boot.report == nil)
       #expect(error(loader()) == nil)
       let report = try #require(Boot.report)
@@ -86,10 +86,10 @@ extension OnSimulatedMachine {
       #expect(Processor.extendedFeatures.contains(.noExecute))
     }
 
-    @Test func `a configuration that makes no sense fails`() {
+    @Test func `an invalid configuration fails`() {
       #expect(error(loader()) { $0.processorCount = 0 } == .invalidProcessorCount)
       #expect(error(loader()) { $0.processorCount = 65 } == .invalidProcessorCount)
-      #expect(error(loader(base: LoadedMachine.window + 1)) == .invalidDirectMap)
+      #expect(error(loader(base: LoadedMachine.directMap + 1)) == .invalidDirectMap)
       #expect(error(loader(lowEnd: 1 << 47 + 1)) == .invalidKernelLowEnd)
       let beyond = MemoryRegion(
         start: PhysicalAddress(1 << 40), end: PhysicalAddress(1 << 41), kind: .usable)
@@ -122,7 +122,7 @@ extension OnSimulatedMachine {
       machine.setEntry(0x3 | LoadedMachine.tables[1], at: 1, of: machine.root)
       machine.setEntry(0x0000_8e00_0000_0000, at: 28, of: 0x30_0000)
       registers.pointee.interrupts = hw_descriptor_table(
-        base: Self.lost + LoadedMachine.window + 0x30_0000, limit: 0xfff)
+        base: Self.lost + LoadedMachine.directMap + 0x30_0000, limit: 0xfff)
       #expect(error(loader()) == .interruptTableNotKept)
       registers.pointee = sound
       #expect(error(loader()) == nil)
@@ -141,7 +141,7 @@ extension OnSimulatedMachine {
       #expect(error(loader()) == nil)
     }
 
-    @Test func `a direct map cannot be built just anywhere`() {
+    @Test func `a direct map at an invalid base fails`() {
       #expect(error(plan(at: 0x4000_0000)) == .invalidDirectMap)
       #expect(error(plan(at: 0xffff_9000_0020_0000)) == .invalidDirectMap)
       #expect(error(plan(at: 0xffff_ff80_0000_0000)) == .invalidDirectMap)
@@ -194,7 +194,7 @@ extension OnSimulatedMachine {
       try expectPanic(in: result, "a further processor was started before Tessera")
     }
 
-    @Test func `every error has its own sentence`() {
+    @Test func `every error has its own message`() {
       let errors: [BootError] = [
         .alreadyStarted, .processorWithoutNoExecute, .invalidProcessorCount, .invalidDirectMap,
         .invalidKernelLowEnd, .externalAllocatorNotSupported, .noMemory, .memoryBeyondProcessor,

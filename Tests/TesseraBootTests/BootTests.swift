@@ -4,8 +4,8 @@ import Testing
 
 extension OnSimulatedMachine {
   @Suite("Start on a memory map") struct BootTests {
-    /// A small PC: low memory with a part that the firmware keeps, a kernel, a module, ACPI tables,
-    /// a hole, and far above it all a range of devices.
+    /// A small PC: low memory with a part reserved by firmware, a kernel, a module, ACPI tables,
+    /// a hole, and a range of devices far above.
     private static let regions = [
       region(0x0000_0000, 0x0009_fc00, .usable),
       region(0x0009_fc00, 0x0010_0000, .reserved),
@@ -38,7 +38,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `every frame is marked as what the map says`() throws {
+    @Test func `every frame has the kind that the map gives it`() throws {
       let machine = try SimulatedMachine(booting: Self.regions)
       let census = FrameTable.census
       #expect(census.free == machine.totals.usable)
@@ -50,7 +50,7 @@ extension OnSimulatedMachine {
       #expect(FrameAllocator.statistics.usedFrameCount == 0)
     }
 
-    @Test func `only usable memory above the low one is allocated`() throws {
+    @Test func `only usable memory above low memory is allocated`() throws {
       let machine = try SimulatedMachine(booting: Self.regions)
       var count: UInt64 = 0
       while let address = try? FrameAllocator.allocate() {
@@ -62,7 +62,7 @@ extension OnSimulatedMachine {
       #expect(count == machine.totals.usable)
     }
 
-    @Test func `low memory is claimed by address and goes back to nobody`() throws {
+    @Test func `low memory is claimed by address and is unused after its last reference`() throws {
       let machine = try SimulatedMachine(booting: Self.regions)
       let trampoline = PhysicalAddress(0x8000)
       do {
@@ -77,7 +77,7 @@ extension OnSimulatedMachine {
       _ = try Frame(claiming: trampoline, metadata: PlainMemory())
     }
 
-    @Test func `what is in use for good can be shared but never freed`() throws {
+    @Test func `permanently used frames can be shared but not claimed`() throws {
       let machine = try SimulatedMachine(booting: Self.regions)
       let kernel = PhysicalAddress(0x10_0000)
       #expect(throws: FrameError.inUse) {
@@ -103,7 +103,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `memory too small for its own records is refused`() {
+    @Test func `memory too small for its own metadata is an error`() {
       #expect(throws: FrameError.outOfFrames) {
         _ = try SimulatedMachine(booting: [Self.region(0x10_0000, 0x10_1000, .usable)])
       }

@@ -23,7 +23,7 @@ import Testing
     #expect(try commandLine("quiet").contains(option: "quiet"))
   }
 
-  @Test func `a value is what follows the equals sign, the last one wins`() throws {
+  @Test func `a value follows the equals sign, and the last one wins`() throws {
     let line = try commandLine("seed=1 xseed=5 seed=22 empty= a=b=c")
     #expect(line.value(of: "seed")?.string == "22")
     #expect(line.value(of: "empty")?.byteCount == 0)
@@ -33,7 +33,7 @@ import Testing
     #expect(try commandLine("seed").value(of: "seed") == nil)
   }
 
-  @Test func `a number is digits that fit into 64 bits`() throws {
+  @Test func `a number consists of digits and fits into 64 bits`() throws {
     for (text, number) in [
       ("0", 0), ("007", 7), ("18446744073709551615", UInt64.max), ("18446744073709551616", nil),
       ("99999999999999999999", nil), ("", nil), ("-1", nil), ("1k", nil), ("0x10", nil),
@@ -48,7 +48,7 @@ import Testing
     #expect(!line.equals("quie") && !line.equals("quiets") && !line.equals("Quiet"))
   }
 
-  @Test func `what cannot be printed is written as a question mark`() throws {
+  @Test func `unprintable bytes are written as question marks`() throws {
     var buffer = TextBuffer()
     try commandLine("a\u{1}b\u{7f}é").write(to: &buffer)
     #expect(buffer.text == "a?b???")
@@ -69,7 +69,7 @@ import Testing
   }
 }
 
-/// Keeps the text that is written.
+/// A sink that collects text.
 private struct TextBuffer: TextSink {
   private(set) var bytes: [UInt8] = []
   var text: String { String(decoding: bytes, as: UTF8.self) }

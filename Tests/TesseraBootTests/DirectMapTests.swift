@@ -5,19 +5,19 @@ import TesseraHardware
 import TestSupport
 import Testing
 
-/// A stretch of memory that plays physical memory from `start` on, with a running root in it.
+/// An arena that simulates physical memory at `start`, with a running root in it.
 private final class Arena {
   static let start: UInt64 = 0x20_0000
   static let byteCount = 0x40_0000
   static let runningRoot: UInt64 = 0x20_0000
   static let kernelEntry: UInt64 = 0x12_3003
-  /// What the map may give out: the arena without the running root.
+  /// Allocatable memory: the arena without the running root.
   static let free = region(start + 0x1000, start + UInt64(byteCount), .usable)
 
   private let memory = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 4096)
 
   init() {
-    // Garbage, so that an entry that nobody cleared is seen.
+    // Garbage, so that an entry that was not cleared is detected.
     memory.initializeMemory(as: UInt8.self, repeating: 0xa5, count: Self.byteCount)
     for index in 0..<512 { store(index == 511 ? Self.kernelEntry : 0x7, index) }
   }
@@ -41,7 +41,7 @@ private final class Arena {
   }
 }
 
-/// What the tables translate, found as the manual says a processor finds it.
+/// The translations of the tables, as a processor walks them.
 private struct Walk {
   struct Leaf {
     let virtual: UInt64
@@ -54,7 +54,7 @@ private struct Walk {
   private(set) var tables: [UInt64] = []
   let kernelEntry: UInt64
 
-  /// What one entry of the root spans, as a power of two.
+  /// The span of one entry of the root, as a power of two.
   private static var topShift: UInt64 { PagingMode.current.rootLevel.number == 5 ? 48 : 39 }
 
   init(_ arena: Arena, root: UInt64) {
@@ -74,7 +74,7 @@ private struct Walk {
       if shift == Self.topShift && index >= 256 { address |= ~0 << (shift + 9) }
       let isLeaf = shift == 12 || entry & 0x80 != 0
       if isLeaf {
-        if shift >= 39 { Issue.record("a leaf where there is none") }
+        if shift >= 39 { Issue.record("a leaf at a level without leaves") }
         let mask = UInt64(0x000f_ffff_ffff_f000)
         if entry & mask & ((1 << shift) - 1) != 0 { Issue.record("a reserved bit is set") }
         leaves.append(
@@ -88,19 +88,19 @@ private struct Walk {
     }
   }
 
-  /// Compares with a map in which `extents` are memory.
+  /// Checks that exactly `extents` are mapped.
   func check(
-    showing extents: [Range<UInt64>], at base: UInt64, largest: UInt64, readOnly: Range<UInt64>,
+    mapping extents: [Range<UInt64>], at base: UInt64, largest: UInt64, readOnly: Range<UInt64>,
     sourceLocation: SourceLocation
   ) {
-    var shown: [Range<UInt64>] = []
+    var mapped: [Range<UInt64>] = []
     for leaf in leaves {
       let range = leaf.physical..<leaf.physical + leaf.byteCount
-      // Present, writable, global, no-execute; neither user nor anything else.
+      // Present, writable, global, no-execute, and no other bit.
       let isWritable = !readOnly.overlaps(range)
       let flags: UInt64 = isWritable ? 0x8000_0000_0000_0103 : 0x8000_0000_0000_0101
       #expect(leaf.flags == flags, sourceLocation: sourceLocation)
-      if !isWritable { #expect(readOnly.clamped(to: range) == range, "a page is in both parts") }
+      if !isWritable { #expect(readOnly.clamped(to: range) == range, "only part is read-only") }
       #expect(leaf.virtual == base + leaf.physical, sourceLocation: sourceLocation)
       let home = extents.first { $0.contains(range.lowerBound) }
       #expect(
@@ -114,19 +114,19 @@ private struct Walk {
         #expect(!fits || isMixed, "a larger page would fit", sourceLocation: sourceLocation)
       }
       if range.lowerBound < 0x10_0000 { #expect(leaf.byteCount == 4096) }
-      if let last = shown.last, last.upperBound == range.lowerBound {
-        shown[shown.count - 1] = last.lowerBound..<range.upperBound
+      if let last = mapped.last, last.upperBound == range.lowerBound {
+        mapped[mapped.count - 1] = last.lowerBound..<range.upperBound
       } else {
-        shown.append(range)
+        mapped.append(range)
       }
     }
-    #expect(shown == extents, sourceLocation: sourceLocation)
-    #expect(Set(tables).count == tables.count, "a table is reached twice")
+    #expect(mapped == extents, sourceLocation: sourceLocation)
+    #expect(Set(tables).count == tables.count, "a table is reachable twice")
     #expect(kernelEntry == Arena.kernelEntry, sourceLocation: sourceLocation)
   }
 }
 
-/// What must be shown: the first mebibyte, and each run of memory of the map.
+/// The extents to map: the first mebibyte, and each run of memory of the map.
 private func extents(of regions: [MemoryRegion]) -> [Range<UInt64>] {
   var result: [Range<UInt64>] = [0..<0x10_0000]
   for region in regions where region.kind.isMemory && region.end.rawValue > 0x10_0000 {
@@ -145,13 +145,13 @@ extension OnSimulatedMachine {
     private let arena = Arena()
     private static let base: UInt64 = 0xffff_8000_0000_0000
 
-    /// Builds the tables for `regions` and compares them with what they must be.
+    /// Builds the tables for `regions` and checks them.
     @discardableResult
     private func build(
       _ regions: [MemoryRegion], at base: UInt64 = base, largest: PageSize = .oneGiB,
       readOnly: Range<UInt64> = 0..<0, sourceLocation: SourceLocation = #_sourceLocation
     ) throws -> DirectMap {
-      // The allocator takes from the arena alone, whatever the map has.
+      // The allocator uses the arena only, whatever the map contains.
       var allocator = EarlyAllocator(memoryMap([Arena.free]))
       let map = memoryMap(regions, lowMemoryEnd: 0x10_0000)
       let direct = try DirectMap.build(
@@ -160,7 +160,7 @@ extension OnSimulatedMachine {
         from: &allocator, running: arena.runningMapping())
       let walk = Walk(arena, root: direct.root.rawValue)
       walk.check(
-        showing: extents(of: map.all), at: base, largest: largest.byteCount, readOnly: readOnly,
+        mapping: extents(of: map.all), at: base, largest: largest.byteCount, readOnly: readOnly,
         sourceLocation: sourceLocation)
       #expect(direct.tableCount == UInt64(walk.tables.count))
       for (count, size) in [
@@ -175,7 +175,7 @@ extension OnSimulatedMachine {
       return direct
     }
 
-    @Test func `a small machine is shown, its holes and reserved ranges are not`() throws {
+    @Test func `memory is mapped, and holes and reserved ranges are not`() throws {
       let direct = try build([
         region(0, 0x9fc00, .usable), region(0x10_0000, 0x7fe_0000, .usable),
         region(0x7fe_0000, 0x800_0000, .reserved), region(0xfffc_0000, 0x1_0000_0000, .reserved),
@@ -187,7 +187,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [PageSize.oneGiB, .twoMiB, .fourKiB])
-    func `the largest pages that the processor has are used`(largest: PageSize) throws {
+    func `the largest pages that the processor supports are used`(largest: PageSize) throws {
       let machine = [
         region(0x10_0000, 0xc000_0000, .usable), region(0x1_0000_0000, 0x1_4000_0000, .usable),
       ]
@@ -200,7 +200,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `memory of different kinds shares a large page, memory and others do not`() throws {
+    @Test func `a large page spans kinds of memory, but nothing else`() throws {
       let kinds: [MemoryKind] = [
         .usable, .bootInformation, .module, .kernelImage, .metadata, .acpiReclaimable,
         .acpiNonVolatile,
@@ -216,7 +216,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `the first mebibyte is shown in small pages, even where the map has nothing`() throws
+    @Test func `the first mebibyte is mapped in small pages, even without regions`() throws
     {
       let direct = try build([])
       #expect(direct.fourKiBCount == 256)
@@ -229,14 +229,14 @@ extension OnSimulatedMachine {
         0x4000_0000..<0x8000_0000, 0x4020_0000..<0x4020_3000, 0x9_0000..<0x11_0000,
         0xbfff_f000..<0xc000_0000,
       ] as [Range<UInt64>])
-    func `what is to be readable alone is, page by page, and nothing beside it`(
+    func `exactly the read-only pages are read-only`(
       range: Range<UInt64>
     ) throws {
       try build([region(0x10_0000, 0xc000_0000, .usable)], readOnly: range)
       try build([region(0, 0x50_0000, .usable)], largest: .twoMiB, readOnly: range)
     }
 
-    @Test func `memory far above is shown at its place, under several entries of the root`() throws
+    @Test func `distant memory is mapped at its offset, in several entries of the root`() throws
     {
       let far: UInt64 = 0x7f_c000_0000
       try build(
@@ -244,7 +244,7 @@ extension OnSimulatedMachine {
         at: 0xffff_9000_4000_0000)
     }
 
-    @Test func `memory that does not fit below the kernel's image is refused`() throws {
+    @Test func `memory that does not fit below the kernel image is an error`() throws {
       let base: UInt64 = 0xffff_ff00_0000_0000
       try build([region(0x7f_ffff_f000, 0x80_0000_0000, .usable)], at: base)
       for top in [0x80_0000_1000, 1 << 52] as [UInt64] {
@@ -255,7 +255,7 @@ extension OnSimulatedMachine {
       #expect(throws: FrameError.outOfBounds) { try build([], at: 0xffff_ff80_0000_0000) }
     }
 
-    @Test func `with five levels there is one table more, and the image has 256 TiB for itself`()
+    @Test func `with five levels there is one more table, and 256 TiB for the image`()
       throws
     {
       let regions = [region(0x10_0000, 0x40_1000, .usable), region(1 << 40, 1 << 41, .usable)]
@@ -265,7 +265,7 @@ extension OnSimulatedMachine {
       let base: UInt64 = 0xff00_0000_0000_0000
       #expect(try build(regions, at: base).tableCount == four.tableCount + 1)
       try build(regions + [region(1 << 51, 1 << 51 | 0x3000, .usable)], at: base + 1 << 30)
-      // Under the last entry of a root of level 4, and not of this one.
+      // In the last entry of a level 4 root, but not of a level 5 root.
       let last: UInt64 = 0xfffe_ff80_0000_0000
       try build([region(0x7f_ffff_f000, 0x80_0000_0000, .usable)], at: last)
       #expect(throws: FrameError.outOfBounds) {
@@ -274,7 +274,7 @@ extension OnSimulatedMachine {
       #expect(throws: FrameError.outOfBounds) { try build([], at: 0xffff_0000_0000_0000) }
     }
 
-    @Test func `want of room for any table is an error`() throws {
+    @Test func `failure to allocate any table is an error`() throws {
       let regions = [
         region(0x10_0000, 0x40_1000, .usable), region(0x1_0000_0000, 0x1_0000_1000, .usable),
       ]
@@ -290,7 +290,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `random maps are shown page by page`() throws {
+    @Test func `random maps are mapped page by page`() throws {
       var generator = SeededGenerator(seed: 11)
       for round in 0..<150 {
         let unit: UInt64 = [0x1000, 0x20_0000, 0x1000_0000][round % 3]
@@ -304,7 +304,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `a base that no large page could start at traps`() async {
+    @Test func `a misaligned base traps`() async {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {

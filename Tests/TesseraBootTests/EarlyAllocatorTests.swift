@@ -12,7 +12,7 @@ import Testing
       region(0x2_0000_0000, 0x2_0100_0000, .usable),
     ], lowMemoryEnd: 0x10_0000)
 
-  @Test func `it gives the largest usable regions below and above 4 GiB, from their starts`() throws
+  @Test func `it allocates from the starts of the largest regions below and above 4 GiB`() throws
   {
     var allocator = EarlyAllocator(machine)
     #expect(allocator.byteCountLeft == 0x800_0000 - 0x20_3000 + 0x4000_0000)
@@ -22,7 +22,7 @@ import Testing
       try allocator.allocate(byteCount: 0x1000, preferring: .mostRoom).rawValue == 0x1_0000_0000)
   }
 
-  @Test func `nothing that is kept is given, until all is given`() throws {
+  @Test func `all usable memory is allocated once, and nothing else`() throws {
     var allocator = EarlyAllocator(machine)
     var given: [Range<UInt64>] = []
     var size: UInt64 = 0x40_0000
@@ -45,7 +45,7 @@ import Testing
     #expect(zip(sorted, sorted.dropFirst()).allSatisfy { $0.upperBound <= $1.lowerBound })
   }
 
-  @Test func `a limit is kept to the byte`() throws {
+  @Test func `a limit is exact to the byte`() throws {
     var allocator = EarlyAllocator(machine)
     let limit = PhysicalAddress(0x20_4000)
     #expect(throws: FrameError.outOfFrames) {
@@ -60,7 +60,7 @@ import Testing
     #expect(reachable.rawValue == 0x20_4000)
   }
 
-  @Test func `an alignment is kept, and what it skips counts as given`() throws {
+  @Test func `an allocation is aligned, and the padding counts as used`() throws {
     var allocator = EarlyAllocator(machine)
     #expect(try allocator.allocate(byteCount: 5, alignment: 0x20_0000).rawValue == 0x40_0000)
     #expect(try allocator.allocate(byteCount: 5, alignment: 64).rawValue == 0x40_0040)
@@ -68,7 +68,7 @@ import Testing
     #expect(used.all == [region(0x20_3000, 0x40_1000, .metadata)])
   }
 
-  @Test func `a refused request changes nothing`() {
+  @Test func `a failed request changes nothing`() {
     var allocator = EarlyAllocator(machine)
     let before = allocator.byteCountLeft
     for count: UInt64 in [0x4000_0001, 1 << 52, UInt64.max] {
@@ -82,7 +82,7 @@ import Testing
     #expect(allocator.allocations.all == [])
   }
 
-  @Test func `the last byte can be had, and then none`() throws {
+  @Test func `the last byte can be allocated, and then none`() throws {
     var allocator = EarlyAllocator(memoryMap([region(0x10_0000, 0x10_1000, .usable)]))
     #expect(try allocator.allocate(byteCount: 0x1000).rawValue == 0x10_0000)
     #expect(throws: FrameError.outOfFrames) {
@@ -90,7 +90,7 @@ import Testing
     }
   }
 
-  @Test func `a region across 4 GiB is two ranges`() throws {
+  @Test func `a region across 4 GiB is split into two ranges`() throws {
     var allocator = EarlyAllocator(memoryMap([region(0xf000_0000, 0x1_8000_0000, .usable)]))
     #expect(try allocator.allocate(byteCount: 0x1000).rawValue == 0xf000_0000)
     #expect(
@@ -100,14 +100,14 @@ import Testing
     }
   }
 
-  @Test func `a map without usable memory gives none`() {
+  @Test func `a map without usable memory fails every request`() {
     var allocator = EarlyAllocator(
       memoryMap([region(0, 0x9_0000, .usable)], lowMemoryEnd: 0x10_0000))
     #expect(throws: FrameError.outOfFrames) { _ = try allocator.allocate(byteCount: 1) }
     #expect(allocator.retire().all == [])
   }
 
-  @Test func `what was given is metadata in the map afterwards`() throws {
+  @Test func `allocated memory becomes metadata in the map`() throws {
     var allocator = EarlyAllocator(machine)
     _ = try allocator.allocate(byteCount: 0x1800)
     _ = try allocator.allocate(byteCount: 0x10_0000, preferring: .mostRoom)

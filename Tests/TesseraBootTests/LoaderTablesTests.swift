@@ -4,10 +4,10 @@ import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
-  /// A kernel that starts on tables which its loader made, without any of Tessera's marks.
-  @Suite("A loader's tables") struct LoaderTablesTests {
+  /// A kernel that starts on the loader's tables, which have none of Tessera's software bits.
+  @Suite("Loader tables") struct LoaderTablesTests {
     let machine = SimulatedMachine(frameCount: 1024)
-    /// A root with one table of each level below it, the highest first.
+    /// A root with one table of each lower level, the highest first.
     private let tables: [PhysicalAddress]
     private static let base: UInt64 = 0xffff_9000_0000_0000
 
@@ -29,7 +29,7 @@ extension OnSimulatedMachine {
         fromByteOffset: index * 8, as: UInt64.self)
     }
 
-    @Test func `pages of every size are found in them`() throws {
+    @Test func `pages of every size are translated`() throws {
       set(0x8000_0000_c000_0183, at: 3, of: tables[1])
       set(0x8000_0000_0020_0183, at: 2, of: tables[2])
       set(0x8000_0000_0004_5101, at: 7, of: tables[3])
@@ -47,16 +47,16 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a loader's bits in the places of marks count for nothing`() throws {
+    @Test func `software bits set by a loader are ignored`() throws {
       set(0x8000_0000_0004_5d01, at: 7, of: tables[3])
       set(0x0000_0000_0004_6e00, at: 8, of: tables[3])
       try KernelSpace.start()
-      // A leaf that owns nothing, and an entry that is not present.
+      // A leaf without owner, and an entry that is not present.
       #expect(entry(at: 7, of: tables[3]) == 0x8000_0000_0004_5301)
       #expect(entry(at: 8, of: tables[3]) == 0)
     }
 
-    @Test func `the lower half is left behind, as it is`() throws {
+    @Test func `the lower half is unmapped and its tables are unchanged`() throws {
       set(0x3 | tables[1].rawValue, at: 0, of: tables[0])
       set(0x0000_0000_0000_0e00, at: 5, of: tables[0])
       try KernelSpace.start()
@@ -66,13 +66,13 @@ extension OnSimulatedMachine {
       #expect(PhysicalAddress(Processor.rootRegister) != tables[0])
     }
 
-    @Test func `what the kernel keeps of the lower half is in every space, and no program's`()
+    @Test func `the kept lower half is in every space, outside the user range`()
       throws
     {
       set(0x3 | tables[1].rawValue, at: 0, of: tables[0])
       set(0x8000_0000_0004_5103, at: 7, of: tables[3])
       try KernelSpace.start(keepingBelow: VirtualAddress(0x1000))
-      // An entry of the root is the least that can be kept.
+      // At least one entry of the root is kept.
       #expect(VmSpace.start == VirtualAddress(1 << 39))
       let other = try VmSpace()
       do {
@@ -91,8 +91,8 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `what the kernel keeps of the lower half is not read for a program`() throws {
-      // As if the loader let programs use the page: the bounds alone keep them from it.
+    @Test func `the kept lower half is not accessible as user memory`() throws {
+      // The loader's page is a user page: only the bounds of the space protect it.
       set(0x7 | tables[1].rawValue, at: 0, of: tables[0])
       try KernelSpace.start(keepingBelow: VirtualAddress(0x1000))
       let space = try VmSpace()
@@ -106,7 +106,7 @@ extension OnSimulatedMachine {
       _ = try space.reader(at: VmSpace.start, byteCount: 2)
     }
 
-    @Test func `the ends of the kernel's half are in every space`() throws {
+    @Test func `both ends of the kernel half are in every space`() throws {
       for index in [256, 511] { set(0x3 | tables[1].rawValue, at: index, of: tables[0]) }
       set(0x8000_0000_c000_0183, at: 3, of: tables[1])
       try KernelSpace.start()
@@ -117,7 +117,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `a table where no memory is ends nothing but a walk`() throws {
+    @Test func `a table beyond memory only ends the printed walk`() throws {
       set(0xff_0000_0003, at: 300, of: tables[0])
       try KernelSpace.start()
       var text = TextCount()
@@ -128,7 +128,7 @@ extension OnSimulatedMachine {
   }
 }
 
-/// Counts what is written.
+/// A sink that counts bytes.
 private struct TextCount: TextSink {
   private(set) var count = 0
   private(set) var lines = 0

@@ -2,13 +2,13 @@ import TesseraBoot
 import TesseraFrames
 import TesseraHardware
 
-/// What a memory map must be, worked out byte by byte over a small space.
+/// The reference implementation of a memory map, byte by byte over a small space.
 ///
 /// Bytes are counted in units of 256, so a page has 16 of them.
 struct MemoryMapReference {
   static let unitsPerPage = 16
   static let unit: UInt64 = 256
-  /// The kinds of the pages from `base` on; nil is a hole.
+  /// The kinds of the pages above `base`; nil is a hole.
   var pages: [MemoryKind?]
 
   init(_ regions: [MemoryRegion], base: UInt64, pageCount: Int, lowMemoryEnd: UInt64) {
@@ -27,7 +27,7 @@ struct MemoryMapReference {
     }
   }
 
-  /// The pages as regions, neighbours of one kind joined.
+  /// The pages as regions, adjacent ones of one kind merged.
   func regions(base: UInt64) -> [MemoryRegion] {
     var result: [MemoryRegion] = []
     for (page, kind) in pages.enumerated() {

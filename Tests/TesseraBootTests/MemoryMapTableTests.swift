@@ -2,7 +2,7 @@ import TesseraFrames
 import TesseraHardware
 import Testing
 
-/// Keeps the text that is written.
+/// A sink that collects text.
 private struct TextBuffer: TextSink {
   private(set) var bytes: [UInt8] = []
   var text: String { String(decoding: bytes, as: UTF8.self) }

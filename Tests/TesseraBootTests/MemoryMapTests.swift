@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite("Memory map") struct MemoryMapTests {
-  @Test func `a map of nothing has no regions and no end`() {
+  @Test func `an empty map has no regions and no end of memory`() {
     let empty = memoryMap([])
     #expect(empty.all == [])
     #expect(empty.endOfMemory == .zero)
@@ -14,7 +14,7 @@ import Testing
     #expect(memoryMap([region(0x5000, 0x5000, .usable), region(0, 0, .reserved)]).all == [])
   }
 
-  @Test func `unsorted regions come out ascending`() {
+  @Test func `unsorted regions are sorted`() {
     let regions = [
       region(0x30_0000, 0x40_0000, .usable), region(0x10_0000, 0x20_0000, .usable),
       region(0x50_0000, 0x60_0000, .reserved), region(0x20_8000, 0x20_9000, .module),
@@ -34,7 +34,7 @@ import Testing
         == [region(0, 0x9f000, .usable), region(0x9f000, 0xa0000, .reserved)])
   }
 
-  @Test func `usable pieces are joined before they are rounded, in any order`() {
+  @Test func `adjacent usable ranges are merged before rounding, in any order`() {
     let pieces = [
       region(0x1000, 0x1800, .usable), region(0x1800, 0x3400, .usable),
       region(0x3400, 0x3401, .usable), region(0x3300, 0x5000, .usable),
@@ -43,12 +43,12 @@ import Testing
     #expect(memoryMap(pieces.reversed()).all == [region(0x1000, 0x5000, .usable)])
   }
 
-  @Test func `a page of which one byte is missing is a hole`() {
+  @Test func `a page that lacks one byte is a hole`() {
     let regions = [region(0x1000, 0x1800, .usable), region(0x1801, 0x3000, .usable)]
     #expect(memoryMap(regions).all == [region(0x2000, 0x3000, .usable)])
   }
 
-  @Test func `neighbours of one kind are one region`() {
+  @Test func `adjacent regions of one kind are merged`() {
     let regions = [
       region(0x2000, 0x3000, .module), region(0x1000, 0x2000, .module),
       region(0x3000, 0x4000, .reserved), region(0x3000, 0x4000, .reserved),
@@ -60,7 +60,7 @@ import Testing
   }
 
   @Test(arguments: [false, true])
-  func `the higher kind wins where regions overlap`(reversed: Bool) {
+  func `the higher kind takes precedence where regions overlap`(reversed: Bool) {
     let cases: [([MemoryRegion], [MemoryRegion])] = [
       // Nested.
       (
@@ -70,7 +70,7 @@ import Testing
           region(0x5000, 0x9000, .usable),
         ]
       ),
-      // In part.
+      // Partial overlap.
       (
         [region(0x1000, 0x5000, .usable), region(0x4000, 0x9000, .acpiNonVolatile)],
         [region(0x1000, 0x4000, .usable), region(0x4000, 0x9000, .acpiNonVolatile)]
@@ -98,7 +98,7 @@ import Testing
     }
   }
 
-  @Test func `every kind wins over every kind below it`() {
+  @Test func `every kind takes precedence over the lower ones`() {
     for high in 1..<MemoryKind.count {
       for low in 0..<high {
         let regions = [
@@ -111,7 +111,7 @@ import Testing
     }
   }
 
-  @Test func `usable memory below the border is kept back, and only that`() {
+  @Test func `usable memory below the low memory limit is low memory`() {
     let regions = [
       region(0, 0x9fc00, .usable), region(0xf0000, 0x10_0000, .reserved),
       region(0xff000, 0x80_0000, .usable),
@@ -128,7 +128,7 @@ import Testing
     #expect(memoryMap(across, lowMemoryEnd: 0xf_f001).all == split)
   }
 
-  @Test func `memory above 4 GiB and the last page of all are there`() {
+  @Test func `memory above 4 GiB and the last page are included`() {
     let regions = [
       region(0x10_0000, 0xc000_0000, .usable), region(0x1_0000_0000, 0x9_4000_0000, .usable),
       region((1 << 52) - 0x1000, 1 << 52, .usable),
@@ -140,7 +140,7 @@ import Testing
     #expect(memoryMap([region(0, 1 << 52, .usable)]).all == [region(0, 1 << 52, .usable)])
   }
 
-  @Test func `only working memory moves the end of memory`() {
+  @Test func `only non-defective memory extends the end of memory`() {
     let far = region(0xfd_0000_0000, 0x100_0000_0000, .reserved)
     let bad = region(0x2_0000_0000, 0x2_0000_1000, .defective)
     for kind in (0..<MemoryKind.count).map({ MemoryKind(rawValue: UInt8($0))! }) {
@@ -150,7 +150,7 @@ import Testing
       let expected: UInt64 = kind == .usable || !kind.isMemory ? 0x20_0000 : 0x30_1000
       #expect(memoryMap(regions).endOfMemory.rawValue == expected)
     }
-    // Memory that lies under something reserved is not there.
+    // Memory covered by a reserved region does not count.
     let covered = [region(0, 0x5000, .usable), region(0x4000, 0x6000, .reserved)]
     #expect(memoryMap(covered).endOfMemory.rawValue == 0x4000)
   }
@@ -181,7 +181,7 @@ import Testing
     }
   }
 
-  @Test func `regions that were added are kept, and are no entries`() {
+  @Test func `added regions are in the map but not counted as entries`() {
     let base = memoryMap([region(0x10_0000, 0x80_0000, .usable)], lowMemoryEnd: 0x10_0000)
     let extended = base.adding(region(0x10_0000, 0x20_0800, .kernelImage))
       .adding(region(0x70_0000, 0x70_0000, .metadata)).adding(
@@ -204,7 +204,7 @@ import Testing
     }
   }
 
-  @Test func `a region that wraps or leaves the address space cannot be made`() {
+  @Test func `a region that wraps or exceeds the address space is nil`() {
     #expect(MemoryRegion(start: UInt64.max, byteCount: 2, kind: .usable) == nil)
     #expect(MemoryRegion(start: 1 << 52, byteCount: 1, kind: .usable) == nil)
     #expect(MemoryRegion(start: 0x1000, byteCount: UInt64.max, kind: .usable) == nil)
@@ -226,7 +226,7 @@ import Testing
 
 @Suite("Memory maps of many entries") struct MemoryMapSizeTests {
   @Test(arguments: [312, 3_000])
-  func `no number of entries is too many`(count: Int) {
+  func `any number of entries is supported`(count: Int) {
     var generator = SeededGenerator(seed: 7)
     let kinds: [MemoryKind] = [.usable, .reserved, .acpiReclaimable]
     let regions = (0..<count).map { index in
@@ -236,7 +236,7 @@ import Testing
     #expect(memoryMap(regions.shuffled(using: &generator)).all == regions)
   }
 
-  @Test func `ten thousand entries make one region if they continue each other`() {
+  @Test func `ten thousand contiguous entries are one region`() {
     let pieces = (0..<10_000).map { region(UInt64($0) * 0x800, UInt64($0 + 1) * 0x800, .usable) }
     #expect(memoryMap(pieces).all == [region(0, 10_000 * 0x800, .usable)])
     var generator = SeededGenerator(seed: 3)
@@ -244,7 +244,7 @@ import Testing
     #expect(memoryMap(shuffled).all == [region(0, 10_000 * 0x800, .usable)])
   }
 
-  @Test func `random maps are what a count of bytes makes of them`() {
+  @Test func `random maps match the reference`() {
     let environment = ProcessInfo.processInfo.environment
     let seed = environment["TESSERA_SEED"].flatMap { UInt64($0) } ?? 1
     print("memory map: 20000 random maps, TESSERA_SEED=\(seed)")
@@ -272,7 +272,7 @@ import Testing
         regions, base: base, pageCount: pageCount, lowMemoryEnd: 0x10_0000)
       let found = MemoryMap(RegionArray(regions)).all
       if found != expected.regions(base: base) {
-        Issue.record("round \(round) of seed \(seed): \(regions) became \(found)")
+        Issue.record("round \(round) of seed \(seed): \(regions) resulted in \(found)")
         return
       }
     }

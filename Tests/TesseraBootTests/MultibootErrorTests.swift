@@ -3,14 +3,14 @@ import TesseraBoot
 import TesseraHardware
 import Testing
 
-/// Keeps the text that is written.
+/// A sink that collects text.
 private struct TextBuffer: TextSink {
   private(set) var bytes: [UInt8] = []
   var text: String { String(decoding: bytes, as: UTF8.self) }
   mutating func write(byte: UInt8) { bytes.append(byte) }
 }
 
-/// A way to spoil what a loader left, and the error that it must lead to.
+/// A way to corrupt boot information, and the expected error.
 struct Corruption: Sendable, CustomTestStringConvertible {
   let testDescription: String
   let version: MultibootVersion
@@ -27,7 +27,7 @@ struct Corruption: Sendable, CustomTestStringConvertible {
     self.spoil = spoil
   }
 
-  /// Two usable regions, two modules, both texts.
+  /// Two usable regions, two modules, both strings.
   static let contents: MultibootImage.Contents = {
     var contents = MultibootImage.Contents()
     contents.entries = [.init(0, 0x9_0000, 1), .init(0x10_0000, 0x100_0000, 1)]
@@ -41,8 +41,8 @@ struct Corruption: Sendable, CustomTestStringConvertible {
   static let base: UInt64 = 0x1_0000
 
   static let version1: [Corruption] = [
-    .init("no byte is there", .one, .unreadable(address: base)) { $0.bytes = [] },
-    .init("the flags are cut", .one, .unreadable(address: base + 3)) {
+    .init("no bytes", .one, .unreadable(address: base)) { $0.bytes = [] },
+    .init("the flags are truncated", .one, .unreadable(address: base + 3)) {
       $0.bytes.removeLast($0.bytes.count - 3)
     },
     .init("no flag is set", .one, .noMemoryMap) { $0.set(0, at: 0) },
@@ -100,7 +100,7 @@ struct Corruption: Sendable, CustomTestStringConvertible {
   ]
 
   static let version2: [Corruption] = [
-    .init("no byte is there", .two, .unreadable(address: base)) { $0.bytes = [] },
+    .init("no bytes", .two, .unreadable(address: base)) { $0.bytes = [] },
     .init("no size", .two, .informationTooSmall(byteCount: 0)) { $0.set(0, at: 0) },
     .init("one byte less than an end tag needs", .two, .informationTooSmall(byteCount: 15)) {
       $0.set(15, at: 0)
@@ -160,7 +160,7 @@ struct Corruption: Sendable, CustomTestStringConvertible {
     },
   ]
 
-  /// `expected`, in which a zero stands for a number that depends on the image.
+  /// Whether `error` is `expected`, in which a zero stands for a number that depends on the image.
   func matches(_ error: MultibootError) -> Bool {
     switch (expected, error) {
     case (.noEndTag(0), .noEndTag), (.tagTooSmall(0), .tagTooSmall), (.tagPastEnd(0), .tagPastEnd),
@@ -174,7 +174,7 @@ struct Corruption: Sendable, CustomTestStringConvertible {
 
 @Suite("Multiboot errors") struct MultibootErrorTests {
   @Test(arguments: Corruption.version1 + Corruption.version2)
-  func `each way to spoil the information has its error`(corruption: Corruption) throws {
+  func `each corruption has its error`(corruption: Corruption) throws {
     var spoiled = image(corruption.version, Corruption.contents)
     _ = try information(of: spoiled)
     corruption.spoil(&spoiled)
@@ -186,7 +186,7 @@ struct Corruption: Sendable, CustomTestStringConvertible {
     }
   }
 
-  @Test func `a magic number of neither version is refused before anything is read`() {
+  @Test func `an unknown magic number is an error before anything is read`() {
     let memory = ByteMemory([], at: 0)
     for magic: UInt32 in [0, 0x1bad_b002, 0x36d7_6288, 0xffff_ffff] {
       #expect(throws: MultibootError.wrongMagic(magic)) {
@@ -196,7 +196,7 @@ struct Corruption: Sendable, CustomTestStringConvertible {
     #expect(memory.readCount == 0)
   }
 
-  @Test func `version 2 starts at a multiple of eight`() throws {
+  @Test func `version 2 must be aligned to eight bytes`() throws {
     for offset: UInt32 in 1..<8 {
       #expect(throws: MultibootError.misaligned(address: 0x1_0000 + UInt64(offset))) {
         _ = try information(of: image(.two, Corruption.contents, at: 0x1_0000 + offset))
@@ -205,7 +205,7 @@ struct Corruption: Sendable, CustomTestStringConvertible {
     #expect(try information(of: image(.two, Corruption.contents, at: 0x1_0008)).entryCount == 2)
   }
 
-  @Test func `information at the very end of the address space is refused, not wrapped`() {
+  @Test func `information at the end of the address space is an error and does not wrap`() {
     for magic in [MultibootImage.version1Magic, MultibootImage.version2Magic] {
       #expect(throws: MultibootError.unreadable(address: 0xffff_fff8)) {
         _ = try MultibootInformation(
@@ -215,7 +215,7 @@ struct Corruption: Sendable, CustomTestStringConvertible {
   }
 
   @Test(arguments: [MultibootVersion.one, .two])
-  func `wherever the bytes end, the information is refused`(version: MultibootVersion) throws {
+  func `truncation at any byte is an error`(version: MultibootVersion) throws {
     var contents = Corruption.contents
     contents.sizes = nil
     let whole = image(version, contents)
@@ -235,7 +235,7 @@ struct Corruption: Sendable, CustomTestStringConvertible {
     }
   }
 
-  @Test func `every error has a sentence, with the number at fault`() {
+  @Test func `every error has a message with the offending number`() {
     let errors: [(MultibootError, String)] = [
       (.wrongMagic(0x1234), "magic number 0x1234"),
       (.misaligned(address: 0x1_0001), "address 0x10001"),

@@ -4,7 +4,7 @@ import TesseraFrames
 import TesseraHardware
 import Testing
 
-/// Reads `image` as the kernel would.
+/// Reads `image` as the kernel does.
 func information(
   of image: MultibootImage
 ) throws(MultibootError) -> MultibootInformation<ByteMemory> {
@@ -13,7 +13,7 @@ func information(
     memory: ByteMemory(image.bytes, at: UInt64(image.base)))
 }
 
-/// The image that a loader of `version` leaves.
+/// The image of a loader of `version`.
 func image(
   _ version: MultibootVersion, _ contents: MultibootImage.Contents, at base: UInt32 = 0x1_0000
 ) -> MultibootImage {
@@ -24,7 +24,7 @@ func image(
 }
 
 extension MemoryRegionSource {
-  /// Those that are not empty and of another kind than boot information.
+  /// The regions that are neither empty nor boot information.
   var ofTheMachine: [MemoryRegion] { all.filter { !$0.isEmpty && $0.kind != .bootInformation } }
 }
 
@@ -40,7 +40,7 @@ extension BootText {
     .init(0xb00_0000, 0x1000, 6), .init(0xc00_0000, 0x1000, 0xffff_ffff), .init(0x5000, 0, 2),
   ]
 
-  /// What `machine` says, in the same order, without the entry that is empty.
+  /// The regions of `machine`, in the same order, without the empty entry.
   static let regions: [MemoryRegion] = [
     region(0x10_0000, 0x7fe_0000, .usable), region(0, 0x9_fc00, .usable),
     region(0x9_fc00, 0xa_0000, .reserved), region(0x1_0000_0000, 0x3_4000_0000, .usable),
@@ -51,7 +51,7 @@ extension BootText {
   ]
 
   @Test(arguments: [MultibootVersion.one, .two], [20, 24, 32, 40])
-  func `the map is read with the stride that the loader gives`(
+  func `the map is read with the loader's stride`(
     version: MultibootVersion, entryByteCount: Int
   ) throws {
     var contents = MultibootImage.Contents()
@@ -64,7 +64,7 @@ extension BootText {
   }
 
   @Test(arguments: [MultibootVersion.one, .two])
-  func `without a map the two sizes do`(version: MultibootVersion) throws {
+  func `without a map the two memory sizes are used`(version: MultibootVersion) throws {
     var contents = MultibootImage.Contents()
     contents.sizes = (639, 0xffff_ffff)
     let found = try information(of: image(version, contents))
@@ -75,14 +75,14 @@ extension BootText {
         region(0x10_0000, 0x10_0000 + 0xffff_ffff * 1024, .usable),
       ])
 
-    // With a map, the sizes are not looked at.
+    // With a map, the sizes are ignored.
     contents.entries = [.init(0x10_0000, 0x1000, 1)]
     #expect(
       try information(of: image(version, contents)).ofTheMachine
         == [region(0x10_0000, 0x10_1000, .usable)])
   }
 
-  @Test func `version 1 with a map of no bytes has none`() throws {
+  @Test func `an empty map in version 1 counts as missing`() throws {
     var contents = MultibootImage.Contents()
     contents.entries = []
     #expect(throws: MultibootError.noMemoryMap) { _ = try information(of: image(.one, contents)) }
@@ -91,7 +91,7 @@ extension BootText {
   }
 
   @Test(arguments: [MultibootVersion.one, .two], [312, 10_000])
-  func `no number of entries is too many`(version: MultibootVersion, count: Int) throws {
+  func `any number of entries is supported`(version: MultibootVersion, count: Int) throws {
     var contents = MultibootImage.Contents()
     contents.entries = (0..<count).map { .init(UInt64($0) << 13, 0x1000, $0 % 2 == 0 ? 1 : 2) }
     let found = try information(of: image(version, contents))
@@ -104,7 +104,7 @@ extension BootText {
   }
 
   @Test(arguments: [MultibootVersion.one, .two])
-  func `modules, texts and names are found`(version: MultibootVersion) throws {
+  func `modules, command line and names are read`(version: MultibootVersion) throws {
     var contents = MultibootImage.Contents()
     contents.entries = Self.machine
     contents.modules = [
@@ -127,23 +127,23 @@ extension BootText {
   }
 
   @Test(arguments: [MultibootVersion.one, .two])
-  func `what is not there is empty`(version: MultibootVersion) throws {
+  func `missing parts are empty`(version: MultibootVersion) throws {
     var contents = MultibootImage.Contents()
     contents.entries = Self.machine
     let found = try information(of: image(version, contents))
     #expect(found.commandLine.byteCount == 0)
     #expect(found.loaderName.byteCount == 0)
-    found.forEachModule { _ in Issue.record("a module that nobody gave") }
+    found.forEachModule { _ in Issue.record("unexpected module") }
   }
 
   @Test(arguments: [MultibootVersion.one, .two])
-  func `every byte that the loader left is kept, and so is every module`(
+  func `all boot information and every module are reserved`(
     version: MultibootVersion
   ) throws {
     let base: UInt32 = 0x40_0000
     var contents = MultibootImage.Contents()
     contents.entries = [.init(0x10_0000, 0x1000_0000, 1)]
-    // Long enough that each part has a page of its own.
+    // Long enough for each part to have its own page.
     contents.entries! += (0..<400).map { .init(0x2000_0000 + UInt64($0) << 12, 0x800, 2) }
     contents.commandLine = String(repeating: "c", count: 4000)
     contents.loaderName = String(repeating: "l", count: 4000)
@@ -172,7 +172,7 @@ extension BootText {
     #expect(usable.contains { $0.start.rawValue == (end + 4095) & ~4095 })
   }
 
-  @Test func `a tag that nobody knows is passed over`() throws {
+  @Test func `an unknown tag is skipped`() throws {
     var contents = MultibootImage.Contents()
     contents.entries = Self.machine
     contents.commandLine = "x"
@@ -183,7 +183,7 @@ extension BootText {
     #expect(found.ofTheMachine == Self.regions)
   }
 
-  @Test func `nothing after the end tag is kept`() throws {
+  @Test func `memory after the end tag is not reserved`() throws {
     var contents = MultibootImage.Contents()
     contents.entries = [.init(0, 0x1000_0000, 1)]
     var image = image(.two, contents)
@@ -193,7 +193,7 @@ extension BootText {
     #expect(kept == [region(UInt64(image.base), end, .bootInformation)])
   }
 
-  @Test func `information that changes after it was checked is a trap`() async {
+  @Test func `information that changes after it was checked traps`() async {
     let result = await #expect(
       processExitsWith: .failure, observing: [\.standardErrorContent]
     ) {
@@ -211,7 +211,7 @@ extension BootText {
   }
 }
 
-/// Memory that can be taken away.
+/// Memory that can be removed.
 private final class FadingMemory: BootMemory {
   private let memory: ByteMemory
   var isGone = false

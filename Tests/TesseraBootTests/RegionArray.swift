@@ -2,7 +2,7 @@ import TesseraBoot
 import TesseraFrames
 import TesseraHardware
 
-/// Regions in an array, as the tests write them down.
+/// Regions in an array, as the tests define them.
 struct RegionArray: MemoryRegionSource {
   var regions: [MemoryRegion]
 

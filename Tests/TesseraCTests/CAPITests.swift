@@ -5,27 +5,26 @@ import TesseraHeader
 import Testing
 
 extension OnSimulatedMachine {
-  /// What a kernel in C does, and what it sees.
-  @Suite("The face in C") struct CAPITests {
+  @Suite("C API") struct CAPITests {
     let machine: LoadedMachine
     let readWrite = UInt32(TESSERA_READ | TESSERA_WRITE)
-    /// Where programs begin: after what the kernel keeps of the lower half.
+    /// The start of the user range: the lower half above the entry that the kernel keeps.
     let page: UInt64 = 0x80_0000_0000
 
     init() throws { machine = try LoadedMachine.started() }
 
-    @Test func `a started machine keeps all its rules`() {
+    @Test func `all invariants hold after the start`() {
       #expect(machine.violations == "")
     }
 
-    @Test func `there is one version, for C and for Swift`() {
+    @Test func `the version is the same in C and in Swift`() {
       let number = tessera_version()
       #expect(number == UInt32(TESSERA_VERSION))
       #expect(
         "\(Tessera.version)" == "\(number / 10_000).\(number / 100 % 100).\(number % 100)")
     }
 
-    @Test func `a frame lives as long as it has handles`() {
+    @Test func `a frame is freed with its last handle`() {
       let free = machine.freeFrames
       var frame: tessera_frame = 0
       expect(tessera_allocate(&frame), TESSERA_OK)
@@ -39,7 +38,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == "")
     }
 
-    @Test func `a mapped frame is not freed by dropping once too often`() throws {
+    @Test func `dropping too often does not free a mapped frame`() throws {
       var frame: tessera_frame = 0
       expect(tessera_allocate(&frame), TESSERA_OK)
       var space = tessera_space()
@@ -67,7 +66,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == "")
     }
 
-    @Test func `what was in the way is told`() throws {
+    @Test func `an error reports the page that is already mapped`() throws {
       var space = tessera_space()
       withUnsafeMutablePointer(to: &space) { space in
         expect(tessera_space_create(space), TESSERA_OK)
@@ -85,14 +84,14 @@ extension OnSimulatedMachine {
           tessera_replace(space, page + 0x5000, frame, readWrite, &conflict),
           TESSERA_ERROR_NOT_MAPPED)
         #expect(conflict.address == page + 0x5000 && conflict.entry == 0)
-        // The handle is still the caller's.
+        // The caller still has the handle.
         expect(tessera_drop(frame), TESSERA_OK)
         expect(tessera_space_destroy(space), TESSERA_OK)
       }
       #expect(machine.violations == "")
     }
 
-    @Test func `a frame's last owner calls what the kernel wants called`() {
+    @Test func `dropping the last reference calls the kernel's destructor`() {
       var request = tessera_request()
       request.size = UInt64(MemoryLayout<tessera_request>.size)
       request.on_free = { frame, data in
@@ -112,7 +111,7 @@ extension OnSimulatedMachine {
       #expect(freed == frame)
     }
 
-    @Test func `a run of frames is one piece and goes frame by frame`() {
+    @Test func `a run of frames is contiguous and is dropped frame by frame`() {
       let free = machine.freeFrames
       var request = tessera_request()
       request.size = UInt64(MemoryLayout<tessera_request>.size)
@@ -126,7 +125,7 @@ extension OnSimulatedMachine {
       #expect(machine.freeFrames == free)
     }
 
-    @Test func `a cursor does several things and pays at its end`() {
+    @Test func `a cursor flushes its changes when it is closed`() {
       var space = tessera_space()
       var cursor = tessera_cursor()
       withUnsafeMutablePointer(to: &space) { space in
@@ -161,7 +160,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == "")
     }
 
-    @Test func `marks of use are counted and cleared as they are asked for`() {
+    @Test func `accessed and dirty bits are counted and cleared separately`() {
       let accessed: UInt64 = 0x20
       let dirty: UInt64 = 0x40
       var space = tessera_space()
@@ -173,7 +172,7 @@ extension OnSimulatedMachine {
         for shift in [39, 30, 21] as [UInt64] {
           table = machine.entry(at: Int(page >> shift & 511), of: table) & 0xf_ffff_ffff_f000
         }
-        // What both are: three pages were read, and one of them written.
+        // Three pages were read, and one of them was written.
         let marks = [accessed, accessed | dirty, 0, accessed]
         let expected = [
           (TESSERA_ACCESSED, 0x3000 as UInt64, dirty), (TESSERA_DIRTY, 0x1000, accessed),
@@ -202,7 +201,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == "")
     }
 
-    @Test func `a space is copied for a fork`() {
+    @Test func `a fork copies a space copy-on-write`() {
       var parent = tessera_space()
       var child = tessera_space()
       withUnsafeMutablePointer(to: &parent) { parent in
@@ -225,7 +224,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == "")
     }
 
-    @Test func `the kernel's area gives memory and takes it back`() {
+    @Test func `the kernel virtual area allocates and frees memory`() {
       let free = machine.freeFrames
       var address: UnsafeMutableRawPointer?
       expect(tessera_kernel_allocate(10_000, readWrite, &address), TESSERA_OK)
@@ -243,7 +242,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == "")
     }
 
-    @Test func `text comes in lines`() {
+    @Test func `dumps and walks print lines of text`() {
       var space = tessera_space()
       withUnsafeMutablePointer(to: &space) { space in
         expect(tessera_space_create(space), TESSERA_OK)
@@ -258,8 +257,8 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `the loader's memory is taken once its tables are not needed`() {
-      // They are in use: the kernel's low addresses are adopted.
+    @Test func `memory of the loader is reclaimed except for tables in use`() {
+      // The tables are in use: the kernel's low addresses are adopted.
       expect(tessera_add_memory(LoadedMachine.tables[0], 0x4000), TESSERA_ERROR_IN_USE)
       let free = machine.freeFrames
       expect(tessera_add_memory(LoadedMachine.tables[0] + 0x3000, 0x1000), TESSERA_OK)

@@ -4,10 +4,10 @@ import SimulatedMachine
 import Testing
 
 extension OnSimulatedMachine {
-  /// Sequences of calls by chance, as libFuzzer makes them by design (`Tests/CallFuzz/run`).
-  @Suite("Sequences of calls in C") struct CallFuzzTests {
+  /// Random sequences of calls; `Tests/Fuzz/CAPI/run` runs the same check under libFuzzer.
+  @Suite("Random calls of the C API") struct CallFuzzTests {
     @Test(arguments: [false, true])
-    func `after any calls all is in order and can be given back`(hasPool: Bool) {
+    func `any sequence of calls keeps the invariants and frees all memory`(hasPool: Bool) {
       var generator = SystemRandomNumberGenerator()
       let environment = ProcessInfo.processInfo.environment
       let seed = environment["TESSERA_SEED"].flatMap(UInt64.init) ?? generator.next()
@@ -19,7 +19,7 @@ extension OnSimulatedMachine {
           return UInt8(truncatingIfNeeded: state >> 56)
         }
         var calls = CallSequence(bytes)
-        // What is claimed by its address was not asked for there.
+        // Frames claimed by address were not allocated from the pool.
         let pool = KernelPool(LoadedMachine.usableFrames, acceptsClaimed: true)
         let problem = calls.run { config in
           guard hasPool else { return }
@@ -37,7 +37,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: CallSequence.Sabotage.allCases)
-    func `a fault that is put in after the calls is seen`(_ sabotage: CallSequence.Sabotage) {
+    func `a fault injected after the calls is detected`(_ sabotage: CallSequence.Sabotage) {
       for length in [0, 40, 400] {
         let bytes = (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 73 &+ $0 >> 3) }
         #expect(problem(after: bytes) == nil, "after \(length) bytes")
@@ -45,7 +45,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    /// Runs the calls on a machine that is gone afterwards, as there can be only one at a time.
+    /// Runs the calls on a machine of their own, as there can be only one at a time.
     private func problem(
       after bytes: [UInt8], _ sabotage: CallSequence.Sabotage? = nil
     ) -> String? {

@@ -4,15 +4,15 @@ import TesseraHeader
 import Testing
 
 extension OnSimulatedMachine {
-  /// A kernel in C that brings an allocator of frames of its own.
-  @Suite("The kernel's allocator in C") struct ExternalAllocatorCAPITests {
-    /// The machine's usable frames from 2 MiB on are the pool's.
+  /// A kernel in C with a frame allocator of its own.
+  @Suite("External allocator in C") struct ExternalAllocatorCAPITests {
+    /// The pool owns the machine's usable frames above 2 MiB.
     let machine = LoadedMachine()
     let pool = KernelPool([0x200..<0x800])
     let readWrite = UInt32(TESSERA_READ | TESSERA_WRITE)
     static let page: UInt64 = 0x80_0000_0000
 
-    /// Starts on the pool's memory, but for what `change` does.
+    /// Starts on the pool's memory, with the configuration adjusted by `change`.
     private func start(
       _ regions: [tessera_region] = LoadedMachine.regions,
       _ change: (inout tessera_config) -> Void = { _ in }
@@ -39,9 +39,9 @@ extension OnSimulatedMachine {
       return Int(info.usage)
     }
 
-    @Test func `everything comes from there, and what is not used is there`() {
+    @Test func `all frames are allocated from it, and unused ones stay in it`() {
       #expect(start() == TESSERA_OK)
-      // 2048 slots, the rest of the records, and two tables.
+      // 2048 slots, the rest of the metadata, and two tables.
       #expect(pool.outCount == 32 + 1 + 2)
       let records = statistics
       #expect(records.metadata_frames == 33)
@@ -55,7 +55,7 @@ extension OnSimulatedMachine {
       #expect(pool.problems == [])
     }
 
-    @Test func `one function without the other is refused`() {
+    @Test func `one function without the other is an error`() {
       #expect(start { $0.free_frames = nil } == TESSERA_ERROR_INVALID_POINTER)
       #expect(start { $0.allocate_frames = nil } == TESSERA_ERROR_INVALID_POINTER)
       #expect(pool.givenCount == 0)
@@ -67,7 +67,7 @@ extension OnSimulatedMachine {
       for wrong in [size - 8, size - 16, size - 32, size + 8] {
         #expect(start { $0.size = wrong } == TESSERA_ERROR_INVALID_SIZE)
       }
-      // What follows is not looked at, and one of the functions is missing there.
+      // The fields beyond are ignored, although one of the functions is missing there.
       let status = start {
         $0.size = size - 24
         $0.free_frames = nil
@@ -79,7 +79,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `a start that runs out of memory at any point gives all back`(isCopied: Bool) {
+    func `a start that runs out of memory at any point frees everything`(isCopied: Bool) {
       var ordinal = 1
       while ordinal < 20 {
         pool.refuse(ordinal)
@@ -93,14 +93,14 @@ extension OnSimulatedMachine {
         #expect(Int(tessera_space_create(nil)) == TESSERA_ERROR_NOT_STARTED)
         ordinal += 1
       }
-      // The records, the root, and the table of the kernel's area; two of the loader's are copied.
+      // Metadata, the root, the table of the kernel virtual area, and two copies of the loader's.
       #expect(ordinal == (isCopied ? 6 : 4))
       pool.refuse(0)
       #expect(machine.violations == "")
     }
 
-    @Test func `tables that the kernel made of its own memory stay its own`() {
-      // Nothing in the map says that the loader's memory is anybody's.
+    @Test func `tables in the kernel's own memory are not freed`() {
+      // The map does not list the loader's memory.
       let regions = [LoadedMachine.regions[0]]
       #expect(start(regions) == TESSERA_OK)
       #expect(use(of: LoadedMachine.tables[1]) == TESSERA_FRAME_EXTERNAL)
@@ -109,7 +109,7 @@ extension OnSimulatedMachine {
       #expect(pool.problems == [])
     }
 
-    /// Makes a space, maps in it in all ways, and destroys it.
+    /// Creates a space, maps memory in it in every way, and destroys it.
     private func useEverything() {
       let space = UnsafeMutablePointer<tessera_space>.allocate(capacity: 1)
       defer { space.deallocate() }
@@ -124,7 +124,7 @@ extension OnSimulatedMachine {
       expect(tessera_space_destroy(space), TESSERA_OK)
     }
 
-    @Test func `a space gives all of its frames and tables back`() {
+    @Test func `destroying a space frees all of its frames and tables`() {
       #expect(start() == TESSERA_OK)
       let out = pool.outCount
       for _ in 0..<3 { useEverything() }
@@ -134,7 +134,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == "")
     }
 
-    @Test func `a frame that the kernel has from its own allocator can be mapped`() throws {
+    @Test func `a frame allocated by the kernel itself can be mapped`() throws {
       #expect(start() == TESSERA_OK)
       let mine = try #require(pool.takeForKernel())
       #expect(use(of: mine) == TESSERA_FRAME_EXTERNAL)
@@ -151,7 +151,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == "")
     }
 
-    @Test func `memory of the loader's may be given once it was given up`() {
+    @Test func `reclaimed loader memory can be allocated`() {
       #expect(start { $0.kernel_half = UInt32(TESSERA_COPY) } == TESSERA_OK)
       let before = statistics
       let loaders = LoadedMachine.tables[0]
@@ -173,14 +173,14 @@ extension OnSimulatedMachine {
       #expect(machine.violations == "")
     }
 
-    @Test func `memory that the kernel's allocator may give is no device`() {
+    @Test func `memory of the external allocator cannot be mapped as a device`() {
       #expect(start() == TESSERA_OK)
       expect(
         tessera_map_device(tessera_kernel_space(), 0xffff_c000_0000_0000, 0x30_0000, 4096, 3, nil),
         TESSERA_ERROR_IN_USE)
     }
 
-    /// What a request asks for, and how many frames in what form reach the kernel's allocator.
+    /// A request, and the arguments with which the external allocator is called for it.
     struct Asked: Sendable, CustomTestStringConvertible {
       var size: UInt64 = 0
       var count: UInt64 = 0
@@ -199,7 +199,7 @@ extension OnSimulatedMachine {
 
     private static let refused = TESSERA_ERROR_OUT_OF_FRAMES
 
-    /// Requests that are passed on, those that find nothing, and those that are not passed on.
+    /// Requests that are forwarded, that fail there, and that are not forwarded.
     private static let cases: [Asked] = [
       Asked(request: asks()),
       Asked(flags: 1, request: asks()),
@@ -255,7 +255,7 @@ extension OnSimulatedMachine {
     ]
 
     @Test(arguments: cases)
-    func `a request reaches the kernel's allocator as it was meant`(asked: Asked) {
+    func `a request is forwarded to the external allocator unchanged`(asked: Asked) {
       #expect(start() == TESSERA_OK)
       let given = pool.givenCount
       let before = pool.lastRequest
@@ -286,7 +286,7 @@ extension OnSimulatedMachine {
       #expect(pool.problems == [])
     }
 
-    /// Answers that stop the kernel, and what is said of them.
+    /// Invalid results of the allocator, and the panic message of each.
     private static let nonsense: [(UInt64, String)] = [
       (0x30_0001, "an address without the requested alignment: 0x300001"),
       (0x80_0000, "frames beyond the end of memory: 0x800000"),
@@ -300,7 +300,7 @@ extension OnSimulatedMachine {
     ]
 
     @Test(arguments: nonsense)
-    func `a wrong answer stops the kernel`(answer: UInt64, sentence: String) async throws {
+    func `an invalid result panics`(answer: UInt64, sentence: String) async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) { [answer] in

@@ -5,15 +5,15 @@ import TesseraHeader
 import Testing
 
 extension OnSimulatedMachine {
-  /// A loader that runs with five levels of tables: everything of the header works there, too.
-  @Suite("Five levels in C") struct FiveLevelTests {
+  /// The C API after a loader that runs with five levels of page tables.
+  @Suite("Five-level paging in C") struct FiveLevelTests {
     let machine = LoadedMachine(levelCount: 5)
-    /// An entry of a root of level 5 spans this much.
+    /// The span of one entry of a level 5 root.
     private static let span: UInt64 = 1 << 48
     private static let readWrite = UInt32(TESSERA_READ | TESSERA_WRITE)
     private static let area: UInt64 = 0xff80_0000_0000_0000
 
-    /// Has the image at -2 GiB as well, whose entry of the root is the last.
+    /// Maps the image at -2 GiB as well, in the last entry of the root.
     init() {
       machine.setEntry(0x3 | LoadedMachine.tables[0], at: 511, of: machine.root)
       machine.setEntry(0x3 | LoadedMachine.tables[1], at: 511, of: LoadedMachine.tables[0])
@@ -28,7 +28,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [TESSERA_ADOPT, TESSERA_COPY])
-    func `a kernel with five levels starts, and gives all frames back`(half: Int) throws {
+    func `a kernel with five levels starts, and frees all frames`(half: Int) throws {
       try #require(machine.start { $0.kernel_half = UInt32(half) } == TESSERA_OK)
       let unused = machine.freeFrames
       var start: UInt64 = 0
@@ -46,14 +46,14 @@ extension OnSimulatedMachine {
           let space = spaces.baseAddress! + index
           expect(tessera_space_create(space), TESSERA_OK)
           expect(tessera_space_bounds(space, &start, &end), TESSERA_OK)
-          // An entry of the root is the least that the kernel can keep.
+          // The kernel keeps at least one entry of the root.
           #expect((start, end) == (Self.span, 0x00ff_ffff_ffff_f000))
           for page in [start, Self.span + 0x8000_0000_0000, end - 4096] {
             expect(tessera_map_zeroed(space, page, 4096, Self.readWrite, nil), TESSERA_OK)
             #expect(translate(page + 5, in: space).map { $0 % 4096 } == 5)
           }
           #expect(translate(kernels, in: space) == translate(kernels, in: tessera_kernel_space()))
-          #expect(translate(LoadedMachine.window + 0x12_3456, in: space) == 0x12_3456)
+          #expect(translate(LoadedMachine.directMap + 0x12_3456, in: space) == 0x12_3456)
           #expect(translate(0xffff_ffff_8012_3456, in: space) == 0x12_3456)
           expect(tessera_space_activate(space), TESSERA_OK)
           var count: UInt64 = 1
@@ -69,11 +69,11 @@ extension OnSimulatedMachine {
       }
       expect(tessera_kernel_free(address, 3 * 4096), TESSERA_OK)
       #expect(machine.violations == "")
-      // One table of each level below the root's stays in the kernel's area.
+      // The kernel virtual area keeps one table of each level below the root.
       #expect(machine.freeFrames == unused)
     }
 
-    @Test func `addresses of 57 bits are looked at as such`() throws {
+    @Test func `the bounds of a space follow the address width of 57 bits`() throws {
       try #require(machine.start() == TESSERA_OK)
       var space = tessera_space()
       expect(tessera_space_create(&space), TESSERA_OK)
@@ -83,7 +83,7 @@ extension OnSimulatedMachine {
       ] as [UInt64] {
         let status = tessera_map_zeroed(&space, address, 4096, Self.readWrite, nil)
         expect(status, TESSERA_ERROR_OUT_OF_BOUNDS, "at \(String(address, radix: 16))")
-        if address < LoadedMachine.window || address >= 1 << 56 {
+        if address < LoadedMachine.directMap || address >= 1 << 56 {
           #expect(translate(address, in: &space) == nil)
         }
       }
@@ -102,14 +102,14 @@ extension OnSimulatedMachine {
       #expect(machine.violations == "")
     }
 
-    @Test func `the kernel's area must be free`() {
+    @Test func `a mapping in the kernel virtual area is an error`() {
       machine.setEntry(0x3 | LoadedMachine.tables[0], at: 384, of: machine.root)
       #expect(machine.start() == TESSERA_ERROR_KERNEL_AREA_IN_USE)
       machine.setEntry(0, at: 384, of: machine.root)
       #expect(machine.start() == TESSERA_OK)
     }
 
-    @Test func `the stack may lie where the kernel keeps what an entry of the root spans`() {
+    @Test func `the stack may lie in the kept entry of the root`() {
       let registers = simulated_registers_of(0)
       registers.pointee.stack_pointer = Self.span
       #expect(machine.start() == TESSERA_ERROR_STACK_IN_LOWER_HALF)
@@ -117,7 +117,7 @@ extension OnSimulatedMachine {
       #expect(machine.start() == TESSERA_OK)
     }
 
-    @Test func `what the kernel keeps of the lower half may be as large as that is`() {
+    @Test func `the kernel may keep the whole lower half`() {
       #expect(machine.start { $0.kernel_low_end = 1 << 56 + 1 } == TESSERA_ERROR_INVALID_ARGUMENT)
       #expect(machine.start { $0.kernel_low_end = 1 << 56 - 1 << 48 } == TESSERA_OK)
       var space = tessera_space()

@@ -5,13 +5,13 @@ import TesseraHeader
 import Testing
 
 extension OnSimulatedMachine {
-  /// Requests that break the rules of the header, as `MisuseTests`.
+  /// Calls that violate the contract of the header, as in `MisuseTests`.
   @Suite("Invalid arguments in C") struct InvalidArgumentTests {
     let world: MisuseWorld
 
     init() throws { world = try MisuseWorld() }
 
-    @Test func `a frame of the kernel's Swift part is none of C's`() throws {
+    @Test func `a frame with Swift metadata is not accessible from C`() throws {
       let frame = try Frame(allocating: PlainMemory())
       let address = frame.address.rawValue
       let page = MisuseWorld.unmappedPage
@@ -23,10 +23,10 @@ extension OnSimulatedMachine {
       let bytes = tessera_frame_bytes(address)
       #expect(bytes == nil)
       _ = consume frame
-      world.demandUnchanged("a frame of the kernel's Swift part")
+      world.checkUnchanged("a frame of the kernel's Swift part")
     }
 
-    @Test func `a large frame is not mapped where it does not fit`() {
+    @Test func `a large frame at a misaligned page is an error`() {
       var request = world.request
       request.frame_size = 0x20_0000
       var frame: tessera_frame = 0
@@ -40,7 +40,7 @@ extension OnSimulatedMachine {
         expect(
           tessera_replace(world.space, place, frame, flags, nil), TESSERA_ERROR_NOT_ALIGNED)
       }
-      // A cursor that is at a good place, but whose range ends before the frame does.
+      // The position is aligned, but the cursor's range ends before the frame does.
       var cursor = tessera_cursor()
       withUnsafeMutablePointer(to: &cursor) { cursor in
         expect(tessera_cursor_open(cursor, world.space, page, 0x10_0000, 0), TESSERA_OK)
@@ -51,10 +51,10 @@ extension OnSimulatedMachine {
         expect(tessera_cursor_close(cursor), TESSERA_OK)
       }
       expect(tessera_drop(frame), TESSERA_OK)
-      world.demandUnchanged("large frames in wrong places")
+      world.checkUnchanged("large frames in wrong places")
     }
 
-    @Test func `a run is refused as a whole`() {
+    @Test func `a run that is invalid in part is an error and changes nothing`() {
       var request = world.request
       request.count = 4
       var first: tessera_frame = 0
@@ -75,10 +75,10 @@ extension OnSimulatedMachine {
         tessera_map_run(world.space, page + 0x8000, first, 3, world.readWrite, nil),
         TESSERA_ERROR_NO_HANDLE)
       expect(tessera_unmap(world.space, page, 0x3000, nil), TESSERA_OK)
-      world.demandUnchanged("runs")
+      world.checkUnchanged("runs")
     }
 
-    @Test func `requests that cannot be met are refused`() {
+    @Test func `unsatisfiable requests are errors`() {
       func demand(_ expected: Int, _ change: (inout tessera_request) -> Void) {
         var request = world.request
         change(&request)
@@ -111,10 +111,10 @@ extension OnSimulatedMachine {
       demand(TESSERA_ERROR_OUT_OF_FRAMES) { $0.limit = 0x10_0000 }
       expect(tessera_allocate(nil), TESSERA_ERROR_INVALID_POINTER)
       expect(tessera_allocate_as(nil, nil), TESSERA_ERROR_INVALID_POINTER)
-      world.demandUnchanged("requests")
+      world.checkUnchanged("requests")
     }
 
-    @Test func `results that have no place are refused`() {
+    @Test func `null pointers for results are errors`() {
       var request = world.request
       expect(tessera_allocate_as(&request, nil), TESSERA_ERROR_INVALID_POINTER)
       var info = tessera_frame_info()
@@ -142,10 +142,10 @@ extension OnSimulatedMachine {
       expect(tessera_space_bounds(world.space, nil, nil), TESSERA_ERROR_INVALID_POINTER)
       expect(tessera_cursor_open(nil, world.space, page, 4096, 0), TESSERA_ERROR_INVALID_POINTER)
       expect(tessera_kernel_allocate(4096, world.readWrite, nil), TESSERA_ERROR_INVALID_POINTER)
-      world.demandUnchanged("places")
+      world.checkUnchanged("places")
     }
 
-    @Test func `the kernel's area is not given away piecemeal`() {
+    @Test func `invalid ranges of the kernel virtual area are errors`() {
       let start = 0xffff_c000_0000_0000 as UInt64
       func at(_ address: UInt64) -> UnsafeMutableRawPointer? {
         UnsafeMutableRawPointer(bitPattern: UInt(address))
@@ -180,10 +180,10 @@ extension OnSimulatedMachine {
       expect(tessera_kernel_free(at(start), .max), TESSERA_ERROR_OUT_OF_BOUNDS)
       expect(tessera_kernel_free(at(.max & ~4095), 8192), TESSERA_ERROR_OUT_OF_BOUNDS)
       expect(tessera_space_destroy(tessera_kernel_space()), TESSERA_ERROR_KERNEL_SPACE)
-      world.demandUnchanged("the kernel's area")
+      world.checkUnchanged("the kernel's area")
     }
 
-    @Test func `memory that is in use is not claimed`() {
+    @Test func `claiming memory in use is an error`() {
       expect(tessera_claim(world.frame), TESSERA_ERROR_IN_USE)
       expect(tessera_claim(world.frame + 1), TESSERA_ERROR_NOT_ALIGNED)
       expect(tessera_claim(1 << 52), TESSERA_ERROR_OUT_OF_BOUNDS)
@@ -198,7 +198,7 @@ extension OnSimulatedMachine {
       expect(tessera_add_memory(.max, 4096), TESSERA_ERROR_OUT_OF_BOUNDS)
       expect(tessera_add_memory(1 << 40, 4096), TESSERA_ERROR_OUT_OF_BOUNDS)
       expect(tessera_add_memory(world.frame, 4096), TESSERA_ERROR_NOT_CLIENT)
-      world.demandUnchanged("claims")
+      world.checkUnchanged("claims")
     }
   }
 }

@@ -4,14 +4,14 @@ import TesseraHeader
 import Testing
 
 extension OnSimulatedMachine {
-  /// Callers that break the rules of the header: each is refused with the status that the header
-  /// says, and nothing has changed afterwards.
-  @Suite("Bad callers in C") struct MisuseTests {
+  /// Calls that violate the contract of the header: each returns the documented error and leaves
+  /// everything unchanged.
+  @Suite("Misuse of the C API") struct MisuseTests {
     let world: MisuseWorld
 
     init() throws { world = try MisuseWorld() }
 
-    /// Everything that takes a space, with arguments that are in order for a good one.
+    /// Calls every function that takes a space, with arguments that are valid for a valid space.
     private func functionsOfSpaces(
       _ space: UnsafeMutablePointer<tessera_space>?
     ) -> [(String, tessera_result)] {
@@ -48,7 +48,7 @@ extension OnSimulatedMachine {
       ]
     }
 
-    @Test func `what is no space is refused by every function`() {
+    @Test func `every function returns an error for an invalid space`() {
       var copy = world.space.pointee
       var zeros = tessera_space()
       var cases = 0
@@ -60,7 +60,7 @@ extension OnSimulatedMachine {
           cases += 1
         }
         #expect(tessera_space_root(space) == 0)
-        world.demandUnchanged(what)
+        world.checkUnchanged(what)
       }
       demand(nil, TESSERA_ERROR_INVALID_POINTER, "null")
       let raw = UnsafeMutableRawPointer(world.space)
@@ -83,12 +83,12 @@ extension OnSimulatedMachine {
       withUnsafeMutablePointer(to: &zeros) { space in
         expect(tessera_space_create(space), TESSERA_OK)
         expect(tessera_space_destroy(space), TESSERA_OK)
-        demand(space, TESSERA_ERROR_INVALID_SPACE, "a space that was destroyed")
+        demand(space, TESSERA_ERROR_INVALID_SPACE, "a destroyed space")
       }
       #expect(cases == 21 * 13)
     }
 
-    /// Everything that takes a cursor.
+    /// Calls every function that takes a cursor.
     private func functionsOfCursors(
       _ cursor: UnsafeMutablePointer<tessera_cursor>?
     ) -> [(String, tessera_result)] {
@@ -114,7 +114,7 @@ extension OnSimulatedMachine {
       ]
     }
 
-    @Test func `what is no open cursor is refused by every function`() {
+    @Test func `every function returns an error for a cursor that is not open`() {
       var zeros = tessera_cursor()
       var copy = tessera_cursor()
       var cases = 0
@@ -138,17 +138,17 @@ extension OnSimulatedMachine {
         demand(
           UnsafeMutablePointer(bitPattern: odd), TESSERA_ERROR_INVALID_POINTER, "an odd pointer")
         expect(tessera_cursor_close(cursor), TESSERA_OK)
-        demand(cursor, TESSERA_ERROR_INVALID_CURSOR, "a finished cursor")
+        demand(cursor, TESSERA_ERROR_INVALID_CURSOR, "a closed cursor")
       }
-      world.demandUnchanged("cursors")
+      world.checkUnchanged("cursors")
       #expect(cases == 14 * 5)
     }
 
-    @Test func `what is in use is not made a second time`() {
+    @Test func `a space or cursor in use cannot be created again`() {
       let page = MisuseWorld.unmappedPage
       expect(tessera_space_create(world.space), TESSERA_ERROR_IN_USE)
       expect(tessera_space_create(tessera_kernel_space()), TESSERA_ERROR_IN_USE)
-      world.demandUnchanged("making a space of a space")
+      world.checkUnchanged("creating a space twice")
       var cursor = tessera_cursor()
       withUnsafeMutablePointer(to: &cursor) { cursor in
         expect(tessera_cursor_open(cursor, world.space, page, 4096, 0), TESSERA_OK)
@@ -158,10 +158,10 @@ extension OnSimulatedMachine {
         #expect(tessera_cursor_address(cursor) == page)
         expect(tessera_cursor_close(cursor), TESSERA_OK)
       }
-      world.demandUnchanged("opening an open cursor")
+      world.checkUnchanged("opening an open cursor")
     }
 
-    @Test func `a space on which a cursor is open is not destroyed`() async throws {
+    @Test func `destroying a space with an open cursor panics`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -177,7 +177,7 @@ extension OnSimulatedMachine {
       try expectPanic(in: result, "destroyed a space with an open cursor")
     }
 
-    @Test func `a cursor whose space was overwritten stops the kernel`() async throws {
+    @Test func `a cursor whose space was overwritten panics`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
@@ -192,7 +192,7 @@ extension OnSimulatedMachine {
       try expectPanic(in: result, "the space of an open cursor was overwritten")
     }
 
-    /// Everything that takes an address and a length.
+    /// Calls every function that takes an address and a length.
     private func functionsOfRanges(
       _ space: UnsafeMutablePointer<tessera_space>, _ address: UInt64, _ length: UInt64
     ) -> [(String, tessera_result)] {
@@ -213,7 +213,7 @@ extension OnSimulatedMachine {
       ]
     }
 
-    @Test func `ranges that are none are refused, whatever is to be done with them`() {
+    @Test func `invalid ranges are errors for every operation`() {
       let page = MisuseWorld.unmappedPage
       let addresses: [UInt64] = [
         0, 1, 0xfff, 0x1000, 0x7f_ffff_f000, page, page + 1, page + 8, page + 512,
@@ -249,11 +249,11 @@ extension OnSimulatedMachine {
           }
         }
       }
-      world.demandUnchanged("ranges")
+      world.checkUnchanged("ranges")
       #expect(cases > 3_500)
     }
 
-    @Test func `flags that mean nothing are refused`() {
+    @Test func `undefined flags are errors`() {
       let page = MisuseWorld.unmappedPage
       let known = 0x7f + 0x80
       var cases = 0
@@ -283,7 +283,7 @@ extension OnSimulatedMachine {
           cases += 1
         }
       }
-      // Writing without reading, executing without reading, and both at once without saying so.
+      // Write without read, execute without read, and both without the flag that allows it.
       for flags in [2, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14] as [UInt32] {
         expect(
           tessera_map_zeroed(world.space, page, 4096, flags, nil), TESSERA_ERROR_INVALID_ARGUMENT,
@@ -293,15 +293,15 @@ extension OnSimulatedMachine {
           "\(flags)")
         cases += 2
       }
-      world.demandUnchanged("flags")
+      world.checkUnchanged("flags")
       #expect(cases > 200)
     }
 
-    @Test func `frames that are not the caller's are refused`() {
+    @Test func `frames without a handle of the caller are errors`() {
       let page = MisuseWorld.unmappedPage
       var cases = 0
       for (frame, expected, what) in world.strangeFrames {
-        // A frame that is mapped can be shared by whoever sees it so.
+        // A mapped frame can be shared without a handle.
         let isMapped = frame == world.mappedFrame
         let functions: [(String, tessera_result)] = [
           ("share", isMapped ? tessera_result(expected) : tessera_share(frame)),

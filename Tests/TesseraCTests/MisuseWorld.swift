@@ -2,7 +2,7 @@ import CallFuzz
 import TesseraHeader
 import Testing
 
-/// A machine with a little of everything, and how it must look after every refusal.
+/// A machine with a little of everything, and its state to compare with after every error.
 final class MisuseWorld {
   static let mappedPage: UInt64 = 0x80_0000_0000
   static let unmappedPage: UInt64 = 0x80_0020_0000
@@ -12,7 +12,7 @@ final class MisuseWorld {
   let readWrite = UInt32(TESSERA_READ | TESSERA_WRITE)
   /// A frame with one handle.
   let frame: tessera_frame
-  /// A frame without one, that is mapped.
+  /// A mapped frame without a handle.
   let mappedFrame: tessera_frame
   let programBounds: Range<UInt64>
   let kernelBounds: Range<UInt64>
@@ -48,14 +48,14 @@ final class MisuseWorld {
     return start..<end
   }
 
-  /// A request that is in order.
+  /// A valid request.
   var request: tessera_request {
     var request = tessera_request()
     request.size = UInt64(MemoryLayout<tessera_request>.size)
     return request
   }
 
-  /// Addresses of frames of which no handle is out, and what is said of them.
+  /// Addresses of frames without handles, the error for each, and a description.
   var strangeFrames: [(tessera_frame, Int, String)] {
     var freed: tessera_frame = 0
     expect(tessera_allocate(&freed), TESSERA_OK)
@@ -85,8 +85,8 @@ final class MisuseWorld {
     ]
   }
 
-  /// Says so if something is not as it was.
-  func demandUnchanged(_ what: String) {
+  /// Checks that nothing has changed.
+  func checkUnchanged(_ what: String) {
     #expect(machine.violations == "", "after \(what)")
     #expect(machine.freeFrames == freeFrames, "after \(what)")
     let dump = gathering { [space] in tessera_dump(space, $0, $1) }

@@ -4,8 +4,8 @@ import TesseraHeader
 import Testing
 
 extension OnSimulatedMachine {
-  /// What is asked for a page, a run of pages and a cursor, and what the tables show afterwards.
-  @Suite("Pages in C") struct PageCAPITests {
+  /// Operations on a page, a run of pages and a cursor, and the mappings that result.
+  @Suite("Mappings in C") struct PageCAPITests {
     let machine: LoadedMachine
     let space = UnsafeMutablePointer<tessera_space>.allocate(capacity: 2)
     let cursor = UnsafeMutablePointer<tessera_cursor>.allocate(capacity: 2)
@@ -21,7 +21,7 @@ extension OnSimulatedMachine {
       expect(tessera_space_create(space + 1), TESSERA_OK)
     }
 
-    /// Ends the machine in order, with `free` frames.
+    /// Destroys the spaces, and checks that `free` frames are free.
     private func end(_ free: UInt64) {
       expect(tessera_space_destroy(space), TESSERA_OK)
       expect(tessera_space_destroy(space + 1), TESSERA_OK)
@@ -47,7 +47,7 @@ extension OnSimulatedMachine {
       return frame
     }
 
-    /// The runs in the next `length` bytes from the page on: address, length, content, mark.
+    /// The runs in the `length` bytes from the page: address, length, content, status.
     private func runs(_ length: UInt64) -> [[UInt64]] {
       var runs: [[UInt64]] = []
       withUnsafeMutablePointer(to: &runs) { place in
@@ -63,7 +63,7 @@ extension OnSimulatedMachine {
       return runs
     }
 
-    @Test func `a run of frames and a mark are found again, page by page and run by run`() {
+    @Test func `queries find runs of frames and statuses, by page and by run`() {
       let free = machine.freeFrames
       let first = allocate(3)
       expect(tessera_map_run(space, page, first, 3, readWrite, nil), TESSERA_OK)
@@ -118,11 +118,11 @@ extension OnSimulatedMachine {
       var info = tessera_frame_info()
       info.size = UInt64(MemoryLayout<tessera_frame_info>.size)
       expect(tessera_frame_query(frames[0], &info), TESSERA_OK)
-      #expect(Int(info.usage) == TESSERA_FRAME_FREE, "what was replaced is let go")
+      #expect(Int(info.usage) == TESSERA_FRAME_FREE, "the replaced frame is free")
       end(free)
     }
 
-    @Test func `what is written and executed because it was asked for breaks no rule`() {
+    @Test func `a writable and executable page that was requested is no violation`() {
       let free = machine.freeFrames
       let all = UInt32(TESSERA_READ | TESSERA_WRITE | TESSERA_EXECUTE | TESSERA_ALLOW_WX)
       var address: UnsafeMutableRawPointer?
@@ -138,7 +138,7 @@ extension OnSimulatedMachine {
       end(free)
     }
 
-    @Test func `a cursor stays where it is when it is refused, whatever was in its way`() {
+    @Test func `a cursor does not move when an operation fails`() {
       let free = machine.freeFrames
       let mapped = page + 0x3000
       expect(tessera_map_zeroed(space, mapped, 0x1000, readWrite, nil), TESSERA_OK)
@@ -156,7 +156,7 @@ extension OnSimulatedMachine {
         for refusal in refusals { expect(refusal, TESSERA_ERROR_ALREADY_MAPPED) }
         #expect(conflict.address == mapped && conflict.level == 1)
         #expect(tessera_cursor_address(cursor) == position)
-        // Nothing is mapped there, and a frame is not lost by that.
+        // Nothing is mapped there, and the frame keeps its handle.
         expect(
           tessera_cursor_replace(cursor, run, readWrite, &conflict), TESSERA_ERROR_NOT_MAPPED)
         #expect(conflict.address == position)
@@ -166,7 +166,7 @@ extension OnSimulatedMachine {
       end(free)
     }
 
-    @Test func `a cursor copies what another one shows, and takes the right to write from both`() {
+    @Test func `a copy between cursors makes both mappings read-only`() {
       let free = machine.freeFrames
       expect(tessera_map_zeroed(space, page, 0x2000, readWrite, nil), TESSERA_OK)
       expect(tessera_cursor_open(cursor, space, page, 0x4000, 0), TESSERA_OK)

@@ -5,11 +5,11 @@ import TesseraHeader
 import Testing
 
 extension OnSimulatedMachine {
-  /// Starts that are refused change nothing, so that a better one succeeds.
-  @Suite("Starts in C") struct StartTests {
+  /// A failed start changes nothing, so a later one succeeds.
+  @Suite("Start in C") struct StartTests {
     let machine = LoadedMachine()
 
-    @Test func `nothing works before the start`() {
+    @Test func `every function fails with NOT_STARTED before the start`() {
       var number: UInt64 = 0
       var space = tessera_space()
       var info = tessera_frame_info()
@@ -35,7 +35,7 @@ extension OnSimulatedMachine {
       #expect(tessera_frame_data(0x1000) == nil)
     }
 
-    @Test func `a configuration is looked at field by field`() {
+    @Test func `every field of the configuration is checked`() {
       expect(tessera_start(nil), TESSERA_ERROR_INVALID_POINTER)
       let usable = LoadedMachine.regions[0]
       func region(_ start: UInt64, _ length: UInt64, _ kind: Int, _ zero: UInt32 = 0)
@@ -68,14 +68,14 @@ extension OnSimulatedMachine {
       #expect(machine.violations == "")
     }
 
-    @Test func `memory that the running tables do not show is refused`() {
-      // The kernel would lose sight of it with the lower half.
+    @Test func `memory that the direct map misses is an error`() {
+      // It would be unmapped together with the lower half.
       #expect(machine.start { $0.kernel_low_end = 0 } == TESSERA_ERROR_NOT_IN_DIRECT_MAP)
       machine.setEntry(0, at: 3, of: LoadedMachine.tables[2])
       #expect(machine.start() == TESSERA_ERROR_NOT_IN_DIRECT_MAP)
       machine.setEntry(0x8000_0000_0020_0083, at: 3, of: LoadedMachine.tables[2])
       #expect(machine.start() == TESSERA_ERROR_NOT_IN_DIRECT_MAP)
-      // What lies beyond the end of the direct map is not asked for.
+      // Memory beyond the end of the direct map is not checked.
       #expect(machine.start { $0.direct_map_end = 6 << 20 } == TESSERA_OK)
       var statistics = tessera_statistics()
       statistics.size = UInt64(MemoryLayout<tessera_statistics>.size)
@@ -84,30 +84,30 @@ extension OnSimulatedMachine {
       #expect(machine.violations == "")
     }
 
-    @Test func `the kernel's area must be free`() {
+    @Test func `a mapping in the kernel virtual area is an error`() {
       machine.setEntry(0x3 | LoadedMachine.tables[1], at: 384, of: LoadedMachine.tables[0])
       #expect(machine.start() == TESSERA_ERROR_KERNEL_AREA_IN_USE)
       machine.setEntry(0, at: 384, of: LoadedMachine.tables[0])
       #expect(machine.start() == TESSERA_OK)
     }
 
-    @Test func `copied tables are out of use`() {
+    @Test func `copied tables are no longer in use`() {
       #expect(machine.start { $0.kernel_half = UInt32(TESSERA_COPY) } == TESSERA_OK)
       expect(tessera_add_memory(LoadedMachine.tables[0], 0x4000), TESSERA_OK)
       var frames: [tessera_frame] = []
       var frame: tessera_frame = 0
       while Int(tessera_allocate(&frame)) == TESSERA_OK { frames.append(frame) }
       #expect(frames.contains(LoadedMachine.tables[1]))
-      // The memory is still visible, through the copies.
+      // The memory is still mapped, by the copies.
       var target: UInt64 = 0
-      let visible = LoadedMachine.window + 0x12_3456
-      expect(tessera_translate(tessera_kernel_space(), visible, &target, nil), TESSERA_OK)
+      let mapped = LoadedMachine.directMap + 0x12_3456
+      expect(tessera_translate(tessera_kernel_space(), mapped, &target, nil), TESSERA_OK)
       #expect(target == 0x12_3456)
       for frame in frames { expect(tessera_drop(frame), TESSERA_OK) }
       #expect(machine.violations == "")
     }
 
-    @Test func `too little memory is refused, and more succeeds`() {
+    @Test func `too little memory is an error, and more memory starts`() {
       let small = [
         tessera_region(start: 0x20_0000, length: 0x1000, kind: UInt32(TESSERA_USABLE), reserved: 0)
       ]
@@ -126,12 +126,12 @@ extension OnSimulatedMachine {
       #expect(machine.violations == "")
     }
 
-    @Test func `kinds of other standards are translated`() {
+    @Test func `memory types of E820 and Limine are translated`() {
       #expect((0...6).map { tessera_kind_of_e820($0) } == [6, 0, 6, 4, 5, 7, 6])
       #expect((0...8).map { tessera_kind_of_limine($0) } == [0, 6, 4, 5, 7, 3, 1, 6, 6])
     }
 
-    @Test func `the memory map is written in order`() {
+    @Test func `the memory map is printed in ascending order`() {
       let regions = LoadedMachine.regions
       var config = tessera_config()
       config.size = UInt64(MemoryLayout<tessera_config>.size)
@@ -151,7 +151,7 @@ extension OnSimulatedMachine {
           "0x0000000000600000-0x0000000000800000  2048 KiB  usable, beyond the direct map"))
     }
 
-    @Test func `every status has its own sentence`() {
+    @Test func `every result has its own message`() {
       let sentences = (0...28).map { String(cString: tessera_strerror(tessera_result($0))) }
       #expect(Set(sentences).count == 29)
       #expect(String(cString: tessera_strerror(99)) == String(cString: tessera_strerror(-1)))

@@ -1,4 +1,4 @@
-/// What libFuzzer calls with each input.
+/// The entry point of libFuzzer, called with each input.
 @c(LLVMFuzzerTestOneInput)
 public func tryCalls(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   var calls = CallSequence(Array(UnsafeBufferPointer(start: start, count: count)))

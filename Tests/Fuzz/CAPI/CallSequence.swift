@@ -1,17 +1,16 @@
 import Tessera
 import TesseraHeader
 
-/// A sequence of calls of `tessera.h` that bytes spell out, good ones and bad ones, on a machine of
-/// its own.
+/// A sequence of valid and invalid calls of `tessera.h`, decoded from bytes, on its own machine.
 ///
-/// What the calls answer is not looked at, but what they leave: the records and the tables of all
-/// spaces keep their rules, and when everything has been given back, all frames are free again.
+/// Results of the calls are ignored. The invariants of the metadata and of the page tables of all
+/// spaces are checked instead, and all frames must be free after everything has been freed.
 public struct CallSequence {
   private var bytes: ArraySlice<UInt8>
   private let machine = LoadedMachine()
   private let spaces = Self.zeros(tessera_space.self, 3)
   private let cursor = Self.zeros(tessera_cursor.self, 1)
-  /// Frames that were seen, of which handles may be out or not.
+  /// Frames that were allocated, with or without a remaining handle.
   private var frames = [tessera_frame](repeating: 0, count: 8)
   public private(set) var callCount = 0
 
@@ -25,18 +24,18 @@ public struct CallSequence {
     return place.assumingMemoryBound(to: Value.self)
   }
 
-  /// A fault that is put in on purpose after all calls, to show that it is seen.
+  /// A fault injected after all calls, to test that it is detected.
   public enum Sabotage: CaseIterable, Sendable {
-    /// A frame that nobody gives back, taken past the header.
+    /// A leaked frame, allocated without the C API.
     case forgottenFrame
-    /// A space that nobody destroys.
+    /// A leaked space.
     case forgottenSpace
-    /// A table of a space that leads to what is no table.
+    /// An entry that refers to a frame that is not a page table.
     case strayEntry
   }
 
-  /// Makes all calls, on a machine that is started as `configure` wants. Returns what is wrong
-  /// afterwards, or nil.
+  /// Makes all calls on a machine whose configuration `configure` adjusts. Returns the violations
+  /// found afterwards, or nil.
   public mutating func run(
     _ sabotage: Sabotage? = nil, configure: (inout tessera_config) -> Void = { _ in }
   ) -> String? {
@@ -49,7 +48,7 @@ public struct CallSequence {
       config.kernel_half = half
       configure(&config)
     }
-    guard status == TESSERA_OK else { return "the machine does not start" }
+    guard status == TESSERA_OK else { return "the start failed" }
     let free = machine.freeFrames
     while !bytes.isEmpty {
       call()
@@ -59,13 +58,13 @@ public struct CallSequence {
     _ = tessera_cursor_close(cursor)
     if let sabotage { commit(sabotage) }
     if violations != "" { return violations }
-    giveEverythingBack()
+    freeEverything()
     if violations != "" { return violations }
     return machine.freeFrames == free
-      ? nil : "\(machine.freeFrames) frames are free, and \(free) were"
+      ? nil : "\(machine.freeFrames) frames are free, expected \(free)"
   }
 
-  /// What the audits of the records and of all spaces write; empty when all is well.
+  /// The reports of the audits of the metadata and of all spaces; empty if there are no violations.
   private var violations: String {
     var text = machine.violations
     for index in 0..<3 where tessera_space_root(spaces + index) != 0 {
@@ -87,7 +86,7 @@ public struct CallSequence {
     }
   }
 
-  private mutating func giveEverythingBack() {
+  private mutating func freeEverything() {
     _ = tessera_space_activate(tessera_kernel_space())
     for index in 0..<3 { _ = tessera_space_destroy(spaces + index) }
     var start: UInt64 = 0
@@ -103,7 +102,7 @@ public struct CallSequence {
 extension CallSequence {
   private mutating func next() -> UInt8 { bytes.popFirst() ?? 0 }
 
-  /// A space: one of three, the kernel's, none, or null.
+  /// One of three spaces, initialized or not, the kernel space, or null.
   private mutating func space() -> UnsafeMutablePointer<tessera_space>? {
     switch next() % 8 {
     case 0...5: spaces + Int(next() % 3)
@@ -112,7 +111,7 @@ extension CallSequence {
     }
   }
 
-  /// An address close to a border, or a page that is likely to be used.
+  /// An address close to a boundary, or a page that is likely to be in use.
   private mutating func address() -> UInt64 {
     let page = UInt64(next() % 16) << 12
     switch next() % 10 {
@@ -148,7 +147,7 @@ extension CallSequence {
     let conflict: UnsafeMutablePointer<tessera_conflict>? = nil
     switch next() % 32 {
     case 0, 1: _ = tessera_allocate(&frames[Int(next() % 8)])
-    case 2: allocateAsAsked()
+    case 2: allocateFromRequest()
     case 3: _ = tessera_share(frame())
     case 4: _ = tessera_drop(frame())
     case 5: _ = tessera_drop_run(frame(), UInt64(next() % 4))
@@ -180,10 +179,10 @@ extension CallSequence {
     }
   }
 
-  /// A second cursor over the same tables, opened by the same processor, would stop the kernel.
+  /// Whether no cursor is open: a second one over the same tables on one processor would panic.
   private var isUnlocked: Bool { tessera_cursor_address(cursor) == 0 }
 
-  private mutating func allocateAsAsked() {
+  private mutating func allocateFromRequest() {
     var request = tessera_request()
     request.size = UInt64(MemoryLayout<tessera_request>.size)
     request.count = UInt64(next() % 6)
@@ -192,7 +191,7 @@ extension CallSequence {
     _ = tessera_allocate_as(&request, &frames[Int(next() % 8)])
   }
 
-  /// Destroying a space on which a cursor is open stops the kernel.
+  /// Destroys a space. Destroying one with an open cursor would panic.
   private mutating func destroyUnlessLocked() {
     if isUnlocked { _ = tessera_space_destroy(space()) }
   }

@@ -4,29 +4,29 @@ import Tessera
 import TesseraC
 public import TesseraHeader
 
-/// A machine as a boot loader leaves it: memory, and tables that show it, at low addresses.
+/// A machine as left by a boot loader: memory, and page tables that map it at low addresses.
 ///
-/// The memory of this process that plays the machine's lies at a fixed address, so that the tables
-/// can name it. One at a time.
+/// The machine's memory is mapped into this process at a fixed address, the one that the tables map
+/// it at. There can be one machine at a time.
 public final class LoadedMachine {
-  /// Where the loader shows physical byte zero.
-  public static let window: UInt64 = 0x4000_0000
+  /// The virtual address of physical address zero in the loader's tables.
+  public static let directMap: UInt64 = 0x4000_0000
   public static let byteCount: UInt64 = 8 << 20
-  /// The loader's tables, from the one of level 4 down.
+  /// The loader's tables, starting with level 4.
   public static let tables: [UInt64] = [0x10_0000, 0x10_1000, 0x10_2000]
-  /// The root above them, if there are five levels.
+  /// The level 5 root, if there are five levels.
   public static let fifthTable: UInt64 = 0x10_3000
   public static let image: Range<UInt64> = 0x11_0000..<0x12_0000
 
   private let memory: UnsafeMutableRawPointer
 
-  /// A machine that runs on tables of so many levels.
+  /// Creates a machine with page tables of that many levels.
   public init(levelCount: Int = 4) {
-    let wanted = UnsafeMutableRawPointer(bitPattern: UInt(Self.window))
+    let wanted = UnsafeMutableRawPointer(bitPattern: UInt(Self.directMap))
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | 0x10_0000  // MAP_FIXED_NOREPLACE
     guard let mapped = mmap(wanted, Int(Self.byteCount), PROT_READ | PROT_WRITE, flags, -1, 0),
       mapped == wanted
-    else { fatalError("the address of the machine's memory is taken") }
+    else { fatalError("the address of the machine's memory is in use") }
     memory = mapped
     memset(memory, 0xa5, Int(Self.byteCount))
     simulated_fail_allocation(0)
@@ -45,7 +45,7 @@ public final class LoadedMachine {
     unsafe PagingMode.install(PagingMode())
   }
 
-  /// Registers as after a start, on a processor whose tables have so many levels.
+  /// Sets the registers as a loader leaves them, with page tables of that many levels.
   private func setLevels(_ count: Int) {
     simulated_set_features(
       simulated_features(
@@ -53,16 +53,16 @@ public final class LoadedMachine {
     simulated_reset_registers()
   }
 
-  /// The table that CR3 names.
+  /// The table that CR3 points to.
   public var root: UInt64 {
     Processor.controlRegister4.contains(.fiveLevelPaging) ? Self.fifthTable : Self.tables[0]
   }
 
-  /// Shows all memory in pages of 2 MiB.
+  /// Maps all memory in pages of 2 MiB.
   private func makeTables() {
     for table in Self.tables { memset(memory + Int(table), 0, 4096) }
     setEntry(0x3 | Self.tables[1], at: 0, of: Self.tables[0])
-    setEntry(0x3 | Self.tables[2], at: Int(Self.window >> 30), of: Self.tables[1])
+    setEntry(0x3 | Self.tables[2], at: Int(Self.directMap >> 30), of: Self.tables[1])
     for index in 0..<Int(Self.byteCount >> 21) {
       setEntry(0x8000_0000_0000_0083 | UInt64(index) << 21, at: index, of: Self.tables[2])
     }
@@ -81,7 +81,7 @@ public final class LoadedMachine {
     memory.storeBytes(of: entry, toByteOffset: Int(table) + index * 8, as: UInt64.self)
   }
 
-  /// Some usable memory, and what the loader and the kernel take up.
+  /// Usable memory, and the memory of the loader and the kernel.
   public static let regions = [
     tessera_region(start: 0, length: byteCount, kind: UInt32(TESSERA_USABLE), reserved: 0),
     tessera_region(start: tables[0], length: 0x4000, kind: UInt32(TESSERA_LOADER), reserved: 0),
@@ -89,11 +89,11 @@ public final class LoadedMachine {
       start: 0xffff_0000, length: 0x1_0000, kind: UInt32(TESSERA_RESERVED), reserved: 0),
   ]
 
-  /// The numbers of the frames that the start with these regions finds usable: what an allocator of
-  /// the kernel's has to own, because any of them can be claimed by its address.
+  /// The numbers of the usable frames of these regions. An external allocator has to own them all,
+  /// because any of them can be claimed by its address.
   public static let usableFrames = [0x104..<0x110, 0x120..<Int(byteCount >> 12)]
 
-  /// A configuration that is in order but for what `change` does to it.
+  /// Starts with a valid configuration adjusted by `change`.
   public func start(
     _ regions: [tessera_region] = regions, _ change: (inout tessera_config) -> Void = { _ in }
   ) -> Int {
@@ -102,10 +102,10 @@ public final class LoadedMachine {
       config.size = UInt64(MemoryLayout<tessera_config>.size)
       config.regions = regions.baseAddress
       config.region_count = UInt64(regions.count)
-      config.direct_map = Self.window
+      config.direct_map = Self.directMap
       config.image_start = Self.image.lowerBound
       config.image_end = Self.image.upperBound
-      config.kernel_low_end = Self.window + Self.byteCount
+      config.kernel_low_end = Self.directMap + Self.byteCount
       change(&config)
       return Int(tessera_start(&config))
     }
@@ -113,14 +113,14 @@ public final class LoadedMachine {
 }
 
 extension LoadedMachine {
-  /// What the audit writes; empty when all is well.
+  /// The report of the audit; empty if there are no violations.
   public var violations: String {
     var count: UInt64 = 0
     let text = gathering { write, context in tessera_audit(write, context, &count) }
     return count == 0 ? text : "\(count): \(text)"
   }
 
-  /// Free frames, and those of page tables that wait to be used again.
+  /// The number of free frames, including pooled page-table frames.
   public var freeFrames: UInt64 {
     var statistics = tessera_statistics()
     statistics.size = UInt64(MemoryLayout<tessera_statistics>.size)
@@ -129,7 +129,7 @@ extension LoadedMachine {
   }
 }
 
-/// The text that `body` writes, or what it answered if it refused.
+/// Returns the text that `body` writes, or its error.
 public func gathering(
   _ body: (tessera_write_fn, UnsafeMutableRawPointer) -> tessera_result
 ) -> String {
@@ -142,6 +142,6 @@ public func gathering(
         context.assumingMemoryBound(to: [UInt8].self).pointee.append(contentsOf: raw)
       }, place)
   }
-  if Int(status) != TESSERA_OK { return "refused: \(String(cString: tessera_strerror(status)))" }
+  if Int(status) != TESSERA_OK { return "error: \(String(cString: tessera_strerror(status)))" }
   return String(decoding: bytes, as: UTF8.self)
 }

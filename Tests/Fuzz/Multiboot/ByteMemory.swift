@@ -1,13 +1,13 @@
 public import TesseraBoot
 
-/// An array that plays the memory from `base` on, and counts how often it is read.
+/// An array that simulates the memory at `base`, and counts reads.
 public final class ByteMemory: BootMemory {
   private let base: UInt64
   private let bytes: [UInt8]
-  /// How many bytes have been asked for.
+  /// The number of bytes read.
   public private(set) var readCount = 0
 
-  /// More reads than any information of a few KiB can need: somebody goes round in circles.
+  /// More reads than information of a few KiB can need: the reader loops.
   private static let greatestReadCount = 200_000_000
 
   public init(_ bytes: [UInt8], at base: UInt64) {
@@ -17,7 +17,7 @@ public final class ByteMemory: BootMemory {
 
   public func byte(at address: UInt64) -> UInt8? {
     readCount += 1
-    if readCount > Self.greatestReadCount { fatalError("the information is read without end") }
+    if readCount > Self.greatestReadCount { fatalError("the information is read endlessly") }
     guard address >= base, address - base < UInt64(bytes.count) else { return nil }
     return bytes[Int(address - base)]
   }

@@ -12,7 +12,7 @@ public struct FuzzGenerator: RandomNumberGenerator {
     return mixed ^ (mixed >> 31)
   }
 
-  /// A number from 0 up to `count`, less one.
+  /// Returns a number in `0..<count`.
   mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
 
   mutating func oneIn(_ count: Int) -> Bool { below(count) == 0 }

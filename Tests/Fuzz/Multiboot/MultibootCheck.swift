@@ -2,18 +2,18 @@ import TesseraBoot
 import TesseraFrames
 import TesseraHardware
 
-/// What must hold for whatever bytes a loader leaves.
+/// Invariants of the multiboot reader that hold for any input.
 public enum MultibootCheck {
   public enum Outcome: Equatable {
-    case refused(MultibootError)
+    case rejected(MultibootError)
     case accepted
-    /// A rule that does not hold.
+    /// An invariant is violated.
     case broken(String)
   }
 
-  /// Reads `bytes`, which lie at `base`, as information of the version of `magic`.
+  /// Reads `bytes` at address `base` as information of the version given by `magic`.
   ///
-  /// `sweepingDirectly` sweeps the map from the bytes, not from a copy of the regions: slower.
+  /// `sweepingDirectly` also sweeps the map from the bytes, not only from a copy of the regions.
   public static func outcome(
     of bytes: [UInt8], at base: UInt32, magic: UInt32, sweepingDirectly: Bool
   ) -> Outcome {
@@ -23,7 +23,7 @@ public enum MultibootCheck {
       information = try MultibootInformation(magic: magic, address: base, memory: memory)
     } catch {
       let isFrugal = memory.readCount <= readLimit(bytes.count)
-      return isFrugal ? .refused(error) : .broken("\(memory.readCount) reads for an error")
+      return isFrugal ? .rejected(error) : .broken("\(memory.readCount) reads for an error")
     }
     if memory.readCount > readLimit(bytes.count) { return .broken("\(memory.readCount) reads") }
 
@@ -42,12 +42,12 @@ public enum MultibootCheck {
     return .accepted
   }
 
-  /// Each module of 16 bytes may have a text that goes through all bytes.
+  /// Each module of 16 bytes may have a string that spans all bytes.
   private static func readLimit(_ byteCount: Int) -> Int {
     byteCount * byteCount + 64 * byteCount + 64
   }
 
-  /// Asks for everything that texts can answer, and says how many modules there are.
+  /// Reads all strings and options. Returns the number of modules.
   private static func readTexts(of information: MultibootInformation<ByteMemory>) -> Int {
     var sink = NoText()
     information.loaderName.write(to: &sink)
@@ -68,7 +68,7 @@ public enum MultibootCheck {
     for region in regions {
       if region.isEmpty { return "an empty region" }
       if !region.start.isAligned(to: .fourKiB) || !region.end.isAligned(to: .fourKiB) {
-        return "a region is not made of pages"
+        return "a region is not page-aligned"
       }
     }
     for (region, next) in zip(regions, regions.dropFirst()) {
@@ -76,22 +76,22 @@ public enum MultibootCheck {
       if region.end == next.start && region.kind == next.kind
         && region.end != PhysicalAddress(0x10_0000)
       {
-        return "neighbours were not joined"
+        return "adjacent regions of one kind were not merged"
       }
     }
     for region in regions {
       let isUsable = region.kind == .usable || region.kind == .lowMemory
       for part in source where part.kind != .usable && !part.isEmpty {
         let overlaps = part.start < region.end && region.start < part.end
-        if overlaps && isUsable { return "a kept region is usable" }
+        if overlaps && isUsable { return "a reserved region is usable" }
         if overlaps && part.kind.rawValue > region.kind.rawValue { return "a lower kind won" }
       }
-      if isUsable && !isCovered(region, by: source) { return "usable memory that nobody named" }
+      if isUsable && !isCovered(region, by: source) { return "usable memory in no source region" }
     }
     return nil
   }
 
-  /// Whether the usable regions of `source` leave no byte of `region` out.
+  /// Returns whether the usable regions of `source` cover `region`.
   private static func isCovered(_ region: MemoryRegion, by source: [MemoryRegion]) -> Bool {
     var end = region.start
     for part in source.filter({ $0.kind == .usable }).sorted(by: { $0.start < $1.start })
@@ -100,7 +100,7 @@ public enum MultibootCheck {
   }
 }
 
-/// The regions of another source, taken down once.
+/// A copy of the regions of another source.
 private struct RegionCopy: MemoryRegionSource {
   var regions: [MemoryRegion] = []
 
@@ -113,7 +113,7 @@ private struct RegionCopy: MemoryRegionSource {
   func forEachRegion(_ body: (MemoryRegion) -> Void) { regions.forEach(body) }
 }
 
-/// Takes text and keeps none of it.
+/// A sink that discards text.
 private struct NoText: TextSink {
   mutating func write(byte: UInt8) {}
 }

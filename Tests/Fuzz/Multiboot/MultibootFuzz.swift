@@ -1,8 +1,8 @@
-/// What libFuzzer calls with each input; stops the program if a rule does not hold.
+/// The entry point of libFuzzer, called with each input; traps if an invariant is violated.
 ///
 /// Bit 0 of the first byte chooses the version. If bit 1 is clear, the rest of the input is memory
-/// as a loader could leave it. Else the next four bytes are the seed of an image that some loader
-/// could leave, and the rest are changes to it, three bytes each: an offset and a value.
+/// contents. Otherwise the next four bytes are the seed of a well-formed image, and the rest are
+/// changes to it, three bytes each: an offset and a value.
 @c(LLVMFuzzerTestOneInput)
 public func fuzzMultiboot(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   let input = Array(UnsafeBufferPointer(start: start, count: count))

@@ -1,5 +1,5 @@
 extension MultibootImage {
-  /// What some loader could leave: a random map, modules, texts, in either version.
+  /// Creates well-formed information: a random map, modules and strings, in either version.
   public init(random generator: inout FuzzGenerator) {
     var contents = Contents()
     if !generator.oneIn(8) {
@@ -23,7 +23,7 @@ extension MultibootImage {
     }
   }
 
-  /// Spoils up to six places.
+  /// Corrupts up to six places.
   public mutating func mutate(_ generator: inout FuzzGenerator) {
     for _ in 0..<generator.below(7) where !bytes.isEmpty {
       let offset = generator.below(bytes.count)
@@ -40,7 +40,7 @@ extension MultibootImage {
     }
   }
 
-  /// Numbers at which sizes, counts and addresses go wrong.
+  /// Boundary values for sizes, counts and addresses.
   private static let delicate: [UInt32] = [
     0, 1, 3, 4, 7, 8, 15, 16, 19, 20, 23, 24, 0x7fff_ffff, 0x8000_0000, 0xffff_f000, 0xffff_fff8,
     0xffff_ffff,
@@ -58,7 +58,7 @@ extension MultibootImage {
 }
 
 extension MultibootImage.Contents.Entry {
-  /// A range such as firmware reports, now and then an odd one.
+  /// A range such as firmware reports, occasionally an unusual one.
   init(random generator: inout FuzzGenerator) {
     var start = UInt64(generator.below(1 << 12)) << UInt64(generator.below(26))
     var byteCount = UInt64(generator.below(1 << 10)) << UInt64(generator.below(22))

@@ -1,9 +1,9 @@
-/// What a loader would leave in memory, as bytes from an address on.
+/// Boot information as a loader writes it to memory: bytes at an address.
 public struct MultibootImage: Sendable {
   public var bytes: [UInt8] = []
   public let base: UInt32
   public let magic: UInt32
-  /// Where in `bytes` the parts start.
+  /// The offsets of the parts in `bytes`.
   public private(set) var mapOffset = 0
   public private(set) var modulesOffset = 0
   public private(set) var textOffset = 0
@@ -11,7 +11,7 @@ public struct MultibootImage: Sendable {
   public static let version1Magic: UInt32 = 0x2bad_b002
   public static let version2Magic: UInt32 = 0x36d7_6289
 
-  /// What the loader is to say.
+  /// The contents to encode.
   public struct Contents: Sendable {
     public struct Entry: Sendable {
       public var start: UInt64
@@ -38,7 +38,7 @@ public struct MultibootImage: Sendable {
     }
 
     public var entries: [Entry]?
-    /// Bytes of an entry from the address of its range on; the size before it does not count.
+    /// The size of an entry in bytes, without the size field before it.
     public var entryByteCount = 20
     public var sizes: (lower: UInt32, upper: UInt32)?
     public var modules: [Module] = []
@@ -48,7 +48,7 @@ public struct MultibootImage: Sendable {
     public init() {}
   }
 
-  /// Version 1: fields at fixed places, which point to the rest.
+  /// Encodes version 1: fields at fixed offsets, which point to the rest.
   public init(version1 contents: Contents, at base: UInt32 = 0x1_0000) {
     self.base = base
     magic = Self.version1Magic
@@ -93,7 +93,7 @@ public struct MultibootImage: Sendable {
     set(flags, at: 0)
   }
 
-  /// Version 2: tags one after the other.
+  /// Encodes version 2: a sequence of tags.
   public init(version2 contents: Contents, at base: UInt32 = 0x1_0000) {
     self.base = base
     magic = Self.version2Magic
@@ -130,7 +130,7 @@ public struct MultibootImage: Sendable {
     set(UInt32(bytes.count), at: 0)
   }
 
-  /// Writes `value` at `offset`, lowest byte first.
+  /// Writes `value` at `offset`, little-endian.
   public mutating func set(_ value: UInt32, at offset: Int) {
     for index in 0..<4 { bytes[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * index)) }
   }
@@ -152,7 +152,7 @@ public struct MultibootImage: Sendable {
       add(UInt32(truncatingIfNeeded: value >> 32))
     }
     add(entry.type)
-    // Not zero, so that a reader with a stride of its own reads nonsense.
+    // Not zero, so that a reader with the wrong stride reads garbage.
     bytes += [UInt8](repeating: 0xee, count: max(0, byteCount - 20))
   }
 
