@@ -1,8 +1,9 @@
 public import Testing
 
-/// Expects that the process of an exit test ended with a panic that says `sentence`.
+/// Expects that the process of an exit test ended with a panic whose message begins with
+/// `sentence`.
 ///
-/// The exit test must observe what its process wrote to standard error.
+/// The exit test must observe the standard error of its process.
 public func expectPanic(
   in result: ExitTest.Result?, _ sentence: String,
   sourceLocation: SourceLocation = #_sourceLocation
@@ -10,6 +11,6 @@ public func expectPanic(
   let bytes = try #require(result, sourceLocation: sourceLocation).standardErrorContent
   let said = String(decoding: bytes, as: UTF8.self)
   #expect(
-    said.contains("tessera: panic: " + sentence), "it said: \(said)", sourceLocation: sourceLocation
-  )
+    said.contains("tessera: panic: " + sentence), "standard error: \(said)",
+    sourceLocation: sourceLocation)
 }

@@ -1,4 +1,4 @@
-/// How often each frame is what some processor may translate an address to.
+/// The number of cached translations that refer to each frame, over all processors.
 struct FrameMentions {
   /// By frame number, for pages of 4 KiB.
   private var small: [UInt32]
@@ -24,7 +24,7 @@ struct FrameMentions {
 
   private mutating func change(_ translation: SimulatedTranslation, by difference: UInt32) {
     let frame = Int(translation.physicalAddress >> 12)
-    // What lies beyond memory, such as a device, is never freed.
+    // Addresses beyond the end of memory, such as those of devices, are never freed.
     guard frame < small.count else { return }
     switch translation.level {
     case 1: small[frame] &+= difference

@@ -1,10 +1,9 @@
 import Foundation
 public import TesseraFrames
 
-/// A kernel's own allocator, which keeps books: whose each frame is, and what came back how.
+/// A kernel's own allocator, which tracks all calls and the owner of each frame to report misuse.
 ///
-/// It gives frames from anywhere, the next ones each time, so that a frame that was just freed is
-/// not the next to be given.
+/// Allocates next-fit, so that a frame that was just freed is not allocated next.
 public final class KernelPool: @unchecked Sendable {
   /// A call of `freeFrames`.
   public struct Freed: Equatable, Sendable {
@@ -43,20 +42,22 @@ public final class KernelPool: @unchecked Sendable {
   private var refused = false
   private var falseAnswer: UInt64?
 
-  /// Whether frames of the pool may be claimed without its being told.
+  /// Whether frames of the pool may be claimed without a call of the pool.
   private let acceptsClaimed: Bool
 
-  /// A pool of the frames in `numbers`, of as many as there are slots. If it `acceptsClaimed`, it
-  /// looks at the slots, gives no frame that somebody has claimed, and takes it back.
+  /// Creates a pool of the frames with `numbers`, all of which have slots.
+  ///
+  /// If it `acceptsClaimed`, the pool reads the slots to skip frames that are claimed, and accepts
+  /// such frames when they are freed.
   public init(_ numbers: [Range<Int>], acceptsClaimed: Bool = false) {
     self.acceptsClaimed = acceptsClaimed
     owners = Array(repeating: .nobody, count: numbers.map(\.upperBound).max() ?? 0)
     for range in numbers { for number in range { owners[number] = .pool } }
-    // Zero says that there is no memory.
+    // The address zero means that no memory is available.
     if !owners.isEmpty { owners[0] = .nobody }
   }
 
-  /// What Tessera is given. The pool must live as long as that is used.
+  /// The allocator to pass to Tessera. The pool must outlive its use.
   public var allocator: ExternalAllocator {
     unsafe ExternalAllocator(
       allocateFrames: Self.allocateFrames, freeFrames: Self.freeFrames, context: context)
@@ -79,16 +80,16 @@ public final class KernelPool: @unchecked Sendable {
 }
 
 extension KernelPool {
-  /// How many frames were given.
+  /// The number of frames allocated since the start.
   public var givenCount: Int { lock.withLock { given } }
-  /// How many came back.
+  /// The number of frames freed since the start.
   public var returnedCount: Int { lock.withLock { returned } }
-  /// How many are out.
+  /// The number of frames that are allocated.
   public var outCount: Int { lock.withLock { given - returned } }
-  /// What was asked for or given back that must not be. Empty when all is well.
+  /// The invalid calls so far, empty if there were none.
   public var problems: [String] { lock.withLock { found } }
 
-  /// The calls of `freeFrames` since this was asked last.
+  /// Returns the calls of `freeFrames` since the last call of this function.
   public func takeFreed() -> [Freed] {
     lock.withLock {
       defer { freedRuns = [] }
@@ -96,10 +97,10 @@ extension KernelPool {
     }
   }
 
-  /// What was asked for last.
+  /// The last call of `allocateFrames`.
   public var lastRequest: Request? { lock.withLock { asked } }
 
-  /// Makes the `ordinal`-th request from now on find nothing; 0 makes none.
+  /// Makes the `ordinal`-th allocation from now on fail; 0 makes none fail.
   public func refuse(_ ordinal: Int) {
     lock.withLock {
       callsUntilRefusal = ordinal
@@ -107,13 +108,13 @@ extension KernelPool {
     }
   }
 
-  /// Whether a request found nothing because of `refuse`.
+  /// Whether an allocation failed because of `refuse(_:)`.
   public var hasRefused: Bool { lock.withLock { refused } }
 
-  /// Answers the next request with `address`, whatever it asks for.
+  /// Returns `address` from the next allocation, whatever its arguments are.
   public func answerNext(_ address: UInt64) { lock.withLock { falseAnswer = address } }
 
-  /// Takes a frame for the kernel itself, which Tessera knows nothing of.
+  /// Allocates a frame for the kernel itself, without Tessera.
   public func takeForKernel() -> UInt64? {
     lock.withLock {
       guard let number = find(1, 1, owners.count) else { return nil }
@@ -122,7 +123,7 @@ extension KernelPool {
     }
   }
 
-  /// Hands frame `first` over to Tessera, which claims it by its address.
+  /// Transfers the frame at `first` to Tessera, which claims it by its address.
   public func handOver(_ first: UInt64) {
     lock.withLock {
       owners[Int(first >> 12)] = .tessera
@@ -130,7 +131,7 @@ extension KernelPool {
     }
   }
 
-  /// Adds frames that were kept for something else.
+  /// Adds frames that were reserved until now.
   public func add(_ numbers: Range<Int>) {
     lock.withLock { for number in numbers { owners[number] = .pool } }
   }
@@ -145,10 +146,10 @@ extension KernelPool {
         return answer
       }
       if alignment < 4096 || alignment.nonzeroBitCount != 1 {
-        found.append("asked for an alignment of \(alignment)")
+        found.append("allocated with an alignment of \(alignment)")
       }
       if count == 0 || limit % 4096 != 0 || limit == 0 {
-        found.append("asked for \(count) frames below \(limit)")
+        found.append("allocated \(count) frames below \(limit)")
       }
       if callsUntilRefusal > 0 {
         callsUntilRefusal -= 1
@@ -166,8 +167,8 @@ extension KernelPool {
     }
   }
 
-  /// The first of `count` frames of the pool's that end by `end`, from `next` on, or else from the
-  /// start.
+  /// Returns the first of `count` contiguous free frames that end by `end`, searching from `next`
+  /// and then from the start.
   private func find(_ count: Int, _ alignment: Int, _ end: Int) -> Int? {
     guard count <= end else { return nil }
     return find(count, alignment, from: next, to: end) ?? find(count, alignment, from: 0, to: end)
@@ -186,7 +187,7 @@ extension KernelPool {
 
   private func isFree(_ number: Int) -> Bool {
     guard owners[number] == .pool else { return false }
-    // The first to be given are the records: there are no slots yet.
+    // The first allocation is for the frame metadata, when there are no slots yet.
     guard acceptsClaimed, given > 0 else { return true }
     let slot = FrameTable.slot(number: UInt64(number))
     return slot.kind == .external && slot.count == ReferenceCount.unused
@@ -196,21 +197,21 @@ extension KernelPool {
     lock.withLock {
       freedRuns.append(Freed(first, count))
       if first % 4096 != 0 || count == 0 || (first >> 12) + count > UInt64(owners.count) {
-        found.append("gave back \(count) frames from 0x\(String(first, radix: 16)) on")
+        found.append("freed \(count) frames at 0x\(String(first, radix: 16)), an invalid range")
         return
       }
       for number in Int(first >> 12)..<Int(first >> 12) + Int(count) {
         if acceptsClaimed && owners[number] == .pool {
           given += 1
         } else if owners[number] != .tessera {
-          found.append("gave back frame \(number), not its own")
+          found.append("freed frame \(number), which is not allocated to it")
         }
         owners[number] = .pool
-        // Another processor may be given the frame as soon as this returns the lock.
+        // Another processor may allocate the frame once the lock is released.
         if FrameTable.frameCount > UInt64(number),
           FrameTable.slot(number: UInt64(number)).count != ReferenceCount.unused
         {
-          found.append("gave back frame \(number) before letting go of it")
+          found.append("freed frame \(number) while its slot is in use")
         }
       }
       returned += Int(count)

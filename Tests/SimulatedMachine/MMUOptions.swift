@@ -1,27 +1,26 @@
-/// How the simulated processors behave, within what the architecture allows.
+/// The behaviour of the simulated processors, where the architecture leaves a choice.
 public struct MMUOptions: Sendable {
-  /// When two sizes for one address are reported.
+  /// When cached translations of two page sizes for one address are reported.
   public enum SizeChange: Sendable {
-    /// By `checkCoherent`: software may have both for a moment, if it flushes then.
+    /// By `checkCoherent`. Software may have both until its next flush.
     case byChecks
     /// As soon as a processor may hold both.
     case atOnce
   }
 
-  /// Whether a processor that uses an entry sets its accessed and dirty bits. If not, it is one
-  /// that has not done so yet.
+  /// Whether an access sets the accessed and dirty bits. If not, as on a processor that has not
+  /// written them back yet.
   public var setsAccessedAndDirty = true
-  /// Whether accessed bits are set as soon as an entry can be reached, which a processor may do at
-  /// any time.
+  /// Whether accessed bits are set as soon as an entry is reachable, as by speculative walks.
   public var setsAccessedAtOnce = false
-  /// Whether an access uses the oldest translation that the processor may hold. If not, it uses the
-  /// tables as they are.
+  /// Whether an access uses the oldest translation that the processor may cache. If not, it uses
+  /// the current tables.
   public var usesStaleTranslations = true
-  /// Whether an access that fails because of an old translation with fewer rights is a fault. If
-  /// not, it counts as one that the kernel answered by trying again.
+  /// Whether spurious faults, from cached translations with fewer rights than the tables grant, are
+  /// thrown. If not, they are only counted, as if the kernel had retried the access.
   public var deliversSpuriousFaults = false
   public var sizeChange = SizeChange.byChecks
-  /// Virtual addresses that stay mapped although frames are freed, such as the direct map. A
-  /// translation there does not keep a frame from being freed.
+  /// Virtual addresses that stay mapped when their frames are freed, such as the direct map.
+  /// Frames may be freed while translations there refer to them.
   public var permanentRanges: [Range<UInt64>] = []
 }

@@ -1,7 +1,7 @@
-// Held against the tables, and against what becomes of frames.
+// Compares the caches with the tables in memory and with freed frames.
 
 extension MayCache {
-  /// Frames are free from now on: reports who may still use them.
+  /// Reports the processors that may still use frames that were just freed.
   mutating func noteFree(from address: UInt64, byteCount: UInt64) {
     let first = Int(address >> 12)
     let end = min(Int((address + byteCount) >> 12), tables.count)
@@ -37,10 +37,10 @@ extension MayCache {
 }
 
 extension MayCache {
-  /// Why what processor `number` may hold is not what its tables give. Empty if it is.
+  /// Returns the differences between the caches of processor `number` and its tables.
   ///
-  /// A translation may grant less than the tables do, since a fault because of that is answered by
-  /// trying again.
+  /// A translation may grant less than the tables do, because the kernel retries an access after
+  /// the resulting spurious fault.
   func incoherences(
     on number: Int, except pending: [Range<UInt64>], ignoringAccessed: Bool
   ) -> [String] {
@@ -74,7 +74,7 @@ extension MayCache {
     let set = processors[number].translations
     for level in 1...3
     where level > translation.level && set.contains(translation.virtualAddress, level: level) {
-      return "it may cache a larger page for that address, too"
+      return "it may also cache a larger page for that address"
     }
     guard processors[number].hasRoot,
       case .page(let now, _, _) = walk(number).translate(translation.virtualAddress)
@@ -84,7 +84,7 @@ extension MayCache {
     let cache = processors[number]
     let excess = cache.accesses(translation.rights).subtracting(cache.accesses(now.rights))
     if !excess.isEmpty { return "\(excess) is not allowed" }
-    if now.memoryTypeIndex != translation.memoryTypeIndex { return "the memory type is another" }
+    if now.memoryTypeIndex != translation.memoryTypeIndex { return "the memory type differs" }
     if translation.isGlobal && !now.isGlobal { return "the page is not global" }
     if translation.isDirty && !now.isDirty { return "the dirty bit is clear" }
     if translation.isAccessed && !now.isAccessed && !ignoringAccessed {
@@ -103,7 +103,8 @@ extension MayCache {
       && cache.accesses(position.rights).isSubset(of: cache.accesses(now.position.rights))
   }
 
-  /// Entries that became reachable without a note. Each would be a hole in all that is said here.
+  /// Returns the reachable entries that were written without a notification. The caches would be
+  /// incomplete because of them.
   private func unannounced(on number: Int) -> [String] {
     guard processors[number].hasRoot else { return [] }
     var found: [String] = []
@@ -123,7 +124,7 @@ extension MayCache {
           if isKnown { waiting.append((below, next)) }
         }
         if !isKnown {
-          found.append("the entry at \(hexadecimal(address)) changed, and nobody was told")
+          found.append("the entry at \(hexadecimal(address)) changed without notification")
         }
       }
     }

@@ -1,7 +1,7 @@
-// What becomes reachable is held.
+// Caches entries as soon as they become reachable.
 
 extension MayCache {
-  /// The entry at `address` was stored to; it was `old` before.
+  /// Caches the entry that was just written at `address`, where `old` was before.
   mutating func noteWrite(at address: UInt64, old: UInt64) {
     let frame = Int(address >> 12)
     guard frame < tables.count else {
@@ -12,7 +12,7 @@ extension MayCache {
     reportNamedMemory(word, at: address)
     let index = Int(address >> 3 & 511)
     var position = 0
-    // The list may grow meanwhile, if a table is below itself.
+    // The list may grow in the loop, if a table leads to itself.
     while position < tables[frame].count {
       let table = tables[frame][position]
       if old & 1 != 0 && old != word { markStale(table, old) }
@@ -21,8 +21,8 @@ extension MayCache {
     }
   }
 
-  /// Reports an entry that is not present and yet names memory, which a processor may read ahead of
-  /// finding out that it must not (CVE-2018-3620, "L1 terminal fault").
+  /// Reports an entry that is not present but contains the address of memory, which a processor may
+  /// read speculatively (CVE-2018-3620, "L1 terminal fault").
   private mutating func reportNamedMemory(_ word: UInt64, at address: UInt64) {
     let named = word & 0x000f_ffff_ffff_f000
     guard word & 1 == 0 && named != 0 && memory.contains(named) else { return }
@@ -31,7 +31,7 @@ extension MayCache {
         + " \(hexadecimal(named))")
   }
 
-  /// Takes note that `table` had the entry `old`, which changed.
+  /// Remembers that the caches may hold the entry `old` of `table`, which was overwritten.
   private mutating func markStale(_ table: CachedTable, _ old: UInt64) {
     processors[table.processor].mayHaveStaleTranslations = true
     if !RawEntry(word: old).isPage(level: table.position.level) {
@@ -39,14 +39,14 @@ extension MayCache {
     }
   }
 
-  /// Adds all that processor `number` can reach from its root.
+  /// Caches everything that is reachable from the root of processor `number`.
   mutating func fillFromRoot(_ number: Int) {
     guard processors[number].hasRoot else { return }
     let registers = processors[number].registers
     hold(tableAt: registers.root, CachedTable(processor: number, position: .root(registers)))
   }
 
-  /// Adds what the entry `word` leads to.
+  /// Caches the table or translation of the entry `word`.
   private mutating func hold(
     _ word: UInt64, entryAddress: UInt64, index: Int, of table: CachedTable
   ) {
@@ -64,7 +64,7 @@ extension MayCache {
     }
   }
 
-  /// Adds the table at `address`, and all that can be reached from it.
+  /// Caches the table at `address` and everything that is reachable from it.
   private mutating func hold(tableAt address: UInt64, _ table: CachedTable) {
     guard memory.contains(address) else {
       violations.report(
@@ -85,14 +85,14 @@ extension MayCache {
     }
   }
 
-  /// Adds a translation.
+  /// Caches a translation.
   mutating func hold(_ translation: SimulatedTranslation, on number: Int) {
     guard processors[number].translations.insert(translation, age: tick()) else { return }
     if ownsFrame(translation) { mentions.add(translation) }
     if options.sizeChange == .atOnce { reportTwoSizes(translation, on: number) }
   }
 
-  /// Whether a frame that `translation` mentions must not be freed.
+  /// Returns whether the frame of `translation` must not be freed while it is cached.
   func ownsFrame(_ translation: SimulatedTranslation) -> Bool {
     options.permanentRanges.isEmpty
       || !options.permanentRanges.contains { $0.contains(translation.virtualAddress) }

@@ -1,11 +1,11 @@
 import CTessera
 
-// What an instruction promises to remove is removed, and what is reachable is held again at once.
-// So of what is named here, that stays which the tables in memory still give.
+// Flushes. Entries that are still reachable are cached again at once, so a flush only removes those
+// that differ from the tables in memory.
 
 extension MayCache {
-  /// INVLPG: translations of any size for the page that holds `address`, global or not, and all
-  /// tables, whatever address they were held for.
+  /// Executes INVLPG, which flushes translations of any size for `address`, global or not, and all
+  /// cached tables, whatever their address.
   mutating func invalidatePage(_ address: UInt64, on number: Int) {
     removeTranslations(covering: address, on: number)
     removeStaleTables(on: number)
@@ -14,14 +14,14 @@ extension MayCache {
     if case .page(let page, _, _) = walk.translate(address) { hold(page, on: number) }
   }
 
-  /// Takes out every translation for `address`.
+  /// Removes every translation for `address`.
   mutating func removeTranslations(covering address: UInt64, on number: Int) {
     var removed: [SimulatedTranslation] = []
     processors[number].translations.remove(covering: address) { removed.append($0) }
     for translation in removed where ownsFrame(translation) { mentions.remove(translation) }
   }
 
-  /// A control register of processor `number` was written.
+  /// Executes the write of a register of processor `number`.
   mutating func noteWrite(
     _ kind: simulated_control_kind, old: UInt64, new: UInt64, on number: Int
   ) {
@@ -31,14 +31,14 @@ extension MayCache {
     case simulated_cr4_write: loadControlRegister4(old: old, new: new, on: number)
     case simulated_efer_write:
       processors[number].registers.efer = new
-      // Which bits are reserved changes, and with it what can be reached.
+      // NXE changes the reserved bits, and therefore the reachable entries.
       if (old ^ new) >> 11 & 1 != 0 { startAfresh(number) }
     case simulated_pat_write: processors[number].registers.pat = new
     default: break
     }
   }
 
-  /// MOV to CR3: translations that are not global, and all tables.
+  /// Executes MOV to CR3, which flushes translations that are not global, and all cached tables.
   private mutating func loadRoot(_ value: UInt64, on number: Int) {
     if value >> 52 != 0 {
       violations.report("processor \(number) loaded CR3 with a reserved bit set")
@@ -56,19 +56,19 @@ extension MayCache {
     removeStaleTranslations(on: number, evenGlobal: false)
   }
 
-  /// MOV to CR4: everything, if the bit for global pages changes.
+  /// Executes MOV to CR4, which flushes everything if PGE changes.
   private mutating func loadControlRegister4(old: UInt64, new: UInt64, on number: Int) {
     processors[number].registers.cr4 = new
     let change = old ^ new
     if processors[number].registers.hasContextIdentifiers {
       violations.report(
-        "processor \(number) turned context identifiers on, which are no part of it")
+        "processor \(number) enabled context identifiers, which are not simulated")
     }
-    // LA57 cannot change while a processor translates; should it, everything means something else.
+    // LA57 changes the meaning of all entries. Real processors reject that while paging is enabled.
     if change >> 7 & 1 != 0 || change >> 12 & 1 != 0 { startAfresh(number) }
   }
 
-  /// Forgets everything, and holds what can be reached.
+  /// Empties the caches and fills them with everything that is reachable.
   private mutating func startAfresh(_ number: Int) {
     removeAllTables(on: number)
     var removed: [SimulatedTranslation] = []
@@ -79,7 +79,7 @@ extension MayCache {
 }
 
 extension MayCache {
-  /// Takes out the translations that the tables do not give, global ones only if `evenGlobal`.
+  /// Removes the translations that differ from the tables, global ones only if `evenGlobal`.
   private mutating func removeStaleTranslations(on number: Int, evenGlobal: Bool) {
     guard processors[number].mayHaveStaleTranslations else { return }
     let walk = walk(number)
@@ -101,7 +101,7 @@ extension MayCache {
     processors[number].mayHaveStaleTranslations = keepsGlobal
   }
 
-  /// Takes out the tables that the tables above them do not name any more.
+  /// Removes the cached tables that are no longer reachable from the root.
   private mutating func removeStaleTables(on number: Int) {
     guard processors[number].mayHaveStaleTables else { return }
     let walk = walk(number)

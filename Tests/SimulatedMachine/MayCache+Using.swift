@@ -1,16 +1,17 @@
 import CTessera
 
-/// What a processor wants to do with an address.
+/// An access of a processor to an address.
 struct Access {
   var kind: AccessKind
   var privilege: Privilege
   var processor: Int
 }
 
-// A processor uses an address, by the oldest translation that it may hold, or by a walk.
+// Accesses, through the oldest translation that the processor may cache or through a walk.
 
 extension MayCache {
-  /// The physical address that an access to `address` goes to. Sets accessed and dirty bits.
+  /// Returns the physical address that an access to `address` reaches, and sets accessed and dirty
+  /// bits.
   mutating func use(
     _ address: UInt64, _ access: Access, _ counters: inout SimulatedMMU.Counters
   ) throws(PageFault) -> UInt64 {
@@ -30,12 +31,11 @@ extension MayCache {
     }
   }
 
-  /// The oldest translation of `address` that the processor may hold, if it can be used without a
-  /// walk.
+  /// Returns the oldest translation of `address` that the processor may cache, or nil if the access
+  /// needs a walk.
   ///
-  /// One that was never used counts only if the tables do not give it any more: otherwise the walk
-  /// that fetched it is the one that is to be made now, and sets the accessed bit. A write through
-  /// a translation that is not dirty walks, to set the dirty bit.
+  /// A translation that is not stale and was never used needs a walk, which sets the accessed bit.
+  /// A write through a translation that is not dirty needs one to set the dirty bit.
   private mutating func stalePage(
     of address: UInt64, _ access: Access, _ counters: inout SimulatedMMU.Counters
   ) throws(PageFault) -> SimulatedTranslation? {
@@ -53,7 +53,7 @@ extension MayCache {
     return oldest
   }
 
-  /// Whether the tables give `translation`.
+  /// Returns whether `translation` matches the tables.
   private func isGiven(
     _ translation: SimulatedTranslation, for address: UInt64, on number: Int
   ) -> Bool {
@@ -62,9 +62,11 @@ extension MayCache {
     return now.isSame(as: translation)
   }
 
-  /// A translation that is held refuses the access. The fault removes what is held for the address
-  /// ("Operations that Invalidate TLBs and Paging-Structure Caches"), so it does not come again if
-  /// the tables permit the access; that this happens once must be expected, and is answered here.
+  /// Faults on a cached translation that denies the access, unless the fault is spurious.
+  ///
+  /// A page fault flushes the translations of the address ("Operations that Invalidate TLBs and
+  /// Paging-Structure Caches"), so the retry succeeds if the tables permit the access. Kernels must
+  /// expect that.
   private mutating func answerRefusal(
     of address: UInt64, _ access: Access, _ counters: inout SimulatedMMU.Counters
   ) throws(PageFault) {
@@ -77,8 +79,7 @@ extension MayCache {
     throw .page(address: address, code.union(.present))
   }
 
-  /// Walks the tables for an access, sets the accessed and dirty bits on the way, and holds what
-  /// was found.
+  /// Walks the tables for an access, sets the accessed and dirty bits, and caches the translation.
   private mutating func walkAndHold(
     _ address: UInt64, _ access: Access
   ) throws(PageFault) -> SimulatedTranslation {
@@ -91,7 +92,7 @@ extension MayCache {
       }
     }
     let bits: UInt64 = access.kind == .write ? 0x60 : 0x20
-    // Somebody may change the entry meanwhile. Then the walk starts again, as a processor's does.
+    // If the entry changes meanwhile, the walk starts again, as a processor's does.
     while word & bits != bits && !memory.set(bits, at: entryAddress, expecting: word) {
       (page, entryAddress, word) = try permittedTranslation(of: address, access)
     }
@@ -101,7 +102,9 @@ extension MayCache {
     return page
   }
 
-  /// What the tables give for `address`, with the entry that maps it, if they permit the access.
+  /// Returns the translation of `address` in the tables, and its entry.
+  ///
+  /// - Throws: the fault if the tables do not permit the access.
   func permittedTranslation(
     of address: UInt64, _ access: Access
   ) throws(PageFault) -> (page: SimulatedTranslation, entryAddress: UInt64, word: UInt64) {

@@ -1,17 +1,17 @@
 import CTessera
 
-/// Everything that each processor may hold of the page tables: the worst of all translation caches.
+/// The worst-case translation caches: every entry that each processor may have cached.
 ///
-/// A processor may read its tables at any time and keep what it read until it is told not to (Intel
-/// SDM Vol. 3A, "Caching Translation Information"). So as soon as an entry is reachable for it, it
-/// counts as kept, and nothing is ever evicted. What is reachable begins not only at the root but
-/// also at each table that a processor may still know of, although it was taken out of the tree.
+/// A processor may read its tables at any time and cache the entries until a flush (Intel SDM Vol.
+/// 3A, "Caching Translation Information"). So an entry counts as cached as soon as it is reachable,
+/// and is never evicted. Entries are reachable from the root, and from each table that was removed
+/// from the tree but that the processor may still cache.
 ///
-/// Not modelled: context identifiers (PCID), and accessed bits of entries that name tables.
+/// Not modelled: context identifiers (PCID), and accessed bits of entries that lead to tables.
 struct MayCache {
   let memory: SimulatedMemory
   var processors: [ProcessorCache]
-  /// Of each frame, which processors may use it as a table, and where.
+  /// For each frame, the processors that may use it as a table, and its positions.
   var tables: [[CachedTable]]
   var mentions: FrameMentions
   var violations = ViolationLog()
@@ -33,13 +33,13 @@ struct MayCache {
     for number in 0..<processorCount { fillFromRoot(number) }
   }
 
-  /// A number that was not given before.
+  /// Returns a number higher than all earlier ones.
   mutating func tick() -> UInt64 {
     clock += 1
     return clock
   }
 
-  /// Counts anew which frames are mentioned.
+  /// Recounts the translations that refer to each frame.
   private mutating func countMentions() {
     mentions = FrameMentions(frameCount: tables.count)
     for number in processors.indices {
@@ -49,27 +49,27 @@ struct MayCache {
     }
   }
 
-  /// The tables as they are now, seen by processor `number`.
+  /// Returns a walk of the current tables with the registers of processor `number`.
   func walk(_ number: Int) -> TableWalk {
     TableWalk(memory: memory, registers: processors[number].registers)
   }
 }
 
-/// A table that a processor may use without looking at the entries that lead to it.
+/// A table that a processor may use without reading the entries that lead to it.
 struct CachedTable: Equatable {
   var processor: Int
   var position: TablePosition
 }
 
-/// What one processor may hold, and the registers that say how it translates.
+/// The caches of one processor, and the registers that control its translation.
 struct ProcessorCache {
   var registers: PagingRegisters {
     didSet { accessesOfRights = Self.accesses(registers) }
   }
   var translations = TranslationSet()
-  /// The frames that it may use as tables.
+  /// The frames that the processor may use as tables.
   var tableFrames: [Int] = []
-  /// Whether a table or a translation may be held that the tables in memory do not give any more.
+  /// Whether a table or a translation may be cached that no longer matches the tables in memory.
   var mayHaveStaleTables = false
   var mayHaveStaleTranslations = false
   private var accessesOfRights: [AccessSet]
@@ -79,10 +79,10 @@ struct ProcessorCache {
     accessesOfRights = Self.accesses(registers)
   }
 
-  /// Whether the processor has tables. It has none before CR3 is loaded.
+  /// Whether CR3 has been loaded.
   var hasRoot: Bool { registers.hasRoot }
 
-  /// What `rights` permit on this processor.
+  /// Returns the accesses that `rights` permit on this processor.
   func accesses(_ rights: PageRights) -> AccessSet { accessesOfRights[Int(rights.rawValue)] }
 
   private static func accesses(_ registers: PagingRegisters) -> [AccessSet] {
@@ -90,7 +90,7 @@ struct ProcessorCache {
   }
 }
 
-/// What rules were broken, in sentences. Only the first ones, since one mistake may break many.
+/// Descriptions of violations, limited to the first ones, because one bug may cause many.
 struct ViolationLog {
   private(set) var sentences: [String] = []
   private var count = 0

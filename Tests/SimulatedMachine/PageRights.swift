@@ -1,8 +1,8 @@
-/// What the entries on the way to a page grant together: each right only if all of them do.
+/// The rights that the entries of all levels grant together.
 struct PageRights: OptionSet, Hashable, Sendable {
   let rawValue: UInt8
 
-  /// User code may use the page (U/S is 1 in every entry).
+  /// User mode may access the page (U/S is 1 in every entry).
   static let user = PageRights(rawValue: 1)
   /// The page may be written (R/W is 1 in every entry).
   static let write = PageRights(rawValue: 2)
@@ -12,22 +12,22 @@ struct PageRights: OptionSet, Hashable, Sendable {
   static let all: PageRights = [.user, .write, .execute]
 }
 
-/// What a processor does with an address.
+/// The kind of an access.
 public enum AccessKind: CaseIterable, Sendable {
   case read, write, fetch
 }
 
-/// On whose behalf a processor uses an address.
+/// The privilege of an access.
 public enum Privilege: CaseIterable, Sendable {
   /// Code at privilege level 3.
   case user
   /// The kernel, with EFLAGS.AC clear.
   case supervisor
-  /// The kernel while it means to touch user memory, with EFLAGS.AC set (STAC).
+  /// The kernel with EFLAGS.AC set, for deliberate access to user memory.
   case supervisorOnUserMemory
 }
 
-/// A set of accesses: kinds times user and supervisor, the latter with EFLAGS.AC clear.
+/// A set of accesses, each a kind and a privilege: user, or supervisor with EFLAGS.AC clear.
 public struct AccessSet: OptionSet, Hashable, Sendable {
   public let rawValue: UInt8
   public init(rawValue: UInt8) { self.rawValue = rawValue }

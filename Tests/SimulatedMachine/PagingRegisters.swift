@@ -1,16 +1,16 @@
 import CTessera
 
-/// The registers of one processor, as far as they say how addresses are translated.
+/// The registers of one processor that control the translation of addresses.
 ///
-/// Written from the manual (Intel SDM Vol. 3A, "4-Level Paging and 5-Level Paging") without a look
-/// at the library's entry format, which is held against it.
+/// Written from the manual (Intel SDM Vol. 3A, "4-Level Paging and 5-Level Paging"), independently
+/// of the library's entry format, which is tested against it.
 struct PagingRegisters: Sendable {
   var cr0: UInt64
   var cr3: UInt64
   var cr4: UInt64
   var efer: UInt64
   var pat: UInt64
-  /// Whether CR3 was loaded. Nothing is translated before.
+  /// Whether CR3 has been loaded. Nothing is translated before.
   var hasRoot: Bool
   let physicalAddressWidth: Int
   let hasOneGiBPages: Bool
@@ -37,10 +37,10 @@ struct PagingRegisters: Sendable {
   /// The address of the root table.
   var root: UInt64 { cr3 & 0x000f_ffff_ffff_f000 }
 
-  /// How many bits of a virtual address are translated.
+  /// The number of virtual address bits that are translated.
   var virtualAddressWidth: Int { 12 + 9 * levelCount }
 
-  /// Whether the bits above those that are translated repeat the highest of them.
+  /// Returns whether the untranslated upper bits repeat the highest translated one.
   func isCanonical(_ address: UInt64) -> Bool { signExtended(address) == address }
 
   func signExtended(_ address: UInt64) -> UInt64 {
@@ -50,7 +50,7 @@ struct PagingRegisters: Sendable {
 }
 
 extension PagingRegisters {
-  /// Whether `rights` permit an access ("Determination of Access Rights").
+  /// Returns whether `rights` permit an access ("Determination of Access Rights").
   func allows(_ kind: AccessKind, as privilege: Privilege, on rights: PageRights) -> Bool {
     let isUserPage = rights.contains(.user)
     switch (privilege, kind) {
@@ -65,7 +65,7 @@ extension PagingRegisters {
     }
   }
 
-  /// All accesses that `rights` permit.
+  /// Returns all accesses that `rights` permit.
   func accesses(_ rights: PageRights) -> AccessSet {
     var result: AccessSet = []
     if allows(.read, as: .user, on: rights) { result.insert(.userRead) }
@@ -77,7 +77,7 @@ extension PagingRegisters {
     return result
   }
 
-  /// The error code of a fault of such an access, without `present` and `reservedBit`.
+  /// Returns the error code of a fault on an access, without `present` and `reservedBit`.
   func faultCode(_ kind: AccessKind, as privilege: Privilege) -> PageFaultCode {
     var code: PageFaultCode = []
     if kind == .write { code.insert(.write) }

@@ -1,10 +1,10 @@
 import CTessera
 import Foundation
 
-/// A thread that stands for a processor.
+/// A thread that runs a processor.
 ///
-/// It is joined, rather than waited for by other means, so that nothing it has captured outlives
-/// the machine: an address space that a thread lets go of late would be destroyed on the next one.
+/// It is always joined, so that its captures do not outlive the machine. An address space that a
+/// thread released too late would be destroyed on the next machine.
 struct ProcessorThread {
   private final class Work {
     let number: Int
@@ -33,12 +33,12 @@ struct ProcessorThread {
         Unmanaged<Work>.fromOpaque(context!).takeRetainedValue().run()
         return nil
       }, work.toOpaque())
-    guard status == 0 else { fatalError("no thread for processor \(number)") }
+    guard status == 0 else { fatalError("cannot create the thread of processor \(number)") }
     self.thread = thread
   }
 
-  /// Waits until the thread is over, and has let go of everything.
+  /// Waits until the thread has ended and has released its captures.
   func join() {
-    guard pthread_join(thread, nil) == 0 else { fatalError("a thread cannot be joined") }
+    guard pthread_join(thread, nil) == 0 else { fatalError("cannot join a processor's thread") }
   }
 }

@@ -1,9 +1,9 @@
 import CTessera
 
-// A processor uses addresses.
+// Accesses to virtual addresses.
 
 extension SimulatedMMU {
-  /// Reads a value at `address`, as processor `number` or the calling one.
+  /// Reads a value at `address` on processor `number`, or on the calling one.
   public func read<Value: BitwiseCopyable>(
     _ type: Value.Type, at address: UInt64, as privilege: Privilege = .user, on number: Int? = nil
   ) throws(PageFault) -> Value {
@@ -17,7 +17,7 @@ extension SimulatedMMU {
     return buffer.loadUnaligned(as: Value.self)
   }
 
-  /// Writes `value` at `address`. Nothing is written if a byte of it cannot be.
+  /// Writes `value` at `address`. If any byte faults, nothing is written.
   public func write<Value: BitwiseCopyable>(
     _ value: Value, at address: UInt64, as privilege: Privilege = .user, on number: Int? = nil
   ) throws(PageFault) {
@@ -31,7 +31,7 @@ extension SimulatedMMU {
     }
   }
 
-  /// Fetches a byte of an instruction at `address`.
+  /// Fetches one byte of code at `address`.
   @discardableResult
   public func fetch(
     at address: UInt64, as privilege: Privilege = .user, on number: Int? = nil
@@ -43,12 +43,12 @@ extension SimulatedMMU {
     return byte
   }
 
-  /// Runs `body` on what lies in one page each, after all of it was found accessible.
+  /// Runs `body` on the part in each page, after checking that all parts are accessible.
   private func forEachPiece(
     _ address: UInt64, _ byteCount: Int, _ kind: AccessKind, _ privilege: Privilege,
     _ number: Int?, _ body: (UnsafeMutableRawPointer, _ offset: Int, _ length: Int) -> Void
   ) throws(PageFault) {
-    precondition(byteCount <= 4096, "a value lies in two pages at most")
+    precondition(byteCount <= 4096, "value spans more than two pages")
     let access = Access(kind: kind, privilege: privilege, processor: number ?? currentProcessor)
     let firstLength = min(byteCount, 4096 - Int(address & 4095))
     let (next, isPastTheEnd) = address.addingReportingOverflow(UInt64(firstLength))
@@ -65,10 +65,10 @@ extension SimulatedMMU {
 }
 
 extension SimulatedMMU {
-  /// Copies bytes between the kernel's `buffer` and the program's `address`, as the kernel on
-  /// processor `number`, until one faults. Returns how many were copied.
+  /// Copies bytes between the kernel's `buffer` and the user `address`, as the kernel on processor
+  /// `number`, until one faults. Returns the number copied.
   ///
-  /// A fault is a violation: the kernel does not recover from those that it runs into itself.
+  /// Reports a fault as a violation, because the kernel does not recover from its own faults.
   func copy(
     _ byteCount: Int, between address: UInt64, and buffer: UnsafeMutableRawPointer, isWrite: Bool,
     on number: Int
@@ -87,7 +87,7 @@ extension SimulatedMMU {
           let (target, source) = isWrite ? (memory, buffer + done) : (buffer + done, memory)
           target.copyMemory(from: source, byteCount: length)
         } catch {
-          cache.violations.report("the kernel faulted at a program's address: \(error)")
+          cache.violations.report("the kernel faulted at a user address: \(error)")
           return done
         }
         counters.userBytesCopied += length
@@ -97,8 +97,8 @@ extension SimulatedMMU {
     }
   }
 
-  /// What the tables in memory say about `address`, for an access as processor `number` or the
-  /// calling one. Changes nothing, and looks at no cache.
+  /// Returns the translation of `address` in the tables, for an access on processor `number` or on
+  /// the calling one. Neither reads nor changes any cache.
   public func translate(
     _ address: UInt64, for kind: AccessKind = .read, as privilege: Privilege = .user,
     on number: Int? = nil
@@ -109,10 +109,10 @@ extension SimulatedMMU {
     }
   }
 
-  /// What the tables below `root` say about `address`, whoever asks; nil if nothing is mapped, or
-  /// the entry has a reserved bit.
+  /// Returns the translation of `address` in the tables under `root`, whatever its rights, or nil
+  /// if nothing is mapped or a reserved bit is set.
   ///
-  /// `root` need not be active. The registers are those of processor `number`.
+  /// `root` need not be active. All other registers are those of processor `number`.
   public func translation(
     of address: UInt64, root: UInt64, on number: Int = 0
   ) -> SimulatedTranslation? {

@@ -1,15 +1,15 @@
 public import TesseraHardware
 public import Testing
 
-// What tests ask once they believe that every flush was made.
+// Checks of the caches, after all required flushes.
 
 extension SimulatedMMU {
-  /// Where what processors may hold differs from what the tables in memory give, in sentences.
+  /// Returns the differences between the caches of processors and the tables in memory.
   ///
-  /// All processors are asked, or those that run on `root`. A difference in the virtual addresses
-  /// `pending` is passed over, for what was changed and is not flushed yet. A processor may hold
-  /// fewer rights than the tables give, as nothing is owed for more. A cleared accessed bit that a
-  /// processor does not know of is a difference unless `ignoringAccessed`.
+  /// Checks all processors, or only those that run on `root`. Addresses in `pending`, which were
+  /// changed but not flushed yet, are ignored. Cached rights may be fewer than those in the tables,
+  /// because adding rights needs no flush. A cleared accessed bit that is still set in a cache is a
+  /// difference unless `ignoringAccessed`.
   public func incoherences(
     root: UInt64? = nil, except pending: [Range<UInt64>] = [], ignoringAccessed: Bool = false
   ) -> [String] {
@@ -21,8 +21,7 @@ extension SimulatedMMU {
     }
   }
 
-  /// What processors may still do with an address of `range`, by what they may hold. Empty if they
-  /// hold nothing for it.
+  /// Returns the accesses to addresses in `range` that cached translations permit on any processor.
   public func cachedAccesses(in range: Range<UInt64>) -> AccessSet {
     locked { cache, _ in
       var found: AccessSet = []
@@ -40,7 +39,7 @@ extension SimulatedMMU {
 }
 
 extension SimulatedMachine {
-  /// Expects that what processors may hold is what the tables give; see `incoherences`.
+  /// Expects that the caches match the tables; see `incoherences`.
   public func checkCoherent(
     root: PhysicalAddress? = nil, except pending: [Range<UInt64>] = [],
     ignoringAccessed: Bool = false, sourceLocation: SourceLocation = #_sourceLocation
@@ -50,14 +49,14 @@ extension SimulatedMachine {
     #expect(found == [], sourceLocation: sourceLocation)
   }
 
-  /// Expects that no processor may still use an address of `range` in one of these ways.
+  /// Expects that no cached translation permits any of `accesses` to an address in `range`.
   public func expectNoCachedRights(
     _ accesses: AccessSet = .all, in range: Range<UInt64>,
     sourceLocation: SourceLocation = #_sourceLocation
   ) {
     let found = mmu.cachedAccesses(in: range).intersection(accesses)
     #expect(
-      found == [], "\(hexadecimal(range.lowerBound)) may still be used: \(found)",
+      found == [], "\(hexadecimal(range.lowerBound)) may still be accessed: \(found)",
       sourceLocation: sourceLocation)
   }
 }

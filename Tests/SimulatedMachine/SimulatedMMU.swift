@@ -1,14 +1,14 @@
 import CTessera
 import Foundation
 
-/// The memory management units of a simulated machine's processors.
+/// The memory management units of the processors of a simulated machine.
 ///
-/// Reads the tables that lie in the machine's memory as processors do, permits and refuses, sets
-/// accessed and dirty bits, and keeps for each processor everything that its translation caches may
-/// hold (`MayCache`). It is told of each store to an entry, each invalidation and each freed frame,
-/// and reports what breaks a rule; see `violations` and `checkCoherent`.
+/// Walks the tables in the machine's memory as processors do, checks rights, sets accessed and
+/// dirty bits, and tracks everything that the translation caches of each processor may hold
+/// (`MayCache`). It observes each store to an entry, each flush and each freed frame, and reports
+/// violations; see `violations` and `checkCoherent`.
 ///
-/// All functions may be called from any thread. Processors are those of the machine, by number.
+/// All functions may be called from any thread.
 public final class SimulatedMMU: @unchecked Sendable {
   let memory: SimulatedMemory
   private let lock = NSLock()
@@ -16,22 +16,22 @@ public final class SimulatedMMU: @unchecked Sendable {
   private var cache: MayCache
   private var counters = Counters()
 
-  /// What happened so far.
+  /// Counts of events since the start.
   public struct Counters: Sendable {
     public var entryWrites = 0
     public var pageInvalidations = 0
     public var rootLoads = 0
     public var freedFrames = 0
-    /// Accesses that an old translation refused and the tables permitted.
+    /// Accesses that a cached translation denied but the tables permitted.
     public var spuriousFaults = 0
-    /// Accesses that used a translation that the tables did not give any more.
+    /// Accesses through a translation that no longer matched the tables.
     public var staleAccesses = 0
-    /// Bytes that the kernel copied to or from programs' memory.
+    /// Bytes that the kernel copied to or from user memory.
     public var userBytesCopied = 0
   }
 
-  /// Looks on at the machine that was made last, which has memory of `frameCount` frames from
-  /// address zero on, from now on. Registers are as they are.
+  /// Creates the MMUs of the current machine, with `frameCount` frames of memory starting at
+  /// address zero and the current registers, and starts to observe it.
   init(frameCount: Int, processorCount: Int) {
     memory = SimulatedMemory(byteCount: UInt64(frameCount) << 12)
     cache = MayCache(memory: memory, processorCount: processorCount)
@@ -40,7 +40,7 @@ public final class SimulatedMMU: @unchecked Sendable {
 
   deinit { uninstall() }
 
-  /// Runs `body` alone.
+  /// Runs `body` under the lock.
   func locked<Result, Failure: Error>(
     _ body: (inout MayCache, inout Counters) throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -58,10 +58,10 @@ extension SimulatedMMU {
 
   public var statistics: Counters { locked { _, counters in counters } }
 
-  /// What broke a rule so far, in sentences.
+  /// Descriptions of the violations so far.
   public var violations: [String] { locked { cache, _ in cache.violations.sentences } }
 
-  /// Forgets what broke a rule so far, and returns it: for a test that broke one on purpose.
+  /// Returns the violations so far and removes them, for a test that causes them on purpose.
   public func takeViolations() -> [String] {
     locked { cache, _ in
       defer { cache.violations = ViolationLog() }
@@ -69,21 +69,21 @@ extension SimulatedMMU {
     }
   }
 
-  /// The translations that processor `number` may hold, by address.
+  /// Returns the translations that processor `number` may cache, ordered by address.
   public func cachedTranslations(on number: Int) -> [SimulatedTranslation] {
     locked { cache, _ in cache.processors[number].translations.all }
   }
 
-  /// The tables that processor `number` may use without looking at the entries above them, by
-  /// address. The root is one of them.
+  /// Returns the addresses of the tables that processor `number` may cache, including the root, in
+  /// ascending order.
   public func cachedTables(on number: Int) -> [UInt64] {
     locked { cache, _ in cache.processors[number].tableFrames.map { UInt64($0) << 12 }.sorted() }
   }
 }
 
-// Looking on.
+// The observer.
 extension SimulatedMMU {
-  /// The one that looks on. Access: by the thread that makes and unmakes machines.
+  /// The current observer. Access: by the thread that creates and destroys machines.
   nonisolated(unsafe) private static weak var installed: SimulatedMMU?
 
   private func install() {
@@ -107,7 +107,7 @@ extension SimulatedMMU {
   }
 
   private func uninstall() {
-    // Another machine may have been made before this one went away.
+    // Another machine may have been created before this one was destroyed.
     if Self.installed == nil { simulated_install_observer(nil) }
   }
 
@@ -133,7 +133,7 @@ extension SimulatedMMU {
     _ kind: simulated_control_kind, old: UInt64, new: UInt64, on number: Int
   ) {
     locked { cache, counters in
-      precondition(number < cache.processors.count, "the machine has no such processor")
+      precondition(number < cache.processors.count, "processor number is out of range")
       if kind == simulated_page_invalidation {
         counters.pageInvalidations += 1
         cache.invalidatePage(new, on: number)

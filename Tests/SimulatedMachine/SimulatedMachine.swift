@@ -4,26 +4,26 @@ public import Tessera
 public import TesseraFrames
 public import TesseraHardware
 
-/// A machine in this process: memory in an arena, processors as threads.
+/// A machine in this process, with its memory in an arena and threads as processors.
 ///
-/// Tessera has one frame table and one allocator, so there is one machine at a time; suites that
-/// use it sit under `OnSimulatedMachine`, which runs them one after the other. Physical addresses
-/// start at zero, so that the arena is all the memory there is.
+/// Tessera has one frame table and one allocator, so there is one machine at a time. Suites that
+/// use it are nested in `OnSimulatedMachine`, which serializes them. The arena is the memory from
+/// physical address zero.
 public final class SimulatedMachine {
   public let frameCount: Int
   public let processorCount: Int
-  /// What became of the frames, if the machine was booted on a memory map.
+  /// The totals of the frames, if the machine was booted on a memory map.
   public private(set) var totals = FrameTotals()
   /// The kernel's own allocator, if it has one.
   public let pool: KernelPool?
   private let arena: Arena
   private var attachedMMU: SimulatedMMU?
 
-  /// A machine with `frameCount` frames, of which the first `keptBack` are nobody's and the
-  /// allocator has the rest.
+  /// Creates a machine with `frameCount` frames, of which the first `keptBack` are reserved and the
+  /// rest belong to the allocator.
   ///
-  /// Slots and the allocator's state lie outside the memory, to leave every frame to the test.
-  /// If the kernel `hasPool`, that is its allocator; it never gives frame 0.
+  /// Slots and the allocator's state are outside the memory, so that tests can use every frame. If
+  /// the kernel `hasPool`, the rest belongs to the pool, which never allocates frame 0.
   public init(
     frameCount: Int, keptBack: Int = 0, processorCount: Int = 1, hasPool: Bool = false
   ) {
@@ -69,20 +69,20 @@ public final class SimulatedMachine {
     totals = try Boot.startFrames(on: map, from: pool.allocator, processorCount: processorCount)
   }
 
-  /// A machine that stays until the process ends, for a test that ends it by a trap.
+  /// Creates a machine that lives until the process ends, for exit tests.
   public static func forGood(frameCount: Int, keptBack: Int = 0) {
     SimulatedMachine(frameCount: frameCount, keptBack: keptBack).stayForGood()
   }
 
-  /// Keeps the machine until the process ends.
+  /// Keeps the machine alive until the process ends.
   public func stayForGood() { _ = Unmanaged.passRetained(self) }
 }
 
 extension SimulatedMachine {
-  /// The address of frame `number`.
+  /// Returns the address of frame `number`.
   public func address(_ number: Int) -> PhysicalAddress { PhysicalAddress(UInt64(number) << 12) }
 
-  /// Starts the kernel's address space, on a loader's root that shows nothing.
+  /// Starts the kernel's address space on an empty root, as a loader leaves it.
   public func startKernelSpace() throws(FrameError) {
     let root = try FrameAllocator.allocate()
     unsafe Processor.loadRootRegister(root.rawValue)
@@ -90,9 +90,9 @@ extension SimulatedMachine {
     FrameAllocator.free(root)
   }
 
-  /// How the processors translate addresses, and what their caches may hold.
+  /// The MMUs of the processors.
   ///
-  /// Looks on from the first time it is asked for, before or after the first tables are made.
+  /// They are attached at the first access, before or after the first tables exist.
   public var mmu: SimulatedMMU {
     if let attachedMMU { return attachedMMU }
     let mmu = SimulatedMMU(frameCount: frameCount, processorCount: processorCount)
@@ -100,8 +100,7 @@ extension SimulatedMachine {
     return mmu
   }
 
-  /// Makes CPUID of the machines that are made from now on say that physical addresses have so many
-  /// bits and that tables have five levels or four. Registers are as after a start.
+  /// Sets the features that CPUID reports on machines created from now on, and resets registers.
   public static func setFeatures(
     physicalAddressWidth: Int = 40, hasFiveLevels: Bool = false, hasOneGiBPages: Bool = true
   ) {
@@ -112,13 +111,13 @@ extension SimulatedMachine {
     simulated_reset_registers()
   }
 
-  /// Makes the calling thread processor `number` of the machine, from its next operation on.
+  /// Makes the calling thread processor `number` of the machine, with interrupts enabled.
   public func becomeProcessor(_ number: Int) {
     simulated_current_processor().pointee.number = UInt32(number)
     simulated_current_processor().pointee.interrupts_enabled = true
   }
 
-  /// Runs `body` on every processor at once and waits until all are done.
+  /// Runs `body` on all processors concurrently and waits until all have finished.
   public func onEveryProcessor(_ body: @escaping @Sendable (_ processor: Int) -> Void) {
     let threads = (0..<processorCount).map { ProcessorThread($0, body) }
     for thread in threads { thread.join() }
@@ -127,11 +126,10 @@ extension SimulatedMachine {
   /// Makes the `ordinal`-th allocation from now on fail; 0 makes none fail.
   public func failAllocation(_ ordinal: Int) { simulated_fail_allocation(UInt64(ordinal)) }
 
-  /// Whether an allocation was made to fail since `failAllocation`.
+  /// Whether an allocation has failed because of `failAllocation(_:)`.
   public var hasFailedAllocation: Bool { simulated_failed_allocations() != 0 }
 
-  /// Turns the poisoning of freed frames on. For frames that are free already the pattern is put
-  /// there.
+  /// Enables the poisoning of freed frames, and poisons the frames that are already free.
   public func poisonFreedFrames() {
     simulated_set_frame_poisoning(true)
     for index in 0..<frameCount {
@@ -140,13 +138,14 @@ extension SimulatedMachine {
     }
   }
 
-  /// What breaks a rule at the moment: of a slot, or of the allocator. Empty when all is well.
+  /// Descriptions of the current violations in slots, allocator, MMUs and pool, empty if there are
+  /// none.
   public var violations: [String] {
     var found: [String] = []
     FrameTable.checkInvariants { found.append("\($0) (frame \($1.rawValue >> 12))") }
     FrameAllocator.checkInvariants { found.append("\($0)") }
     if !simulated_current_processor().pointee.interrupts_enabled {
-      found.append("interrupts are on while nothing happens")
+      found.append("interrupts are still disabled after the operation")
     }
     found += attachedMMU?.violations ?? []
     found += pool?.problems ?? []
@@ -154,13 +153,14 @@ extension SimulatedMachine {
   }
 }
 
-/// The memory of a simulated machine, filled with a pattern so that memory that should hold zeros
-/// shows if it does not, and the records that lie outside it.
+/// The memory of a simulated machine, and the frame metadata outside it.
+///
+/// The memory is filled with a pattern, to detect memory that should be zeroed but is not.
 private final class Arena {
   let memory: UnsafeMutableRawPointer
   let records: UnsafeMutableRawPointer
 
-  /// Makes physical byte zero the first byte of the memory.
+  /// Allocates the memory and makes it the direct map of physical address zero.
   init(memoryByteCount: Int, recordByteCount: Int) {
     memory = .allocate(byteCount: memoryByteCount, alignment: 1 << 21)
     memset(memory, 0xa5, memoryByteCount)

@@ -1,12 +1,12 @@
 import Synchronization
 import TesseraHardware
 
-/// Physical memory as a processor's page walk sees it: words, one at a time, whatever else happens.
+/// Physical memory as a page walk accesses it: one word at a time, concurrently with all else.
 struct SimulatedMemory: @unchecked Sendable {
   let base: UnsafeMutableRawPointer
   let byteCount: UInt64
 
-  /// The memory of the machine that was made last.
+  /// Creates the memory of the current machine.
   init(byteCount: UInt64) {
     base = UnsafeMutableRawPointer(bitPattern: PhysicalMemory.directMapBase)!
     self.byteCount = byteCount
@@ -14,19 +14,21 @@ struct SimulatedMemory: @unchecked Sendable {
 
   func contains(_ address: UInt64) -> Bool { address < byteCount }
 
-  /// The word at `address`, which is memory.
+  /// Returns the word at `address`.
+  ///
+  /// - Precondition: the address is memory.
   @inline(__always)
   func load(_ address: UInt64) -> UInt64 {
-    // Ordering: relaxed; as far as this test machine goes, a walk promises nothing more.
+    // Ordering: relaxed; walks of the simulated machine have no stronger ordering.
     word(address).pointee.load(ordering: .relaxed)
   }
 
-  /// Sets `bits` of the word at `address` as the processor sets the accessed and dirty bits, if the
-  /// word still is `expected` but for these two. Returns whether it did.
+  /// Atomically sets `bits`, the accessed or dirty bit or both, in the word at `address`, if its
+  /// other bits still equal those of `expected`. Returns whether they do.
   func set(_ bits: UInt64, at address: UInt64, expecting expected: UInt64) -> Bool {
     var old = load(address)
     while (old ^ expected) & ~0x60 == 0 {
-      // Ordering: relaxed; see `load`. A processor's own update is locked, like this one.
+      // Ordering: relaxed; see `load`. The update of a real processor is locked too.
       let (isDone, found) = word(address).pointee.compareExchange(
         expected: old, desired: old | bits, ordering: .relaxed)
       if isDone { return true }

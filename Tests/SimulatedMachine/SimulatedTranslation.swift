@@ -1,36 +1,36 @@
-/// What a page of virtual addresses is translated to.
+/// The translation of a page.
 public struct SimulatedTranslation: Hashable, Sendable {
-  /// The first byte of the page.
+  /// The first virtual address of the page.
   public let virtualAddress: UInt64
-  /// Where that byte is.
+  /// The physical address of that byte.
   public let physicalAddress: UInt64
   /// The level of the table that maps the page: 1 for 4 KiB, 2 for 2 MiB, 3 for 1 GiB.
   public let level: Int
   let rights: PageRights
-  /// Which field of the PAT register gives the memory type, 0 to 7.
+  /// The index of the memory type in the PAT register, 0 to 7.
   public let memoryTypeIndex: UInt8
-  /// Whether it survives a load of CR3.
+  /// Whether the translation survives a load of CR3.
   public let isGlobal: Bool
-  /// What the entry's accessed and dirty bits were.
+  /// The accessed and dirty bits of the entry when it was cached.
   public var isAccessed: Bool
   public var isDirty: Bool
 
-  /// How large the page is.
+  /// The size of the page.
   public var byteCount: UInt64 { RawEntry.byteCount(level: level) }
 
-  /// User code may use the page.
+  /// User mode may access the page.
   public var isUser: Bool { rights.contains(.user) }
   /// The page may be written.
   public var isWritable: Bool { rights.contains(.write) }
   /// Instructions may be fetched from the page.
   public var isExecutable: Bool { rights.contains(.execute) }
 
-  /// Where the byte at `address`, which is in the page, is.
+  /// Returns the physical address of `address`, which is in the page.
   public func physicalAddress(of address: UInt64) -> UInt64 {
     physicalAddress + (address & (byteCount - 1))
   }
 
-  /// Whether both say the same, whatever their accessed and dirty bits are.
+  /// Returns whether both are equal except for accessed and dirty bits.
   func isSame(as other: SimulatedTranslation) -> Bool {
     virtualAddress == other.virtualAddress && physicalAddress == other.physicalAddress
       && level == other.level && rights == other.rights
@@ -52,5 +52,5 @@ extension SimulatedTranslation: CustomStringConvertible {
   }
 }
 
-/// `value` as C writes it.
+/// Returns `value` as a hexadecimal number with the prefix 0x.
 func hexadecimal(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }

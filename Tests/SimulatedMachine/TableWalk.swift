@@ -1,30 +1,30 @@
-/// A table at its place in an address space, and the rights that the entries above it grant: what a
-/// paging-structure cache holds (Intel SDM Vol. 3A, "Paging-Structure Caches").
+/// The position of a table in an address space, and the rights that the entries above it grant, as
+/// in a paging-structure cache (Intel SDM Vol. 3A, "Paging-Structure Caches").
 struct TablePosition: Equatable {
   /// The first virtual address that the table translates.
   var start: UInt64
   /// The table's level.
   var level: Int
-  /// What all entries on the way here grant.
+  /// The rights that all entries from the root to the table grant.
   var rights: PageRights
 
-  /// The root of the address space.
+  /// Returns the position of the root of an address space.
   static func root(_ registers: PagingRegisters) -> TablePosition {
     TablePosition(start: 0, level: registers.levelCount, rights: .all)
   }
 }
 
-/// Where an entry leads.
+/// The result of decoding an entry.
 enum WalkStep {
   case absent
-  /// A bit that must be zero is set.
+  /// A reserved bit is set.
   case reserved
   case table(address: UInt64, TablePosition)
   case page(SimulatedTranslation)
 }
 
 extension PagingRegisters {
-  /// Where the entry `word` leads, which is at `index` of the table at `position`.
+  /// Decodes the entry `word` at `index` of the table at `position`.
   @inline(__always)
   func step(_ word: UInt64, index: Int, of position: TablePosition) -> WalkStep {
     let entry = RawEntry(word: word)
@@ -33,7 +33,7 @@ extension PagingRegisters {
     guard !entry.hasReservedBit(level: level, self) else { return .reserved }
     let rights = position.rights.intersection(entry.rights)
     let distance = UInt64(index) &* RawEntry.byteCount(level: level)
-    // From the middle of the root on, addresses are in the upper half.
+    // The upper half of the root translates the upper half of the address space.
     let address =
       level == levelCount ? signExtended(position.start &+ distance) : position.start &+ distance
     guard entry.isPage(level: level) else {
@@ -49,22 +49,23 @@ extension PagingRegisters {
   }
 }
 
-/// What a walk from the root found.
+/// The result of a walk from the root.
 enum WalkResult {
-  /// Nothing, or an entry with a reserved bit, at a level.
+  /// An entry that is not present.
   case absent
+  /// An entry with a reserved bit.
   case reserved
-  /// A table is named that lies outside memory.
+  /// An entry that leads to a table outside memory.
   case outside(tableAddress: UInt64)
   case page(SimulatedTranslation, entryAddress: UInt64, word: UInt64)
 }
 
-/// A walk through the tables as they are in memory.
+/// A walk through the tables in memory.
 struct TableWalk {
   let memory: SimulatedMemory
   let registers: PagingRegisters
 
-  /// Translates `address`, which is canonical. `visit` sees each entry that names a table.
+  /// Translates the canonical `address`. Calls `visit` with each entry that leads to a table.
   @inline(__always)
   func translate(
     _ address: UInt64, visit: (_ entryAddress: UInt64, _ word: UInt64) -> Void = { _, _ in }
@@ -88,7 +89,8 @@ struct TableWalk {
     }
   }
 
-  /// The table of `level` that translates `address`, with what the walk gathered, or nil.
+  /// Returns the table at `level` that translates `address`, and its position, or nil if there is
+  /// none.
   func table(at address: UInt64, level: Int) -> (address: UInt64, position: TablePosition)? {
     var table = registers.root
     var position = TablePosition.root(registers)

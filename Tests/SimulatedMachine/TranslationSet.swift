@@ -1,20 +1,20 @@
-/// The translations that one processor may hold. Several for one page, if that changed.
+/// The translations that one processor may cache, several for a page that has changed.
 struct TranslationSet {
   private struct Node {
     var translation: SimulatedTranslation
-    /// Counts up over the whole machine; a lower one came earlier.
+    /// The time of insertion, from a clock of the whole machine.
     var age: UInt64
-    /// The next younger one of the same page, or -1.
+    /// The index of the next younger node of the same page, or -1.
     var next: Int
   }
 
-  /// The oldest translation of each page, by the page's address plus its level.
+  /// The index of the oldest node of each page; the key is the page's address plus its level.
   private var heads: [UInt64: Int] = [:]
   private var nodes: [Node] = []
   private var firstUnused = -1
 
-  /// Puts `translation` in. Returns false if it was there but for its accessed and dirty bits,
-  /// which are now set if they were set in either.
+  /// Inserts `translation`, or merges its accessed and dirty bits into an equal one. Returns
+  /// whether it was inserted.
   mutating func insert(_ translation: SimulatedTranslation, age: UInt64) -> Bool {
     let key = Self.key(translation.virtualAddress, level: translation.level)
     var last = -1
@@ -33,7 +33,7 @@ struct TranslationSet {
     return true
   }
 
-  /// Takes out every translation, of whatever size, of the page that holds `address`.
+  /// Removes the translations of all sizes for `address`.
   mutating func remove(covering address: UInt64, _ removed: (SimulatedTranslation) -> Void) {
     for level in 1...3 {
       guard var index = heads.removeValue(forKey: Self.key(address, level: level)) else { continue }
@@ -46,8 +46,8 @@ struct TranslationSet {
     }
   }
 
-  /// Takes out what `update` returns nil for, and changes the others into what it returns: the same
-  /// with other accessed and dirty bits.
+  /// Replaces each translation with the result of `update`, which may differ in accessed and dirty
+  /// bits only, or removes it if that is nil.
   mutating func update(
     _ update: (SimulatedTranslation) -> SimulatedTranslation?,
     removed: (SimulatedTranslation) -> Void
@@ -65,7 +65,7 @@ struct TranslationSet {
     }
   }
 
-  /// All translations of the page that holds `address`, the oldest first.
+  /// Returns the translations of all sizes for `address`, oldest first.
   func covering(_ address: UInt64) -> [SimulatedTranslation] {
     var found: [Node] = []
     for level in 1...3 {
@@ -78,12 +78,12 @@ struct TranslationSet {
     return found.sorted { $0.age < $1.age }.map(\.translation)
   }
 
-  /// Whether there is a translation of a page of `level` that holds `address`.
+  /// Returns whether there is a translation of `address` at `level`.
   func contains(_ address: UInt64, level: Int) -> Bool {
     heads[Self.key(address, level: level)] != nil
   }
 
-  /// Whether `translation` is there, whatever its accessed and dirty bits are.
+  /// Returns whether the set contains `translation`, ignoring accessed and dirty bits.
   func contains(_ translation: SimulatedTranslation) -> Bool {
     var index = heads[Self.key(translation.virtualAddress, level: translation.level)] ?? -1
     while index >= 0 {
@@ -93,7 +93,7 @@ struct TranslationSet {
     return false
   }
 
-  /// All of them, ordered by address.
+  /// All translations, ordered by address.
   var all: [SimulatedTranslation] {
     sortedByAge.map(\.translation).sorted { $0.virtualAddress < $1.virtualAddress }
   }

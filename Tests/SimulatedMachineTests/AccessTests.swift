@@ -6,14 +6,14 @@ private typealias Tables = HandMadeTables
 
 extension OnSimulatedMachine {
   @Suite("An access") struct AccessTests {
-    /// The accessed and dirty bits on the way to page 0, the root's first.
+    /// Returns the accessed and dirty bits of the entries that lead to page 0, from the root down.
     private func marks(_ tables: HandMadeTables) -> [UInt64] {
       [(1, 1), (2, 2), (3, 3), (4, 0)].map { frame, index in
         tables.entry(index, of: frame) & (Tables.accessed | Tables.dirty)
       }
     }
 
-    @Test func `sets the accessed bit at all levels and the dirty bit at the last`() throws {
+    @Test func `sets the accessed bit at all levels and the dirty bit in the leaf`() throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       _ = try tables.mmu.translate(Tables.page(0))
@@ -26,7 +26,7 @@ extension OnSimulatedMachine {
       #expect(tables.mmu.incoherences() == [])
     }
 
-    @Test func `that is refused sets nothing and leaves its address in CR2`() {
+    @Test func `that faults sets no bits and stores its address in CR2`() {
       let tables = HandMadeTables()
       tables.map(0, to: 8, Tables.present | Tables.user)
       #expect(throws: PageFault.page(address: Tables.page(0) + 8, [.present, .write, .user])) {
@@ -36,7 +36,7 @@ extension OnSimulatedMachine {
       #expect(hw_read_cr2() == Tables.page(0) + 8)
     }
 
-    @Test func `sets nothing on a machine that has not done so yet`() throws {
+    @Test func `sets no bits if setting them is delayed`() throws {
       let tables = HandMadeTables()
       tables.mmu.options.setsAccessedAndDirty = false
       tables.map(0, to: 8)
@@ -47,7 +47,7 @@ extension OnSimulatedMachine {
       #expect(marks(tables) == [0x20, 0x20, 0x20, 0x60])
     }
 
-    @Test func `may be made up, so that accessed bits are set at once`() throws {
+    @Test func `may be speculative, which sets accessed bits at once`() throws {
       let tables = HandMadeTables()
       tables.mmu.options.setsAccessedAtOnce = true
       tables.map(0, to: 8)
@@ -60,7 +60,7 @@ extension OnSimulatedMachine {
       #expect(marks(tables)[3] == Tables.accessed)
     }
 
-    @Test func `may reach into a second page`() throws {
+    @Test func `may cross into a second page`() throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       tables.map(1, to: 10)
@@ -71,7 +71,7 @@ extension OnSimulatedMachine {
       #expect(tables.entry(0, of: 10) == 0x1122_3344)
     }
 
-    @Test func `that fails in the second page writes nothing in the first`() throws {
+    @Test func `that faults in the second page writes nothing in the first`() throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       #expect(throws: PageFault.page(address: Tables.page(1), [.write, .user])) {
@@ -80,7 +80,7 @@ extension OnSimulatedMachine {
       #expect(tables.entry(511, of: 8) == 8)
     }
 
-    @Test func `is made with the rights of the processor that makes it`() throws {
+    @Test func `is checked with the registers of its processor`() throws {
       let tables = HandMadeTables(processorCount: 2)
       tables.map(0, to: 8)
       let address = Tables.page(0)
@@ -97,7 +97,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `may fault once after more rights were given`(isDelivered: Bool) throws {
+    func `may fault once after rights were added`(isDelivered: Bool) throws {
       let tables = HandMadeTables()
       tables.mmu.options.deliversSpuriousFaults = isDelivered
       tables.map(0, to: 8, Tables.present | Tables.user)
@@ -115,7 +115,7 @@ extension OnSimulatedMachine {
       #expect(try tables.read(0) == 1)
     }
 
-    @Test func `uses the tables as they are if told so`() throws {
+    @Test func `uses the current tables without stale translations`() throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       #expect(try tables.read(0) == 8)
@@ -127,15 +127,15 @@ extension OnSimulatedMachine {
       #expect(tables.mmu.statistics.staleAccesses == 1)
     }
 
-    @Test func `to where there is no memory is no fault but a mistake`() {
+    @Test func `beyond the end of memory throws`() {
       let tables = HandMadeTables()
       tables.map(0, to: 1 << 20)
       #expect(throws: PageFault.noMemory(physicalAddress: 1 << 32)) { try tables.read(0) }
     }
   }
 
-  @Suite("What may be held") struct HoldingTests {
-    @Test func `is all that can be reached, as soon as it can`() {
+  @Suite("The worst-case cache") struct HoldingTests {
+    @Test func `holds every entry as soon as it is reachable`() {
       let tables = HandMadeTables(processorCount: 2)
       tables.run(1) { hw_write_cr3(5 << 12) }
       tables.map(3, to: 8)
@@ -146,7 +146,7 @@ extension OnSimulatedMachine {
       #expect(tables.mmu.cachedTables(on: 1) == [2, 3, 4, 5].map { $0 << 12 })
     }
 
-    @Test func `includes what was there before anybody looked on`() {
+    @Test func `holds entries that were written before it was attached`() {
       let machine = SimulatedMachine(frameCount: 64, keptBack: 64)
       let tables = HandMadeTables(adopting: machine)
       tables.fillChain()
@@ -155,18 +155,18 @@ extension OnSimulatedMachine {
       #expect(machine.mmu.cachedTranslations(on: 0).map(\.virtualAddress) == [Tables.page(3)])
     }
 
-    @Test func `does not include what was changed without a word, which is reported`() {
+    @Test func `reports entries that changed without notification`() {
       let tables = HandMadeTables()
       tables.set(Tables.open | 8 << 12, 0, of: Tables.leaf, isAnnounced: false)
       tables.set(Tables.open | 4 << 12, 4, of: Tables.middle, isAnnounced: false)
       let found = tables.mmu.incoherences()
       #expect(found.count == 2)
-      #expect(found.contains("the entry at 0x4000 changed, and nobody was told"))
-      #expect(found.contains("the entry at 0x3020 changed, and nobody was told"))
+      #expect(found.contains("the entry at 0x4000 changed without notification"))
+      #expect(found.contains("the entry at 0x3020 changed without notification"))
     }
 
     @Test(arguments: [MMUOptions.SizeChange.byChecks, .atOnce])
-    func `in two sizes is reported at once or by a check`(moment: MMUOptions.SizeChange) {
+    func `reports two sizes for one address at once or in a check`(moment: MMUOptions.SizeChange) {
       for isGrowing in [false, true] {
         let tables = HandMadeTables()
         tables.mmu.options.sizeChange = moment
@@ -182,7 +182,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `may be less than the tables give, and not more`() {
+    @Test func `may grant fewer rights than the tables, but not more`() {
       let tables = HandMadeTables()
       let rights = [1, 3, 5, 7] as [UInt64]
       for old in rights {
@@ -191,7 +191,7 @@ extension OnSimulatedMachine {
             tables.map(0, to: 8, old | noExecute)
             tables.invalidate(0)
             tables.map(0, to: 8, new)
-            // A page that becomes the user's is taken from the kernel, by SMEP and SMAP.
+            // Making a page a user page removes the kernel's rights, by SMEP and SMAP.
             let isMore = old & new == old && (old ^ new) & Tables.user == 0
             #expect(tables.mmu.incoherences().isEmpty == isMore, "\(old) to \(new)")
             tables.invalidate(0)
@@ -201,7 +201,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `is what the machine's own expectations go by`() {
+    @Test func `is checked by the expectations of the machine`() {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       tables.unmap(0)
@@ -215,7 +215,7 @@ extension OnSimulatedMachine {
       tables.machine.expectNoCachedRights(in: page)
     }
 
-    @Test func `is reported if an absent entry names memory`() {
+    @Test func `reports an absent entry that contains the address of memory`() {
       let tables = HandMadeTables()
       tables.set(8 << 12, 0, of: Tables.leaf)
       #expect(tables.mmu.takeViolations().count == 1)
@@ -223,12 +223,12 @@ extension OnSimulatedMachine {
       tables.set(0xf00, 0, of: Tables.leaf)
       tables.set(~(8 << 12) & ~1, 0, of: Tables.leaf)
       #expect(tables.mmu.takeViolations() == [])
-      // Also in tables that nobody uses yet.
+      // Also in a table that no processor uses yet.
       tables.set(9 << 12, 0, of: 6)
       #expect(tables.mmu.takeViolations().count == 1)
     }
 
-    @Test func `is nobody's once a machine is gone`() {
+    @Test func `is detached when the machine is destroyed`() {
       var tables: HandMadeTables? = HandMadeTables()
       tables?.map(0, to: 8)
       tables = nil

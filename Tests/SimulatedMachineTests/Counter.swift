@@ -1,10 +1,10 @@
 import Synchronization
 
-/// A number that several threads add to.
+/// A counter that several threads increment.
 final class Counter: Sendable {
   private let count = Atomic<Int>(0)
 
-  // Ordering: relaxed; read once the threads are done.
+  // Ordering: relaxed; read after the threads have ended.
   func add() { count.wrappingAdd(1, ordering: .relaxed) }
 
   // Ordering: relaxed; see `add`.

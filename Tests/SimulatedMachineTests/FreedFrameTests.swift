@@ -7,7 +7,7 @@ private typealias Tables = HandMadeTables
 extension OnSimulatedMachine {
   @Suite("A freed frame") struct FreedFrameTests {
     @Test(arguments: [false, true])
-    func `that a processor may still reach is reported`(isFlushed: Bool) {
+    func `that a processor may still access is reported`(isFlushed: Bool) {
       let tables = HandMadeTables(processorCount: 2)
       tables.map(0, to: 8)
       tables.unmap(0)
@@ -19,7 +19,7 @@ extension OnSimulatedMachine {
       #expect(found.allSatisfy { $0.contains("0x8000 was freed while processor 1 may cache") })
     }
 
-    @Test func `that is mapped is reported, and its neighbour is not`() {
+    @Test func `that is mapped is reported, but not its neighbour`() {
       let tables = HandMadeTables()
       tables.map(0, to: 9)
       tables.free(8)
@@ -30,7 +30,7 @@ extension OnSimulatedMachine {
       #expect(tables.machine.violations == [])
     }
 
-    @Test func `in the middle of a big page is reported`() {
+    @Test func `in the middle of a large page is reported`() {
       let tables = HandMadeTables()
       tables.set(Tables.open | Tables.big | 512 << 12, 3, of: Tables.middle)
       tables.free(511)
@@ -44,7 +44,7 @@ extension OnSimulatedMachine {
     func `that was a table is reported while a processor may walk it`(isFlushed: Bool) {
       let tables = HandMadeTables()
       tables.set(0, 3, of: Tables.middle)
-      // Any page will do: what is held of tables goes as a whole.
+      // INVLPG of any page flushes all cached tables.
       if isFlushed { tables.invalidate(9) }
       tables.free(Tables.leaf)
       let found = tables.mmu.takeViolations()
@@ -65,7 +65,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `that was a root is reported while a processor runs on it`(isLeft: Bool) {
+    func `that was a root is reported while a processor uses it`(isLeft: Bool) {
       let tables = HandMadeTables()
       if isLeft { hw_write_cr3(5 << 12) }
       tables.free(Tables.root)
@@ -75,7 +75,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `may be mapped where mappings are permanent`(isPermanent: Bool) {
+    func `may be mapped in a permanent range`(isPermanent: Bool) {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       if isPermanent {
@@ -95,7 +95,7 @@ extension OnSimulatedMachine {
       #expect(tables.mmu.takeViolations() == [])
     }
 
-    @Test func `shows among the machine's violations`() {
+    @Test func `is listed in the violations of the machine`() {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       tables.free(8)

@@ -3,12 +3,11 @@ import SimulatedMachine
 import Synchronization
 import TesseraHardware
 
-/// Page tables that are written word by word, on a machine of 8 MiB, without any of the library's
-/// knowledge of them.
+/// Page tables that are written word by word, without the library, on a machine of 8 MiB.
 ///
-/// Frames are named by number: the root is in frame 1, and one chain of tables leads from it
-/// through frames 2 and 3 to the table of level 1 in frame 4. Each frame from 8 on holds its own
-/// number in each of its words.
+/// Frames are identified by number. The root is in frame 1, and a chain of tables leads from it
+/// through frames 2 and 3 to the table of level 1 in frame 4. Frames above 7 are filled with their
+/// own number.
 struct HandMadeTables {
   let machine: SimulatedMachine
   var mmu: SimulatedMMU { machine.mmu }
@@ -21,16 +20,16 @@ struct HandMadeTables {
   static let big: UInt64 = 0x80
   static let global: UInt64 = 0x100
   static let noExecute: UInt64 = 1 << 63
-  /// Present, and permits everything.
+  /// Present, with all rights.
   static let open: UInt64 = 7
 
-  /// What the table in frame 4 translates begins here: index 1 of the root, 2 and 3 below.
+  /// The first address that the table in frame 4 translates: index 1 of the root, 2 and 3 below.
   static let start: UInt64 = 1 << 39 | 2 << 30 | 3 << 21
   static let root = 1
   static let middle = 3
   static let leaf = 4
 
-  /// With tables down to the one in frame 4, which is empty, and each processor running on them.
+  /// Creates a machine with the chain of tables, loaded on each processor. Frame 4 is empty.
   init(processorCount: Int = 1) {
     machine = SimulatedMachine(frameCount: 2048, keptBack: 2048, processorCount: processorCount)
     for frame in 8..<2048 { fill(frame, with: UInt64(frame)) }
@@ -39,10 +38,10 @@ struct HandMadeTables {
     for number in 0..<processorCount { run(number) { hw_write_cr3(1 << 12) } }
   }
 
-  /// On a machine that is there. Nothing is written, and nobody looks on yet.
+  /// Uses an existing machine. Writes no tables and attaches no MMU.
   init(adopting machine: SimulatedMachine) { self.machine = machine }
 
-  /// Makes the chain of tables.
+  /// Writes the chain of tables.
   func fillChain() {
     for frame in 0..<8 { fill(frame, with: 0) }
     set(Self.open | 2 << 12, 1, of: 1)
@@ -50,7 +49,7 @@ struct HandMadeTables {
     set(Self.open | 4 << 12, 3, of: 3)
   }
 
-  /// The address of page `index` of those that frame 4 translates.
+  /// Returns the address of the page that entry `index` of frame 4 translates.
   static func page(_ index: Int) -> UInt64 { start + UInt64(index) * 4096 }
 
   func fill(_ frame: Int, with word: UInt64) {
@@ -58,14 +57,14 @@ struct HandMadeTables {
     for index in 0..<512 { words[index] = word }
   }
 
-  /// Stores `word` in a table and tells the machine, as the library does; or not.
+  /// Stores `word` in a table and, if `isAnnounced`, notifies the machine as the library does.
   func set(_ word: UInt64, _ index: Int, of frame: Int, isAnnounced: Bool = true) {
     let old = pointer(frame)[index]
     pointer(frame)[index] = word
     if isAnnounced { hw_note_entry_write(UInt64(frame) << 12 + UInt64(index) * 8, old, word) }
   }
 
-  /// Maps page `index` to a frame, for everybody unless said otherwise.
+  /// Maps page `index` to a frame, by default with all rights.
   func map(_ index: Int, to frame: Int, _ bits: UInt64 = open) {
     set(bits | UInt64(frame) << 12, index, of: Self.leaf)
   }
@@ -74,7 +73,7 @@ struct HandMadeTables {
 
   func entry(_ index: Int, of frame: Int) -> UInt64 { pointer(frame)[index] }
 
-  /// The word at the start of a page, as user code of processor `number` reads it.
+  /// Reads the first word of a page in user mode on processor `number`.
   func read(_ index: Int, on number: Int = 0) throws(PageFault) -> UInt64 {
     try mmu.read(UInt64.self, at: Self.page(index), on: number)
   }
@@ -83,14 +82,14 @@ struct HandMadeTables {
     try mmu.write(value, at: Self.page(index), on: number)
   }
 
-  /// Executes `body` as processor `number`.
+  /// Runs `body` on processor `number`.
   func run(_ number: Int, _ body: () -> Void) {
     machine.becomeProcessor(number)
     body()
     machine.becomeProcessor(0)
   }
 
-  /// INVLPG for page `index`.
+  /// Executes INVLPG for page `index`.
   func invalidate(_ index: Int, on number: Int = 0) {
     run(number) { hw_invalidate_page(Self.page(index)) }
   }
@@ -99,10 +98,10 @@ struct HandMadeTables {
     hw_note_frame_free(UInt64(frame) << 12, UInt64(count) << 12)
   }
 
-  /// Stores `word` at the physical address `entry` while others read it, and tells the machine.
+  /// Atomically stores `word` at the physical address `entry`, and notifies the machine.
   static func exchange(_ word: UInt64, at entry: UInt64) {
     let pointer = PhysicalMemory.pointer(to: PhysicalAddress(entry))
-    // Ordering: acquiring and releasing, as the library's own exchange of an entry; pairs with the
+    // Ordering: acquiring and releasing, like the library's exchange of an entry; pairs with the
     // loads of a walk.
     let old = pointer.assumingMemoryBound(to: Atomic<UInt64>.self).pointee.exchange(
       word, ordering: .acquiringAndReleasing)

@@ -6,7 +6,7 @@ private typealias Tables = HandMadeTables
 
 extension OnSimulatedMachine {
   @Suite("Concurrency of MMUs") struct MMUConcurrencyTests {
-    @Test func `processors that change and use one page each see what they may see`() {
+    @Test func `processors that remap and access a page each read a valid value`() {
       let tables = HandMadeTables(processorCount: 4)
       let machine = tables.machine
       let mmu = tables.mmu
@@ -20,7 +20,7 @@ extension OnSimulatedMachine {
           hw_invalidate_page(page)
           let seen = try? mmu.read(UInt64.self, at: page, on: number)
           if seen != UInt64(8 + 4 * (round & 1) + number) { wrong.add() }
-          // The neighbour's page is one of two, or not mapped yet.
+          // The neighbour's page is mapped to one of its two frames, or not mapped yet.
           let neighbour = (number + 1) % 4
           if let other = try? mmu.read(UInt64.self, at: Tables.page(neighbour), on: number),
             other != UInt64(8 + neighbour), other != UInt64(12 + neighbour)

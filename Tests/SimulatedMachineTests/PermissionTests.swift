@@ -6,11 +6,12 @@ private typealias Tables = HandMadeTables
 
 extension OnSimulatedMachine {
   @Suite("A permission") struct PermissionTests {
-    /// The truth table. A row is what all levels together grant: user, write, execute. The columns
-    /// are read, write and fetch by user code, by the kernel, and by the kernel with EFLAGS.AC set.
+    /// The truth table. A row is the rights that all levels grant together: user, write, execute.
+    /// The columns are read, write and fetch by user mode, by the kernel, and by the kernel with
+    /// EFLAGS.AC set.
     ///
-    /// Y: permitted. A dot: refused. The others are permitted while a feature is off, p write
-    /// protection, e SMEP, a SMAP, b write protection and SMAP both.
+    /// Y is permitted and a dot denied. The others are permitted while a feature is disabled: p
+    /// write protection, e SMEP, a SMAP, b both write protection and SMAP.
     private static let truth: [String] = [
       "--- ... Yp. Yp.",
       "--x ... YpY YpY",
@@ -58,7 +59,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: 0..<8)
-    func `is what the truth table says, for all rights at all levels`(features: Int) {
+    func `matches the truth table for all rights at all levels`(features: Int) {
       let tables = HandMadeTables()
       let features = Features(
         isWriteProtecting: features & 1 != 0, hasSMEP: features & 2 != 0, hasSMAP: features & 4 != 0
@@ -84,7 +85,8 @@ extension OnSimulatedMachine {
       #expect(wrong == 0)
     }
 
-    /// Whether the machine permits an access to page 0 or refuses it with the right code.
+    /// Returns whether the machine permits an access to page 0, or denies it with the right error
+    /// code, as `isPermitted` says.
     private func answers(
       _ tables: HandMadeTables, _ kind: AccessKind, _ privilege: Privilege, _ isPermitted: Bool
     ) -> Bool {

@@ -5,10 +5,10 @@ import Testing
 private typealias Tables = HandMadeTables
 
 extension OnSimulatedMachine {
-  /// Each change that owes a flush is made without it, which must be seen, and with it, which must
-  /// be clean.
+  /// Makes each change that needs a flush without it, which must be reported, and with it, which
+  /// must not.
   @Suite("A stale entry") struct StaleEntryTests {
-    /// Expects differences if the flush was left out, and none if not.
+    /// Expects differences if the flush was omitted, and none otherwise.
     private func expect(
       _ tables: HandMadeTables, isSeen: Bool, sourceLocation: SourceLocation = #_sourceLocation
     ) {
@@ -17,7 +17,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `of a page that was unmapped is seen`(isFlushed: Bool) throws {
+    func `of a page that was unmapped is reported`(isFlushed: Bool) throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       #expect(try tables.read(0) == 8)
@@ -28,7 +28,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `of a page that was never touched is seen, too`(isFlushed: Bool) throws {
+    func `of a page that was never accessed is reported`(isFlushed: Bool) throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       tables.unmap(0)
@@ -38,7 +38,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `of a page that lost the right to be written is seen`(isFlushed: Bool) throws {
+    func `of a page that became read-only is reported`(isFlushed: Bool) throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       try tables.write(1, 0)
@@ -53,7 +53,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `of a page that may not be executed any more is seen`(isFlushed: Bool) throws {
+    func `of a page that is no longer executable is reported`(isFlushed: Bool) throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       try tables.mmu.fetch(at: Tables.page(0))
@@ -66,7 +66,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `of a page that is the kernel's now is seen`(isFlushed: Bool) throws {
+    func `of a page that became a kernel page is reported`(isFlushed: Bool) throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       tables.map(0, to: 8, Tables.present | Tables.writable)
@@ -76,7 +76,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `of a page that shows another frame is seen`(isFlushed: Bool) throws {
+    func `of a page that was mapped to another frame is reported`(isFlushed: Bool) throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       #expect(try tables.read(0) == 8)
@@ -87,7 +87,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `of a page of another memory type is seen`(isFlushed: Bool) {
+    func `of a page that changed its memory type is reported`(isFlushed: Bool) {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       tables.map(0, to: 8, Tables.open | 0x10)
@@ -96,7 +96,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true], [false, true])
-    func `below a table that was taken out is seen, warm or cold`(isWarm: Bool, isFlushed: Bool)
+    func `below a removed table is reported, accessed or not`(isWarm: Bool, isFlushed: Bool)
       throws
     {
       let tables = HandMadeTables()
@@ -109,7 +109,7 @@ extension OnSimulatedMachine {
       #expect((try? tables.read(0)) == (isFlushed ? nil : 8))
     }
 
-    @Test func `below a table that was taken out outlives a flush of its neighbour`() throws {
+    @Test func `below a removed table survives a flush of its neighbour`() throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       tables.set(0, 3, of: Tables.middle)
@@ -120,7 +120,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `that leads to an empty table is seen`(isFlushed: Bool) {
+    func `that leads to an empty table is reported`(isFlushed: Bool) {
       let tables = HandMadeTables()
       tables.set(0, 3, of: Tables.middle)
       if isFlushed { tables.invalidate(0) }
@@ -130,7 +130,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `is made by a table that was taken out and is written to`(isFlushed: Bool) throws {
+    func `is cached from a removed table that is written`(isFlushed: Bool) throws {
       let tables = HandMadeTables()
       tables.set(0, 3, of: Tables.middle)
       if isFlushed { tables.invalidate(7) }
@@ -140,7 +140,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `below a table that was exchanged is seen`(isFlushed: Bool) throws {
+    func `below a table that was replaced is reported`(isFlushed: Bool) throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       #expect(try tables.read(0) == 8)
@@ -152,7 +152,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `below a table that grants less is seen`(isFlushed: Bool) throws {
+    func `below a table that grants fewer rights is reported`(isFlushed: Bool) throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       try tables.write(1, 0)
@@ -163,7 +163,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `of a big page that was split is seen`(isFlushed: Bool) throws {
+    func `of a large page that was split is reported`(isFlushed: Bool) throws {
       let tables = HandMadeTables()
       tables.set(Tables.open | Tables.big | 512 << 12, 3, of: Tables.middle)
       #expect(try tables.read(7) == 519)
@@ -177,7 +177,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `of small pages that became a big one is seen`(isFlushed: Bool) throws {
+    func `of small pages that were collapsed into a large one is reported`(isFlushed: Bool) throws {
       let tables = HandMadeTables()
       for index in 0..<512 { tables.map(index, to: 512 + index) }
       tables.set(Tables.open | Tables.big | 512 << 12, 3, of: Tables.middle)
@@ -188,7 +188,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [7, 8])
-    func `at the end of a range that is flushed one short is seen`(flushedCount: Int) throws {
+    func `at the end of a range flushed one page short is reported`(flushedCount: Int) throws {
       let tables = HandMadeTables()
       for index in 0..<8 { tables.map(index, to: 8 + index) }
       for index in 0..<8 { tables.unmap(index) }
@@ -199,7 +199,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `that is dirty keeps the dirty bit from being set`(isFlushed: Bool) throws {
+    func `that is dirty prevents the dirty bit from being set`(isFlushed: Bool) throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       try tables.write(1, 0)
@@ -212,7 +212,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `that is accessed keeps the accessed bit from being set`(isFlushed: Bool) throws {
+    func `that is accessed prevents the accessed bit from being set`(isFlushed: Bool) throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       _ = try tables.read(0)
@@ -226,7 +226,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `on another processor is seen`(isFlushed: Bool) throws {
+    func `on another processor is reported`(isFlushed: Bool) throws {
       let tables = HandMadeTables(processorCount: 3)
       tables.map(0, to: 8)
       #expect(try tables.read(0, on: 2) == 8)
@@ -241,7 +241,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `that is global outlives a load of CR3`(isGlobal: Bool) throws {
+    func `that is global survives a load of CR3`(isGlobal: Bool) throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8, Tables.open | (isGlobal ? Tables.global : 0))
       #expect(try tables.read(0) == 8)
@@ -252,7 +252,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `of a page that is not global any more is seen`(isFlushed: Bool) {
+    func `of a page that is no longer global is reported`(isFlushed: Bool) {
       let tables = HandMadeTables()
       tables.map(0, to: 8, Tables.open | Tables.global)
       tables.map(0, to: 8)
@@ -261,7 +261,7 @@ extension OnSimulatedMachine {
       expect(tables, isSeen: !isFlushed)
     }
 
-    @Test func `that is global does not outlive the end of global pages`() throws {
+    @Test func `that is global does not survive a change of CR4.PGE`() throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8, Tables.open | Tables.global)
       tables.map(1, to: 9, Tables.open | Tables.global)
@@ -274,7 +274,7 @@ extension OnSimulatedMachine {
       #expect(tables.mmu.cachedTranslations(on: 0).map(\.isGlobal) == [true])
     }
 
-    @Test func `that is global does not outlive its own invalidation`() throws {
+    @Test func `that is global does not survive INVLPG`() throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8, Tables.open | Tables.global)
       tables.unmap(0)
@@ -294,7 +294,7 @@ extension OnSimulatedMachine {
       #expect(try tables.read(0) == 8)
     }
 
-    @Test func `of another address space does not outlive the change of spaces`() throws {
+    @Test func `of another address space does not survive a switch`() throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       tables.set(0, 1, of: 5)
@@ -307,7 +307,7 @@ extension OnSimulatedMachine {
       #expect((try? tables.read(0)) == nil)
     }
 
-    @Test func `is passed over where the caller says that a flush is pending`() {
+    @Test func `is ignored in ranges with a pending flush`() {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       tables.map(1, to: 9)

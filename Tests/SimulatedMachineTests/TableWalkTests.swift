@@ -6,7 +6,7 @@ private typealias Tables = HandMadeTables
 
 extension OnSimulatedMachine {
   @Suite("A walk") struct TableWalkTests {
-    /// Runs `body` on processors with these features, and goes back to the usual ones.
+    /// Runs `body` with the given processor features, then restores the default ones.
     private func withFeatures(
       width: Int = 40, hasFiveLevels: Bool = false, hasOneGiBPages: Bool = true,
       _ body: () throws -> Void
@@ -21,7 +21,7 @@ extension OnSimulatedMachine {
       .page(address: address, PageFaultCode(rawValue: code))
     }
 
-    @Test func `goes down to pages of each size`() throws {
+    @Test func `finds pages of each size`() throws {
       let tables = HandMadeTables()
       tables.map(5, to: 9)
       tables.set(Tables.open | Tables.big | 512 << 12, 4, of: 3)
@@ -38,7 +38,7 @@ extension OnSimulatedMachine {
       #expect(try tables.mmu.read(UInt64.self, at: address) == 0x7f0)
     }
 
-    @Test func `reaches the upper half from the middle of the root on`() throws {
+    @Test func `uses the upper half of the root for the upper half of addresses`() throws {
       let tables = HandMadeTables()
       tables.set(Tables.open | 2 << 12, 256, of: Tables.root)
       tables.map(5, to: 9)
@@ -49,7 +49,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [false, true])
-    func `refuses addresses that are not canonical`(hasFiveLevels: Bool) {
+    func `faults on addresses that are not canonical`(hasFiveLevels: Bool) {
       withFeatures(hasFiveLevels: hasFiveLevels) {
         let tables = HandMadeTables()
         let top: UInt64 = hasFiveLevels ? 1 << 56 : 1 << 47
@@ -64,11 +64,11 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `has a level more if the processor has`() throws {
+    @Test func `has five levels with LA57`() throws {
       try withFeatures(hasFiveLevels: true) { () throws in
         let tables = HandMadeTables()
         tables.map(5, to: 9)
-        // The chain that is usually reached from the root begins one level lower.
+        // The chain that usually starts at the root starts one level lower.
         tables.set(Tables.open | 1 << 12, 6, of: 5)
         tables.set(Tables.open | 1 << 12, 300, of: 5)
         hw_write_cr3(5 << 12)
@@ -80,7 +80,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [36, 40, 48, 52])
-    func `refuses addresses beyond the processor's width`(width: Int) {
+    func `faults on physical addresses beyond the width of the processor`(width: Int) {
       withFeatures(width: width) {
         let tables = HandMadeTables()
         tables.map(0, to: 8)
@@ -107,7 +107,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `refuses big pages where there are none, and bits below their address`() throws {
+    @Test func `faults on unsupported large pages and on bits below their address`() throws {
       for (level, bits) in [(4, 7..<8), (3, 13..<30), (2, 13..<21)] {
         for bit in bits {
           let tables = HandMadeTables()
@@ -127,7 +127,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `takes the memory type from bit 7 of a small page and bit 12 of a big one`() throws {
+    @Test func `reads PAT from bit 7 of a small page and bit 12 of a large one`() throws {
       let tables = HandMadeTables()
       for index in 0..<8 {
         let low = UInt64(index & 3) << 3
@@ -139,14 +139,14 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `refuses the no-execute bit while the feature is off`() throws {
+    @Test func `faults on the no-execute bit while NXE is clear`() throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8, Tables.open | Tables.noExecute)
       #expect(throws: fault(21)) { try tables.mmu.translate(Tables.page(0), for: .fetch) }
       hw_write_msr(0xc000_0080, hw_read_msr(0xc000_0080) & ~0x800)
       #expect(throws: fault(13)) { try tables.mmu.translate(Tables.page(0)) }
       #expect(tables.mmu.cachedTranslations(on: 0) == [])
-      // SMEP alone makes a fault tell that it was a fetch.
+      // SMEP alone makes the error code report a fetch.
       #expect(throws: fault(20, at: Tables.page(1))) {
         try tables.mmu.translate(Tables.page(1), for: .fetch)
       }
@@ -156,13 +156,13 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `fails on a processor that was given no root`() {
+    @Test func `faults on a processor that has not loaded CR3`() {
       let machine = SimulatedMachine(frameCount: 16, keptBack: 16)
       #expect(throws: fault(6)) { try machine.mmu.write(1, at: Tables.page(0)) }
       #expect(machine.mmu.incoherences() == [])
     }
 
-    @Test func `may begin at address zero`() throws {
+    @Test func `may start at a root at address zero`() throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
       tables.set(Tables.open | 2 << 12, 1, of: 0)

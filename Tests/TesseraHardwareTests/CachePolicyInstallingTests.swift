@@ -6,7 +6,7 @@ extension OnSimulatedMachine {
   @Suite("Loading the page attribute table") struct CachePolicyInstallingTests {
     let machine = SimulatedMachine(frameCount: 4)
 
-    @Test func `the register holds what entries mean, and all else is as before`() {
+    @Test func `the register holds the table, and everything else is unchanged`() {
       let before = (
         Processor.controlRegister0, Processor.rootRegister, Processor.controlRegister4
       )

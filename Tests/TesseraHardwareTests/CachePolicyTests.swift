@@ -12,14 +12,14 @@ import Testing
     (0..<8).map { memoryTypes[table >> (8 * UInt64($0)) & 0xff] }
   }
 
-  @Test func `the table holds the four policies twice`() {
+  @Test func `the table contains the four policies twice`() {
     let names = names(of: CachePolicy.attributeTable)
     #expect(names == ["WB", "WT", "WC", "UC", "WB", "WT", "WC", "UC"])
     #expect(CachePolicy.attributeTableRegister == 0x277)
   }
 
-  @Test func `the table at reset is another, so the names can differ`() {
-    // "PAT Initialization": what the register holds until it is written.
+  @Test func `the table at reset differs`() {
+    // The reset value ("PAT Initialization").
     let names = names(of: 0x0007_0406_0007_0406)
     #expect(names == ["WB", "WT", "UC-", "UC", "WB", "WT", "UC-", "UC"])
   }

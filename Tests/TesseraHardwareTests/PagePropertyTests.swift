@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @Suite("Page property") struct PagePropertyTests {
-  @Test func `each part can be set alone`() {
+  @Test func `each part can be set independently`() {
     var tally = Tally()
     for start in PropertyParts.all {
       for goal in PropertyParts.all where goal.software == start.software ^ 3 {
@@ -30,7 +30,7 @@ import Testing
     tally.expectAll(atLeast: 5 * 900 * 100)
   }
 
-  @Test func `a changed copy differs in what was changed`() {
+  @Test func `a changed copy differs only in the changed part`() {
     let property = PageProperty(.readWrite).with(software: 1)
     #expect(property.with(.none).access == .none)
     #expect(property.with(.none).with(.readWrite) == property)
@@ -40,7 +40,7 @@ import Testing
     #expect(property.with(isGlobal: true).with(isGlobal: false) == property)
   }
 
-  @Test func `the named properties are what they are called`() {
+  @Test func `the named properties have the parts in their names`() {
     let named: [(PageProperty, PageAccess, Bool)] = [
       (.kernelRead, .read, false), (.kernelReadWrite, .readWrite, false),
       (.kernelReadExecute, .readExecute, false), (.userRead, .read, true),
@@ -54,7 +54,7 @@ import Testing
     #expect(PropertyParts(of: .device) == device)
   }
 
-  @Test func `nothing but its one name makes a page writable and executable`() {
+  @Test func `only one access is both writable and executable`() {
     for access in PropertyParts.accesses {
       let isBoth = access.allowsWrite && access.allowsExecute
       #expect(isBoth == (access == .readWriteExecute))
@@ -63,7 +63,7 @@ import Testing
     }
   }
 
-  @Test func `access is a subset if each right is`() {
+  @Test func `an access is a subset if each of its rights is included`() {
     for one in PropertyParts.accesses {
       for other in PropertyParts.accesses {
         let isSubset =

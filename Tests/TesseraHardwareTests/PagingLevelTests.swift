@@ -8,7 +8,7 @@ import Testing
       (1, 0x1000, 0x20_0000), (2, 0x20_0000, 0x4000_0000), (3, 0x4000_0000, 0x80_0000_0000),
       (4, 0x80_0000_0000, 0x1_0000_0000_0000), (5, 0x1_0000_0000_0000, 0x200_0000_0000_0000),
     ] as [(Int, UInt64, UInt64)])
-  func `an entry and a table span what the manual says`(
+  func `an entry and a table span as much as the manual says`(
     number: Int, entrySpan: UInt64, tableSpan: UInt64
   ) {
     let level = PagingLevel(number)
@@ -18,7 +18,7 @@ import Testing
     #expect(level.tableSpan == tableSpan)
   }
 
-  @Test func `the lowest three levels have pages`() {
+  @Test func `only the lowest three levels have pages`() {
     #expect(Samples.levels.map(\.pageSize) == [.fourKiB, .twoMiB, .oneGiB, nil, nil])
     for size in Samples.sizes {
       let level = PagingLevel(leafOf: size)
@@ -28,7 +28,7 @@ import Testing
     #expect(PagingLevel.leafTable == PagingLevel(leafOf: .fourKiB))
   }
 
-  @Test func `each level is above the one below`() {
+  @Test func `levels are ordered from the bottom`() {
     for (lower, upper) in zip(Samples.levels, Samples.levels.dropFirst()) {
       #expect(lower.above == upper)
       #expect(upper.below == lower)

@@ -3,9 +3,9 @@ import TestSupport
 import Testing
 
 @Suite("Paging mode") struct PagingModeTests {
-  // Tests of the current mode run in processes of their own: it is that of a whole process.
+  // Tests of the current mode are exit tests, because the mode belongs to the process.
 
-  @Test func `until one is installed the mode has four levels and everything`() async {
+  @Test func `the default mode has four levels and all features`() async {
     await #expect(processExitsWith: .success) {
       let mode = PagingMode.current
       #expect(mode == PagingMode())
@@ -19,7 +19,7 @@ import Testing
     }
   }
 
-  @Test func `the bit in CR4 and not the feature decides about five levels`() {
+  @Test func `five levels depend on CR4 and not on the feature`() {
     let features = ProcessorFeatures()
     for (register, levels) in [(0, 4), (1 << 12, 5), (~(1 << 12), 4), (~0, 5)] {
       let mode = PagingMode(
@@ -35,7 +35,7 @@ import Testing
   }
 
   @Test(arguments: Samples.widths)
-  func `a leaf may be wherever the processor has all of its bytes`(width: Int) {
+  func `a leaf is allowed at aligned addresses below the limit`(width: Int) {
     let mode = PagingMode(physicalAddressWidth: width)
     let end = (1 as UInt64) << UInt64(width)
     #expect(mode.physicalAddressLimit == PhysicalAddress(end))
@@ -49,14 +49,14 @@ import Testing
     }
   }
 
-  @Test func `without pages of 1 GiB none is allowed`() {
+  @Test func `leaves of 1 GiB are not allowed without the feature`() {
     let mode = PagingMode(hasOneGiBPages: false)
     #expect(!mode.allowsLeaf(at: PhysicalAddress(0), size: .oneGiB))
     #expect(mode.allowsLeaf(at: PhysicalAddress(0), size: .twoMiB))
     #expect(mode.allowsLeaf(at: PhysicalAddress(0), size: .fourKiB))
   }
 
-  @Test func `the mode that was installed is the current one`() async {
+  @Test func `the installed mode is the current one`() async {
     await #expect(processExitsWith: .success) {
       for levels in [5, 4] {
         for flags in 0..<8 {

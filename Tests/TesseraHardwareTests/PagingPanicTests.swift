@@ -3,7 +3,7 @@ import TesseraHardware
 import Testing
 
 @Suite("Panics of properties, levels and modes") struct PagingPanicTests {
-  @Test func `a user's page made global traps`() async throws {
+  @Test func `making a user page global panics`() async throws {
     let result = await #expect(
       processExitsWith: .failure, observing: [\.standardErrorContent]
     ) {
@@ -12,7 +12,7 @@ import Testing
     try expectPanic(in: result, "user page is global")
   }
 
-  @Test func `a global page made a user's traps`() async throws {
+  @Test func `making a global page a user page panics`() async throws {
     let result = await #expect(
       processExitsWith: .failure, observing: [\.standardErrorContent]
     ) {
@@ -22,7 +22,7 @@ import Testing
     try expectPanic(in: result, "user page is global")
   }
 
-  @Test func `a number too great for the software bits traps`() async throws {
+  @Test func `setting the software bits above 3 panics`() async throws {
     let result = await #expect(
       processExitsWith: .failure, observing: [\.standardErrorContent]
     ) {
@@ -31,7 +31,7 @@ import Testing
     try expectPanic(in: result, "software bits of a page are above 3")
   }
 
-  @Test func `a sixth level traps`() async throws {
+  @Test func `a level above 5 panics`() async throws {
     let result = await #expect(
       processExitsWith: .failure, observing: [\.standardErrorContent]
     ) {
@@ -40,7 +40,7 @@ import Testing
     try expectPanic(in: result, "page-table level is not 1 to 5")
   }
 
-  @Test func `a level of zero traps`() async throws {
+  @Test func `a level of zero panics`() async throws {
     let result = await #expect(
       processExitsWith: .failure, observing: [\.standardErrorContent]
     ) {
@@ -49,7 +49,7 @@ import Testing
     try expectPanic(in: result, "page-table level is not 1 to 5")
   }
 
-  @Test func `going below the leaf tables traps`() async throws {
+  @Test func `the level below the first panics`() async throws {
     let result = await #expect(
       processExitsWith: .failure, observing: [\.standardErrorContent]
     ) {
@@ -58,7 +58,7 @@ import Testing
     try expectPanic(in: result, "level below page-table level 1")
   }
 
-  @Test func `going above the fifth level traps`() async throws {
+  @Test func `the level above the fifth panics`() async throws {
     let result = await #expect(
       processExitsWith: .failure, observing: [\.standardErrorContent]
     ) {
@@ -67,7 +67,7 @@ import Testing
     try expectPanic(in: result, "level above page-table level 5")
   }
 
-  @Test func `a root at a third level traps`() async throws {
+  @Test func `a root at level 3 panics`() async throws {
     let result = await #expect(
       processExitsWith: .failure, observing: [\.standardErrorContent]
     ) {
@@ -76,7 +76,7 @@ import Testing
     try expectPanic(in: result, "root of page tables is not at level 4 or 5")
   }
 
-  @Test func `physical addresses of 53 bits trap`() async throws {
+  @Test func `physical addresses of 53 bits panic`() async throws {
     let result = await #expect(
       processExitsWith: .failure, observing: [\.standardErrorContent]
     ) {
@@ -85,7 +85,7 @@ import Testing
     try expectPanic(in: result, "width of physical addresses is not 32 to 52 bits")
   }
 
-  @Test func `physical addresses of 31 bits trap`() async throws {
+  @Test func `physical addresses of 31 bits panic`() async throws {
     let result = await #expect(
       processExitsWith: .failure, observing: [\.standardErrorContent]
     ) {
@@ -94,7 +94,7 @@ import Testing
     try expectPanic(in: result, "width of physical addresses is not 32 to 52 bits")
   }
 
-  @Test func `a distance to an address further on traps`() async throws {
+  @Test func `a negative distance panics`() async throws {
     let result = await #expect(
       processExitsWith: .failure, observing: [\.standardErrorContent]
     ) {

@@ -2,7 +2,7 @@ import TesseraHardware
 import Testing
 
 @Suite("Spin lock") struct SpinLockTests {
-  /// Whether interrupts are on; they are left as they are.
+  /// Whether interrupts are enabled. Does not change that.
   private func areInterruptsOn() -> Bool {
     let areOn = Processor.disableInterrupts()
     Processor.restoreInterrupts(areOn)
@@ -10,7 +10,7 @@ import Testing
   }
 
   @Test(arguments: [true, false])
-  func `a lock is held with interrupts off, and gives back what was before`(wereOn: Bool) {
+  func `a lock is held with interrupts disabled, and unlocking restores them`(wereOn: Bool) {
     let before = Processor.disableInterrupts()
     defer { Processor.restoreInterrupts(before) }
     Processor.restoreInterrupts(wereOn)

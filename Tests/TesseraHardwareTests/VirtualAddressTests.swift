@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @Suite("Virtual address") struct VirtualAddressTests {
-  /// All powers of two, their neighbours, their negatives, the ends, and a spread of others.
+  /// All powers of two with their neighbours and negatives, the limits, and a spread of others.
   private static let samples: [UInt64] = {
     var samples: [UInt64] = [0, .max, 0x0000_1234_5678_9abc, 0xfedc_ba98_7654_3210]
     for bit in 0..<64 as Range<UInt64> {
@@ -18,14 +18,14 @@ import Testing
     PagingMode(rootLevel: PagingLevel(levels))
   }
 
-  /// Whether all bits from the highest that is translated up are alike.
+  /// Returns whether all untranslated bits equal the highest translated one.
   private static func isCanonicalBitByBit(_ rawValue: UInt64, width: Int) -> Bool {
     let sign = rawValue >> UInt64(width - 1) & 1
     return (width..<64).allSatisfy { rawValue >> UInt64($0) & 1 == sign }
   }
 
   @Test(arguments: [(4, 48), (5, 57)])
-  func `an address is canonical if its upper bits are alike`(levels: Int, width: Int) {
+  func `an address is canonical if its upper bits are equal`(levels: Int, width: Int) {
     var tally = Tally()
     for sample in Self.samples {
       let isCanonical = VirtualAddress(sample).isCanonical(in: Self.mode(levels))
@@ -52,7 +52,7 @@ import Testing
   }
 
   @Test(arguments: [4, 5])
-  func `indices and offset make up the address`(levels: Int) {
+  func `the indices and the offset make up the address`(levels: Int) {
     var tally = Tally()
     for sample in Self.samples {
       let address = VirtualAddress(sample)
@@ -64,7 +64,7 @@ import Testing
         sum += UInt64(index) << UInt64(3 + 9 * number)
       }
       sum += address.offset(in: .fourKiB)
-      // The highest index carries the sign.
+      // The highest index is sign-extended.
       let width = 12 + 9 * levels
       if sum >> UInt64(width - 1) == 1 { sum |= ~0 << UInt64(width) }
       tally.claim(sum == sample, "0x\(String(sample, radix: 16))")
@@ -73,7 +73,7 @@ import Testing
   }
 
   @Test(arguments: Samples.sizes)
-  func `an address is its page and its offset`(size: PageSize) {
+  func `the page and the offset make up the address`(size: PageSize) {
     var tally = Tally()
     for sample in Self.samples {
       let address = VirtualAddress(sample)
@@ -88,7 +88,7 @@ import Testing
     tally.expectAll(atLeast: 50_000)
   }
 
-  @Test func `an address goes on up to the last byte and no further`() {
+  @Test func `an address can be advanced to the last byte but not beyond`() {
     #expect(VirtualAddress(.max).advanced(byChecked: 0) == VirtualAddress(.max))
     #expect(VirtualAddress(.max).advanced(byChecked: 1) == nil)
     #expect(VirtualAddress(0).advanced(byChecked: .max) == VirtualAddress(.max))
@@ -99,7 +99,7 @@ import Testing
     #expect(beforeGap.advanced(byChecked: 0x1000) == VirtualAddress(0x0000_8000_0000_0000))
   }
 
-  @Test func `addresses of the upper half come after those of the lower`() {
+  @Test func `addresses of the upper half are greater than those of the lower`() {
     #expect(VirtualAddress(0x0000_7fff_ffff_ffff) < VirtualAddress(0xffff_8000_0000_0000))
     #expect(!(VirtualAddress(.max) < VirtualAddress(.max)))
     #expect(VirtualAddress(.max).byteCount(from: VirtualAddress(0)) == .max)

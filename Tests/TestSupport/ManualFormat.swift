@@ -1,16 +1,16 @@
 import TesseraHardware
 
-/// The format of one kind of paging-structure entry, as the manual's table for it gives it.
+/// The format of one kind of paging-structure entry according to the manual.
 ///
-/// Written from Intel SDM Vol. 3A, "4-Level Paging and 5-Level Paging", the tables "Format of a …",
-/// row by row, and without a look at what it is compared with.
+/// Transcribed row by row from the tables "Format of a …" in Intel SDM Vol. 3A, "4-Level Paging and
+/// 5-Level Paging", independently of the library's entries, which are compared with it.
 package struct ManualFormat {
   package enum Field: Int, CaseIterable {
     case present, writable, user, writeThrough, cacheDisable, accessed, dirty, pageSize
     case attribute, global, ignored, address, reserved, executeDisable
   }
 
-  /// The kinds of entries that a processor tells apart.
+  /// The kinds of entries that a processor distinguishes.
   package enum Kind: CaseIterable {
     /// PML5E and PML4E.
     case upperTable
@@ -21,7 +21,7 @@ package struct ManualFormat {
 
   private var masks = [UInt64](repeating: 0, count: Field.allCases.count)
 
-  /// `width` is what the manual calls MAXPHYADDR, `nxe` is IA32_EFER.NXE.
+  /// Creates the format of `kind`, where `width` is MAXPHYADDR and `nxe` is IA32_EFER.NXE.
   package init(_ kind: Kind, width: Int, nxe: Bool) {
     mark(0...0, .present)
     mark(1...1, .writable)
@@ -61,7 +61,7 @@ package struct ManualFormat {
     for bit in bits { masks[field.rawValue] |= 1 << UInt64(bit) }
   }
 
-  /// The bits of `field`, where they lie.
+  /// Returns the mask of the bits of `field`.
   package func mask(_ field: Field) -> UInt64 { masks[field.rawValue] }
 
   package func has(_ field: Field, in entry: PageTableEntry) -> Bool {
@@ -70,7 +70,8 @@ package struct ManualFormat {
 }
 
 extension ManualFormat {
-  /// How a processor takes an entry with `rawValue` in a table at `level`; nil if it cannot be.
+  /// Returns the kind of a present entry with `rawValue` in a table at `level`, or nil if it is a
+  /// 1 GiB page and the processor has none.
   package static func kind(of rawValue: UInt64, level: Int, hasOneGiBPages: Bool) -> Kind? {
     let pageSize = rawValue >> 7 & 1 == 1
     switch level {
@@ -82,7 +83,7 @@ extension ManualFormat {
     }
   }
 
-  /// The kind of leaf that translates a page of `size`.
+  /// Returns the kind of leaf that translates a page of `size`.
   package static func kind(of size: PageSize) -> Kind {
     switch size {
     case .fourKiB: .fourKiBPage

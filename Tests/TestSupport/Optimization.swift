@@ -1,4 +1,5 @@
-/// Whether the tests were built with optimization, and have time for many more rounds.
+/// A Boolean value indicating whether the tests were built with optimization, so that they can run
+/// many more rounds in the same time.
 package let isOptimized: Bool = {
   var isOptimized = true
   assert({ isOptimized = false }() == ())

@@ -2,7 +2,7 @@ import TesseraHardware
 import TesseraPageTables
 
 extension PageTableNode {
-  /// The node of `level` for `address` in the tree under this root; nil if there is none.
+  /// Returns the node at `level` for `address` under this root, or nil if there is none.
   package func node(for address: UInt64, at level: Int) -> PageTableNode? {
     var node = self
     var current = PagingMode.current.rootLevel
@@ -15,8 +15,8 @@ extension PageTableNode {
     return node
   }
 
-  /// A number that changes if any word or count of the lower half of the tree under this root does,
-  /// but for accessed bits. Tells also if a node is another one.
+  /// Returns a hash of the lower half of the tree under this root: the addresses and counts of its
+  /// nodes and all their words, without the accessed bits.
   package func hash(level: PagingLevel = PagingMode.current.rootLevel) -> UInt64 {
     var hash = address.rawValue &* 31 &+ UInt64(presentCount)
     for index in 0..<(level == PagingMode.current.rootLevel ? 256 : 512) {

@@ -1,6 +1,6 @@
 import TesseraHardware
 
-/// What a property is made of, each part on its own.
+/// The parts of a `PageProperty` as separate fields.
 package struct PropertyParts: Equatable {
   package var access: PageAccess
   package var isUser: Bool
@@ -31,7 +31,7 @@ package struct PropertyParts: Equatable {
     .writeBack, .writeThrough, .writeCombining, .uncacheable,
   ]
 
-  /// Every property there is.
+  /// All valid properties.
   package static let all: [PropertyParts] = {
     var all: [PropertyParts] = []
     for access in accesses {
@@ -63,7 +63,7 @@ package struct PropertyParts: Equatable {
 }
 
 extension PropertyParts {
-  /// The parts that `property` says it has.
+  /// Creates the parts from the accessors of `property`.
   package init(of property: PageProperty) {
     access = property.access
     isUser = property.isUser
@@ -74,7 +74,7 @@ extension PropertyParts {
     software = property.software
   }
 
-  /// What is left of the parts on a processor that cannot forbid execution.
+  /// The effective parts on a processor without no-execute.
   package var withoutNoExecute: PropertyParts {
     var parts = self
     switch access {
@@ -85,7 +85,7 @@ extension PropertyParts {
     return parts
   }
 
-  /// The parts that a processor finds in a present leaf of `format`.
+  /// Creates the parts that a processor reads from a present leaf of `format`.
   package init(of leaf: PageTableEntry, format: ManualFormat) {
     switch (format.has(.writable, in: leaf), format.has(.executeDisable, in: leaf)) {
     case (false, false): access = .readExecute
@@ -95,7 +95,7 @@ extension PropertyParts {
     }
     isUser = format.has(.user, in: leaf)
     isGlobal = format.has(.global, in: leaf)
-    // The index into the table is PAT, PCD and PWT, in this order.
+    // The bits of the index are PAT, PCD and PWT, from the highest to the lowest.
     let index =
       (format.has(.attribute, in: leaf) ? 4 : 0) + (format.has(.cacheDisable, in: leaf) ? 2 : 0)
       + (format.has(.writeThrough, in: leaf) ? 1 : 0)

@@ -1,19 +1,21 @@
 import TesseraHardware
 
-/// Values that the tests of entries share.
+/// Sample values for the tests of entries.
 package enum Samples {
   package static let sizes: [PageSize] = [.fourKiB, .twoMiB, .oneGiB]
 
-  /// Every width that processors have, and the least that a hypervisor may give.
+  /// Every physical address width of a processor, and the least that a hypervisor may report.
   package static let widths = [32] + Array(36...52)
 
-  /// A processor that has everything. Tests name the mode: the current one is the whole process's,
-  /// and tests of other suites that run at the same time may install another.
+  /// The mode of a processor with all features.
+  ///
+  /// Tests pass a mode explicitly, because the current one belongs to the process, and a test of
+  /// another suite may install its own at the same time.
   package static let mode = PagingMode()
 
   package static let levels = (1...5).map { PagingLevel($0) }
 
-  /// The lowest address for a page of `size`, the highest below 2^`width`, and one between.
+  /// Returns the lowest address of a page of `size`, the highest below 2^`width`, and one between.
   package static func addresses(size: PageSize, width: Int) -> [PhysicalAddress] {
     let limit = (1 as UInt64) << UInt64(width)
     let highest = limit - size.byteCount
@@ -21,7 +23,7 @@ package enum Samples {
     return [0, mixed, highest].map { PhysicalAddress($0) }
   }
 
-  /// Both numbers of levels, with `width`, with and without no-execute.
+  /// Returns the modes with four and five levels, with and without no-execute, of `width`.
   package static func modes(width: Int) -> [PagingMode] {
     [4, 5].flatMap { root in
       [true, false].map { noExecute in

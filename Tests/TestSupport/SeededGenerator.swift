@@ -1,4 +1,4 @@
-/// Random numbers from a seed, the same on every machine (the SplitMix64 generator).
+/// A deterministic generator of random numbers (SplitMix64).
 package struct SeededGenerator: RandomNumberGenerator {
   private var state: UInt64
 

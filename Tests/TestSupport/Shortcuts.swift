@@ -3,12 +3,12 @@ import TesseraHardware
 import TesseraPageTables
 import TesseraSpaces
 
-/// The `byteCount` bytes from `start` on.
+/// Returns the range of `byteCount` bytes that starts at `start`.
 package func bytes(_ start: UInt64, _ byteCount: UInt64) -> Range<VirtualAddress> {
   VirtualAddress(start)..<VirtualAddress(start + byteCount)
 }
 
-/// Whether an optional of what cannot be copied is nil.
+/// Returns whether an optional of a noncopyable type is nil.
 package func isGone<Value: ~Copyable>(_ value: borrowing Value?) -> Bool {
   switch value {
   case .none: true
@@ -16,7 +16,7 @@ package func isGone<Value: ~Copyable>(_ value: borrowing Value?) -> Bool {
   }
 }
 
-/// Maps a new frame at `address` of `space`, and says where it is.
+/// Maps a new frame at `address` in `space` and returns the frame's address.
 @discardableResult
 package func mapFrame(
   at address: UInt64, in space: borrowing VmSpace, as property: PageProperty = .userReadWrite
@@ -28,7 +28,7 @@ package func mapFrame(
   return memory
 }
 
-/// Maps memory that is nobody's at `address` of `space`.
+/// Maps device memory, which has no owner, at `address` in `space`.
 package func mapDevice(
   at address: UInt64, _ memory: UInt64, _ byteCount: UInt64, in space: borrowing VmSpace
 ) throws {
@@ -37,7 +37,7 @@ package func mapDevice(
     PhysicalAddress(memory), byteCount: byteCount, as: .userReadWrite)
 }
 
-/// Gives the `byteCount` bytes from `address` of `space` on a status.
+/// Sets the status of `byteCount` bytes at `address` in `space` to `payload`.
 package func mark(
   _ address: UInt64, _ byteCount: UInt64, as payload: UInt32, in space: borrowing VmSpace
 ) throws {
@@ -45,7 +45,7 @@ package func mark(
   try cursor.setStatus(byteCount, to: payload)
 }
 
-/// Maps `frameCount` new frames from `address` of `space` on.
+/// Maps a new segment of `frameCount` frames at `address` in `space`.
 package func mapSegment(
   _ frameCount: Int, at address: UInt64, in space: borrowing VmSpace,
   as property: PageProperty = .userReadWrite

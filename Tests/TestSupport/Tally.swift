@@ -1,6 +1,6 @@
 import Testing
 
-/// Counts claims that hold and keeps the first that does not, for loops of millions.
+/// Counts claims and keeps the first one that fails, for loops that check millions.
 package struct Tally {
   private(set) var count = 0
   private(set) var failureCount = 0
@@ -15,7 +15,7 @@ package struct Tally {
     failureCount += 1
   }
 
-  /// Expects that all claims held, and that they were at least as many as the test set out to make.
+  /// Expects that all claims held and that there were at least `expected` of them.
   package func expectAll(atLeast expected: Int, sourceLocation: SourceLocation = #_sourceLocation) {
     #expect(failureCount == 0, "\(firstFailure)", sourceLocation: sourceLocation)
     #expect(count >= expected, "too few claims were made", sourceLocation: sourceLocation)

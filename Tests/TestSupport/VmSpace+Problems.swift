@@ -3,10 +3,10 @@ import TesseraPageTables
 import TesseraSpaces
 
 extension VmSpace {
-  /// The root, for a look behind the scenes.
+  /// The root node, for tests that inspect the page tables.
   package var rootNode: PageTableNode { unsafe PageTableNode(at: rootAddress) }
 
-  /// Which rules the space's tables do not keep.
+  /// Returns the violations of the invariants in the tables of the space.
   package borrowing func problems(allowsWriteExecute: Bool = false) -> [String] {
     var found: [String] = []
     checkInvariants(allowsWriteExecute: allowsWriteExecute) { rule, address, level in
@@ -19,7 +19,7 @@ extension VmSpace {
 }
 
 extension KernelSpace {
-  /// Which rules the tables of the kernel's area do not keep.
+  /// The violations of the invariants in the tables of the kernel virtual area.
   package static var problems: [String] {
     var found: [String] = []
     checkInvariants { rule, address, level in
