@@ -1,7 +1,7 @@
-# What the artefact checks share. Sourced, not run.
+# Shared parts of the artefact checks. Sourced, not run.
 #
-# Sets TOOLS, the folder of the Swift toolchain's own LLVM tools: those of the distribution are
-# older and may print another dialect.
+# Sets TOOLS, the folder of the Swift toolchain's LLVM tools: those of the distribution are older
+# and may print another format.
 
 artefacts=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
 
@@ -22,11 +22,11 @@ find_tools() {
   exit 2
 }
 
-# disassemble IMAGE: its instructions, each function after a line
+# disassemble IMAGE: prints its instructions, each function preceded by a line
 #   function NAME BYTES-PER-WORD
 #
-# The section .boot is entered in 32-bit mode and holds data between its functions, so there only
-# symbols marked as functions are read, and those below boot_long_mode as 32-bit code.
+# The section .boot is entered in 32-bit mode and contains data between its functions, so only
+# function symbols are disassembled there, and those below boot_long_mode as 32-bit code.
 disassemble() {
   "$TOOLS/llvm-objdump" --syms "$1" |
     awk '$3 == "F" && $4 == ".boot" { print $NF, $1 }' > "$work/boot-functions"
@@ -36,7 +36,7 @@ disassemble() {
   done
 }
 
-# conclude STATUS WORDS...: one line that says how a check ended, and the end.
+# conclude STATUS WORDS...: prints the result of a check on one line, and exits.
 conclude() {
   status=$1
   shift

@@ -1,5 +1,5 @@
-# Picks from a disassembly the functions that are code of `mode`, and drops what is not code.
-# `functions` names a file with the functions of the section .boot and their addresses.
+# Selects the functions of a disassembly that are code of `mode`, and drops data.
+# `functions` is a file with the functions of the section .boot and their addresses.
 BEGIN {
   while ((getline line < functions) > 0) {
     split(line, field, " ")

@@ -1,11 +1,11 @@
-# What the proofs share: programs with a fault, and looking whether a check sees it. Sourced after
-# common.sh, not run. Works in the folder for scratch.
+# Shared parts of the tests of the checks: builds programs with a fault, and tests whether a check
+# detects it. Sourced after common.sh, not run. Works in the scratch folder.
 
 cd "$work" || exit 2
 failures=0
 link=
 
-# build NAME FLAGS...: NAME.o from NAME.c or NAME.S, and NAME.elf, linked with the flags in $link.
+# build NAME FLAGS...: builds NAME.o from NAME.c or NAME.S, and NAME.elf with the flags in $link.
 build() {
   name=$1
   shift
@@ -15,23 +15,23 @@ build() {
     "$TOOLS/ld.lld" --entry=start $link "$name.o" -o "$name.elf" || exit 2
 }
 
-# sees CHECK PATTERN ARGUMENTS...: the check must fail and say PATTERN.
-sees() {
+# detects CHECK PATTERN ARGUMENTS...: the check must fail and print PATTERN.
+detects() {
   check=$1 pattern=$2
   shift 2
   if "$artefacts/$check" "$@" > said 2>&1 || ! grep -q -e "$pattern" said; then
-    printf '%-7s %s\n' FAILED "the check '$check' does not see: $pattern"
+    printf '%-7s %s\n' FAILED "the check '$check' does not detect: $pattern"
     sed 's/^/        /' said
     failures=$((failures + 1))
   fi
 }
 
-# passes CHECK ARGUMENTS...: the check must not fail.
+# passes CHECK ARGUMENTS...: the check must succeed.
 passes() {
   check=$1
   shift
   "$artefacts/$check" "$@" > said 2>&1 || {
-    printf '%-7s %s\n' FAILED "the check '$check' refuses a good image"
+    printf '%-7s %s\n' FAILED "the check '$check' fails on a valid image"
     sed 's/^/        /' said
     failures=$((failures + 1))
   }

@@ -1,10 +1,10 @@
 # Finds memory accesses below the stack pointer.
 #
-# An interrupt pushes its frame right below the stack pointer, so what a function keeps there is
-# lost. For each function the distance of the stack pointer from its value at the entry is followed
-# along every path, and so are registers that hold an address on the stack. An access whose place is
-# known must not lie below the stack pointer. Addresses with an index register are left out: their
-# base may lie below an array that they never leave.
+# An interrupt pushes its frame right below the stack pointer and overwrites the data there. For
+# each function, the offset of the stack pointer from its value at the entry is tracked along every
+# path, and so are registers that contain a stack address. An access at a known offset must not be
+# below the stack pointer. Addresses with an index register are ignored: their base may lie below
+# the array that they access.
 
 function start_function(name, bytes) {
   examine()
@@ -27,7 +27,7 @@ $1 == "function" { start_function($2, $3); next }
   sub(/^[^ ]* /, "", text)
   while (text ~ /^(lock|rep|repe|repne|repz|repnz|data16|notrack|cs|ds|es|ss) /)
     sub(/^[^ ]* /, "", text)
-  # 32-bit names of registers on a 32-bit stack become those the rest of this program knows.
+  # In 32-bit code, register names are translated to their 64-bit names.
   if (word == 4) gsub(/%e/, "%r", text)
   instruction[count] = text
 }
@@ -38,7 +38,7 @@ END {
   exit found || functions == 0
 }
 
-# The number that `text` stands for: decimal or hexadecimal, perhaps negative.
+# Returns the value of `text`: decimal or hexadecimal, possibly negative.
 function number(text,   sign, value, i) {
   sign = 1
   if (sub(/^-/, "", text)) sign = -1
@@ -51,7 +51,7 @@ function number(text,   sign, value, i) {
   return sign * value
 }
 
-# Gives instruction `i` the state (depth, copies); puts it on the list if that says something new.
+# Merges the state (depth, copies) into instruction `i`; queues it if its state changes.
 function arrive(i, depth, copies,   parts, n, k, kept, old) {
   if (i > count) return
   if (!(i in depth_at)) {
@@ -61,7 +61,7 @@ function arrive(i, depth, copies,   parts, n, k, kept, old) {
     return
   }
   old = depth_at[i] SUBSEP copies_at[i]
-  # What is only guessed says nothing about what is known.
+  # A guessed state does not change a known one.
   if (guessing) return
   if (depth_at[i] != depth) depth_at[i] = "?"
   n = split(copies_at[i], parts, " ")
@@ -72,7 +72,7 @@ function arrive(i, depth, copies,   parts, n, k, kept, old) {
   if (depth_at[i] SUBSEP copies_at[i] != old) waiting[++last] = i
 }
 
-# What register `name` holds: a distance from the stack pointer at the entry, or "?".
+# Returns the offset in register `name` from the stack pointer at the entry, or "?".
 function held(name, depth, copies,   parts, n, k, pair) {
   if (name == "rsp") return depth
   n = split(copies, parts, " ")
@@ -97,7 +97,8 @@ function with_copy(name, value, copies) {
   return copies (copies == "" ? "" : " ") name "=" value
 }
 
-# Splits a place such as -8(%rbp) into `base` and `offset`; says whether it is one without an index.
+# Splits a memory operand such as -8(%rbp) into `base` and `offset`. Returns 0 if it is none, or has
+# an index.
 function is_place(operand) {
   if (operand !~ /^(-?(0x)?[0-9a-f]+)?\(%r[a-z0-9]+\)$/) return 0
   base = operand
@@ -126,7 +127,7 @@ function parse(i,   text, n, k, parts, depth) {
   }
 }
 
-# Follows instruction `i` and tells its successors.
+# Executes instruction `i`, and passes the state to its successors.
 function follow(i,   depth, copies, destination, source, target, value) {
   depth = depth_at[i]
   copies = copies_at[i]
@@ -144,7 +145,7 @@ function follow(i,   depth, copies, destination, source, target, value) {
     if (operation ~ /^jmp/ && operand[1] ~ /^\*/ && table == "") table = depth SUBSEP copies
     if (operation ~ /^l?jmp/) return
   } else if (operation ~ /^call/) {
-    # A function that does not return says nothing about the instruction below the call.
+    # The instruction after a call that does not return is not a successor.
     if (operand[1] ~ /ys5NeverOs|s5NeverOyF|tessera_host_panic/) return
     for (value = 1; value <= 9; value++) copies = without(lost_in_call[value], copies)
   } else if (operation ~ /^push/) {
@@ -171,13 +172,13 @@ function follow(i,   depth, copies, destination, source, target, value) {
   arrive(i + 1, depth, copies)
 }
 
-# The depth after an instruction that writes the stack pointer.
+# Returns the depth after an instruction that writes the stack pointer.
 function moved_stack(source, depth, copies,   amount) {
   amount = source
   if (operation ~ /^(cmp|test)/) return depth
   if (operation ~ /^(add|sub)/ && sub(/^\$/, "", amount) && depth != "?")
     return operation ~ /^add/ ? depth + number(amount) : depth - number(amount)
-  # Rounding down only adds room.
+  # Alignment only lowers the stack pointer.
   if (operation ~ /^and/) return depth
   if (operation ~ /^mov/ && source ~ /^%r/) return held(substr(source, 2), depth, copies)
   if (operation ~ /^lea/ && is_place(source)) {
@@ -187,7 +188,7 @@ function moved_stack(source, depth, copies,   amount) {
   return "?"
 }
 
-# Reports instruction `i` if it reaches below the stack pointer.
+# Reports instruction `i` if it accesses memory below the stack pointer.
 function inspect(i,   k, place, from) {
   parse(i)
   for (k = 1; k <= operands; k++) {
@@ -218,7 +219,7 @@ function examine(   i, first, state) {
   last = 0
   arrive(1, 0, "")
   for (first = 1; first <= last; first++) follow(waiting[first])
-  # What is left is reached through a jump table, from a state like that of the jump, or not at all.
+  # The rest is reached through a jump table, with the state of the jump, or never.
   guessing = 1
   for (i = 1; i <= count; i++) {
     if (i in depth_at) continue

@@ -12,8 +12,7 @@ import Testing
       region(0x2_0000_0000, 0x2_0100_0000, .usable),
     ], lowMemoryEnd: 0x10_0000)
 
-  @Test func `it allocates from the starts of the largest regions below and above 4 GiB`() throws
-  {
+  @Test func `it allocates from the starts of the largest regions below and above 4 GiB`() throws {
     var allocator = EarlyAllocator(machine)
     #expect(allocator.byteCountLeft == 0x800_0000 - 0x20_3000 + 0x4000_0000)
     #expect(try allocator.allocate(byteCount: 1).rawValue == 0x20_3000)
@@ -111,14 +110,15 @@ import Testing
     var allocator = EarlyAllocator(machine)
     _ = try allocator.allocate(byteCount: 0x1800)
     _ = try allocator.allocate(byteCount: 0x10_0000, preferring: .mostRoom)
-    let marked = machine.adding(allocator.retire())
-    let metadata = marked.all.filter { $0.kind == .metadata }
+    let extended = machine.adding(allocator.retire())
+    let metadata = extended.all.filter { $0.kind == .metadata }
     #expect(
       metadata == [
         region(0x20_3000, 0x20_5000, .metadata), region(0x1_0000_0000, 0x1_0010_0000, .metadata),
       ])
     #expect(
-      marked.totals().byteCount(of: .usable) == machine.totals().byteCount(of: .usable) - 0x10_2000)
+      extended.totals().byteCount(of: .usable) == machine.totals().byteCount(of: .usable)
+        - 0x10_2000)
   }
 
   @Test func `an alignment that is no power of two traps`() async {

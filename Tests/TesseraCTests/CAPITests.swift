@@ -173,15 +173,15 @@ extension OnSimulatedMachine {
           table = machine.entry(at: Int(page >> shift & 511), of: table) & 0xf_ffff_ffff_f000
         }
         // Three pages were read, and one of them was written.
-        let marks = [accessed, accessed | dirty, 0, accessed]
+        let bits = [accessed, accessed | dirty, 0, accessed]
         let expected = [
           (TESSERA_ACCESSED, 0x3000 as UInt64, dirty), (TESSERA_DIRTY, 0x1000, accessed),
           (TESSERA_ACCESSED | TESSERA_DIRTY, 0x3000, 0),
         ]
         for (flags, byteCount, left) in expected {
-          for (index, mark) in marks.enumerated() {
+          for (index, used) in bits.enumerated() {
             let entry = machine.entry(at: index, of: table) & ~(accessed | dirty)
-            machine.setEntry(entry | mark, at: index, of: table)
+            machine.setEntry(entry | used, at: index, of: table)
           }
           var cleared: UInt64 = 0
           withUnsafeMutablePointer(to: &cursor) { cursor in
@@ -192,8 +192,8 @@ extension OnSimulatedMachine {
             expect(tessera_cursor_close(cursor), TESSERA_OK)
           }
           #expect(cleared == byteCount)
-          for (index, mark) in marks.enumerated() {
-            #expect(machine.entry(at: index, of: table) & (accessed | dirty) == mark & left)
+          for (index, used) in bits.enumerated() {
+            #expect(machine.entry(at: index, of: table) & (accessed | dirty) == used & left)
           }
         }
         expect(tessera_space_destroy(space), TESSERA_OK)

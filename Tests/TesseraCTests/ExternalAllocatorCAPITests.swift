@@ -43,11 +43,11 @@ extension OnSimulatedMachine {
       #expect(start() == TESSERA_OK)
       // 2048 slots, the rest of the metadata, and two tables.
       #expect(pool.outCount == 32 + 1 + 2)
-      let records = statistics
-      #expect(records.metadata_frames == 33)
-      #expect(records.managed_frames - records.free_frames == 2)
-      #expect(records.cached_frames == 0 && records.largest_free_block == 0)
-      #expect(records.pooled_tables == 0)
+      let now = statistics
+      #expect(now.metadata_frames == 33)
+      #expect(now.managed_frames - now.free_frames == 2)
+      #expect(now.cached_frames == 0 && now.largest_free_block == 0)
+      #expect(now.pooled_tables == 0)
       #expect(use(of: 0x20_0000) == TESSERA_FRAME_METADATA)
       #expect(use(of: 0x30_0000) == TESSERA_FRAME_EXTERNAL)
       #expect(use(of: 0x8000) == TESSERA_FRAME_FREE)
@@ -197,7 +197,7 @@ extension OnSimulatedMachine {
       _ count: UInt64 = 1, _ alignment: UInt64 = 4096, below limit: UInt64 = end
     ) -> KernelPool.Request { KernelPool.Request(count, alignment: alignment, limit: limit) }
 
-    private static let refused = TESSERA_ERROR_OUT_OF_FRAMES
+    private static let outOfFrames = TESSERA_ERROR_OUT_OF_FRAMES
 
     /// Requests that are forwarded, that fail there, and that are not forwarded.
     private static let cases: [Asked] = [
@@ -211,30 +211,30 @@ extension OnSimulatedMachine {
       Asked(size: 0x20_0000, limit: 0x60_0000, request: asks(512, 0x20_0000, below: 0x60_0000)),
       Asked(
         size: 0x20_0000, limit: 0x40_0000, request: asks(512, 0x20_0000, below: 0x40_0000),
-        status: refused),
-      Asked(size: 0x20_0000, limit: 0x1f_f000, status: refused),
-      Asked(size: 0x4000_0000, status: refused),
+        status: outOfFrames),
+      Asked(size: 0x20_0000, limit: 0x1f_f000, status: outOfFrames),
+      Asked(size: 0x4000_0000, status: outOfFrames),
       Asked(count: 1, request: asks()),
       Asked(count: 2, request: asks(2)),
       Asked(count: 3, flags: 1, request: asks(3)),
       Asked(count: 64, request: asks(64)),
       Asked(count: 513, request: asks(513)),
       Asked(count: 1500, request: asks(1500)),
-      Asked(count: 1502, request: asks(1502), status: refused),
-      Asked(count: 2048, request: asks(2048), status: refused),
-      Asked(count: 2049, status: refused),
-      Asked(count: 1 << 39, status: refused),
-      Asked(count: 1 << 40, status: refused),
-      Asked(count: .max, status: refused),
+      Asked(count: 1502, request: asks(1502), status: outOfFrames),
+      Asked(count: 2048, request: asks(2048), status: outOfFrames),
+      Asked(count: 2049, status: outOfFrames),
+      Asked(count: 1 << 39, status: outOfFrames),
+      Asked(count: 1 << 40, status: outOfFrames),
+      Asked(count: .max, status: outOfFrames),
       Asked(count: 2, alignment: 0x2000, request: asks(2, 0x2000)),
       Asked(count: 16, alignment: 0x10_0000, request: asks(16, 0x10_0000)),
       Asked(alignment: 1, request: asks()),
       Asked(alignment: 0x1000, request: asks()),
       Asked(alignment: 0x2000, request: asks(1, 0x2000)),
       Asked(alignment: 0x40_0000, request: asks(1, 0x40_0000)),
-      Asked(alignment: 0x80_0000, request: asks(1, 0x80_0000), status: refused),
-      Asked(alignment: 1 << 40, request: asks(1, 1 << 40), status: refused),
-      Asked(alignment: 1 << 41, status: refused),
+      Asked(alignment: 0x80_0000, request: asks(1, 0x80_0000), status: outOfFrames),
+      Asked(alignment: 1 << 40, request: asks(1, 1 << 40), status: outOfFrames),
+      Asked(alignment: 1 << 41, status: outOfFrames),
       Asked(alignment: 3, status: TESSERA_ERROR_INVALID_ARGUMENT),
       Asked(limit: 0x80_0000, request: asks()),
       Asked(limit: 0x70_0000, request: asks(below: 0x70_0000)),
@@ -242,11 +242,11 @@ extension OnSimulatedMachine {
       Asked(limit: 0x1_0000_0000, request: asks()),
       Asked(limit: 1 << 52, request: asks()),
       Asked(limit: .max, request: asks()),
-      Asked(limit: 0x20_0000, request: asks(below: 0x20_0000), status: refused),
-      Asked(limit: 0x1000, request: asks(below: 0x1000), status: refused),
-      Asked(limit: 0xfff, status: refused),
-      Asked(limit: 1, status: refused),
-      Asked(count: 2, limit: 0x1000, status: refused),
+      Asked(limit: 0x20_0000, request: asks(below: 0x20_0000), status: outOfFrames),
+      Asked(limit: 0x1000, request: asks(below: 0x1000), status: outOfFrames),
+      Asked(limit: 0xfff, status: outOfFrames),
+      Asked(limit: 1, status: outOfFrames),
+      Asked(count: 2, limit: 0x1000, status: outOfFrames),
       Asked(
         count: 5, alignment: 0x4000, limit: 0x50_0000, request: asks(5, 0x4000, below: 0x50_0000)),
       Asked(size: 8192, status: TESSERA_ERROR_INVALID_ARGUMENT),

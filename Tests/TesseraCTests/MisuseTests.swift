@@ -33,7 +33,7 @@ extension OnSimulatedMachine {
         ("replace", tessera_replace(space, page, world.frame, flags, nil)),
         ("unmap", tessera_unmap(space, page, 4096, nil)),
         ("protect", tessera_protect(space, page, 4096, 1, nil)),
-        ("mark", tessera_set_status(space, page, 4096, 1, nil)),
+        ("set_status", tessera_set_status(space, page, 4096, 1, nil)),
         ("copy to", tessera_copy(space, world.space, page, 4096, nil)),
         ("copy from", tessera_copy(world.space, space, page, 4096, nil)),
         ("query", tessera_query(space, page, &found)),
@@ -105,7 +105,7 @@ extension OnSimulatedMachine {
         ("replace", tessera_cursor_replace(cursor, world.frame, flags, nil)),
         ("unmap", tessera_cursor_unmap(cursor, 4096, nil)),
         ("protect", tessera_cursor_protect(cursor, 4096, 1, nil)),
-        ("mark", tessera_cursor_set_status(cursor, 4096, 1, nil)),
+        ("set_status", tessera_cursor_set_status(cursor, 4096, 1, nil)),
         ("query", tessera_cursor_query(cursor, &found)),
         ("copy", tessera_cursor_copy(cursor, cursor, 4096, nil)),
         ("find", tessera_cursor_find_next(cursor, 4096, &isFound)),
@@ -208,7 +208,7 @@ extension OnSimulatedMachine {
         ),
         ("unmap", tessera_unmap(space, address, length, nil)),
         ("protect", tessera_protect(space, address, length, 1, nil)),
-        ("mark", tessera_set_status(space, address, length, 1, nil)),
+        ("set_status", tessera_set_status(space, address, length, 1, nil)),
         ("visit", tessera_visit(space, address, length, { _, _ in }, nil)),
       ]
     }

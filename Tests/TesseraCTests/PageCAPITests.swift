@@ -147,13 +147,13 @@ extension OnSimulatedMachine {
       expect(tessera_cursor_open(cursor, space, page, 0x8000, 0), TESSERA_OK)
       for position in [page, page + 0x2000] {
         expect(tessera_cursor_jump(cursor, position), TESSERA_OK)
-        let refusals = [
+        let results = [
           tessera_cursor_map_zeroed(cursor, 0x4000, readWrite, &conflict),
           tessera_cursor_map_run(cursor, run, 4, readWrite, &conflict),
           tessera_cursor_map_device(cursor, device, 0x4000, readWrite, &conflict),
           tessera_cursor_set_status(cursor, 0x4000, 5, &conflict),
         ]
-        for refusal in refusals { expect(refusal, TESSERA_ERROR_ALREADY_MAPPED) }
+        for result in results { expect(result, TESSERA_ERROR_ALREADY_MAPPED) }
         #expect(conflict.address == mapped && conflict.level == 1)
         #expect(tessera_cursor_address(cursor) == position)
         // Nothing is mapped there, and the frame keeps its handle.

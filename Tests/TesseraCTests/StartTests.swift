@@ -135,19 +135,19 @@ extension OnSimulatedMachine {
       let regions = LoadedMachine.regions
       var config = tessera_config()
       config.size = UInt64(MemoryLayout<tessera_config>.size)
-      func written(visibleEnd: UInt64) -> String {
-        config.direct_map_end = visibleEnd
+      func written(directMapEnd: UInt64) -> String {
+        config.direct_map_end = directMapEnd
         return regions.withUnsafeBufferPointer { buffer in
           config.regions = buffer.baseAddress
           config.region_count = UInt64(buffer.count)
           return gathering { tessera_print_memory_map(&config, $0, $1) }
         }
       }
-      let all = written(visibleEnd: 0)
+      let all = written(directMapEnd: 0)
       #expect(all.contains("0x0000000000100000-0x0000000000104000    16 KiB  boot information"))
       #expect(!all.contains("beyond the direct map"))
       #expect(
-        written(visibleEnd: 6 << 20).contains(
+        written(directMapEnd: 6 << 20).contains(
           "0x0000000000600000-0x0000000000800000  2048 KiB  usable, beyond the direct map"))
     }
 

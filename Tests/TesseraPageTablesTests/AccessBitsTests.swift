@@ -3,7 +3,7 @@ import Tessera
 import Testing
 
 extension OnSimulatedMachine {
-  @Suite("Accessed and dirty marks") struct AccessBitsTests {
+  @Suite("Accessed and dirty bits") struct AccessBitsTests {
     let machine: SimulatedMachine
     private static let used = PageProperty.userReadWrite.with(isAccessed: true, isDirty: true)
 
@@ -20,8 +20,8 @@ extension OnSimulatedMachine {
       space.translate(VirtualAddress(page << 12))?.property
     }
 
-    /// Shows `count` used pages from page `first` on.
-    private func show(_ first: UInt64, _ count: UInt64, in space: borrowing VmSpace) throws {
+    /// Maps `count` accessed and dirty pages, starting with page `first`.
+    private func mapUsed(_ first: UInt64, _ count: UInt64, in space: borrowing VmSpace) throws {
       var segment: Segment<PlainMemory>? = try Segment(allocating: Int(count)) { _ in
         PlainMemory()
       }
@@ -29,9 +29,9 @@ extension OnSimulatedMachine {
       try cursor.map(&segment, as: Self.used)
     }
 
-    @Test func `each mark is cleared by itself, in the range alone`() throws {
+    @Test func `each bit is cleared separately, in the range only`() throws {
       let space = try VmSpace()
-      try show(510, 6, in: space)
+      try mapUsed(510, 6, in: space)
       do {
         var cursor = try space.cursor(over: pages(510, 6))
         try cursor.jump(to: VirtualAddress(511 << 12))
@@ -40,16 +40,16 @@ extension OnSimulatedMachine {
         try cursor.jump(to: VirtualAddress(513 << 12))
         #expect(cursor.clearDirty(2 << 12) == 2 << 12)
       }
-      let marks = (510..<516 as Range<UInt64>).map { property($0, in: space) }
-      #expect(marks.map { $0?.isAccessed } == [true, false, false, false, true, true])
-      #expect(marks.map { $0?.isDirty } == [true, true, true, false, false, true])
-      #expect(marks.allSatisfy { $0?.access == .readWrite })
+      let properties = (510..<516 as Range<UInt64>).map { property($0, in: space) }
+      #expect(properties.map { $0?.isAccessed } == [true, false, false, false, true, true])
+      #expect(properties.map { $0?.isDirty } == [true, true, true, false, false, true])
+      #expect(properties.allSatisfy { $0?.access == .readWrite })
       #expect(machine.violations == [])
     }
 
-    @Test func `what was cleared is invalidated, what was clear already is not`() throws {
+    @Test func `only pages whose bit was set are invalidated`() throws {
       let space = try VmSpace()
-      try show(16, 4, in: space)
+      try mapUsed(16, 4, in: space)
       space.activate()
       let before = FlushStatistics.pageCount
       do {
@@ -65,9 +65,9 @@ extension OnSimulatedMachine {
       VmSpace.deactivate()
     }
 
-    @Test func `a page without access stays as it is, absent ones and statuses too`() throws {
+    @Test func `pages without access, absent pages and statuses are unchanged`() throws {
       let space = try VmSpace()
-      try show(16, 2, in: space)
+      try mapUsed(16, 2, in: space)
       let address = space.translate(VirtualAddress(16 << 12))?.address
       do {
         var cursor = try space.cursor(over: pages(16, 1024))
@@ -87,7 +87,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a large page has one mark, and is not split`() throws {
+    @Test func `a large page has one bit, and is not split`() throws {
       let space = try VmSpace()
       var frame: Frame<PlainMemory>? = try Frame(
         allocating: PlainMemory(), FrameRequest(size: .twoMiB))

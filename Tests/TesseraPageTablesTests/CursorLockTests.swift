@@ -10,8 +10,8 @@ import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
-  /// In which order a cursor takes its locks, and that it lets go of all of them.
-  @Suite("Locks of a cursor") struct CursorLockTests {
+  /// The order in which a cursor acquires its locks, and their release.
+  @Suite("Cursor locks") struct CursorLockTests {
     let machine: SimulatedMachine
 
     init() throws {
@@ -23,8 +23,8 @@ extension OnSimulatedMachine {
     private static let twoMiB = PageSize.twoMiB.byteCount
     private static let oneGiB = PageSize.oneGiB.byteCount
 
-    /// The nodes of `space` that a cursor over its first 2 GiB locks, in order: the one that covers
-    /// the range, then each with those below it.
+    /// The nodes of `space` that a cursor over its first 2 GiB locks, in order: the covering node,
+    /// then its descendants in depth-first order.
     private func makeNodes(of space: borrowing VmSpace) throws -> [PageTableNode] {
       let places = [0x5000, Self.twoMiB + 0x5000, Self.oneGiB, Self.oneGiB + Self.twoMiB]
       for place in places { try mapFrame(at: place, in: space) }
@@ -35,14 +35,14 @@ extension OnSimulatedMachine {
       return try route.map { try #require(space.rootNode.node(for: $0.0, at: $0.1)) }
     }
 
-    @Test(arguments: 0..<7) func `locks are taken from above, and by ascending address`(
+    @Test(arguments: 0..<7) func `locks are acquired top down, by ascending address`(
       held: Int
     ) throws {
       let space = try VmSpace()
       let nodes = try makeNodes(of: space)
       let root = space.rootNode
       let taken = Mutex<[Bool]>([])
-      // Where another cursor is, this one waits, with all the locks before and none of those after.
+      // The cursor waits at the locked node, with all locks before it and none after it.
       nodes[held].acquireLock()
       machine.onEveryProcessor { processor in
         if processor == 1 {
@@ -54,7 +54,7 @@ extension OnSimulatedMachine {
           if nodes[..<held].allSatisfy({ $0.isLocked }) { break }
           sched_yield()
         }
-        // Long enough to take a lock that should not be taken.
+        // Long enough to acquire a lock in the wrong order.
         usleep(2000)
         taken.withLock { $0 = nodes.map { $0.isLocked } }
         nodes[held].releaseLock()
@@ -64,7 +64,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [4096, 40 * 4096, 1 << 30])
-    func `what is owed is paid while the locks are held`(byteCount: UInt64) throws {
+    func `invalidations are flushed while the locks are held`(byteCount: UInt64) throws {
       let space = try VmSpace()
       space.activate()
       try mapSegment(40, at: 0, in: space)
@@ -82,7 +82,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a node that was emptied is invalidated while its parent is locked`() throws {
+    @Test func `an emptied node is invalidated while its parent is locked`() throws {
       let space = try VmSpace()
       space.activate()
       try mapFrame(at: 0x5000, in: space)
@@ -98,16 +98,16 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    /// Unmaps the only page of the first leaf table, and lets `body` do something with the table
-    /// while the frame is let go: when the cursor has no lock any more, and before the table is
-    /// taken out. Returns the nodes of levels 1 and 2.
+    /// Unmaps the only page of the first leaf table, and runs `body` while the frame is freed: the
+    /// cursor has released its locks, but the table is not removed yet. Returns the nodes of levels
+    /// 1 and 2.
     private func emptyFirstTable(
       of space: borrowing VmSpace, _ body: @escaping (PageTableNode) -> Void
     ) throws -> [PageTableNode] {
       try mapFrame(at: Self.twoMiB, in: space)
       let root = space.rootNode
       Interruption.arm {
-        // Who waits for a lock of this very cursor waits for ever.
+        // Acquiring a lock that this cursor still holds would deadlock.
         let table = root.node(for: 0x5000, at: 1)
         guard table?.isLocked == false else { return }
         body(root)
@@ -126,7 +126,7 @@ extension OnSimulatedMachine {
       return nodes
     }
 
-    /// Maps memory that is nobody's in the page after.
+    /// Maps unowned memory in the next page.
     private static func mapNext(under root: PageTableNode) {
       var cursor = Cursor(locking: bytes(0x6000, 4096), of: root)
       let device = PhysicalAddress(0x10_0000_0000)
@@ -135,7 +135,7 @@ extension OnSimulatedMachine {
       } catch { return }
     }
 
-    @Test func `a table that is in use again when it is to be taken out stays, unlocked`() throws {
+    @Test func `an emptied table that is used again before its removal stays, unlocked`() throws {
       let space = try VmSpace()
       let nodes = try emptyFirstTable(of: space) { Self.mapNext(under: $0) }
       #expect(nodes.allSatisfy { !$0.isLocked && !$0.isDetached })
@@ -144,8 +144,7 @@ extension OnSimulatedMachine {
       #expect(space.problems == [])
     }
 
-    @Test func `a table that is gone when it is to be taken out leaves its parent unlocked`() throws
-    {
+    @Test func `an emptied table removed by another cursor leaves its parent unlocked`() throws {
       let space = try VmSpace()
       let nodes = try emptyFirstTable(of: space) { root in
         Self.mapNext(under: root)
@@ -160,9 +159,9 @@ extension OnSimulatedMachine {
   }
 }
 
-/// Whether a node is locked each time that a processor invalidates something.
+/// Observes whether a node is locked at each invalidation.
 private final class LockWatch {
-  /// Access: by the thread of the test, which is the only one.
+  /// Access: single-threaded, by the test only.
   nonisolated(unsafe) private static var node: PageTableNode?
   nonisolated(unsafe) private(set) static var seen: [Bool] = []
 
@@ -181,9 +180,9 @@ private final class LockWatch {
   func stop() { simulated_install_observer(nil) }
 }
 
-/// Metadata of a frame with which something happens while it is let go.
+/// Metadata that runs a closure when its frame is freed.
 private struct Interruption: UntypedFrameMetadata {
-  /// Access: by the thread of the test, which is the only one.
+  /// Access: single-threaded, by the test only.
   nonisolated(unsafe) private static var body: (() -> Void)?
 
   static var isOver: Bool { body == nil }

@@ -8,8 +8,8 @@ import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
-  /// What a cursor once did wrong.
-  @Suite("Cursor, once wrong") struct CursorRegressionTests {
+  /// Regression tests for fixed bugs of the cursor.
+  @Suite("Cursor regressions") struct CursorRegressionTests {
     let machine: SimulatedMachine
 
     init() throws {
@@ -24,13 +24,13 @@ extension OnSimulatedMachine {
       VirtualAddress(start)..<VirtualAddress(start + byteCount)
     }
 
-    /// Maps a page and unmaps it in a table that has another one.
+    /// Creates the leaf table for `address` by setting a status.
     private func makeTable(at address: UInt64, in space: borrowing VmSpace) throws {
       var cursor = try space.cursor(over: range(address, 4096))
       try cursor.setStatus(4096, to: 7)
     }
 
-    @Test func `a large page is not put over a table that is there`() throws {
+    @Test func `a large page does not overwrite an existing table`() throws {
       let space = try VmSpace()
       try makeTable(at: 0x20_5000, in: space)
       do {
@@ -39,12 +39,12 @@ extension OnSimulatedMachine {
       }
       #expect(space.problems == [])
       for offset in [0, 0x5123, 0x1f_ffff, 0x20_0000, 0x3f_ffff] as [UInt64] {
-        let shown = space.translate(VirtualAddress(0x20_0000 + offset))
-        #expect(shown?.address == device + offset)
+        let mapped = space.translate(VirtualAddress(0x20_0000 + offset))
+        #expect(mapped?.address == device + offset)
       }
     }
 
-    @Test func `a cursor that covers no more than a leaf table maps small pages`() throws {
+    @Test func `a cursor that covers only a leaf table maps small pages`() throws {
       let space = try VmSpace()
       try makeTable(at: 0x20_5000, in: space)
       do {
@@ -55,7 +55,7 @@ extension OnSimulatedMachine {
       #expect(space.translate(VirtualAddress(0x3f_f000))?.address == device + 0x1f_f000)
     }
 
-    @Test func `a large page is copied to a place where it does not fit as one`() throws {
+    @Test func `a large page is copied to a misaligned address`() throws {
       let first = try VmSpace()
       let second = try VmSpace()
       do {
@@ -90,7 +90,7 @@ extension OnSimulatedMachine {
       #expect(second.problems == [])
     }
 
-    @Test func `copying a whole address space takes as many nodes as there are`() throws {
+    @Test func `copying a whole address space allocates only the nodes in use`() throws {
       let first = try VmSpace()
       let second = try VmSpace()
       let all = VirtualAddress(0)..<VmSpace.end
@@ -109,7 +109,7 @@ extension OnSimulatedMachine {
       #expect(second.translate(VirtualAddress(0x7fff_f000))?.property.access == .read)
     }
 
-    @Test func `a refused copy leaves its source whole`() throws {
+    @Test func `a failed copy does not split its source`() throws {
       let first = try VmSpace()
       let second = try VmSpace()
       try makeTable(at: 0x60_0000, in: second)
@@ -123,7 +123,7 @@ extension OnSimulatedMachine {
       #expect(try source.query().byteCount == 0x20_0000)
     }
 
-    @Test func `a large device takes as many nodes as its borders need`() throws {
+    @Test func `a large device allocates only the nodes at its ends`() throws {
       let space = try VmSpace()
       let used = FrameAllocator.statistics.usedFrameCount
       var cursor = try space.cursor(over: range(1 << 30, 400 << 30))
@@ -141,7 +141,7 @@ extension OnSimulatedMachine {
       #expect(space.problems == [])
     }
 
-    @Test func `nodes above a table that was taken out go too if they are empty`() throws {
+    @Test func `empty ancestors of a removed table are removed`() throws {
       NodePool.drain()
       let space = try VmSpace()
       let used = FrameAllocator.statistics.usedFrameCount
@@ -156,7 +156,7 @@ extension OnSimulatedMachine {
       #expect(FrameAllocator.statistics.usedFrameCount == used)
     }
 
-    @Test func `the root of a space that was dropped in use is no spare node`() throws {
+    @Test func `the root of a space dropped while active is reused empty`() throws {
       do {
         let space = try VmSpace()
         space.activate()
@@ -173,7 +173,7 @@ extension OnSimulatedMachine {
       #expect(other.problems == [])
     }
 
-    @Test func `an address that is not canonical shows nothing`() throws {
+    @Test func `a non-canonical address translates to nil`() throws {
       let space = try VmSpace()
       var frame: Frame<PlainMemory>? = try Frame(allocating: PlainMemory())
       do {
@@ -191,7 +191,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [0x20_0000, 0x60_0000] as [UInt64])
-    func `a large frame is mapped in parts where there is a leaf table`(byteCount: UInt64) throws {
+    func `a large frame is split into an existing leaf table`(byteCount: UInt64) throws {
       let machine = SimulatedMachine(frameCount: 2048)
       try machine.startKernelSpace()
       do {
@@ -214,7 +214,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [0x20_0000, 0x60_0000] as [UInt64])
-    func `a large frame takes the place of small pages`(byteCount: UInt64) throws {
+    func `a large frame replaces small pages`(byteCount: UInt64) throws {
       let machine = SimulatedMachine(frameCount: 2048)
       try machine.startKernelSpace()
       let used = FrameAllocator.statistics.usedFrameCount
@@ -240,7 +240,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a large frame does not take the place of what is mapped in part`() throws {
+    @Test func `a large frame does not replace a partly mapped range`() throws {
       let machine = SimulatedMachine(frameCount: 2048)
       try machine.startKernelSpace()
       do {
@@ -257,12 +257,12 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `mapping no frames asks for none`() throws {
+    @Test func `mapping no frames allocates none`() throws {
       let space = try VmSpace()
       do {
         var cursor = try space.cursor(over: range(0x5000, 4096))
         try cursor.map(pageCount: 0, as: .userReadWrite) { () -> Frame<PlainMemory> in
-          fatalError("no frame is needed")
+          fatalError("no frame is expected")
         }
       }
       #expect(space.problems == [])

@@ -16,7 +16,7 @@ extension OnSimulatedMachine {
       _ = machine.mmu
     }
 
-    /// What a walk with `query` from page to page finds mapped.
+    /// The mapped pages, found by `query` from page to page.
     private func pages(
       _ cursor: inout Cursor
     ) throws -> [UInt64] {
@@ -30,7 +30,7 @@ extension OnSimulatedMachine {
       return found
     }
 
-    @Test func `a new space shows nothing, as far as one entry reaches`() throws {
+    @Test func `a query of a new space returns one absent run per root entry`() throws {
       let space = try VmSpace()
       let cursor = try space.cursor(over: VirtualAddress(0)..<VmSpace.end)
       let run = try cursor.query()
@@ -39,7 +39,7 @@ extension OnSimulatedMachine {
       #expect(run.byteCount == 1 << 39)
     }
 
-    @Test func `a node that still has one table stays when another goes`() throws {
+    @Test func `a node with one remaining table stays when another is removed`() throws {
       let space = try VmSpace()
       let pages: [UInt64] = [0, 2 << 20, 1 << 30]
       for page in pages { try mapFrame(at: page, in: space) }
@@ -52,7 +52,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a query does not move, and there is nothing at the end`() throws {
+    @Test func `a query does not move the cursor, and fails at the end`() throws {
       let space = try VmSpace()
       try mapFrame(at: 0x5000, in: space)
       var cursor = try space.cursor(over: bytes(0x5000, 8192))
@@ -84,7 +84,7 @@ extension OnSimulatedMachine {
       #expect(try pages(&cursor) == places)
     }
 
-    @Test func `a search stops at each page, and at the end if there is none`() throws {
+    @Test func `a search stops at each mapped page, and then at the end`() throws {
       let space = try VmSpace()
       let places: [UInt64] = [0x5000, 0x1f_f000, 0x20_0000, 1 << 30, (1 << 39) - 4096, 1 << 39]
       for place in places { try mapFrame(at: place, in: space) }
@@ -106,7 +106,7 @@ extension OnSimulatedMachine {
       #expect(!isFoundAtOnce)
     }
 
-    @Test func `a search of what is empty ends where it was told to`() throws {
+    @Test func `a search of an empty range stops at its end`() throws {
       let space = try VmSpace()
       var cursor = try space.cursor(over: bytes(0x5000, 0x10_0000))
       let isFound = cursor.findNext(within: 0x2000)
@@ -115,7 +115,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [0, 1, 2] as [UInt64])
-    func `a segment is refused if any of its pages is mapped`(index: UInt64) throws {
+    func `mapping a segment fails if any of its pages is mapped`(index: UInt64) throws {
       let space = try VmSpace()
       try mapFrame(at: 0x5000 + index * 4096, in: space)
       #expect(throws: MapError.alreadyMapped(VirtualAddress(0x5000 + index * 4096))) {
@@ -124,7 +124,7 @@ extension OnSimulatedMachine {
       #expect(space.problems == [])
     }
 
-    @Test func `a page without access is mapped and owned, and comes back as it was`() throws {
+    @Test func `a page without access is mapped and owned, and can be restored`() throws {
       let space = try VmSpace()
       let memory = try mapFrame(at: 0x5000, in: space)
       space.activate()
@@ -143,7 +143,7 @@ extension OnSimulatedMachine {
       #expect(slot.count == 1)
       #expect(space.translate(VirtualAddress(0x5000)) == nil)
       let node = try #require(space.rootNode.node(for: 0x5000, at: 1))
-      #expect(node[5].rawValue & PageTableEntry.addressMask >= 1 << 51, "it names no memory")
+      #expect(node[5].rawValue & PageTableEntry.addressMask >= 1 << 51, "not beyond memory")
       machine.checkCoherent()
       do {
         var cursor = try space.cursor(over: bytes(0x5000, 4096))
@@ -153,7 +153,7 @@ extension OnSimulatedMachine {
       VmSpace.deactivate()
     }
 
-    @Test func `pages that are unmapped are counted, whatever their size and rights`() throws {
+    @Test func `unmapped pages of any size and access are counted`() throws {
       let space = try VmSpace()
       try mapDevice(at: 1 << 30, 0x40_0000_0000, 1 << 30, in: space)
       try mapDevice(at: 2 << 20, 0x10_0000_0000, 2 << 20, in: space)
@@ -166,7 +166,7 @@ extension OnSimulatedMachine {
       #expect(isAtEnd)
     }
 
-    @Test func `protecting touches the pages of its range, and no other`() throws {
+    @Test func `protecting changes only the pages of its range`() throws {
       let space = try VmSpace()
       for page in 4..<9 as Range<UInt64> { try mapFrame(at: page << 12, in: space) }
       var cursor = try space.cursor(over: bytes(0x4000, 0x5000))
@@ -180,7 +180,7 @@ extension OnSimulatedMachine {
       #expect(access == [.readWrite, .readExecute, .readExecute, .readExecute, .readWrite])
     }
 
-    @Test func `a large page that is changed in part keeps the rest as it was`() throws {
+    @Test func `changing part of a large page leaves the rest unchanged`() throws {
       let space = try VmSpace()
       let memory: UInt64 = 0x40_0000_0000
       var property = PageProperty.userReadWrite.with(cachePolicy: .writeCombining)
@@ -195,15 +195,15 @@ extension OnSimulatedMachine {
         try cursor.protect(4096, to: .read)
       }
       for place in [1 << 30, page - 4096, page + 4096, 2 << 30 - 1] as [UInt64] {
-        let shown = space.translate(VirtualAddress(place))
-        #expect(shown?.address.rawValue == memory + place - 1 << 30)
-        #expect(shown?.property == property)
+        let translation = space.translate(VirtualAddress(place))
+        #expect(translation?.address.rawValue == memory + place - 1 << 30)
+        #expect(translation?.property == property)
       }
       #expect(space.translate(VirtualAddress(page))?.property == property.with(.read))
       #expect(space.problems == [])
     }
 
-    @Test func `a copy shares frames, takes the right to write, and moves both cursors`() throws {
+    @Test func `a copy shares frames, makes them read-only, and moves both cursors`() throws {
       let parent = try VmSpace()
       let child = try VmSpace()
       let memory = try mapFrame(at: 0x5000, in: parent)
@@ -243,7 +243,7 @@ extension OnSimulatedMachine {
       #expect(!machine.hasFailedAllocation)
     }
 
-    @Test func `what is mapped and unmapped under one cursor leaves nothing`() throws {
+    @Test func `mapping and unmapping with one cursor leaves no nodes`() throws {
       NodePool.drain()
       let space = try VmSpace()
       space.activate()

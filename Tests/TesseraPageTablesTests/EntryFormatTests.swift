@@ -3,9 +3,9 @@ import TesseraPageTables
 import TestSupport
 import Testing
 
-/// Every bit of every kind of entry, against the manual's tables.
+/// Every bit of every kind of entry, compared with the tables of the Intel SDM.
 @Suite("Entry format") struct EntryFormatTests {
-  /// Entries of all kinds at `level`, whose bits are then flipped one by one.
+  /// Entries of all kinds at `level`, to flip one bit at a time.
   private func seeds(level: PagingLevel) -> [PageTableEntry] {
     var seeds = [
       PageTableEntry.absent, .status(0), .status(0xffff_ffff),
@@ -32,7 +32,7 @@ import Testing
   }
 
   @Test(arguments: 1...5)
-  func `each single bit is taken as the manual says`(level: Int) {
+  func `each single bit is decoded as the manual specifies`(level: Int) {
     var tally = Tally()
     for mode in modes {
       for seed in seeds(level: PagingLevel(level)) {
@@ -75,11 +75,11 @@ import Testing
     tally.claim(found == PropertyParts(of: entry, format: format), "property: " + name)
   }
 
-  @Test func `all marks and software bits lie where processors ignore them`() {
-    let marks = PageTableEntry.leafBit | PageTableEntry.ownsFrameBit | PageTableEntry.statusBit
+  @Test func `all software bits are ignored by the processor`() {
+    let bits = PageTableEntry.leafBit | PageTableEntry.ownsFrameBit | PageTableEntry.statusBit
     for kind in ManualFormat.Kind.allCases {
       let ignored = ManualFormat(kind, width: 46, nxe: true).mask(.ignored)
-      #expect(marks & ~ignored == 0)
+      #expect(bits & ~ignored == 0)
       #expect(PageProperty(.none).with(software: 3).bits & 3 << 52 & ~ignored == 0)
     }
   }
@@ -106,7 +106,7 @@ import Testing
   }
 
   @Test(arguments: Samples.widths)
-  func `an entry that leads to a table has no reserved bit and keeps its address`(width: Int) {
+  func `a table entry has no reserved bit set and round-trips its address`(width: Int) {
     for address in Samples.addresses(size: .fourKiB, width: width) {
       for isUser in [false, true] {
         for mode in Samples.modes(width: width) {

@@ -3,7 +3,7 @@ import TesseraPageTables
 import TestSupport
 import Testing
 
-/// The negative twins: entries that are wrong in one thing, and are found.
+/// Entries with a single fault, which the check reports.
 @Suite("Validity check of entries") struct EntryInvariantTests {
   private let mode = PagingMode(physicalAddressWidth: 46)
 
@@ -21,7 +21,7 @@ import Testing
   }
 
   @Test(arguments: 36...51)
-  func `each address bit above the width is found`(width: Int) {
+  func `each address bit above the physical address width is reported`(width: Int) {
     let mode = PagingMode(physicalAddressWidth: width)
     let table = PageTableEntry.table(at: PhysicalAddress(0x1000), mode: mode)
     for bit in width..<52 {
@@ -34,7 +34,7 @@ import Testing
     }
   }
 
-  @Test func `each bit between PAT and address of a large page is found`() {
+  @Test func `each bit between PAT and address of a large page is reported`() {
     for access in [PageAccess.read, .none] {
       for bit in 13..<21 { #expect(isBad(leaf(.twoMiB, access), flipping: bit, at: 2)) }
       for bit in 13..<30 { #expect(isBad(leaf(.oneGiB, access), flipping: bit, at: 3)) }
@@ -43,7 +43,7 @@ import Testing
     }
   }
 
-  @Test func `a large page where there is none is found`() {
+  @Test func `a large page at an unsupported level is reported`() {
     let table = PageTableEntry.table(at: PhysicalAddress(0x4000_0000), mode: mode)
     #expect(isBad(table, flipping: 7, at: 4))
     #expect(isBad(table, flipping: 7, at: 5))
@@ -54,7 +54,7 @@ import Testing
     #expect(leaf(.oneGiB).violatesReservedBits(at: PagingLevel(3), mode: without))
   }
 
-  @Test func `no-execute on a processor that has it not is found`() {
+  @Test func `no-execute on a processor without it is reported`() {
     let without = PagingMode(physicalAddressWidth: 46, hasNoExecute: false)
     for size in Samples.sizes {
       let level = PagingLevel(leafOf: size)
@@ -63,7 +63,7 @@ import Testing
     }
   }
 
-  @Test func `an address in an entry that is not present is found`() {
+  @Test func `a physical address in a non-present entry is reported`() {
     for size in Samples.sizes {
       let level = PagingLevel(leafOf: size)
       let careless = PageTableEntry(rawValue: leaf(size).rawValue & ~PageTableEntry.present)
@@ -78,34 +78,34 @@ import Testing
     }
   }
 
-  @Test func `a status with any bit beside its payload wrong is found`() {
+  @Test func `a status with a wrong bit outside its payload is reported`() {
     let status = PageTableEntry.status(0x1234_5678)
     for level in 1...5 {
       for bit in 0..<64 where !(12..<44).contains(bit) && bit != 9 {
         #expect(isBad(status, flipping: bit, at: level), "bit \(bit) at level \(level)")
       }
-      // With the mark of a leaf it is one, whose bits may be good, but for the other mark.
+      // With the leaf bit it is a leaf, whose owner bit contradicts the rest.
       let leaf = PageTableEntry(rawValue: status.rawValue ^ PageTableEntry.leafBit)
       #expect(leaf.violatesOwnershipBits(at: PagingLevel(level)))
     }
   }
 
-  @Test func `marks that are missing or misplaced are found`() {
+  @Test func `missing or misplaced software bits are reported`() {
     let table = PageTableEntry.table(at: PhysicalAddress(0x1000), mode: mode)
-    func spoiled(_ entry: PageTableEntry, _ mask: UInt64, at level: Int) -> Bool {
+    func isInvalid(_ entry: PageTableEntry, _ mask: UInt64, at level: Int) -> Bool {
       PageTableEntry(rawValue: entry.rawValue ^ mask).violatesOwnershipBits(at: PagingLevel(level))
     }
     for size in Samples.sizes {
       let level = PagingLevel(leafOf: size).number
-      #expect(spoiled(leaf(size), PageTableEntry.leafBit, at: level))
-      #expect(spoiled(leaf(size), PageTableEntry.statusBit, at: level))
-      #expect(spoiled(leaf(size, .none), PageTableEntry.statusBit, at: level))
-      #expect(!spoiled(leaf(size), PageTableEntry.ownsFrameBit, at: level))
+      #expect(isInvalid(leaf(size), PageTableEntry.leafBit, at: level))
+      #expect(isInvalid(leaf(size), PageTableEntry.statusBit, at: level))
+      #expect(isInvalid(leaf(size, .none), PageTableEntry.statusBit, at: level))
+      #expect(!isInvalid(leaf(size), PageTableEntry.ownsFrameBit, at: level))
     }
     for level in 2...5 {
-      #expect(spoiled(table, PageTableEntry.leafBit, at: level))
-      #expect(spoiled(table, PageTableEntry.ownsFrameBit, at: level))
-      #expect(!spoiled(table, 0, at: level))
+      #expect(isInvalid(table, PageTableEntry.leafBit, at: level))
+      #expect(isInvalid(table, PageTableEntry.ownsFrameBit, at: level))
+      #expect(!isInvalid(table, 0, at: level))
       #expect(leaf(.fourKiB).violatesOwnershipBits(at: PagingLevel(level)))
     }
     #expect(table.violatesOwnershipBits(at: .leafTable))

@@ -3,12 +3,12 @@ import Tessera
 import Testing
 
 extension OnSimulatedMachine {
-  @Suite("Turning invalidations off") struct InvalidationSwitchTests {
+  @Suite("Disabled invalidations") struct InvalidationSwitchTests {
     let machine = SimulatedMachine(frameCount: 256)
 
     init() throws { try machine.startKernelSpace() }
 
-    /// Maps a page in an active space and unmaps it. Returns how many pages that invalidated.
+    /// Maps and unmaps a page in an active space. Returns the number of invalidated pages.
     private func invalidatedByUnmapping(in space: borrowing VmSpace) throws -> UInt64 {
       let page = VirtualAddress(0x5000)..<VirtualAddress(0x6000)
       let neighbour = VirtualAddress(0x6000)..<VirtualAddress(0x7000)
@@ -28,7 +28,7 @@ extension OnSimulatedMachine {
       try cursor.map(&frame, as: .userReadWrite)
     }
 
-    @Test func `nothing is invalidated while they are off, and frames are freed all the same`()
+    @Test func `disabled invalidations flush nothing, and frames are still freed`()
       throws
     {
       let space = try VmSpace()

@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
-  /// What each change owes the processor, and that it is paid: no more, and no less.
+  /// The exact TLB invalidations of each change.
   @Suite("Invalidation") struct InvalidationTests {
     let machine: SimulatedMachine
 
@@ -18,8 +18,8 @@ extension OnSimulatedMachine {
       _ = machine.mmu
     }
 
-    /// What `body` invalidated: pages one by one, and everything.
-    private func paid(_ body: () throws -> Void) rethrows -> [UInt64] {
+    /// Runs `body`, and returns the numbers of its page invalidations and of its full flushes.
+    private func flushes(_ body: () throws -> Void) rethrows -> [UInt64] {
       let before = (FlushStatistics.pageCount, FlushStatistics.fullFlushCount)
       try body()
       machine.checkCoherent()
@@ -29,7 +29,7 @@ extension OnSimulatedMachine {
       ]
     }
 
-    /// A space, active, with `count` pages from 1 GiB on, and one more that keeps their table.
+    /// An active space with `count` pages at 1 GiB, and one more so that their table stays.
     private func makeSpace(_ count: Int, as property: PageProperty = .userReadWrite) throws
       -> VmSpace
     {
@@ -40,31 +40,29 @@ extension OnSimulatedMachine {
       return space
     }
 
-    @Test(arguments: [1, 2, 31, 32]) func `few pages are invalidated one by one`(count: Int) throws
-    {
+    @Test(arguments: [1, 2, 31, 32]) func `few pages are flushed individually`(count: Int) throws {
       let space = try makeSpace(count)
-      let paid = try paid {
+      let flushed = try flushes {
         var cursor = try space.cursor(over: bytes(1 << 30, UInt64(count) * 4096))
         try cursor.unmap(UInt64(count) * 4096)
       }
-      #expect(paid == [UInt64(count), 0])
+      #expect(flushed == [UInt64(count), 0])
       VmSpace.deactivate()
     }
 
-    @Test(arguments: [33, 100, 400]) func `many pages are invalidated together`(count: Int) throws {
+    @Test(arguments: [33, 100, 400]) func `many pages are flushed at once`(count: Int) throws {
       let space = try makeSpace(count)
-      let paid = try paid {
+      let flushed = try flushes {
         var cursor = try space.cursor(over: bytes(1 << 30, UInt64(count) * 4096))
         try cursor.unmap(UInt64(count) * 4096)
       }
-      #expect(paid == [0, 1])
+      #expect(flushed == [0, 1])
       VmSpace.deactivate()
     }
 
-    @Test func `pages in different places are invalidated one by one, or together if many`() throws
-    {
+    @Test func `scattered pages are invalidated individually, or by a full flush if many`() throws {
       let space = try makeSpace(100)
-      let few = try paid {
+      let few = try flushes {
         var cursor = try space.cursor(over: bytes(1 << 30, 100 * 4096))
         for page in [3, 50] as [UInt64] {
           try cursor.jump(to: VirtualAddress(1 << 30 + page << 12))
@@ -72,7 +70,7 @@ extension OnSimulatedMachine {
         }
       }
       #expect(few == [2, 0])
-      let many = try paid {
+      let many = try flushes {
         var cursor = try space.cursor(over: bytes(1 << 30, 100 * 4096))
         for page in [5, 60, 80] as [UInt64] {
           try cursor.jump(to: VirtualAddress(1 << 30 + page << 12))
@@ -83,9 +81,9 @@ extension OnSimulatedMachine {
       VmSpace.deactivate()
     }
 
-    @Test func `a page that appears, or gets more rights, owes nothing`() throws {
+    @Test func `mapping a page or adding access flushes nothing`() throws {
       let space = try makeSpace(4, as: .userRead)
-      let paid = try paid {
+      let flushed = try flushes {
         try mapFrame(at: 1 << 30 + 8 << 12, in: space)
         try mark(1 << 30 + 9 << 12, 4096, as: 1, in: space)
         var cursor = try space.cursor(over: bytes(1 << 30, 4 * 4096))
@@ -93,79 +91,78 @@ extension OnSimulatedMachine {
         try cursor.jump(to: VirtualAddress(1 << 30))
         try cursor.protect(4 * 4096, to: .readWrite)
       }
-      #expect(paid == [0, 0])
+      #expect(flushed == [0, 0])
       VmSpace.deactivate()
     }
 
-    @Test func `a page that loses a right, of whatever kind, is invalidated`() throws {
+    @Test func `removing any kind of access invalidates the page`() throws {
       let changes: [(PageAccess, PageAccess)] = [
         (.readWrite, .read), (.readWrite, .none), (.readExecute, .read), (.readExecute, .readWrite),
         (.readWriteExecute, .readWrite), (.readWriteExecute, .readExecute), (.read, .none),
       ]
       for (before, after) in changes {
         let space = try makeSpace(1, as: PageProperty(before, isUser: true))
-        let paid = try paid {
+        let flushed = try flushes {
           var cursor = try space.cursor(over: bytes(1 << 30, 4096))
           try cursor.protect(4096, to: after)
         }
-        #expect(paid == [1, 0], "\(before) to \(after)")
+        #expect(flushed == [1, 0], "\(before) to \(after)")
       }
       VmSpace.deactivate()
     }
 
-    @Test func `a page that shows another frame is invalidated before the old one is free`() throws
-    {
+    @Test func `a replaced page is invalidated before the old frame is freed`() throws {
       let space = try makeSpace(1)
       let memory = try #require(space.translate(VirtualAddress(1 << 30))?.address)
-      let paid = try paid {
+      let flushed = try flushes {
         var frame: Frame<PlainMemory>? = try Frame(allocating: PlainMemory())
         var cursor = try space.cursor(over: bytes(1 << 30, 4096))
         try cursor.replace(with: &frame, as: .userReadWrite)
-        #expect(throws: FrameError.self, "it is held until the cursor closes") {
+        #expect(throws: FrameError.self, "freed before the cursor closes") {
           _ = try Frame(claiming: memory, metadata: PlainMemory())
         }
       }
-      #expect(paid == [1, 0])
+      #expect(flushed == [1, 0])
       _ = try Frame(claiming: memory, metadata: PlainMemory())
       VmSpace.deactivate()
       #expect(machine.violations == [])
     }
 
-    @Test func `a split owes one invalidation, for the large page`() throws {
+    @Test func `a split invalidates the large page once`() throws {
       let space = try makeSpace(0)
       try mapDevice(at: 2 << 20, 0x40_0000_0000, 2 << 20, in: space)
-      let paid = try paid {
+      let flushed = try flushes {
         var cursor = try space.cursor(over: bytes(2 << 20, 4096))
         try cursor.unmap(4096)
       }
-      #expect(paid == [2, 0], "the large page, and the one that was unmapped")
+      #expect(flushed == [2, 0], "the large page, and the unmapped one")
       VmSpace.deactivate()
     }
 
-    @Test func `a freed node is a reason to invalidate everything`() throws {
+    @Test func `freeing a node flushes the whole TLB`() throws {
       let space = try makeSpace(0)
       try mapFrame(at: 2 << 20, in: space)
-      let paid = try paid {
+      let flushed = try flushes {
         var cursor = try space.cursor(over: bytes(2 << 20, 2 << 20))
         try cursor.unmap(2 << 20)
       }
-      #expect(paid[1] > 0)
+      #expect(flushed[1] > 0)
       VmSpace.deactivate()
       #expect(machine.violations == [])
     }
 
-    @Test func `a space that no processor runs on owes nothing`() throws {
+    @Test func `a change to an inactive space flushes nothing`() throws {
       let space = try makeSpace(50)
       VmSpace.deactivate()
-      let paid = try paid {
+      let flushed = try flushes {
         var cursor = try space.cursor(over: bytes(0, 1 << 39))
         try cursor.unmap(1 << 39)
       }
-      #expect(paid == [0, 0])
+      #expect(flushed == [0, 0])
       #expect(machine.violations == [])
     }
 
-    @Test func `the kernel's pages are invalidated whatever space is active`() throws {
+    @Test func `kernel pages are invalidated in any active space`() throws {
       let space = try makeSpace(0)
       let range = bytes(KernelSpace.area.lowerBound.rawValue, 2 << 20)
       var frame: Frame<PlainMemory>? = try Frame(allocating: PlainMemory())
@@ -173,19 +170,18 @@ extension OnSimulatedMachine {
         var cursor = try KernelSpace.cursor(over: range)
         try cursor.map(&frame, as: .kernelReadWrite)
       }
-      let paid = try paid {
+      let flushed = try flushes {
         var cursor = try KernelSpace.cursor(over: range)
         try cursor.unmap(2 << 20)
       }
-      #expect(paid[1] > 0)
+      #expect(flushed[1] > 0)
       machine.expectNoCachedRights(
         in: KernelSpace.area.lowerBound.rawValue..<KernelSpace.area.upperBound.rawValue)
       _ = consume space
       VmSpace.deactivate()
     }
 
-    @Test func `frames that are mapped more often than can be kept are flushed and let go`() throws
-    {
+    @Test func `more shared frames than the batch holds are flushed and released`() throws {
       let space = try makeSpace(0)
       var handles = try Segment(allocating: 40) { _ in PlainMemory() }
       let other = try VmSpace()
@@ -212,38 +208,38 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a large page that goes is invalidated, though its table stays`() throws {
+    @Test func `an unmapped large page is invalidated individually`() throws {
       let space = try makeSpace(0)
       let place: UInt64 = 1 << 30 + 2 << 20
       try mapDevice(at: place, 0x40_0000_0000, 2 << 20, in: space)
-      let paid = try paid {
+      let flushed = try flushes {
         var cursor = try space.cursor(over: bytes(place, 2 << 20))
         try cursor.unmap(2 << 20)
       }
-      #expect(paid == [1, 0])
+      #expect(flushed == [1, 0])
       VmSpace.deactivate()
     }
 
-    @Test func `more runs of frames than can be kept are flushed before they are let go`() throws {
+    @Test func `more runs of frames than the batch holds are flushed, then freed`() throws {
       let space = try makeSpace(0)
       let runCount: UInt64 = 24
       let runLength: UInt64 = 9
-      // Backwards, so that no run continues the one before.
+      // In descending order, so that no two runs are contiguous.
       for run in (0..<runCount).reversed() {
         try mapSegment(Int(runLength), at: 1 << 30 + run * runLength * 4096, in: space)
       }
       let used = FrameAllocator.statistics.usedFrameCount
-      let paid = try paid {
+      let flushed = try flushes {
         var cursor = try space.cursor(over: bytes(1 << 30, runCount * runLength * 4096))
         try cursor.unmap(runCount * runLength * 4096)
       }
-      #expect(paid[1] >= 2, "once on the way, and once at the end")
+      #expect(flushed[1] >= 2, "once when the batch is full, and once at the end")
       #expect(FrameAllocator.statistics.usedFrameCount == used - runCount * runLength)
       #expect(machine.violations == [])
       VmSpace.deactivate()
     }
 
-    @Test func `activating what is active does nothing`() throws {
+    @Test func `activating the active space does nothing`() throws {
       let space = try makeSpace(0)
       let loads = simulated_current_processor().pointee.root_loads
       space.activate()
@@ -257,7 +253,7 @@ extension OnSimulatedMachine {
       #expect(space.activeProcessorCount == 0)
     }
 
-    @Test func `a change of spaces hands the processor over`() throws {
+    @Test func `activating another space deactivates the previous one`() throws {
       let first = try makeSpace(1)
       let second = try makeSpace(1)
       #expect(first.activeProcessorCount == 0)
@@ -268,7 +264,7 @@ extension OnSimulatedMachine {
       VmSpace.deactivate()
     }
 
-    @Test func `without the invalidation a stale page is seen`() throws {
+    @Test func `without invalidations the stale entry is detected`() throws {
       let space = try makeSpace(2)
       unsafe FlushSwitch.turn(off: true)
       do {

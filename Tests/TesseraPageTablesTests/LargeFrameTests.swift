@@ -25,7 +25,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a large frame has one count, in its first slot`() throws {
+    @Test func `a large frame has one reference count, in its head slot`() throws {
       let used = FrameAllocator.statistics.usedFrameCount
       do {
         let frame = try Frame(allocating: PlainMemory(), FrameRequest(size: .twoMiB))
@@ -47,7 +47,7 @@ extension OnSimulatedMachine {
       expectNothingLost(since: used)
     }
 
-    @Test func `a single page of a large frame, not its first, can be unmapped`() throws {
+    @Test func `a single page other than the first of a large frame can be unmapped`() throws {
       let used = FrameAllocator.statistics.usedFrameCount
       do {
         let space = try VmSpace()
@@ -64,12 +64,12 @@ extension OnSimulatedMachine {
           #expect(unmapped == 4096)
         }
         let count = try AnyFrame(sharing: address).referenceCount
-        #expect(count == 509 + 1, "a count for each page that is left, and this one")
+        #expect(count == 509 + 1, "one reference for each remaining page, and this handle")
       }
       expectNothingLost(since: used)
     }
 
-    @Test func `a large frame is one leaf, and goes when that is unmapped`() throws {
+    @Test func `a large frame is one leaf, and is freed when that is unmapped`() throws {
       let used = FrameAllocator.statistics.usedFrameCount
       do {
         let space = try VmSpace()
@@ -82,8 +82,8 @@ extension OnSimulatedMachine {
           let isAtEnd = cursor.isAtEnd
           #expect(isAtEnd)
         }
-        let shown = space.translate(VirtualAddress(Self.twoMiB + 0x12345))
-        #expect(shown?.address == address + 0x12345)
+        let translation = space.translate(VirtualAddress(Self.twoMiB + 0x12345))
+        #expect(translation?.address == address + 0x12345)
         do {
           var cursor = try space.cursor(over: range(Self.twoMiB, Self.twoMiB))
           let found = try cursor.query()
@@ -95,7 +95,7 @@ extension OnSimulatedMachine {
       expectNothingLost(since: used)
     }
 
-    @Test func `unmapping a part splits the leaf, and the frame stays until the last part goes`()
+    @Test func `unmapping a part splits the leaf, and the last part frees the frame`()
       throws
     {
       let used = FrameAllocator.statistics.usedFrameCount
@@ -128,7 +128,7 @@ extension OnSimulatedMachine {
       expectNothingLost(since: used)
     }
 
-    @Test func `what was split becomes one leaf again`() throws {
+    @Test func `a split leaf collapses again`() throws {
       let used = FrameAllocator.statistics.usedFrameCount
       do {
         let space = try VmSpace()
@@ -142,14 +142,14 @@ extension OnSimulatedMachine {
           var cursor = try space.cursor(over: range(Self.twoMiB + 0x5000, 0x1000))
           try cursor.protect(0x1000, to: access)
         }
-        func promote() throws -> Int {
+        func collapse() throws -> Int {
           var cursor = try space.cursor(over: range(0, 2 * Self.twoMiB))
           return cursor.collapse(2 * Self.twoMiB)
         }
         try protectPage(.read)
-        #expect(try promote() == 0)
+        #expect(try collapse() == 0)
         try protectPage(.readWrite)
-        #expect(try promote() == 1)
+        #expect(try collapse() == 1)
         let cursor = try space.cursor(over: range(Self.twoMiB, Self.twoMiB))
         let found = try cursor.query()
         #expect(found.byteCount == Self.twoMiB)
@@ -157,7 +157,7 @@ extension OnSimulatedMachine {
       expectNothingLost(since: used)
     }
 
-    @Test func `small frames that follow each other become a large one, unless one is shared`()
+    @Test func `contiguous small frames are merged on collapse, unless one is shared`()
       throws
     {
       let used = FrameAllocator.statistics.usedFrameCount
@@ -171,16 +171,16 @@ extension OnSimulatedMachine {
           var cursor = try space.cursor(over: range(Self.twoMiB, Self.twoMiB))
           try cursor.map(&segment, as: .userReadWrite)
         }
-        func promote() throws -> Int {
+        func collapse() throws -> Int {
           var cursor = try space.cursor(over: range(0, 2 * Self.twoMiB))
           return cursor.collapse(2 * Self.twoMiB)
         }
         do {
           let shared = try AnyFrame(sharing: address + 0x7000)
-          #expect(try promote() == 0)
+          #expect(try collapse() == 0)
           #expect(shared.referenceCount == 2)
         }
-        #expect(try promote() == 1)
+        #expect(try collapse() == 1)
         let slot = try FrameTable.slot(at: address)
         #expect(slot.count == 1 && slot.kind.size == .twoMiB)
         #expect(machine.violations == [])
@@ -188,7 +188,7 @@ extension OnSimulatedMachine {
       expectNothingLost(since: used)
     }
 
-    @Test func `the table that a large leaf takes the place of is flushed before it is used again`()
+    @Test func `the table replaced by a large leaf is flushed before it is reused`()
       throws
     {
       _ = machine.mmu
@@ -212,7 +212,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: [PageProperty.userRead, .userReadWrite, .userReadExecute])
-    func `what becomes one leaf keeps its rights, and every mark that a page had`(
+    func `a collapsed leaf keeps the access, and the access bits of every page`(
       property: PageProperty
     ) throws {
       let space = try VmSpace()
@@ -223,11 +223,11 @@ extension OnSimulatedMachine {
       try cursor.jump(to: VirtualAddress(Self.twoMiB))
       try cursor.map(&segment, as: property)
       let table = try #require(space.rootNode.node(for: Self.twoMiB, at: 1))
-      for (index, mark) in [(7, PageTableEntry.accessed), (511, PageTableEntry.dirty)] {
-        // What a processor does at any moment.
+      for (index, bit) in [(7, PageTableEntry.accessed), (511, PageTableEntry.dirty)] {
+        // As a processor may do at any time.
         let entry = table[index]
         table.assumingLocked().store(
-          PageTableEntry(rawValue: entry.rawValue | mark), at: index, replacing: entry)
+          PageTableEntry(rawValue: entry.rawValue | bit), at: index, replacing: entry)
       }
       try cursor.jump(to: VirtualAddress(0))
       #expect(cursor.collapse(2 * Self.twoMiB) == 1)
@@ -236,7 +236,7 @@ extension OnSimulatedMachine {
           == property.with(isAccessed: true, isDirty: true))
     }
 
-    @Test func `pages of memory that begins between two large ones stay small`() throws {
+    @Test func `misaligned contiguous memory does not collapse`() throws {
       let space = try VmSpace()
       try mapDevice(at: Self.twoMiB, 0x40_0000_1000, Self.twoMiB, in: space)
       do {
@@ -248,7 +248,7 @@ extension OnSimulatedMachine {
       #expect(space.problems == [])
     }
 
-    @Test func `a fork shares a large leaf and its parts alike`() throws {
+    @Test func `a fork shares a large leaf and its split parts alike`() throws {
       let used = FrameAllocator.statistics.usedFrameCount
       do {
         let parent = try VmSpace()
@@ -268,12 +268,12 @@ extension OnSimulatedMachine {
         let slot = try FrameTable.slot(at: address)
         #expect(slot.count == 2)
         for space in [0, 1] {
-          let shown =
+          let translation =
             space == 0
             ? parent.translate(VirtualAddress(Self.twoMiB))
             : child.translate(VirtualAddress(Self.twoMiB))
-          #expect(shown?.address == address)
-          #expect(shown?.property.access == .read)
+          #expect(translation?.address == address)
+          #expect(translation?.property.access == .read)
         }
         do {
           var cursor = try child.cursor(over: range(Self.twoMiB, 0x1000))

@@ -3,8 +3,8 @@ import TesseraPageTables
 import TestSupport
 import Testing
 
-/// The quick ways to make and change runs of leaves, against the slow ones.
-@Suite("Templates and changes") struct LeafChangeTests {
+/// The fast paths that create and change runs of leaves, compared with the slow ones.
+@Suite("Leaf templates and changes") struct LeafChangeTests {
   private let modes = [
     PagingMode(physicalAddressWidth: 46),
     PagingMode(physicalAddressWidth: 46, hasNoExecute: false),
@@ -18,11 +18,11 @@ import Testing
       ownsFrame: ownsFrame, mode: mode)
   }
 
-  /// The properties that differ in more than whether they are accessed and dirty.
+  /// The properties, without the variants that differ only in the accessed and dirty bits.
   private let goals = PropertyParts.all.filter { !$0.isAccessed && !$0.isDirty }
 
   @Test(arguments: Samples.sizes)
-  func `a template makes the leaves that are made one by one`(size: PageSize) {
+  func `a template creates the same leaves as the single constructor`(size: PageSize) {
     var tally = Tally()
     for mode in modes {
       let addresses = Samples.addresses(size: size, width: 46)
@@ -42,7 +42,7 @@ import Testing
   }
 
   @Test(arguments: Samples.sizes)
-  func `a change to a property leaves address, count, accessed and dirty bits`(size: PageSize) {
+  func `a change of property preserves address, owner and access bits`(size: PageSize) {
     var tally = Tally()
     for mode in modes {
       let leaves = PropertyParts.all.map { leaf($0, size, mode, ownsFrame: $0.software & 1 == 0) }
@@ -63,7 +63,7 @@ import Testing
   }
 
   @Test(arguments: Samples.sizes)
-  func `a change of access leaves everything else`(size: PageSize) {
+  func `a change of access preserves everything else`(size: PageSize) {
     var tally = Tally()
     for mode in modes {
       for access in PropertyParts.accesses {
@@ -80,7 +80,7 @@ import Testing
     tally.expectAll(atLeast: 2 * 960 * 5)
   }
 
-  @Test func `leaves that are alike become what the change makes of each`() {
+  @Test func `a change of equal leaves is the same for each`() {
     let mode = modes[0]
     let leaves = [true, false].flatMap { ownsFrame in
       PropertyParts.all.map { leaf($0, .fourKiB, mode, ownsFrame: ownsFrame) }
@@ -94,7 +94,7 @@ import Testing
       for leaf in stride(from: 0, to: leaves.count, by: 13).map({ leaves[$0] }) {
         let alike = change.leaves(like: leaf)
         for other in others {
-          // The same leaf over other memory is of the same kind.
+          // The same leaf over other memory is equal apart from the address.
           let moved = other.isLeaf ? PageTableEntry(rawValue: other.rawValue ^ elsewhere) : other
           guard alike.contains(moved) else { continue }
           alikeCount += 1
@@ -113,7 +113,7 @@ import Testing
   }
 
   @Test(arguments: Samples.sizes)
-  func `a leaf with a property replaced is the leaf made with it`(size: PageSize) {
+  func `a leaf with its property replaced equals a new leaf with it`(size: PageSize) {
     var tally = Tally()
     for mode in modes {
       for parts in PropertyParts.all {
@@ -132,7 +132,7 @@ import Testing
     tally.expectAll(atLeast: 2 * 960 * 5)
   }
 
-  @Test func `access that is taken away and given back leaves no trace`() {
+  @Test func `removing and restoring access restores the leaf`() {
     let mode = PagingMode(physicalAddressWidth: 39)
     let away = LeafChange(to: PageAccess.none, mode: mode)
     let back = LeafChange(to: PageAccess.readWrite, mode: mode)

@@ -3,7 +3,7 @@ import TesseraPageTables
 import TestSupport
 import Testing
 
-/// Leaves, for all properties, sizes, counts, physical widths, and modes.
+/// Leaves of all properties, sizes, ownerships, physical address widths and modes.
 @Suite("Leaf entry") struct LeafEntryTests {
   private struct Case {
     let mode: PagingMode
@@ -13,16 +13,16 @@ import Testing
     let address: PhysicalAddress
     let leaf: PageTableEntry
 
-    /// What must come back: the parts, or what a processor without NX makes of them.
+    /// The expected parts: without NX, everything is executable.
     var expected: PropertyParts { mode.hasNoExecute ? parts : parts.withoutNoExecute }
 
     var name: String {
-      "\(parts) of \(size) at \(address), counted: \(ownsFrame), in \(mode)"
+      "\(parts) of \(size) at \(address), owning: \(ownsFrame), in \(mode)"
         + " as \(Samples.hexadecimal(leaf))"
     }
   }
 
-  /// 69 120 for each width.
+  /// The number of cases for each width.
   private static let caseCount = PropertyParts.all.count * 3 * 2 * 4 * 3
 
   private func forEachCase(width: Int, _ body: (Case) -> Void) {
@@ -46,7 +46,7 @@ import Testing
     }
   }
 
-  @Test func `all 960 properties are tried`() {
+  @Test func `there are 960 properties`() {
     #expect(PropertyParts.all.count == 5 * 3 * 4 * 16)
     var seen: Set<UInt64> = []
     for parts in PropertyParts.all { seen.insert(parts.property.bits) }
@@ -54,14 +54,14 @@ import Testing
   }
 
   @Test(arguments: Samples.widths)
-  func `what a leaf is made of comes back from it`(width: Int) {
+  func `a leaf round-trips its parts`(width: Int) {
     var tally = Tally()
     forEachCase(width: width) { one in
       let property = one.leaf.property(size: one.size)
       tally.claim(PropertyParts(of: property) == one.expected, "property: " + one.name)
       tally.claim(property == one.expected.property, "bits of the property: " + one.name)
       tally.claim(one.leaf.leafAddress(size: one.size) == one.address, "address: " + one.name)
-      tally.claim(one.leaf.ownsFrame == one.ownsFrame, "counted: " + one.name)
+      tally.claim(one.leaf.ownsFrame == one.ownsFrame, "owning: " + one.name)
       let isKind = one.leaf.isLeaf && !one.leaf.isTable && !one.leaf.isStatus
       tally.claim(isKind && !one.leaf.isAbsent && one.leaf.status == nil, "kind: " + one.name)
       tally.claim(one.leaf.isPresent == (one.parts.access != .none), "present: " + one.name)
@@ -70,7 +70,7 @@ import Testing
   }
 
   @Test(arguments: Samples.widths)
-  func `a processor reads from a leaf what was put in, and finds no reserved bit`(width: Int) {
+  func `a leaf has the format of the manual, without reserved bits`(width: Int) {
     var tally = Tally()
     for noExecute in [true, false] {
       let formats = Samples.sizes.map {
@@ -93,7 +93,7 @@ import Testing
   }
 
   @Test(arguments: Samples.widths)
-  func `a leaf that is not present names no memory of the processor`(width: Int) {
+  func `the address field of a non-present leaf is beyond memory`(width: Int) {
     var tally = Tally()
     let limit = (1 as UInt64) << UInt64(width)
     forEachCase(width: width) { one in
@@ -102,15 +102,15 @@ import Testing
       if width < 52 {
         tally.claim(field >= limit, one.name)
       } else if one.address.rawValue < 1 << 51 {
-        // With 52 bits every number is an address. Those of the lower half get one of the upper.
+        // With 52 bits every number is an address: the lower half is moved to the upper half.
         tally.claim(field >= 1 << 51, one.name)
       }
     }
     tally.expectAll(atLeast: Self.caseCount / 5 / 3)
   }
 
-  @Test func `with 52 address bits a page of the upper half names the lower while not present`() {
-    // The limit of the form, which the type's comment states.
+  @Test func `with 52 address bits a non-present leaf maps the upper half to the lower`() {
+    // A limit of the encoding, documented at the type.
     let mode = PagingMode(physicalAddressWidth: 52)
     let leaf = PageTableEntry.leaf(
       at: PhysicalAddress(1 << 51), property: PageProperty(.none), size: .fourKiB, ownsFrame: true,
@@ -121,18 +121,18 @@ import Testing
   }
 
   @Test(arguments: Samples.widths)
-  func `no leaf has an entry that the validity check objects to`(width: Int) {
+  func `every leaf passes the validity check`(width: Int) {
     var tally = Tally()
     forEachCase(width: width) { one in
       let level = PagingLevel(leafOf: one.size)
       tally.claim(!one.leaf.violatesReservedBits(at: level, mode: one.mode), one.name)
-      tally.claim(!one.leaf.violatesOwnershipBits(at: level), "marks: " + one.name)
+      tally.claim(!one.leaf.violatesOwnershipBits(at: level), "software bits: " + one.name)
       tally.claim(one.leaf.isLarge(at: level) == (one.size != .fourKiB), "large: " + one.name)
     }
     tally.expectAll(atLeast: 3 * Self.caseCount)
   }
 
-  @Test func `a page that nobody may touch has no rights on a processor without no-execute`() {
+  @Test func `a page without access stays inaccessible without no-execute`() {
     let mode = PagingMode(hasNoExecute: false)
     for size in Samples.sizes {
       let hidden = PageProperty(.none)
@@ -143,13 +143,13 @@ import Testing
     }
   }
 
-  @Test func `a table is for programs only if it is said to be`() {
+  @Test func `a table entry has the user bit only if requested`() {
     let address = PhysicalAddress(0x5000)
     #expect(PageTableEntry.table(at: address, isUser: false).rawValue & 0b100 == 0)
     #expect(PageTableEntry.table(at: address, isUser: true).rawValue & 0b100 != 0)
   }
 
-  @Test func `a leaf chooses its policy by what the table holds there`() {
+  @Test func `each cache policy selects its memory type in the PAT`() {
     let expected: [(CachePolicy, String)] = [
       (.writeBack, "WB"), (.writeThrough, "WT"), (.writeCombining, "WC"), (.uncacheable, "UC"),
     ]

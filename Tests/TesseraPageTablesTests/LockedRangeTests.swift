@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
-  /// Which nodes a cursor has locked, and what becomes of their locks.
+  /// The nodes that a cursor locks, and the release of their locks.
   @Suite("Locked ranges") struct LockedRangeTests {
     let machine: SimulatedMachine
 
@@ -58,7 +58,7 @@ extension OnSimulatedMachine {
       return space
     }
 
-    @Test func `a cursor holds the nodes that meet its range, and no others`() throws {
+    @Test func `a cursor locks exactly the nodes that overlap its range`() throws {
       let space = try makeSpace()
       let places = places(under: space.rootNode)
       #expect(places.count == 20)
@@ -71,7 +71,7 @@ extension OnSimulatedMachine {
       for start in borders {
         for end in borders where start < end {
           let range = VirtualAddress(start)..<VirtualAddress(end)
-          // The deepest node that spans the range, and all below it that have a part of it.
+          // The deepest node that spans the range, and its descendants that overlap it.
           let covering = places.filter { $0.spans(start, end - 1) }.min { $0.level < $1.level }
           let level = covering?.level ?? 0
           let cursor = try space.cursor(over: range)
@@ -84,11 +84,11 @@ extension OnSimulatedMachine {
           count += 1
         }
       }
-      print("\(count) ranges lock what they meet")
+      print("\(count) ranges lock the nodes they overlap")
       #expect(space.problems == [])
     }
 
-    @Test func `nodes that a cursor makes are locked until it closes`() throws {
+    @Test func `nodes created by a cursor are locked until it closes`() throws {
       let space = try VmSpace()
       do {
         var cursor = try space.cursor(over: bytes(1 << 30, 1 << 30))
@@ -100,14 +100,14 @@ extension OnSimulatedMachine {
       #expect(!places(under: space.rootNode).contains { $0.node.isLocked })
     }
 
-    @Test func `nodes that a cursor takes out are marked and unlocked at every level`() throws {
+    @Test func `nodes removed by a cursor are detached and unlocked at every level`() throws {
       let space = try VmSpace()
       for page in [0x5000, 0x20_0000, 1 << 30, 1 << 39] as [UInt64] {
         try mapFrame(at: page, in: space)
       }
       let places = places(under: space.rootNode).filter { $0.level < 4 }
       #expect(places.map(\.level).sorted() == [1, 1, 1, 1, 2, 2, 2, 3, 3])
-      // Without these the nodes would be gone, and nothing could be said of them.
+      // Keep the nodes alive, so that their state can be checked.
       for place in places { place.node.slot.share() }
       do {
         var cursor = try space.cursor(over: bytes(0, 1 << 40))
@@ -138,11 +138,11 @@ extension OnSimulatedMachine {
 
 extension OnSimulatedMachine {
   @Suite("Concurrency of cursors") struct CursorConcurrencyTests {
-    @Test func `cursors that overlap come one after the other`() throws {
+    @Test func `overlapping cursors are serialized`() throws {
       let machine = SimulatedMachine(frameCount: 256, processorCount: 3)
       try machine.startKernelSpace()
       let space = try VmSpace()
-      // Keeps the node of leaves, and the two that the pages below are in.
+      // Keeps the leaf table, and the two that contain the pages below.
       try mark(0x1f_d000, 4096, as: 9, in: space)
       try mark(0x20_3000, 4096, as: 9, in: space)
       let ranges = [
@@ -153,7 +153,7 @@ extension OnSimulatedMachine {
           do {
             let range = ranges[(number + round) % ranges.count]
             var cursor = try space.cursor(over: range)
-            // What one cursor does to the two pages, no other sees half done.
+            // The changes of one cursor to the two pages are atomic for the other.
             let before = try Self.pair(&cursor)
             #expect(before.0 == before.1)
             try cursor.jump(to: VirtualAddress(0x1f_f000))
@@ -173,12 +173,12 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a cursor never locks a node that another one takes out`() throws {
+    @Test func `a cursor never locks a node that another one removes`() throws {
       let machine = SimulatedMachine(frameCount: 256, processorCount: 2)
       try machine.startKernelSpace()
       let space = try VmSpace()
       let other = try VmSpace()
-      // Keep the nodes above the leaf tables that come and go.
+      // Keeps the parents of the leaf tables that are created and removed.
       for page in [0x80_0000, 1 << 30] as [UInt64] {
         try mark(page, 4096, as: 9, in: space)
         try mark(page, 4096, as: 9, in: other)
@@ -187,12 +187,12 @@ extension OnSimulatedMachine {
         do {
           for _ in 0..<6000 {
             if number == 0 {
-              // Locks the nodes above, and waits for the other processor's below them.
+              // Locks the parents, and waits for the other processor's locks below.
               _ = try space.cursor(over: bytes(0, 2 << 30))
             } else {
-              // The leaf table that is taken out of one space is the next one of the other.
-              try Self.makeAndTakeOut(in: space)
-              try Self.makeAndTakeOut(in: other)
+              // The leaf table removed from one space is the next one of the other.
+              try Self.createAndRemove(in: space)
+              try Self.createAndRemove(in: other)
             }
           }
         } catch { Issue.record("processor \(number): \(error)") }
@@ -201,15 +201,15 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    /// Has a leaf table made and taken out, by a cursor that has the lock of the node above.
-    private static func makeAndTakeOut(in space: borrowing VmSpace) throws {
+    /// Creates and removes a leaf table, by cursors that hold the lock of its parent.
+    private static func createAndRemove(in space: borrowing VmSpace) throws {
       for isMade in [true, false] {
         var cursor = try space.cursor(over: bytes(0, 4 << 20))
         if isMade { try cursor.setStatus(4096, to: 7) } else { try cursor.unmap(4096) }
       }
     }
 
-    /// What the two pages beside the border of the two nodes show.
+    /// The contents of the two pages at the boundary of the two nodes.
     private static func pair(_ cursor: inout Cursor) throws -> (PageContent, PageContent) {
       try cursor.jump(to: VirtualAddress(0x1f_f000))
       let first = try cursor.query().content

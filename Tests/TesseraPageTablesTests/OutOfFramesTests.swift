@@ -7,35 +7,36 @@ import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
-  /// Each allocation of each operation is made to fail once. The tables are bit for bit as before,
-  /// and all frames are where they were.
+  /// Each allocation of each operation fails once. The page tables and the state of all frames must
+  /// be unchanged.
   @Suite("Out of frames") struct OutOfFramesTests {
     @Test(arguments: StarvedOperation.all)
-    func `an operation that gets no node changes nothing`(operation: StarvedOperation) throws {
-      var refusalCount = 0
+    func `an operation that runs out of frames changes nothing`(operation: StarvedOperation) throws
+    {
+      var failureCount = 0
       for ordinal in 1...1200 {
-        let isRefused = try runStarved(operation, failing: ordinal)
-        guard isRefused else { break }
-        refusalCount += 1
+        let hasFailed = try runStarved(operation, failing: ordinal)
+        guard hasFailed else { break }
+        failureCount += 1
       }
-      #expect(refusalCount == operation.allocationCount)
+      #expect(failureCount == operation.allocationCount)
     }
 
     @Test(arguments: StarvedOperation.all)
-    func `an operation that the kernel's allocator refuses a node changes nothing`(
+    func `an operation whose external allocator fails changes nothing`(
       operation: StarvedOperation
     ) throws {
-      var refusalCount = 0
-      while refusalCount < 100,
-        try runStarved(operation, failing: refusalCount + 1, hasPool: true)
+      var failureCount = 0
+      while failureCount < 100,
+        try runStarved(operation, failing: failureCount + 1, hasPool: true)
       {
-        refusalCount += 1
+        failureCount += 1
       }
-      #expect(refusalCount == operation.allocationCount)
+      #expect(failureCount == operation.allocationCount)
     }
 
-    /// Runs `operation` while the allocation with number `ordinal` fails, because the kernel's own
-    /// allocator finds nothing if it `hasPool`. Says whether it failed.
+    /// Runs `operation` with the allocation number `ordinal` failing, in the external allocator if
+    /// `hasPool`. Returns whether it failed.
     private func runStarved(
       _ operation: StarvedOperation, failing ordinal: Int, hasPool: Bool = false
     ) throws -> Bool {
@@ -43,7 +44,7 @@ extension OnSimulatedMachine {
       try machine.startKernelSpace()
       _ = machine.mmu
       let used = FrameAllocator.statistics.usedFrameCount
-      var isRefused = false
+      var hasFailed = false
       do {
         let space = try VmSpace()
         let other = try VmSpace()
@@ -63,10 +64,10 @@ extension OnSimulatedMachine {
         machine.starve(ordinal)
         do {
           try operation.perform(space, other, &supply)
-          #expect(!machine.wasStarved, "a failure was swallowed")
+          #expect(!machine.wasStarved, "a failure was ignored")
         } catch {
-          isRefused = true
-          #expect(machine.wasStarved, "refused with \(error), but there was memory")
+          hasFailed = true
+          #expect(machine.wasStarved, "failed with \(error), but there was memory")
           machine.starve(0)
           NodePool.drain()
           #expect("\(error)" == "outOfFrames")
@@ -75,7 +76,7 @@ extension OnSimulatedMachine {
           #expect(FrameAllocator.statistics.usedFrameCount == usedBefore)
           let hasFrame = !isGone(supply.frame)
           let hasSegment = !isGone(supply.segment)
-          #expect(hasFrame && hasSegment, "what was not mapped comes back")
+          #expect(hasFrame && hasSegment, "the frame or segment was lost")
         }
         machine.starve(0)
         #expect(space.problems == [])
@@ -87,14 +88,14 @@ extension OnSimulatedMachine {
       #expect(FrameAllocator.statistics.usedFrameCount == used)
       if let pool = machine.pool { #expect(pool.outCount == used) }
       #expect(machine.violations == [])
-      return isRefused
+      return hasFailed
     }
   }
 }
 
 extension SimulatedMachine {
-  /// Makes the `ordinal`-th allocation from now on fail, by way of the kernel's own allocator if
-  /// there is one; 0 makes none fail.
+  /// Makes the `ordinal`-th allocation from now fail, in the external allocator if there is one.
+  /// With 0, none fails.
   fileprivate func starve(_ ordinal: Int) {
     if let pool { pool.refuse(ordinal) } else { failAllocation(ordinal) }
   }
@@ -102,19 +103,19 @@ extension SimulatedMachine {
   fileprivate var wasStarved: Bool { pool?.hasRefused ?? hasFailedAllocation }
 }
 
-/// What an operation may map.
+/// Frames for an operation to map.
 struct Supply: ~Copyable {
   var frame: Frame<PlainMemory>?
   var segment: Segment<PlainMemory>?
 }
 
-/// An operation that needs memory for page tables.
+/// An operation that allocates page tables.
 struct StarvedOperation: Sendable, CustomTestStringConvertible {
   let testDescription: String
-  /// How many allocations it makes.
+  /// The number of its allocations.
   let allocationCount: Int
   var needsLargeFrame = false
-  /// Maps what the operation starts from.
+  /// Sets up the state before the operation.
   let prepare: @Sendable (_ space: borrowing VmSpace, _ other: borrowing VmSpace) throws -> Void
   let perform:
     @Sendable (
@@ -133,7 +134,7 @@ extension StarvedOperation {
 
   private static let spaces = [
     StarvedOperation(
-      testDescription: "make a space", allocationCount: 1, prepare: nothing,
+      testDescription: "create a space", allocationCount: 1, prepare: nothing,
       perform: { _, _, _ in
         do throws(FrameError) { _ = try VmSpace() } catch { throw error }
       }),
@@ -206,7 +207,7 @@ extension StarvedOperation {
           PhysicalAddress(device + start), byteCount: byteCount, as: .userReadWrite)
       }),
     StarvedOperation(
-      testDescription: "mark from page to page", allocationCount: 6, prepare: nothing,
+      testDescription: "set a status from page to page", allocationCount: 6, prepare: nothing,
       perform: { space, _, _ in
         var cursor = try space.cursor(over: bytes(0x1000, 1 << 40))
         try cursor.setStatus(1 << 40, to: 3)

@@ -7,9 +7,9 @@ import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
-  /// Every operation on every pair of neighbours, in every state that a page can be in.
-  @Suite("States of pages") struct PageStateTests {
-    /// What a page can be in, before something is done to it.
+  /// Every operation on every pair of adjacent pages, in every state of a page.
+  @Suite("Page states") struct PageStateTests {
+    /// The state of a page before the operation.
     enum State: CaseIterable {
       case absent, status, frame, hidden, device, partOfTwoMiB, partOfOneGiB, partOfStatus
 
@@ -17,13 +17,13 @@ extension OnSimulatedMachine {
     }
 
     enum Operation: CaseIterable {
-      case mapFrame, mapSegment, mapDevice, replace, unmap, protect, mark, copyHere, findNext
+      case mapFrame, mapSegment, mapDevice, replace, unmap, protect, setStatus, copyHere, findNext
     }
 
-    /// The second page is the first of a 2 MiB or 1 GiB, so that the two lie in different tables.
+    /// The second page is 1 GiB aligned, so the two lie in different tables.
     private static let border: UInt64 = 2 << 30
 
-    /// Puts the page at `address`, or what is around it on this side of the border, in `state`.
+    /// Puts the page at `address`, or the large page on this side of the border, in `state`.
     private func make(
       _ state: State, at address: UInt64, isAbove: Bool, in space: borrowing VmSpace
     ) throws {
@@ -41,7 +41,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `an operation is done or refused as the states of its pages say`() throws {
+    @Test func `an operation succeeds or fails according to the states of its pages`() throws {
       var count = 0
       for first in State.allCases {
         for second in State.allCases {
@@ -74,7 +74,7 @@ extension OnSimulatedMachine {
         try make(second, at: Self.border, isAbove: true, in: space)
         let before = space.rootNode.hash()
         let states = pageCount == 1 ? [first] : [first, second]
-        let expected = refusal(of: operation, states, at: start)
+        let expected = expectedError(of: operation, states, at: start)
         let range = bytes(start, coversBoth ? 8192 : 4096)
         let error = try perform(operation, pageCount, start, over: range, of: space, from: other)
         let what: Comment = "\(operation) of \(pageCount) pages: \(first), \(second)"
@@ -88,13 +88,13 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    private func refusal(
+    private func expectedError(
       of operation: Operation, _ states: [State], at start: UInt64
     ) -> MapError? {
       func address(_ index: Int) -> VirtualAddress { VirtualAddress(start + UInt64(index) * 4096) }
       switch operation {
       case .mapFrame: return states[0].isMapped ? .alreadyMapped(address(0)) : nil
-      case .mapSegment, .mapDevice, .mark:
+      case .mapSegment, .mapDevice, .setStatus:
         return states.firstIndex { $0.isMapped }.map { .alreadyMapped(address($0)) }
       case .copyHere:
         return states.firstIndex { $0 != .absent }.map { .alreadyMapped(address($0)) }
@@ -103,7 +103,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    /// What `operation` is refused with; nil if it is done.
+    /// Performs `operation`. Returns its error, or nil.
     private func perform(
       _ operation: Operation, _ pageCount: UInt64, _ start: UInt64,
       over range: Range<VirtualAddress>, of space: borrowing VmSpace, from other: borrowing VmSpace
@@ -125,7 +125,7 @@ extension OnSimulatedMachine {
         case .replace: try cursor.replace(with: &frame, as: .userReadWrite)
         case .unmap: try cursor.unmap(pageCount * 4096)
         case .protect: try cursor.protect(pageCount * 4096, to: .read)
-        case .mark: try cursor.setStatus(pageCount * 4096, to: 1)
+        case .setStatus: try cursor.setStatus(pageCount * 4096, to: 1)
         case .copyHere: try cursor.copy(from: &source, pageCount * 4096)
         case .findNext: _ = cursor.findNext(within: pageCount * 4096)
         }
@@ -137,13 +137,13 @@ extension OnSimulatedMachine {
       }
     }
 
-    /// The page above the border shows what it did before, unless the operation reached it.
+    /// Expects the page above the border to be unchanged, unless the operation reached it.
     private func expectNeighbour(
       _ state: State, isTouched: Bool, _ isDone: Bool, in space: borrowing VmSpace, _ what: Comment
     ) {
       guard !isTouched || !isDone else { return }
-      let isShown = space.translate(VirtualAddress(Self.border)) != nil
-      #expect(isShown == (state.isMapped && state != .hidden), what)
+      let isMapped = space.translate(VirtualAddress(Self.border)) != nil
+      #expect(isMapped == (state.isMapped && state != .hidden), what)
       let last = VirtualAddress(Self.border + 1 << 30 - 1)
       #expect((space.translate(last) != nil) == (state == .partOfOneGiB), what)
     }

@@ -10,34 +10,34 @@ import Testing
 @testable import TesseraPageTables
 
 extension OnSimulatedMachine {
-  /// Each rule of page tables is broken once, and the check names it.
-  @Suite("The check of page tables") struct PageTableInvariantTests {
-    @Test func `tables that are in order have no problem`() throws {
-      let fixture = try SpoiledTables()
+  /// Each invariant of page tables is violated once, and the check reports it.
+  @Suite("Page-table invariants") struct PageTableInvariantTests {
+    @Test func `valid tables have no violations`() throws {
+      let fixture = try CorruptedTables()
       #expect(fixture.problems == [])
       #expect(KernelSpace.problems == [])
     }
 
-    @Test(arguments: SpoiledTables.all)
-    func `a rule that is broken is named`(spoiling: SpoiledTables.Spoiling) throws {
-      let fixture = try SpoiledTables()
-      let restore = try spoiling.spoil(fixture)
+    @Test(arguments: CorruptedTables.all)
+    func `each violation is reported`(corruption: CorruptedTables.Corruption) throws {
+      let fixture = try CorruptedTables()
+      let restore = try corruption.spoil(fixture)
       let found = fixture.problems
       restore()
       #expect(
-        found.contains { $0.hasPrefix(spoiling.sentence) }, "it said: \(found)")
-      #expect(fixture.problems == [], "it is in order again")
+        found.contains { $0.hasPrefix(corruption.sentence) }, "reported: \(found)")
+      #expect(fixture.problems == [], "violations remain after the repair")
     }
 
-    @Test func `a check leaves no trace`() throws {
-      let fixture = try SpoiledTables()
+    @Test func `a check changes nothing`() throws {
+      let fixture = try CorruptedTables()
       let before = fixture.space.rootNode.hash()
       _ = fixture.problems
       #expect(fixture.space.rootNode.hash() == before)
     }
 
-    @Test func `a root of the kernel that leads somewhere in the lower half is found`() throws {
-      let fixture = try SpoiledTables()
+    @Test func `a kernel root with an entry in the user range is reported`() throws {
+      let fixture = try CorruptedTables()
       VmSpace.deactivate()
       let root = unsafe PageTableNode(
         at: Processor.rootAddress)
@@ -48,8 +48,8 @@ extension OnSimulatedMachine {
         found == ["kernel root has an entry in the user range (18000000000, level 4)"])
     }
 
-    @Test func `a kernel's area that lost its table, or shares it, is found`() throws {
-      let fixture = try SpoiledTables()
+    @Test func `a missing or shared table of the kernel virtual area is reported`() throws {
+      let fixture = try CorruptedTables()
       VmSpace.deactivate()
       let root = unsafe PageTableNode(
         at: Processor.rootAddress)
@@ -72,8 +72,8 @@ extension OnSimulatedMachine {
       #expect(fixture.problems == [])
     }
 
-    @Test func `a check of a part looks at the tables for that part, and at no other`() throws {
-      let fixture = try SpoiledTables()
+    @Test func `a check of a range checks only the tables of that range`() throws {
+      let fixture = try CorruptedTables()
       func problems(within range: Range<VirtualAddress>) -> Set<String> {
         var found: Set<String> = []
         fixture.space.checkInvariants(within: range) { rule, _, _ in found.insert("\(rule)") }
@@ -87,7 +87,7 @@ extension OnSimulatedMachine {
         #expect(problems(within: range) == [])
       }
       restore()
-      // A node is counted whole, whatever is looked at of what it leads to.
+      // The entries of a node are counted even if only some of its tables are checked.
       fixture.leafTable.assumingLocked().presentCount += 1
       let counted: Set = ["present count does not match the entries"]
       #expect(problems(within: bytes(0x1f_f000, 4096)) == counted)
@@ -101,8 +101,8 @@ extension OnSimulatedMachine {
       #expect(seen == [0x6000, 2 << 20])
     }
 
-    @Test func `a check sees every leaf, in the order of addresses`() throws {
-      let fixture = try SpoiledTables()
+    @Test func `a check visits every leaf in ascending order`() throws {
+      let fixture = try CorruptedTables()
       var seen: [String] = []
       fixture.space.checkInvariants { _, _, _ in
       } visit: { _, address, size in
@@ -113,9 +113,9 @@ extension OnSimulatedMachine {
   }
 }
 
-/// A space with some of everything, whose tables can be spoiled and put in order again.
-final class SpoiledTables {
-  // Goes before the machine that it is on.
+/// A space with every kind of entry, whose tables can be corrupted and repaired.
+final class CorruptedTables {
+  // Destroyed before the machine.
   let space: VmSpace
   let machine: SimulatedMachine
   let leafTable: PageTableNode
@@ -139,7 +139,7 @@ final class SpoiledTables {
 
   var problems: [String] { space.problems }
 
-  /// Stores `word` at `index` of `node`. Returns what puts the old one back.
+  /// Stores `word` at `index` of `node`. Returns a closure that restores the old one.
   func store(_ word: UInt64, at index: Int, of node: PageTableNode) -> () -> Void {
     let old = node[index]
     let count = node.presentCount
@@ -151,62 +151,62 @@ final class SpoiledTables {
     }
   }
 
-  /// Changes `bits` of the leaf at 0x5000.
+  /// Flips `bits` of the leaf at 0x5000.
   func flip(_ bits: UInt64) -> () -> Void {
     store(leafTable[5].rawValue ^ bits, at: 5, of: leafTable)
   }
 
-  /// A way to break a rule.
-  struct Spoiling: CustomTestStringConvertible, Sendable {
+  /// A way to violate an invariant.
+  struct Corruption: CustomTestStringConvertible, Sendable {
     let sentence: String
-    /// Breaks it, and returns what puts it in order again.
-    let spoil: @Sendable (SpoiledTables) throws -> () -> Void
+    /// Violates it, and returns a closure that repairs the tables.
+    let spoil: @Sendable (CorruptedTables) throws -> () -> Void
 
     var testDescription: String { sentence }
   }
 }
 
-extension SpoiledTables {
-  static let all: [Spoiling] = nodeRules + treeRules + entryRules + targetRules + rootRules
+extension CorruptedTables {
+  static let all: [Corruption] = nodeRules + treeRules + entryRules + targetRules + rootRules
 
-  private static let nodeRules: [Spoiling] = [
-    Spoiling(sentence: "present count does not match the entries") { tables in
+  private static let nodeRules: [Corruption] = [
+    Corruption(sentence: "present count does not match the entries") { tables in
       tables.leafTable.assumingLocked().presentCount += 1
       return { tables.leafTable.assumingLocked().presentCount -= 1 }
     },
-    Spoiling(sentence: "node is locked though no cursor is open") { tables in
+    Corruption(sentence: "node is locked though no cursor is open") { tables in
       tables.directory.acquireLock()
       return { tables.directory.releaseLock() }
     },
-    Spoiling(sentence: "node in a tree is in a list of nodes") { tables in
+    Corruption(sentence: "node in a tree is in a list of nodes") { tables in
       tables.directory.next = tables.leafTable.slot
       return { tables.directory.next = nil }
     },
-    Spoiling(sentence: "node in a tree is marked as detached") { tables in
+    Corruption(sentence: "node in a tree is marked as detached") { tables in
       unsafe tables.leafTable.storage.pointee.flags |= NodeMetadata.detachedFlag
       return {
         unsafe tables.leafTable.storage.pointee.flags &= ~NodeMetadata.detachedFlag
       }
     },
-    Spoiling(sentence: "node is not one level below its parent") { tables in
+    Corruption(sentence: "node is not one level below its parent") { tables in
       unsafe tables.directory.storage.pointee.level = 3
       return { unsafe tables.directory.storage.pointee.level = 2 }
     },
-    Spoiling(sentence: "node is in a list of frames") { tables in
+    Corruption(sentence: "node is in a list of frames") { tables in
       tables.leafTable.slot.setListIdentifier(2)
       return { tables.leafTable.slot.setListIdentifier(0) }
     },
-    Spoiling(sentence: "node has more owners than its parent") { tables in
+    Corruption(sentence: "node has more owners than its parent") { tables in
       tables.leafTable.slot.share()
       return { _ = tables.leafTable.slot.drop() }
     },
   ]
 
-  private static let treeRules: [Spoiling] = [
-    Spoiling(sentence: "node is referred to more than once") { tables in
+  private static let treeRules: [Corruption] = [
+    Corruption(sentence: "node is referred to more than once") { tables in
       tables.store(tables.directory[0].rawValue, at: 100, of: tables.directory)
     },
-    Spoiling(sentence: "node is not one level below its parent") { tables in
+    Corruption(sentence: "node is not one level below its parent") { tables in
       let node = try NodePool.allocate(level: .leafTable).relinquish()
       node.releaseLock()
       let entry = PageTableEntry.table(at: node.address, isUser: true)
@@ -216,65 +216,65 @@ extension SpoiledTables {
         NodePool.release(node)
       }
     },
-    Spoiling(sentence: "entry refers to a table whose frame is not a node") { tables in
+    Corruption(sentence: "entry refers to a table whose frame is not a node") { tables in
       tables.store(tables.frame.rawValue | 7, at: 100, of: tables.directory)
     },
-    Spoiling(sentence: "entry refers to a table whose frame is not a node") { tables in
+    Corruption(sentence: "entry refers to a table whose frame is not a node") { tables in
       tables.store(0x20_0000_0000 | 7, at: 100, of: tables.directory)
     },
-    Spoiling(sentence: "entry of a leaf table refers to a table") { tables in
+    Corruption(sentence: "entry of a leaf table refers to a table") { tables in
       tables.store(tables.directory[0].rawValue, at: 100, of: tables.leafTable)
     },
   ]
 
-  private static let entryRules: [Spoiling] = [
-    Spoiling(sentence: "entry has a reserved bit set") { tables in
+  private static let entryRules: [Corruption] = [
+    Corruption(sentence: "entry has a reserved bit set") { tables in
       tables.store(tables.directory[1].rawValue ^ 1 << 13, at: 1, of: tables.directory)
     },
-    Spoiling(sentence: "software bits of an entry contradict its kind") { tables in
+    Corruption(sentence: "software bits of an entry contradict its kind") { tables in
       tables.flip(PageTableEntry.statusBit)
     },
-    Spoiling(sentence: "entry that is not present contains a physical address") { tables in
+    Corruption(sentence: "entry that is not present contains a physical address") { tables in
       tables.flip(PageTableEntry.present)
     },
-    Spoiling(sentence: "user page in the kernel's half, or kernel page in the user half") {
+    Corruption(sentence: "user page in the kernel's half, or kernel page in the user half") {
       tables in
       tables.flip(PageTableEntry.user)
     },
-    Spoiling(sentence: "user page in the kernel's half, or kernel page in the user half") {
+    Corruption(sentence: "user page in the kernel's half, or kernel page in the user half") {
       tables in
       tables.store(
         tables.directory[0].rawValue ^ PageTableEntry.user, at: 0, of: tables.directory)
     },
-    Spoiling(sentence: "user page is global") { $0.flip(PageTableEntry.global) },
-    Spoiling(sentence: "page is both writable and executable") { tables in
+    Corruption(sentence: "user page is global") { $0.flip(PageTableEntry.global) },
+    Corruption(sentence: "page is both writable and executable") { tables in
       tables.flip(PageTableEntry.noExecute)
     },
   ]
 
-  private static let targetRules: [Spoiling] = [
-    Spoiling(
+  private static let targetRules: [Corruption] = [
+    Corruption(
       sentence: "leaf maps memory that is misaligned or beyond what the processor can address"
     ) { _ in
       unsafe PagingMode.install(PagingMode(physicalAddressWidth: 36))
       return { unsafe PagingMode.install(PagingMode()) }
     },
-    Spoiling(sentence: "owning leaf maps memory that has no frame (") { $0.flip(1 << 38) },
-    Spoiling(sentence: "leaf maps a page table") { tables in
+    Corruption(sentence: "owning leaf maps memory that has no frame (") { $0.flip(1 << 38) },
+    Corruption(sentence: "leaf maps a page table") { tables in
       tables.flip(tables.frame.rawValue ^ tables.directory.address.rawValue)
     },
-    Spoiling(sentence: "owning leaf maps a frame that has no owner") { tables in
+    Corruption(sentence: "owning leaf maps a frame that has no owner") { tables in
       let free = try FrameAllocator.allocate()
       FrameAllocator.free(free)
       return tables.flip(tables.frame.rawValue ^ free.rawValue)
     },
-    Spoiling(sentence: "owning leaf maps a frame that has no owner") { tables in
+    Corruption(sentence: "owning leaf maps a frame that has no owner") { tables in
       let slot = FrameTable.slot(number: tables.frame.frameNumber)
       slot.setCount(ReferenceCount.unique)
       return { slot.setCount(1) }
     },
-    Spoiling(sentence: "owning leaf is larger than its frame") { tables in
-      // The first of 512 frames that follow each other, each with an owner of its own.
+    Corruption(sentence: "owning leaf is larger than its frame") { tables in
+      // The first of 512 contiguous frames, each with an owner of its own.
       let frames = try Segment(
         allocating: 512, FrameRequest(isZeroed: false, alignment: PageSize.twoMiB.byteCount)
       ) { _ in PlainMemory() }
@@ -287,35 +287,35 @@ extension SpoiledTables {
         held.drop()
       }
     },
-    Spoiling(sentence: "owning leaf maps a frame of typed metadata") { tables in
+    Corruption(sentence: "owning leaf maps a frame of typed metadata") { tables in
       let address = try Frame(allocating: TypedContents()).relinquish()
       return tables.flip(tables.frame.rawValue ^ address.rawValue)
     },
   ]
 
-  private static let rootRules: [Spoiling] = [
-    Spoiling(sentence: "root's owners are not its space and its active processors") {
+  private static let rootRules: [Corruption] = [
+    Corruption(sentence: "root's owners are not its space and its active processors") {
       let slot = $0.space.rootNode.slot
       slot.share()
       return { _ = slot.drop() }
     },
-    Spoiling(sentence: "root is not a page-table node") { tables in
+    Corruption(sentence: "root is not a page-table node") { tables in
       let slot = tables.space.rootNode.slot
       let kind = slot.kind
       slot.setKind(FrameTable.slot(number: tables.frame.frameNumber).kind)
       return { slot.setKind(kind) }
     },
-    Spoiling(sentence: "root is locked") { tables in
+    Corruption(sentence: "root is locked") { tables in
       let root = tables.space.rootNode
       root.acquireLock()
       return { root.releaseLock() }
     },
-    Spoiling(sentence: "root's owners are not its space and its active processors") {
+    Corruption(sentence: "root's owners are not its space and its active processors") {
       let root = $0.space.rootNode
       root.setActive(true, on: 5)
       return { root.setActive(false, on: 5) }
     },
-    Spoiling(sentence: "kernel entry differs from the kernel root's") { tables in
+    Corruption(sentence: "kernel entry differs from the kernel root's") { tables in
       let root = tables.space.rootNode
       root.assumingLocked().store(.table(at: tables.directory.address), at: 511)
       return { root.assumingLocked().store(.absent, at: 511) }
@@ -323,7 +323,7 @@ extension SpoiledTables {
   ]
 }
 
-/// Frames that are let go when that is asked for.
+/// Frames that are freed on request.
 private final class HeldSegment: @unchecked Sendable {
   private var frames: Segment<PlainMemory>?
 
@@ -332,7 +332,7 @@ private final class HeldSegment: @unchecked Sendable {
   func drop() { frames = nil }
 }
 
-/// Metadata of an object.
+/// Typed metadata.
 struct TypedContents: FrameMetadata {
   static var destructor: FrameMetadataDestructor { { unsafe TypedContents.destroy(at: $0) } }
 }

@@ -32,7 +32,7 @@ extension OnSimulatedMachine {
       #expect(node.slot.count == 1)
       #expect((0..<512).allSatisfy { node[$0].isAbsent })
       #expect(isUsedAsNode(node))
-      #expect(!node.slot.kind.isUntyped, "a node is no plain memory")
+      #expect(!node.slot.kind.isUntyped, "a node is typed")
       NodePool.release(node)
     }
 
@@ -41,7 +41,7 @@ extension OnSimulatedMachine {
       #expect(MemoryLayout<NodeMetadata>.alignment <= 16)
     }
 
-    @Test func `the memory of a node was zeroed, whatever was there`() throws {
+    @Test func `the memory of a node is zeroed`() throws {
       for _ in 0..<3 {
         let frames = try Segment(allocating: 100) { _ in PlainMemory() }
         for index in 0..<100 { frames.setWord(~0, at: UInt64(index) * 4096) }
@@ -54,7 +54,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `a node that was used is empty when it comes again`() throws {
+    @Test func `a reused node is empty`() throws {
       let space = try VmSpace()
       for address in [0x5000, 0x1f_f000] as [UInt64] { try mapFrame(at: address, in: space) }
       try mark(0x6000, 0x10_0000, as: 3, in: space)
@@ -70,7 +70,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `a node is reached and locked by its address alone`() throws {
+    @Test func `a node is found and locked by its address`() throws {
       let space = try VmSpace()
       try mapFrame(at: 0x5000, in: space)
       let node = try #require(space.rootNode.node(for: 0x5000, at: 1))
@@ -81,7 +81,7 @@ extension OnSimulatedMachine {
       #expect(!same.isLocked)
     }
 
-    @Test func `a node's lock lets one in at a time`() throws {
+    @Test func `a node's lock is mutually exclusive`() throws {
       let node = try NodePool.allocate(level: .leafTable).relinquish()
       node.releaseLock()
       machine.onEveryProcessor { _ in
@@ -96,25 +96,25 @@ extension OnSimulatedMachine {
       NodePool.release(node)
     }
 
-    @Test func `an entry is exchanged in one go, with the bits that the processor set`() throws {
+    @Test func `an entry is exchanged atomically, with the processor's bits`() throws {
       let node = try NodePool.allocate(level: .leafTable).relinquish()
       let frame = try Frame(allocating: PlainMemory())
       let leaf = PageTableEntry.leaf(
         at: frame.address, property: .userReadWrite, size: .fourKiB, ownsFrame: false)
       let locked = node.assumingLocked()
       locked.store(leaf, at: 3)
-      // What a processor does at any moment.
+      // As a processor may do at any time.
       let bits = PageTableEntry.accessed | PageTableEntry.dirty
       locked.store(PageTableEntry(rawValue: leaf.rawValue | bits), at: 3, replacing: leaf)
       let isLost = locked.compareExchange(leaf, .absent, at: 3)
-      #expect(!isLost, "the dirty bit is not lost")
+      #expect(!isLost, "the dirty bit was lost")
       let old = locked.exchange(.absent, at: 3)
       #expect(old.rawValue == leaf.rawValue | bits)
       #expect(node[3].isAbsent)
       NodePool.release(node)
     }
 
-    @Test func `a node stays while a handle has it, marked as taken out, and goes with the handle`()
+    @Test func `a removed node is detached while a handle exists, and freed with it`()
       throws
     {
       let space = try VmSpace()
@@ -140,7 +140,7 @@ extension OnSimulatedMachine {
       #expect(claimed == address)
     }
 
-    @Test func `a detached node lets go of what it owns with its last owner`() throws {
+    @Test func `a detached node releases its children with its last owner`() throws {
       let used = FrameAllocator.statistics.usedFrameCount
       let space = try VmSpace()
       let memory = try mapFrame(at: 0x5000, in: space)
@@ -151,13 +151,13 @@ extension OnSimulatedMachine {
         let byteCount = try cursor.unmap(1 << 40)
         #expect(byteCount == 4096)
       }
-      #expect(FrameTable.slot(number: memory.frameNumber).count == 1, "the node has it still")
+      #expect(FrameTable.slot(number: memory.frameNumber).count == 1, "the node still owns it")
       _ = consume handle
       NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used + 1)
     }
 
-    @Test func `a child is complete before its parent leads to it`() throws {
+    @Test func `a child is initialized before its parent refers to it`() throws {
       let space = try VmSpace()
       try mark(0, 2 << 30, as: 0x77, in: space)
       let log = EntryLog()
@@ -171,10 +171,10 @@ extension OnSimulatedMachine {
         #expect(before.count == 512)
         #expect(before.allSatisfy { $0.new == PageTableEntry.status(0x77).rawValue })
       }
-      #expect(writes.last?.new != PageTableEntry.status(0x77).rawValue, "the page comes last")
+      #expect(writes.last?.new != PageTableEntry.status(0x77).rawValue, "the page is written last")
     }
 
-    @Test func `a large leaf is split before its parent leads to the parts`() throws {
+    @Test func `the parts of a large leaf are written before its parent refers to them`() throws {
       let space = try VmSpace()
       try mapDevice(at: 2 << 20, 0x40_0000_0000, 2 << 20, in: space)
       let log = EntryLog()
@@ -188,7 +188,7 @@ extension OnSimulatedMachine {
       #expect(Set(writes[..<link].map { $0.new & PageTableEntry.addressMask }).count == 512)
     }
 
-    @Test func `the root of the processor lives on when its space goes`() throws {
+    @Test func `the active root outlives its space`() throws {
       let used = FrameAllocator.statistics.usedFrameCount
       var root: PageTableNode?
       var memory = PhysicalAddress.zero
@@ -208,7 +208,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a tree that goes takes what it owns, and nothing else`() throws {
+    @Test func `destroying a tree frees exactly the frames that it owns`() throws {
       let used = FrameAllocator.statistics.usedFrameCount
       let kept = try Frame(allocating: PlainMemory())
       let kernel = KernelSpace.problems
@@ -233,7 +233,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `nodes for levels that do not fit are told by their level`() throws {
+    @Test func `each node on the path has its level`() throws {
       let space = try VmSpace()
       try mapFrame(at: 0x5000, in: space)
       for level in 1...4 {
@@ -246,14 +246,14 @@ extension OnSimulatedMachine {
   }
 }
 
-/// Every store to an entry of a page table, in order, from when it is made until it is stopped.
+/// A log of every store to a page-table entry, in order, until it is stopped.
 private final class EntryLog {
   struct Write {
     let address: UInt64
     let new: UInt64
   }
 
-  /// Access: by the thread of the test, which is the only one.
+  /// Access: single-threaded, by the test only.
   nonisolated(unsafe) private static var writes: [Write] = []
 
   init() {

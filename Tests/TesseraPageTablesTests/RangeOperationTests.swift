@@ -6,13 +6,14 @@ import TesseraPageTables
 import TestSupport
 import Testing
 
-/// What a cursor does with a number of bytes.
+/// An operation of a cursor on a number of bytes.
 enum RangeOperation: String, CaseIterable, Codable {
-  case findNext, forEachRun, mapDevice, mark, unmap, protect, clearAccessed, clearDirty, promote
+  case findNext, forEachRun, mapDevice, setStatus, unmap, protect, clearAccessed, clearDirty,
+    collapse
   case copy, copySource
 
-  /// Does it with `byteCount` bytes from the position of `cursor` on; `other` is a cursor of
-  /// another space.
+  /// Performs it on `byteCount` bytes at the position of `cursor`; `other` is a cursor of another
+  /// space.
   func perform(
     _ byteCount: UInt64, _ cursor: inout Cursor, _ other: inout Cursor
   ) throws(MapError) {
@@ -22,12 +23,12 @@ enum RangeOperation: String, CaseIterable, Codable {
     case .mapDevice:
       try unsafe cursor.mapDevice(
         PhysicalAddress(0x10_0000_0000), byteCount: byteCount, as: .userReadWrite)
-    case .mark: try cursor.setStatus(byteCount, to: 1)
+    case .setStatus: try cursor.setStatus(byteCount, to: 1)
     case .unmap: try cursor.unmap(byteCount)
     case .protect: try cursor.protect(byteCount, to: .read)
     case .clearAccessed: cursor.clearAccessed(byteCount)
     case .clearDirty: cursor.clearDirty(byteCount)
-    case .promote: cursor.collapse(byteCount)
+    case .collapse: cursor.collapse(byteCount)
     case .copy: try cursor.copy(from: &other, byteCount)
     case .copySource: try other.copy(from: &cursor, byteCount)
     }
@@ -35,9 +36,9 @@ enum RangeOperation: String, CaseIterable, Codable {
 }
 
 extension OnSimulatedMachine {
-  /// Every operation on a range, with lengths at and beyond every border.
-  @Suite("Lengths of ranges") struct RangeOperationTests {
-    /// Something absent, something mapped in pages of every size, and something marked.
+  /// Every operation on a range, with lengths at and beyond every boundary.
+  @Suite("Range lengths") struct RangeOperationTests {
+    /// A space with absent pages, mapped pages of every size, and a status.
     private func makeSpace() throws -> VmSpace {
       let space = try VmSpace()
       try mapFrame(at: 0, in: space)
@@ -50,7 +51,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: RangeOperation.allCases)
-    func `no bytes are no work, wherever the cursor is`(operation: RangeOperation) throws {
+    func `an operation on no bytes does nothing at any position`(operation: RangeOperation) throws {
       let machine = SimulatedMachine(frameCount: 256)
       try machine.startKernelSpace()
       let space = try makeSpace()
@@ -78,20 +79,20 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: RangeOperation.allCases)
-    func `whole pages up to the end are done, and the cursor is behind them`(
+    func `an operation on whole pages moves the cursor to their end`(
       operation: RangeOperation
     ) throws {
       let machine = SimulatedMachine(frameCount: 256)
       try machine.startKernelSpace()
       let end = VmSpace.end.rawValue
-      // From a hole to the borders beside it, and from the borders of the space.
+      // From a hole to the boundaries around it, and at the bounds of the space.
       let ranges: [Range<UInt64>] = [
         0..<4096, 0x4000..<0x5000, 0x4000..<0x6000, 0x5000..<0x6000, 0x6000..<0x7000,
         0x6000..<0x8000, 0x6000..<2 << 20, 0x6000..<2 << 20 + 4096, 4 << 20 - 4096..<4 << 20 + 4096,
         1 << 30 - 4096..<1 << 30 + 4096, 2 << 30 - 4096..<2 << 30 + 4096, end - 4096..<end,
         end - 8192..<end, 0..<end,
       ]
-      // Device memory has an end before addresses have.
+      // Physical addresses end before virtual ones.
       for range in ranges where operation != .mapDevice || range.count <= 2 << 30 {
         let space = try makeSpace()
         let second = try VmSpace()
@@ -108,8 +109,8 @@ extension OnSimulatedMachine {
           } catch {
             let isUnmoved = cursor.address == locked.lowerBound
             #expect(isUnmoved, "\(operation), \(range): \(error)")
-            let mayRefuse = [.mapDevice, .mark, .copy].contains(operation)
-            #expect(mayRefuse, "\(operation), \(range): \(error)")
+            let mayFail = [.mapDevice, .setStatus, .copy].contains(operation)
+            #expect(mayFail, "\(operation), \(range): \(error)")
           }
         }
         #expect(space.problems == [], "\(operation), \(range)")
@@ -137,8 +138,7 @@ extension OnSimulatedMachine {
     }
 
     @Test(arguments: RangeOperation.allCases, [3 << 12, 1 << 47, .max - 4095] as [UInt64])
-    func `more bytes than are left trap`(operation: RangeOperation, byteCount: UInt64) async throws
-    {
+    func `more bytes than remain trap`(operation: RangeOperation, byteCount: UInt64) async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) { [operation, byteCount] in
@@ -156,8 +156,7 @@ extension OnSimulatedMachine {
   }
 }
 
-/// Gives `body` cursors over two pages of two spaces, on a machine that stays until the process
-/// ends.
+/// Calls `body` with cursors over two pages of two spaces, on a machine that lives until the exit.
 private func withTwoCursors(_ body: (inout Cursor, inout Cursor) throws -> Void) throws {
   SimulatedMachine.forGood(frameCount: 128)
   let root = try FrameAllocator.allocate()

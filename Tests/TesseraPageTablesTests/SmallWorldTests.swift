@@ -8,16 +8,16 @@ import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
-  /// All sequences of a few operations on two pages, two frames and three sizes of pages, compared
-  /// with a model after every operation.
-  @Suite("Small world") struct SmallWorldTests {
-    /// `TESSERA_SEQUENCE` in the environment chooses how long the sequences are.
+  /// All sequences of a few operations on two pages, two frames and three page sizes, compared with
+  /// a model after every operation.
+  @Suite("Exhaustive operation sequences") struct SmallWorldTests {
+    /// The length of the sequences, set by `TESSERA_SEQUENCE` in the environment.
     private static var length: Int {
       ProcessInfo.processInfo.environment["TESSERA_SEQUENCE"].flatMap { Int($0) }
         ?? (isOptimized ? 5 : 3)
     }
 
-    @Test func `every sequence of operations does what the model says`() throws {
+    @Test func `every sequence of operations matches the model`() throws {
       let machine = SimulatedMachine(frameCount: 512)
       try machine.startKernelSpace()
       let start = ContinuousClock.now
@@ -35,7 +35,7 @@ extension OnSimulatedMachine {
           + "\(ContinuousClock.now - start)")
     }
 
-    @Test func `no sequence leaves anything stale`() throws {
+    @Test func `no sequence leaves a stale TLB entry`() throws {
       let machine = SimulatedMachine(frameCount: 512)
       try machine.startKernelSpace()
       _ = machine.mmu
@@ -61,11 +61,11 @@ extension OnSimulatedMachine {
       Int(pow(Double(SmallWorld.Step.all.count), Double(length)))
     }
 
-    /// Calls `body` with every sequence of `length` operations, until it says that one failed, and
-    /// says which.
+    /// Calls `body` with every sequence of `length` operations until one fails. Returns the failure
+    /// and its sequence, or nil.
     ///
-    /// They come as in a tree that is walked in depth: each begins as the one before it did, up to
-    /// the step `firstNew`. What is before that has been compared with the model already.
+    /// Sequences are in lexicographic order: each shares a prefix with the previous one, up to the
+    /// step `firstNew`. The prefix has already been compared with the model.
     private static func forEachSequence(
       of length: Int, _ body: (_ steps: [SmallWorld.Step], _ firstNew: Int) -> String?
     ) -> String? {
@@ -89,7 +89,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `a wrong model is noticed`() throws {
+    @Test func `a wrong model is detected`() throws {
       let machine = SimulatedMachine(frameCount: 512)
       try machine.startKernelSpace()
       let failure = SmallWorld.run([.map(page: 0, frame: 0), .forget(page: 0)])
@@ -99,8 +99,7 @@ extension OnSimulatedMachine {
   }
 }
 
-/// Two pages on both sides of the middle of 2 MiB, in the middle of a GiB; two frames; and what a
-/// space shows of them.
+/// A model of two adjacent pages in different leaf tables, two frames, and their mappings.
 struct SmallWorld {
   /// The pages: the last of one leaf table, and the first of the next.
   private static let pages: [UInt64] = [1 << 30 + 2 << 20 - 4096, 1 << 30 + 2 << 20]
@@ -117,9 +116,9 @@ struct SmallWorld {
     case protect(page: Int, PageAccess)
     case protectBoth
     case replace(page: Int, frame: Int)
-    case mark(page: Int)
+    case setStatus(page: Int)
     case copy
-    /// Changes the model alone, to be noticed.
+    /// Changes only the model, to test that this is detected.
     case forget(page: Int)
 
     static let all: [Step] = [
@@ -127,11 +126,11 @@ struct SmallWorld {
       .device(page: 0, .fourKiB), .device(page: 1, .twoMiB), .device(page: 0, .oneGiB),
       .unmap(page: 0), .unmap(page: 1), .unmapBoth, .unmapAll,
       .protect(page: 0, .read), .protect(page: 1, .none), .protectBoth,
-      .replace(page: 0, frame: 1), .replace(page: 1, frame: 0), .mark(page: 0), .copy,
+      .replace(page: 0, frame: 1), .replace(page: 1, frame: 0), .setStatus(page: 0), .copy,
     ]
   }
 
-  /// What one page shows.
+  /// The content of one page.
   enum Page: Equatable {
     case absent
     case status
@@ -145,20 +144,19 @@ struct SmallWorld {
     }
   }
 
-  /// What the two pages show, and the rest of their 2 MiB and of the GiB, by one page of each.
+  /// The contents of the two pages, and of one page each of the rest of their 2 MiB and of the GiB.
   private var model = [Page](repeating: .absent, count: 5)
   private var copied: [Page]?
 
-  /// The page below the two, those that are with one of them in a page of 2 MiB, and the last of
-  /// the GiB.
+  /// The two pages, one page each that shares 2 MiB with them, and the last page of the GiB.
   private static let probes: [UInt64] = [
     pages[0], pages[1], 1 << 30, pages[1] + 4096, 2 << 30 - 4096,
   ]
 }
 
 extension SmallWorld {
-  /// Runs `steps` in a new space, and says what differs from the model after the step `firstNew`
-  /// and those that follow, or what `check` says of the space with a root; nil if nothing does.
+  /// Runs `steps` in a new space. Returns the first difference from the model after step `firstNew`
+  /// or later, or the failure that `check` returns for the root; nil if there is none.
   static func run(
     _ steps: [Step], comparingFrom firstNew: Int = 0, check: (UInt64) -> String? = { _ in nil }
   ) -> String? {
@@ -176,17 +174,17 @@ extension SmallWorld {
         if let failure = check(space.rootAddress.rawValue) { return failure }
       }
       return space.problems.first ?? copy.problems.first
-    } catch { return "there was not enough memory" }
+    } catch { return "out of memory" }
   }
 
   private func compare(
     _ space: borrowing VmSpace, _ copy: borrowing VmSpace, _ frames: borrowing Segment<PlainMemory>
   ) -> String? {
-    for (page, probe) in zip(model, Self.probes) where Self.shown(space, probe) != page {
-      return "\(String(probe, radix: 16)) shows \(Self.shown(space, probe)), not \(page)"
+    for (page, probe) in zip(model, Self.probes) where Self.content(space, probe) != page {
+      return "\(String(probe, radix: 16)) contains \(Self.content(space, probe)), not \(page)"
     }
-    for (page, probe) in zip(copied ?? [], Self.probes) where Self.shown(copy, probe) != page {
-      return "the copy shows \(Self.shown(copy, probe)), not \(page)"
+    for (page, probe) in zip(copied ?? [], Self.probes) where Self.content(copy, probe) != page {
+      return "the copy contains \(Self.content(copy, probe)), not \(page)"
     }
     for index in 0..<2 {
       let address = frames.borrowFrame(at: index).address
@@ -200,8 +198,8 @@ extension SmallWorld {
     return nil
   }
 
-  /// What the page at `address` of `space` shows.
-  private static func shown(_ space: borrowing VmSpace, _ address: UInt64) -> Page {
+  /// Returns the content of the page at `address` of `space`.
+  private static func content(_ space: borrowing VmSpace, _ address: UInt64) -> Page {
     guard let cursor = try? space.cursor(over: bytes(address, 4096)),
       let run = try? cursor.query()
     else { return .absent }
@@ -216,7 +214,7 @@ extension SmallWorld {
 }
 
 extension SmallWorld {
-  /// Does `step` in the model and in `space`. Says if the two do not agree on how it ends.
+  /// Performs `step` in the model and in `space`. Returns the difference of the results, or nil.
   private mutating func perform(
     _ step: Step, _ space: borrowing VmSpace, _ copy: borrowing VmSpace,
     _ frames: borrowing Segment<PlainMemory>
@@ -227,13 +225,13 @@ extension SmallWorld {
       return nil
     }
     var cursor = try space.cursor(over: Self.oneGiB)
-    let expected = refusal(of: step)
+    let expected = expectedError(of: step)
     do throws(MapError) {
       try Self.perform(step, &cursor, frames)
       note(step, frames)
-      return expected == nil ? nil : "\(step) should be refused with \(expected!)"
+      return expected == nil ? nil : "\(step) should fail with \(expected!)"
     } catch {
-      return error == expected ? nil : "\(step) is refused with \(error)"
+      return error == expected ? nil : "\(step) failed with \(error)"
     }
   }
 
@@ -268,7 +266,7 @@ extension SmallWorld {
       var frame = Self.share(frames, index)
       cursor.go(to: pages[page])
       try cursor.replace(with: &frame, as: .userReadWrite)
-    case .mark(let page):
+    case .setStatus(let page):
       cursor.go(to: pages[page])
       try cursor.setStatus(4096, to: 7)
     case .copy, .forget: break
@@ -297,24 +295,24 @@ extension SmallWorld {
         model[index] = .memory(address, .read)
       }
       copied = model
-      return isEmpty ? nil : "a copy over something should be refused"
+      return isEmpty ? nil : "a copy over existing mappings should fail"
     } catch {
       let isFull = (copied ?? []).contains { $0 != .absent }
-      return isFull ? nil : "the copy is refused with \(error)"
+      return isFull ? nil : "the copy failed with \(error)"
     }
   }
 }
 
 extension SmallWorld {
-  /// Which probes a page of `size` over `page` holds.
+  /// The indices of the probes in a page of `size` over `page`.
   private static func probed(by page: Int, _ size: PageSize) -> [Int] {
     let start = pages[page] & ~(size.byteCount - 1)
     return probes.indices.filter { probes[$0] >= start && probes[$0] < start + size.byteCount }
   }
 
-  private func refusal(of step: Step) -> MapError? {
+  private func expectedError(of step: Step) -> MapError? {
     switch step {
-    case .map(let page, _), .mark(let page):
+    case .map(let page, _), .setStatus(let page):
       return model[page].isMapped ? .alreadyMapped(VirtualAddress(Self.pages[page])) : nil
     case .replace(let page, _):
       return model[page].isMapped ? nil : .notMapped(VirtualAddress(Self.pages[page]))
@@ -326,7 +324,7 @@ extension SmallWorld {
     }
   }
 
-  /// Does `step`, which is not refused, in the model.
+  /// Performs `step`, which succeeds, in the model.
   private mutating func note(_ step: Step, _ frames: borrowing Segment<PlainMemory>) {
     switch step {
     case .map(let page, let index), .replace(let page, let index):
@@ -340,17 +338,17 @@ extension SmallWorld {
     case .unmapAll: for index in model.indices { model[index] = .absent }
     case .protect(let page, let access): model[page] = model[page].with(access)
     case .protectBoth: for page in 0..<2 { model[page] = model[page].with(.readWrite) }
-    case .mark(let page): model[page] = .status
+    case .setStatus(let page): model[page] = .status
     case .copy, .forget: break
     }
   }
 }
 
 extension Cursor {
-  /// Moves to `address`, which is in the range.
+  /// Moves to `address`, which must be in the range.
   fileprivate mutating func go(to address: UInt64) {
     do throws(RangeError) { try jump(to: VirtualAddress(address)) } catch {
-      Issue.record("a cursor jumps anywhere in its range")
+      Issue.record("a jump within the range failed")
     }
   }
 }

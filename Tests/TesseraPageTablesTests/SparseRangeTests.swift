@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
-  /// Ranges far larger than memory, of which little is mapped, must not cost what they span.
+  /// The cost of sparse ranges far larger than memory depends on the mapped pages, not on the span.
   @Suite("Sparse ranges") struct SparseRangeTests {
     let machine: SimulatedMachine
     private static let oneGiB = PageSize.oneGiB.byteCount
@@ -24,7 +24,7 @@ extension OnSimulatedMachine {
       return try cursor.query()
     }
 
-    @Test func `a status over many GiB takes few nodes, and a page in it splits it`() throws {
+    @Test func `a status over many GiB allocates few nodes, and mapping a page splits it`() throws {
       let used = FrameAllocator.statistics.usedFrameCount
       do {
         let space = try VmSpace()
@@ -59,7 +59,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a fork of nearly everything costs what is mapped`() throws {
+    @Test func `a fork of a sparse space allocates only nodes for mapped pages`() throws {
       let used = FrameAllocator.statistics.usedFrameCount
       do {
         let parent = try VmSpace()
@@ -90,7 +90,7 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
-    @Test func `a copy to another place splits what does not fit there`() throws {
+    @Test func `a copy to a misaligned address splits large runs`() throws {
       let used = FrameAllocator.statistics.usedFrameCount
       do {
         let parent = try VmSpace()
@@ -113,7 +113,7 @@ extension OnSimulatedMachine {
       #expect(FrameAllocator.statistics.usedFrameCount == used)
     }
 
-    @Test func `device memory of many GiB takes a node or two`() throws {
+    @Test func `device memory of many GiB allocates at most two nodes`() throws {
       let used = FrameAllocator.statistics.usedFrameCount
       do {
         let space = try VmSpace()
