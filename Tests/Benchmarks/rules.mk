@@ -22,13 +22,9 @@ $(BENCH)/$(1).o $(BENCH)/$(1).swiftmodule &: $(BENCH)/$(1).files $$(call sources
 	  -emit-module-path $(BENCH)/$(1).swiftmodule -c $$(call sources,$(1)) -o $(BENCH)/$(1).o
 	@touch $(BENCH)/$(1).o $(BENCH)/$(1).swiftmodule
 endef
-$(eval $(call benchmodule,TesseraHardware,))
-$(eval $(call benchmodule,TesseraFrames,TesseraHardware))
-$(eval $(call benchmodule,TesseraPageTables,TesseraHardware TesseraFrames))
-$(eval $(call benchmodule,TesseraSpaces,TesseraHardware TesseraFrames TesseraPageTables))
-$(eval $(call benchmodule,TesseraFaults,TesseraHardware TesseraFrames TesseraPageTables TesseraSpaces))
-$(eval $(call benchmodule,TesseraBoot,TesseraHardware TesseraFrames TesseraPageTables TesseraSpaces TesseraFaults))
-$(eval $(call benchmodule,Benchmarks,TesseraHardware TesseraFrames TesseraPageTables TesseraSpaces TesseraFaults TesseraBoot))
+benchlayers = $(if $(2),$(eval $(call benchmodule,$(firstword $(2)),$(1)))$(call \
+  benchlayers,$(1) $(firstword $(2)),$(wordlist 2,99,$(2))))
+$(call benchlayers,,$(BENCHMODULES))
 # Loops that do the same would become one function, and a profiler could not tell them apart.
 $(BENCH)/Benchmarks.o: BENCHFLAGS += -Xfrontend -disable-llvm-merge-functions-pass
 

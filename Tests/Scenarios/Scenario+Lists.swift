@@ -81,7 +81,8 @@ extension Scenario {
     var list = try list(of: 5)
     var cursor = list.front
     list.moveNext(&cursor)
-    checks.expect(list.remove(at: &cursor)?.metadata.value == 1, "a frame is taken where one stands")
+    checks.expect(
+      list.remove(at: &cursor)?.metadata.value == 1, "a frame is removed at the cursor")
     checks.expect(
       list.withMetadata(at: cursor) { $0.value } == 2, "the cursor then stands at the next")
     check(list, has: 4, &checks)

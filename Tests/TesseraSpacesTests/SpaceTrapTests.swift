@@ -63,7 +63,8 @@ extension OnSimulatedMachine {
         try OneSpace.openTwoCursors(over: bytes(0, 4096))
       }
       try expectPanic(
-        in: result, "a cursor was opened over a page table that another cursor of the only processor holds")
+        in: result,
+        "a cursor was opened over a page table that another cursor of the only processor holds")
     }
 
     @Test func `mapping at the end of the range traps`() async throws {

@@ -29,8 +29,8 @@ extension Cursor {
     position = try Self.map(&frame, property, at: position, in: lock.tree, from: &moved)
   }
 
-  /// Maps the frame of `slot` and moves on, if it is a 4 KiB frame for a user page, whose leaf table
-  /// is there and its entry absent. Returns whether it did.
+  /// Maps the frame of `slot` and moves on, if it is a 4 KiB frame for a user page whose leaf table
+  /// exists and whose entry is absent. Returns whether it did.
   ///
   /// The reference that the entry then owns was the caller's.
   @inline(__always)

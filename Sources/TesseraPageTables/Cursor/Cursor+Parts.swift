@@ -4,8 +4,8 @@ internal import TesseraHardware
 // its memory: it is mapped as its parts.
 
 extension Cursor {
-  /// Stores the parts of `leaf` of `size`, whose reference the caller gives, from `position`. Throws
-  /// as `map`.
+  /// Stores the parts of `leaf` of `size`, whose reference the caller gives, from `position`.
+  /// Throws as `map`.
   static func putParts(
     of leaf: PageTableEntry, _ size: PageSize, at position: VirtualAddress,
     in tree: borrowing LockedTree, from reserve: inout NodeReservation

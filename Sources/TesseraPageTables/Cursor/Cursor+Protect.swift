@@ -5,8 +5,8 @@ extension Cursor {
   /// Gives every mapped page in the next `byteCount` bytes the rights `access`. Returns the number
   /// of bytes that are mapped there.
   ///
-  /// Absent pages stay absent, and statuses stay. A large page that lies only partly in the range is
-  /// split first; throws `outOfFrames` if it cannot be.
+  /// Absent pages stay absent, and statuses stay. A large page that lies only partly in the range
+  /// is split first; throws `outOfFrames` if it cannot be.
   @discardableResult
   public mutating func protect(
     _ byteCount: UInt64, to access: PageAccess
@@ -76,8 +76,8 @@ extension Cursor {
 }
 
 extension LockedNode {
-  /// Applies `alike` to the leaves from `index` up to `end` for as long as they belong to it, as the
-  /// first one does. Returns the index of the first that does not, or `end`.
+  /// Applies `alike` to the leaves from `index` up to `end` for as long as they belong to it, as
+  /// the first one does. Returns the index of the first that does not, or `end`.
   ///
   /// If they `mayBecomeDirty`, the processor may set the dirty bit of one at the last moment, and
   /// that bit must not be lost: such a leaf no longer belongs to the class, and is left unchanged.

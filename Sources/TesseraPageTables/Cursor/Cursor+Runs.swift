@@ -39,8 +39,8 @@ extension Cursor {
 }
 
 extension LockedNode {
-  /// Continues `run` through the `count` entries from `first`, which is that of `position`. Where an
-  /// entry does not belong to it, calls `body` with it and begins another. This is a leaf table.
+  /// Continues `run` through the `count` entries from `first`, which is that of `position`. Where
+  /// an entry does not belong to it, calls `body` with it and begins another. This is a leaf table.
   @inline(__always)
   fileprivate func visitRuns(
     from first: Int, _ count: Int, at position: VirtualAddress, _ run: inout EntryRun,

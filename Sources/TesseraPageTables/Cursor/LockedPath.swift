@@ -69,7 +69,7 @@ struct LockedPath: ~Escapable {
     guard lowestLevel > .leafTable else { return base }
     let node = lowest
     var index = node.index(of: address)
-    while index > 0 && !node[index - 1].isTable { index -= 1 }
+    while index > 0 && !node[index - 1].isOwnTable { index -= 1 }
     return base.advanced(unchecked: UInt64(index) << lowestLevel.shift)
   }
 
@@ -81,7 +81,7 @@ struct LockedPath: ~Escapable {
     guard lowestLevel > .leafTable else { return base.advanced(unchecked: lowestLevel.tableSpan) }
     let node = lowest
     var index = node.index(of: address) + 1
-    while index < 512 && !node[index].isTable { index += 1 }
+    while index < 512 && !node[index].isOwnTable { index += 1 }
     return base.advanced(unchecked: UInt64(index) << lowestLevel.shift)
   }
 }

@@ -92,8 +92,8 @@ extension LockedTree {
     return node.putIfAbsent(leaf, at: address)
   }
 
-  /// Stores the leaves of 4 KiB that `supply` returns from `start`, which are vacant, up to `end` or
-  /// the end of the leaf table. Returns the number stored.
+  /// Stores the leaves of 4 KiB that `supply` returns from `start`, which is vacant, up to `end`
+  /// or the end of the leaf table. Returns the number stored.
   @inline(__always)
   func putLeaves(
     from start: VirtualAddress, to end: VirtualAddress, _ reservation: inout NodeReservation,

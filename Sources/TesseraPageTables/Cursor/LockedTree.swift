@@ -73,8 +73,8 @@ public struct LockedTree: ~Copyable {
     !isKernel || level.above < PagingMode.current.rootLevel
   }
 
-  /// The address `byteCount` bytes after `position`. Traps unless these bytes are whole pages inside
-  /// the range.
+  /// The address `byteCount` bytes after `position`. Traps unless these bytes are whole pages
+  /// inside the range.
   @inline(__always)
   func checkedEnd(_ byteCount: UInt64, after position: VirtualAddress) -> VirtualAddress {
     require(

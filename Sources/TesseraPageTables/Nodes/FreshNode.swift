@@ -3,8 +3,8 @@ internal import TesseraHardware
 /// A node that nothing refers to yet: locked, and owned by whoever holds this.
 ///
 /// It is filled through `withNode` and then linked into a tree, which takes over its reference and
-/// its lock, or becomes a root. Destroying it frees the node. Public for the reason that `RangeLock`
-/// is.
+/// its lock, or becomes a root. Destroying it frees the node. Public for the same reason as
+/// `RangeLock`.
 public struct FreshNode: ~Copyable {
   /// Nil once it was given away.
   private var node: PageTableNode?
@@ -30,9 +30,8 @@ public struct FreshNode: ~Copyable {
   package borrowing func withNode<Failure: Error>(
     _ body: (LockedNode) throws(Failure) -> Void
   ) throws(Failure) {
-    guard let node else { return }
-    // SAFETY: a fresh node is locked until it is given away.
-    try body(unsafe LockedNode(holding: node, level: level))
+    // SAFETY: a fresh node is there and locked until it is given away, which consumes this.
+    try body(unsafe LockedNode(holding: node.unsafelyUnwrapped, level: level))
   }
 
   /// Releases the lock, and returns the node, whose reference the caller then owns: that of a root.
@@ -46,7 +45,8 @@ public struct FreshNode: ~Copyable {
   /// Gives up the reference and the lock.
   @inline(__always)
   consuming func relinquish() -> PageTableNode {
-    guard let node else { panic("a fresh page-table node was given away twice") }
+    // SAFETY: nothing else sets it to nil, and this is consumed.
+    let node = unsafe self.node.unsafelyUnwrapped
     self.node = nil
     return node
   }

@@ -176,8 +176,8 @@ extension LockedNode {
 // Adding and removing nodes.
 
 extension LockedNode {
-  /// The node that the entry at `index` refers to, which the same lock holds; nil if it refers to
-  /// none.
+  /// The node that the entry at `index` of a node above the leaf tables refers to, which the same
+  /// lock holds; nil if it refers to none.
   ///
   /// The caller knows that the child meets the locked range, or that nothing refers to this node
   /// yet.
@@ -185,9 +185,11 @@ extension LockedNode {
   @_lifetime(copy self)
   func child(at index: Int) -> LockedNode? {
     let entry = self[index]
-    guard entry.isTable else { return nil }
+    // All tables that a lock holds are Tessera's own.
+    guard entry.isOwnTable else { return nil }
     // SAFETY: the lock of a node keeps its children, and the range lock holds them.
-    return unsafe LockedNode(holding: PageTableNode(at: entry.tableAddress), level: level.below)
+    return unsafe LockedNode(
+      holding: PageTableNode(at: entry.ownTableAddress), level: level.below)
   }
 
   /// Makes the entry at `index`, which maps no table, refer to `child`, and returns the child.

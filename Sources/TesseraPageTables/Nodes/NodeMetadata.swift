@@ -75,7 +75,7 @@ public struct NodeMetadata: FrameMetadata, ~Copyable {
 }
 
 extension LockedNode {
-  /// Drops the frames of a leaf table that is being destroyed. Contiguous ones are dropped together.
+  /// Drops the frames of a leaf table that is being destroyed, contiguous ones together.
   fileprivate func dropLeaves() {
     var run: FrameRun?
     for index in 0..<512 {
