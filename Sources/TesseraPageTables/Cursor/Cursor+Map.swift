@@ -74,7 +74,7 @@ extension Cursor {
     if node.level < level || entry.isTable { return false }
     if entry.isLeaf { throw .alreadyMapped(position) }
     var reservation = try NodeReservation(node.level.number - level.number, from: &reserve)
-    tree.makeTable(at: position, level: level, from: &reservation)
+    node.addTables(at: position, downTo: level, isUser: !tree.isKernel, from: &reservation)
       .put(leaf, at: position.index(at: level))
     return true
   }

@@ -56,15 +56,8 @@ public struct LockedTree: ~Copyable {
   func makeTable(
     at address: VirtualAddress, level: PagingLevel, from reservation: inout NodeReservation
   ) -> LockedNode {
-    var node = lowestNode(at: address, downTo: level)
-    while node.level > level {
-      let child = reservation.take(for: node.level.below)
-      let index = node.index(of: address)
-      let old = node[index]
-      if old.isStatus { child.withNode { $0.fill(with: old) } }
-      node = node.link(child, at: index, isUser: !isKernel)
-    }
-    return node
+    lowestNode(at: address, downTo: level)
+      .addTables(at: address, downTo: level, isUser: !isKernel, from: &reservation)
   }
 
   /// Whether a node of `level` may be removed from its parent. The kernel's tables that the roots

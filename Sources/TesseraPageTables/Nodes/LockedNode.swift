@@ -207,6 +207,25 @@ extension LockedNode {
     return unsafe LockedNode(holding: node, level: level.below)
   }
 
+  /// Adds the nodes from this one down to `level` that `address` needs, from `reservation`, and
+  /// returns the last. A status in the entry moves into them. This is the lowest node that spans
+  /// `address`, or of `level`.
+  @_lifetime(copy self)
+  func addTables(
+    at address: VirtualAddress, downTo level: PagingLevel, isUser: Bool,
+    from reservation: inout NodeReservation
+  ) -> LockedNode {
+    var node = self
+    while node.level > level {
+      let child = reservation.take(for: node.level.below)
+      let index = node.index(of: address)
+      let old = node[index]
+      if old.isStatus { child.withNode { $0.fill(with: old) } }
+      node = node.link(child, at: index, isUser: isUser)
+    }
+    return node
+  }
+
   /// Removes the node that the entry at `index` refers to from the tree, with all nodes below it.
   ///
   /// The lock that holds this node holds all of them, and no longer does afterwards.
