@@ -8,7 +8,7 @@
 
 FILENAME == ARGV[1] && $1 == "operations" { operations[$2] = $3; next }
 /^fn=/ { name = substr($0, 4); next }
-/^[0-9]+ [0-9]+$/ { cost[name] += $2 }
+/^(0x[0-9a-f]+ )?[0-9]+ [0-9]+$/ { cost[name] += $NF }
 
 END {
   # A loop whose cost is known tells whether the profile was understood.
