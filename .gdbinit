@@ -1,7 +1,7 @@
 # For `make gdb`: starts QEMU with the demo kernel, stopped, and runs it up to kernel_main.
 #
 # Swift's debug information gives gdb lines and functions, under their mangled names: set
-# breakpoints by `hbreak File.swift:LINE`. `walk ADDRESS` shows the chain of table entries that
+# breakpoints by `hbreak File.swift:LINE`. `walk ADDRESS` prints the chain of table entries that
 # translates an address, read from physical memory as the machine has it, not through the kernel.
 
 # Swift names module files where gdb looks for debug information; it need not say so.
@@ -71,7 +71,7 @@ define walk
   end
 end
 document walk
-Shows the chain of table entries that translates a virtual address.
+Prints the chain of table entries that translates a virtual address.
 end
 
 file build/tessera.elf

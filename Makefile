@@ -292,13 +292,14 @@ doctor-run doctor-iso doctor-gdb doctor-test doctor-check doctor-bench: doctor-%
 # Every module is converted by itself, with its articles if it has some, and then put together.
 .PHONY: docs
 docs: ## make the documentation of the library, build/docs/index.html
-	$(call say,symbols,build/symbols)
+	$(call say,build,.build)
 	$(Q)rm -rf build/docs build/symbols build/archives && mkdir -p build/archives
-	$(Q)swift package dump-symbol-graph --minimum-access-level public \
-	  --skip-synthesized-members >build/archives/log 2>&1 || { cat build/archives/log >&2; exit 1; }
+	$(Q)swift build >build/archives/log 2>&1 || { cat build/archives/log >&2; exit 1; }
 	$(Q)for m in $(LIBRARY); do \
 	  $(if $(V),,printf '  %-8s %s\n' docc $$m;) mkdir -p build/symbols/$$m && \
-	  cp .build/*/symbolgraph/$$m.symbols.json build/symbols/$$m && \
+	  $(TOOLCHAIN)/swift-symbolgraph-extract -module-name $$m -I .build/debug/Modules \
+	    -I Sources/CTessera/include -target $$(uname -m)-unknown-linux-gnu \
+	    -minimum-access-level public -skip-synthesized-members -output-dir build/symbols/$$m && \
 	  $(TOOLCHAIN)/docc convert $$(ls -d Sources/$$m/*.docc 2>/dev/null) \
 	    --additional-symbol-graph-dir build/symbols/$$m --fallback-display-name $$m \
 	    --fallback-bundle-identifier tessera.$$m --warnings-as-errors \
@@ -317,7 +318,7 @@ clean: ## remove everything that was built
 	$(Q)rm -rf build .build .build-*
 
 .PHONY: check
-check: doctor-check ## format, rules of the house, what the built images must not contain
+check: doctor-check ## format, style rules, what the built images must not contain
 	$(Q)MAKE='$(MAKE)' Tests/check-all $(LIBRARY) memory
 
 .PHONY: test

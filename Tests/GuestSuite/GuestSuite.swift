@@ -15,7 +15,7 @@ struct GuestSuite: ~Copyable {
   mutating func runScenarios() {
     let isSmall = FrameTable.frameCount <= Self.frameCountVisitedEachTime
     for number in 0..<Scenario.count {
-      guard let scenario = Scenario(rawValue: number) else { continue }
+      let scenario = Scenario(at: number)
       var checks = Checks()
       if !scenario.run(&checks, visitingEveryFrame: isSmall) {
         checks.fail("out of memory for the scenario")
@@ -24,33 +24,33 @@ struct GuestSuite: ~Copyable {
     }
   }
 
-  /// Runs the random walk on real memory, with the same seed as on the host.
-  mutating func runWalk() {
-    var options = WalkOptions(seed: Self.seed, stepCount: 4_000, frameCount: 64)
+  /// Runs the random operations on real memory, with the same seed as on the host.
+  mutating func runRandomFrameOperations() {
+    var options = RandomFrameOptions(seed: Self.seed, stepCount: 4_000, frameCount: 64)
     options.fullCheckInterval =
       FrameTable.frameCount <= Self.frameCountVisitedEachTime ? 100 : 2_000
     var checks = Checks()
     do throws(FrameError) {
-      let outcome = try RandomWalk.runInBlock(options)
+      let outcome = try RandomFrameOperations.runInBlock(options)
       checks.expect(outcome.problem == nil, outcome.problem ?? "frames match the model")
-      checks.expect(outcome.mostUsed > 60, "a walk reaches the end of memory")
+      checks.expect(outcome.mostUsed > 60, "a run reaches the end of memory")
       if outcome.problem != nil { reportEnd(outcome) }
     } catch {
-      checks.fail("no block of memory for the walk")
+      checks.fail("no block of memory for the run")
     }
-    report("frames match the model in a random walk", checks)
+    report("frames match the model in random operations", checks)
   }
 
-  /// Runs the random walk of address spaces on the real MMU, with the same seed as on the host.
-  mutating func runSpaceWalk() {
-    var options = SpaceWalkOptions(seed: Self.seed, operationCount: 10_000)
+  /// Runs the random operations on address spaces on the real MMU, with the seed of the host.
+  mutating func runRandomSpaceOperations() {
+    var options = RandomSpaceOptions(seed: Self.seed, operationCount: 10_000)
     options.fullCheckInterval =
       FrameTable.frameCount <= Self.frameCountVisitedEachTime ? 100 : 1_000
-    let outcome = SpaceWalk.run(options)
+    let outcome = RandomSpaceOperations.run(options)
     var checks = Checks()
     checks.expect(outcome.problem == nil, outcome.problem ?? "spaces match the model")
-    checks.expect(outcome.operationCount >= 10_000, "a walk takes all its steps")
-    report("spaces match the model in a random walk", checks)
+    checks.expect(outcome.operationCount >= 10_000, "a run takes all its steps")
+    report("spaces match the model in random operations", checks)
     if outcome.problem != nil {
       console.write("     step ")
       console.write(decimal: UInt64(outcome.episodeStepCount))
@@ -64,10 +64,10 @@ struct GuestSuite: ~Copyable {
 
   private static var seed: UInt64 { 20_261_121 }
 
-  private mutating func reportEnd(_ outcome: WalkOutcome) {
+  private mutating func reportEnd(_ outcome: RandomFrameOutcome) {
     console.write("     step ")
     console.write(decimal: UInt64(outcome.stepCount))
-    console.write(" of the walk with seed ")
+    console.write(" of the run with seed ")
     console.write(decimal: Self.seed)
     console.write(": ")
     console.write(outcome.operation.name)
@@ -77,7 +77,7 @@ struct GuestSuite: ~Copyable {
   /// Checks every slot and every free frame.
   mutating func checkEveryFrame() {
     var checks = Checks()
-    Accounts.checkInvariants(&checks)
+    FrameBalance.checkInvariants(&checks)
     report("invariants of slots and allocator hold at the end", checks)
   }
 

@@ -13,8 +13,8 @@ public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
 
   var suite = GuestSuite()
   suite.runScenarios()
-  suite.runWalk()
-  suite.runSpaceWalk()
+  suite.runRandomFrameOperations()
+  suite.runRandomSpaceOperations()
   suite.checkEveryFrame()
   suite.finish()
 }

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Compiles a program as somebody outside the package would, against the modules that the running
+/// Compiles a program as a client outside the package does, against the modules that the running
 /// tests were built with.
 struct ClientCompiler {
   enum Failure: Error, CustomStringConvertible {

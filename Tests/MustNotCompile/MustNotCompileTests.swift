@@ -1,13 +1,13 @@
 import Testing
 
-/// Misuse that the compiler refuses.
+/// Misuse that the compiler rejects.
 @Suite("Misuse") struct MustNotCompileTests {
-  @Test func `there are programs to refuse`() {
+  @Test func `there are programs to reject`() {
     #expect(Snippet.all.count >= 10)
   }
 
   @Test(arguments: Snippet.all)
-  func `the compiler refuses it, and names the line`(snippet: Snippet) throws {
+  func `the compiler rejects it, and names the line`(snippet: Snippet) throws {
     let expected = try #require(snippet.expectedError, "the first line must be `// error: …`")
     try #require(!snippet.wrongLines.isEmpty, "no line ends with `\(Snippet.mark)`")
     let name = snippet.testDescription

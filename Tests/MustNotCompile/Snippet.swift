@@ -1,11 +1,11 @@
 import Foundation
 import Testing
 
-/// A program of a client of Tessera that the compiler must refuse.
+/// A program of a client of Tessera that the compiler must reject.
 ///
 /// Its first line is `// error: ` and a part of what the compiler must say. The lines that are to
 /// blame end with `// wrong`; without them the same program must compile, so that it cannot be
-/// refused for another reason.
+/// rejected for another reason.
 struct Snippet: CustomTestStringConvertible {
   static let mark = "// wrong"
 

@@ -9,10 +9,10 @@ package struct Checks: ~Copyable {
     package let line: Int
   }
 
-  /// How many expectations were looked at.
+  /// The number of expectations that were checked.
   package private(set) var expectationCount = 0
 
-  /// How many of them did not hold, also beyond those that are kept.
+  /// The number of them that did not hold, also beyond those that are kept.
   package private(set) var failureCount = 0
 
   private var kept = [8 of Failure?](repeating: nil)

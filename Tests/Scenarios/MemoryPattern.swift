@@ -3,7 +3,7 @@ internal import TesseraHardware
 
 /// Words that differ from each other and from frame to frame.
 enum MemoryPattern {
-  /// Writes the pattern everywhere in `memory` and says whether all of it is there afterwards.
+  /// Writes the pattern everywhere in `memory`, and returns whether all of it is there afterwards.
   static func keeps(_ memory: borrowing some UntypedMemory & ~Copyable) -> Bool {
     var offset: UInt64 = 0
     while offset < memory.byteCount {

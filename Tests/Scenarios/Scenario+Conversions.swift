@@ -2,52 +2,53 @@ internal import TesseraFrames
 
 extension Scenario {
   static func erasing(_ checks: inout Checks) throws(FrameError) {
-    let calls = DropLedger.callCount
-    let frame = try Frame(allocating: Tally(1))
+    let calls = DropStatistics.callCount
+    let frame = try Frame(allocating: TracedObject(1))
     let address = frame.address
     let erased = frame.erased()
     checks.expect(erased.address == address, "a frame of any kind is the same frame")
     checks.expect(erased.referenceCount == 1, "a conversion moves the count")
-    switch erased.typed(as: Tally.self) {
+    switch erased.typed(as: TracedObject.self) {
     case .converted(let typed):
       checks.expect(typed.metadata.value == 1, "the metadata is known again")
       checks.expect(typed.referenceCount == 1, "a conversion back moves the count")
     case .unchanged:
       checks.fail("a frame of any kind is converted back to its own kind")
     }
-    checks.expect(DropLedger.callCount == calls + 1, "a frame is dropped through its own metadata")
+    checks.expect(
+      DropStatistics.callCount == calls + 1, "a frame is dropped through its own metadata")
   }
 
   static func dropErased(_ checks: inout Checks) throws(FrameError) {
-    let calls = DropLedger.callCount
-    let sum = DropLedger.checksum
-    let frame = try Frame(allocating: Tally(77)).erased()
+    let calls = DropStatistics.callCount
+    let sum = DropStatistics.checksum
+    let frame = try Frame(allocating: TracedObject(77)).erased()
     let address = frame.address
     let shared = frame.share()
     _ = consume frame
-    checks.expect(DropLedger.callCount == calls, "handles of any kind count as owners")
+    checks.expect(DropStatistics.callCount == calls, "handles of any kind count as owners")
     _ = consume shared
     checks.expect(
-      DropLedger.checksum &- sum == DropLedger.mix(77, address, word: 0),
+      DropStatistics.checksum &- sum == DropStatistics.mix(77, address, word: 0),
       "a handle of any kind drops the metadata that is there")
   }
 
   static func wrongType(_ checks: inout Checks) throws(FrameError) {
-    let erased = try Frame(allocating: Tally(2)).erased()
+    let erased = try Frame(allocating: TracedObject(2)).erased()
     let address = erased.address
-    switch erased.typed(as: TallyMemory.self) {
+    switch erased.typed(as: TracedMemory.self) {
     case .converted: checks.fail("a frame does not become one of other metadata")
     case .unchanged(let original):
-      checks.expect(original.address == address, "a refused conversion gives the handle back")
-      checks.expect(original.referenceCount == 1, "a refused conversion touches no count")
+      checks.expect(original.address == address, "a failed conversion returns the handle")
+      checks.expect(original.referenceCount == 1, "a failed conversion touches no count")
       checks.expect(
-        original.typed(as: Tally.self).get()?.metadata.value == 2,
-        "what was given back can still be converted")
+        original.typed(as: TracedObject.self).get()?.metadata.value == 2,
+        "the returned handle can still be converted")
     }
   }
 
   static func untyping(_ checks: inout Checks) throws(FrameError) {
-    let memory = try Frame(allocating: TallyMemory(3))
+    let memory = try Frame(allocating: TracedMemory(3))
     let address = memory.address
     memory.setWord(5, at: 8)
     let untyped = memory.untyped()
@@ -62,14 +63,14 @@ extension Scenario {
       case .converted: checks.fail("plain memory does not become memory of other metadata")
       case .unchanged(let original):
         checks.expect(
-          original.typed(as: TallyMemory.self).get()?.metadata.value == 3,
+          original.typed(as: TracedMemory.self).get()?.metadata.value == 3,
           "plain memory is converted back to its own kind")
       }
     }
   }
 
   static func typedIsNotUntyped(_ checks: inout Checks) throws(FrameError) {
-    let erased = try Frame(allocating: Tally(4)).erased()
+    let erased = try Frame(allocating: TracedObject(4)).erased()
     switch erased.untyped() {
     case .converted: checks.fail("an object's frame is not plain memory")
     case .unchanged(let original):
@@ -79,12 +80,13 @@ extension Scenario {
   }
 
   static func metadataOfAny(_ checks: inout Checks) throws(FrameError) {
-    let frame = try Frame(allocating: Tally(5))
+    let frame = try Frame(allocating: TracedObject(5))
     let erased = frame.share().erased()
     checks.expect(
-      erased.withMetadata(as: Tally.self) { $0.value } == 5, "the metadata of any kind can be read")
+      erased.withMetadata(as: TracedObject.self) { $0.value } == 5,
+      "the metadata of any kind can be read")
     checks.expect(
-      erased.withMetadata(as: TallyMemory.self) { $0.value } == nil,
+      erased.withMetadata(as: TracedMemory.self) { $0.value } == nil,
       "the metadata of another kind cannot")
     checks.expect(frame.referenceCount == 2, "reading touches no count")
   }

@@ -4,7 +4,7 @@ internal import TesseraHardware
 extension Scenario {
   static func lastHandleFrees(_ checks: inout Checks) throws(FrameError) {
     let before = FrameAllocator.statistics.usedFrameCount
-    let first = try Frame(allocating: Tally(1))
+    let first = try Frame(allocating: TracedObject(1))
     let second = first.share()
     checks.expect(first.address == second.address, "a shared handle is of the same frame")
     checks.expect(first.referenceCount == 2, "two handles are two owners")
@@ -18,7 +18,7 @@ extension Scenario {
   }
 
   static func ownersSeeMetadata(_ checks: inout Checks) throws(FrameError) {
-    let first = try Frame(allocating: Tally(0x1234_5678))
+    let first = try Frame(allocating: TracedObject(0x1234_5678))
     let second = first.share()
     checks.expect(first.metadata.value == 0x1234_5678, "metadata is what the frame was made with")
     checks.expect(second.metadata == first.metadata, "every owner sees the same metadata")
@@ -35,126 +35,130 @@ extension Scenario {
   }
 
   static func dropIsToldOnce(_ checks: inout Checks) throws(FrameError) {
-    let before = DropLedger.callCount
-    let sum = DropLedger.checksum
-    let frame = try Frame(allocating: Tally(42))
+    let before = DropStatistics.callCount
+    let sum = DropStatistics.checksum
+    let frame = try Frame(allocating: TracedObject(42))
     let address = frame.address
     let second = frame.share()
     let third = second.share()
     _ = consume second
     _ = consume frame
-    checks.expect(DropLedger.callCount == before, "metadata is not told while an owner is left")
+    checks.expect(DropStatistics.callCount == before, "metadata is not told while an owner is left")
     _ = consume third
-    checks.expect(DropLedger.callCount == before + 1, "metadata is told once")
+    checks.expect(DropStatistics.callCount == before + 1, "metadata is told once")
     checks.expect(
-      DropLedger.checksum &- sum == DropLedger.mix(42, address, word: 0),
+      DropStatistics.checksum &- sum == DropStatistics.mix(42, address, word: 0),
       "metadata is told the frame it belonged to")
   }
 
   static func dropSeesBytes(_ checks: inout Checks) throws(FrameError) {
-    let frame = try Frame(allocating: TallyMemory(7))
+    let frame = try Frame(allocating: TracedMemory(7))
     let address = frame.address
     frame.setWord(0x0102_0304_0506_0708, at: 0)
     _ = consume frame
-    let last = DropLedger.last
+    let last = DropStatistics.last
     checks.expect(last.address == address.rawValue, "the dropped frame is the one that was owned")
     checks.expect(last.word == 0x0102_0304_0506_0708, "its bytes are there while it is dropped")
   }
 
   static func dropIsPrivate(_ checks: inout Checks) throws(FrameError) {
-    let before = DropLedger.refusalCount
-    let frame = try Frame(allocating: Intruder(expected: .inTransition))
+    let before = DropStatistics.failureCount
+    let frame = try Frame(allocating: ReentrantObject(expected: .inTransition))
     _ = consume frame
     checks.expect(
-      DropLedger.refusalCount == before + 2, "a shared frame is busy while it is dropped")
-    let unique = try UniqueFrame(allocating: Intruder(expected: .unique))
+      DropStatistics.failureCount == before + 2,
+      "a shared frame is in transition while it is dropped")
+    let unique = try UniqueFrame(allocating: ReentrantObject(expected: .unique))
     _ = consume unique
     checks.expect(
-      DropLedger.refusalCount == before + 4, "a unique frame stays unique while it is dropped")
-    let segment = try Segment(allocating: 3) { _ in Intruder(expected: .inTransition) }
+      DropStatistics.failureCount == before + 4, "a unique frame stays unique while it is dropped")
+    let segment = try Segment(allocating: 3) { _ in ReentrantObject(expected: .inTransition) }
     _ = consume segment
     checks.expect(
-      DropLedger.refusalCount == before + 10, "a segment's frames are busy while they are dropped")
+      DropStatistics.failureCount == before + 10,
+      "a segment's frames are in transition while they are dropped")
   }
 
   static func metadataIsDestroyed(_ checks: inout Checks) throws(FrameError) {
-    let calls = DropLedger.callCount
-    let destructions = DropLedger.destructionCount
-    let frame = try Frame(allocating: Token(value: 3))
+    let calls = DropStatistics.callCount
+    let destructions = DropStatistics.destructionCount
+    let frame = try Frame(allocating: MoveOnlyObject(value: 3))
     checks.expect(frame.metadata.value == 3, "metadata that cannot be copied is moved in")
-    checks.expect(DropLedger.destructionCount == destructions, "metadata lives in its slot")
+    checks.expect(DropStatistics.destructionCount == destructions, "metadata lives in its slot")
     _ = consume frame
-    checks.expect(DropLedger.callCount == calls + 1, "metadata is told before it is destroyed")
+    checks.expect(DropStatistics.callCount == calls + 1, "metadata is told before it is destroyed")
     checks.expect(
-      DropLedger.last.word == destructions, "metadata is whole when it is told")
+      DropStatistics.last.word == destructions, "metadata is whole when it is told")
     checks.expect(
-      DropLedger.destructionCount == destructions + 1, "metadata is destroyed exactly once")
+      DropStatistics.destructionCount == destructions + 1, "metadata is destroyed exactly once")
   }
 
   static func metadataOfNoFrame(_ checks: inout Checks) throws(FrameError) {
-    let owner = try Frame(allocating: Token(value: 4))
+    let owner = try Frame(allocating: MoveOnlyObject(value: 4))
     let address = owner.address
-    let calls = DropLedger.callCount
-    let destructions = DropLedger.destructionCount
-    let claiming = Refusal.of { () throws(FrameError) in
-      _ = try Frame(claiming: address, metadata: Token(value: 5))
+    let calls = DropStatistics.callCount
+    let destructions = DropStatistics.destructionCount
+    let claiming = ThrownError.of { () throws(FrameError) in
+      _ = try Frame(claiming: address, metadata: MoveOnlyObject(value: 5))
     }
     checks.expect(claiming == .inUse, "a frame with an owner cannot be claimed")
-    let allocating = Refusal.of { () throws(FrameError) in
+    let allocating = ThrownError.of { () throws(FrameError) in
       _ = try Frame(
-        allocating: Token(value: 6), FrameRequest(below: PhysicalAddress(4096), alignment: 8192))
+        allocating: MoveOnlyObject(value: 6),
+        FrameRequest(below: PhysicalAddress(4096), alignment: 8192))
     }
     checks.expect(allocating == .outOfFrames, "no frame lies below the limit")
-    let alone = Refusal.of { () throws(FrameError) in
-      _ = try UniqueFrame(claiming: address, metadata: Token(value: 7))
+    let alone = ThrownError.of { () throws(FrameError) in
+      _ = try UniqueFrame(claiming: address, metadata: MoveOnlyObject(value: 7))
     }
     checks.expect(alone == .inUse, "neither can it be claimed alone")
-    checks.expect(DropLedger.callCount == calls, "metadata that had no frame is not told")
+    checks.expect(DropStatistics.callCount == calls, "metadata that had no frame is not told")
     checks.expect(
-      DropLedger.destructionCount == destructions + 3, "metadata that had no frame is destroyed")
+      DropStatistics.destructionCount == destructions + 3, "metadata that had no frame is destroyed"
+    )
     checks.expect(owner.metadata.value == 4, "the owner's metadata is untouched")
   }
 
   static func borrowing(_ checks: inout Checks) throws(FrameError) {
-    let frame = try Frame(allocating: Tally(9))
-    let shared = lookAtBorrowed(frame, &checks)
+    let frame = try Frame(allocating: TracedObject(9))
+    let shared = checkBorrowed(frame, &checks)
     checks.expect(frame.referenceCount == 2, "sharing what is borrowed adds an owner")
     checks.expect(shared.metadata.value == 9, "the new handle knows the metadata")
   }
 
-  /// Looks at `frame` through a borrowed view, and shares it from there.
-  private static func lookAtBorrowed(
-    _ frame: borrowing Frame<Tally>, _ checks: inout Checks
-  ) -> Frame<Tally> {
+  /// Checks `frame` through a borrowed view, and shares it from there.
+  private static func checkBorrowed(
+    _ frame: borrowing Frame<TracedObject>, _ checks: inout Checks
+  ) -> Frame<TracedObject> {
     let borrowed = frame.borrow()
     checks.expect(borrowed.referenceCount == 1, "borrowing adds no owner")
     checks.expect(borrowed.address == frame.address, "a borrowed frame is the same frame")
-    checks.expect(borrowed.metadata.value == 9, "a borrowed frame shows its metadata")
+    checks.expect(borrowed.metadata.value == 9, "a borrowed frame has its metadata")
     checks.expect(borrowed.size == .fourKiB, "a borrowed frame says its size")
     checks.expect(borrowed.usage == .object, "a borrowed frame says its usage")
     return borrowed.share()
   }
 
   static func relinquishing(_ checks: inout Checks) throws(FrameError) {
-    let calls = DropLedger.callCount
-    let frame = try Frame(allocating: Tally(10))
+    let calls = DropStatistics.callCount
+    let frame = try Frame(allocating: TracedObject(10))
     let witness = frame.share()
     let address = frame.relinquish()
     checks.expect(witness.referenceCount == 2, "a relinquished count is still held")
     // SAFETY: the count was relinquished above, by a handle to the same metadata, and only here is
     // it adopted.
-    let adopted = unsafe Frame<Tally>(adopting: address)
+    let adopted = unsafe Frame<TracedObject>(adopting: address)
     checks.expect(witness.referenceCount == 2, "adopting adds no owner")
     checks.expect(adopted.metadata.value == 10, "an adopted handle knows the metadata")
     _ = consume adopted
-    checks.expect(witness.referenceCount == 1, "an adopted handle lets go of its count")
-    checks.expect(DropLedger.callCount == calls, "the frame lives while it has owners")
+    checks.expect(witness.referenceCount == 1, "an adopted handle drops its reference")
+    checks.expect(DropStatistics.callCount == calls, "the frame lives while it has owners")
     _ = consume witness
-    checks.expect(DropLedger.callCount == calls + 1, "the frame is dropped once")
+    checks.expect(DropStatistics.callCount == calls + 1, "the frame is dropped once")
   }
 
   static func sharingForTables(_ checks: inout Checks) throws(FrameError) {
-    let frame = try Frame(allocating: TallyMemory(11))
+    let frame = try Frame(allocating: TracedMemory(11))
     // SAFETY: `frame` holds a count.
     unsafe FrameTable.share(at: frame.address)
     checks.expect(frame.referenceCount == 2, "a count added by address is an owner")
@@ -162,20 +166,20 @@ extension Scenario {
     let adopted = unsafe AnyFrame(adopting: frame.address)
     checks.expect(adopted.address == frame.address, "the added count belongs to the frame")
     _ = consume adopted
-    checks.expect(frame.referenceCount == 1, "the added count can be let go")
+    checks.expect(frame.referenceCount == 1, "the added reference can be dropped")
   }
 
   static func describing(_ checks: inout Checks) throws(FrameError) {
-    let object = try Frame(allocating: Tally(1))
+    let object = try Frame(allocating: TracedObject(1))
     let memory = try Frame(allocating: PlainMemory())
     checks.expect(!object.isUntyped, "an object's frame is typed")
     checks.expect(memory.isUntyped, "plain memory is untyped")
     checks.expect(object.size == .fourKiB && object.usage == .object, "a frame says what it is")
     checks.expect(memory.byteCount == 4096, "a frame has 4096 bytes")
     checks.expect(object.address.isAligned(to: .fourKiB), "a frame starts at a multiple of 4096")
-    var text = TextRecorder()
+    var text = TextBuffer()
     object.describe(to: &text)
-    var expected = TextRecorder()
+    var expected = TextBuffer()
     expected.write("Frame(")
     expected.write(hexadecimal: object.address.rawValue)
     expected.write(")")

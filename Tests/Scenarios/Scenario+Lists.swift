@@ -3,17 +3,17 @@ internal import TesseraHardware
 
 extension Scenario {
   /// A list of unique frames with the values from 0 up to `count`.
-  private static func list(of count: Int) throws(FrameError) -> FrameList<Tally> {
-    var list = FrameList<Tally>()
+  private static func list(of count: Int) throws(FrameError) -> FrameList<TracedObject> {
+    var list = FrameList<TracedObject>()
     for value in 0..<count {
-      list.pushBack(try UniqueFrame(allocating: Tally(UInt64(value)), .uninitialized))
+      list.pushBack(try UniqueFrame(allocating: TracedObject(UInt64(value)), .uninitialized))
     }
     return list
   }
 
   /// Expects that the list has `count` members and keeps its rules.
   private static func check(
-    _ list: borrowing FrameList<Tally>, has count: Int, _ checks: inout Checks
+    _ list: borrowing FrameList<TracedObject>, has count: Int, _ checks: inout Checks
   ) {
     list.checkInvariants { checks.fail($0) }
     checks.expect(list.count == count, "a list counts its members")
@@ -21,12 +21,12 @@ extension Scenario {
   }
 
   static func listOrder(_ checks: inout Checks) throws(FrameError) {
-    var list = FrameList<Tally>()
+    var list = FrameList<TracedObject>()
     check(list, has: 0, &checks)
     checks.expect(list.popFront() == nil && list.popBack() == nil, "an empty list gives nothing")
-    list.pushBack(try UniqueFrame(allocating: Tally(2)))
-    list.pushFront(try UniqueFrame(allocating: Tally(1)))
-    list.pushBack(try UniqueFrame(allocating: Tally(3)))
+    list.pushBack(try UniqueFrame(allocating: TracedObject(2)))
+    list.pushFront(try UniqueFrame(allocating: TracedObject(1)))
+    list.pushBack(try UniqueFrame(allocating: TracedObject(3)))
     check(list, has: 3, &checks)
     checks.expect(list.popFront()?.metadata.value == 1, "the front is what was pushed there")
     checks.expect(list.popBack()?.metadata.value == 3, "the back is what was pushed there")
@@ -51,7 +51,7 @@ extension Scenario {
     checks.expect(cursor.address == nil, "before the first is the end")
     list.movePrevious(&cursor)
     checks.expect(cursor == list.back, "before the end is the last")
-    let empty = FrameList<Tally>()
+    let empty = FrameList<TracedObject>()
     var nowhere = empty.front
     empty.moveNext(&nowhere)
     checks.expect(nowhere.address == nil, "an empty list has only an end")
@@ -63,11 +63,11 @@ extension Scenario {
     var list = try list(of: 2)
     var cursor = list.front
     list.moveNext(&cursor)
-    list.insert(try UniqueFrame(allocating: Tally(10)), before: cursor)
-    list.insert(try UniqueFrame(allocating: Tally(11)), before: list.front)
+    list.insert(try UniqueFrame(allocating: TracedObject(10)), before: cursor)
+    list.insert(try UniqueFrame(allocating: TracedObject(11)), before: list.front)
     list.moveNext(&cursor)
     checks.expect(cursor.address == nil, "the cursor stays at its frame when one comes before it")
-    list.insert(try UniqueFrame(allocating: Tally(12)), before: cursor)
+    list.insert(try UniqueFrame(allocating: TracedObject(12)), before: cursor)
     check(list, has: 5, &checks)
     let expected: [5 of UInt64] = [11, 0, 10, 1, 12]
     for index in expected.indices {
@@ -81,8 +81,7 @@ extension Scenario {
     var list = try list(of: 5)
     var cursor = list.front
     list.moveNext(&cursor)
-    checks.expect(
-      list.remove(at: &cursor)?.metadata.value == 1, "a frame is removed at the cursor")
+    checks.expect(list.remove(at: &cursor)?.metadata.value == 1, "a frame is removed at the cursor")
     checks.expect(
       list.withMetadata(at: cursor) { $0.value } == 2, "the cursor then stands at the next")
     check(list, has: 4, &checks)
@@ -98,7 +97,7 @@ extension Scenario {
 
   static func listMembership(_ checks: inout Checks) throws(FrameError) {
     var list = try list(of: 2)
-    var other = FrameList<Tally>()
+    var other = FrameList<TracedObject>()
     let address = list.front.address ?? .zero
     checks.expect(list.contains(address), "a list has its members")
     checks.expect(!other.contains(address), "and no other list has")
@@ -112,7 +111,7 @@ extension Scenario {
     checks.expect(other.contains(address), "it is a member where it was put")
     check(list, has: 1, &checks)
     check(other, has: 1, &checks)
-    let outsider = try Frame(allocating: Tally(5))
+    let outsider = try Frame(allocating: TracedObject(5))
     checks.expect(!list.contains(outsider.address), "a frame that was never in a list is no member")
   }
 
@@ -129,28 +128,28 @@ extension Scenario {
   }
 
   static func listOwnsMembers(_ checks: inout Checks) throws(FrameError) {
-    let calls = DropLedger.callCount
+    let calls = DropStatistics.callCount
     let used = FrameAllocator.statistics.usedFrameCount
     let list = try list(of: 70)
     let address = list.front.address ?? .zero
     checks.expect(FrameAllocator.statistics.usedFrameCount == used + 70, "members are in use")
-    let sharing = Refusal.of { () throws(FrameError) in _ = try AnyFrame(sharing: address) }
+    let sharing = ThrownError.of { () throws(FrameError) in _ = try AnyFrame(sharing: address) }
     checks.expect(sharing == .unique, "members are unique")
     _ = consume list
-    checks.expect(DropLedger.callCount == calls + 70, "a list drops its members")
+    checks.expect(DropStatistics.callCount == calls + 70, "a list drops its members")
     checks.expect(FrameAllocator.statistics.usedFrameCount == used, "and gives them back")
     let slot = FrameTable.slot(number: address.frameNumber)
     checks.expect(!slot.isLinked, "a frame that was dropped is in no list")
   }
 
   static func listHandover(_ checks: inout Checks) throws(FrameError) {
-    let calls = DropLedger.callCount
+    let calls = DropStatistics.callCount
     var first = try list(of: 20)
-    var second = FrameList<Tally>()
+    var second = FrameList<TracedObject>()
     while let frame = first.popFront() { second.pushFront(frame) }
     check(first, has: 0, &checks)
     check(second, has: 20, &checks)
-    checks.expect(DropLedger.callCount == calls, "moving from list to list drops nothing")
+    checks.expect(DropStatistics.callCount == calls, "moving from list to list drops nothing")
     checks.expect(second.popBack()?.metadata.value == 0, "what went first is last")
     guard let shared = second.popFront()?.shared() else { return checks.fail("members are left") }
     checks.expect(shared.metadata.value == 19, "a member can be shared once it has left")

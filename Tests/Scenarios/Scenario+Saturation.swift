@@ -4,7 +4,7 @@ internal import TesseraHardware
 extension Scenario {
   static func saturation(_ checks: inout Checks) throws(FrameError) {
     let saturated = FrameTable.saturatedFrameCount
-    let frame = try Frame(allocating: Tally(1))
+    let frame = try Frame(allocating: TracedObject(1))
     let slot = FrameTable.slot(number: frame.address.frameNumber)
     let maximum = ReferenceCount.maximum
     slot.setCount(maximum - 2)
@@ -30,8 +30,8 @@ extension Scenario {
 
   static func saturationByAddress(_ checks: inout Checks) throws(FrameError) {
     let saturated = FrameTable.saturatedFrameCount
-    let calls = DropLedger.callCount
-    let frame = try Frame(allocating: Tally(2))
+    let calls = DropStatistics.callCount
+    let frame = try Frame(allocating: TracedObject(2))
     let slot = FrameTable.slot(number: frame.address.frameNumber)
     let maximum = ReferenceCount.maximum
     slot.setCount(maximum - 2)
@@ -43,20 +43,20 @@ extension Scenario {
     let fourth = try AnyFrame(sharing: frame.address)
     checks.expect(frame.referenceCount == maximum, "and not beyond")
     checks.expect(FrameTable.saturatedFrameCount == saturated + 1, "it is noted once")
-    let claiming = Refusal.of { () throws(FrameError) in
-      _ = try Frame(claiming: second.address, metadata: Tally(3))
+    let claiming = ThrownError.of { () throws(FrameError) in
+      _ = try Frame(claiming: second.address, metadata: TracedObject(3))
     }
     checks.expect(claiming == .inUse, "a saturated frame is in use")
     _ = consume second
     _ = consume third
     _ = consume fourth
     checks.expect(frame.referenceCount == maximum, "it stays so when owners go")
-    checks.expect(DropLedger.callCount == calls, "and is not dropped")
+    checks.expect(DropStatistics.callCount == calls, "and is not dropped")
     slot.setCount(1)
   }
 
   static func saturationOfSegments(_ checks: inout Checks) throws(FrameError) {
-    let segment = try Segment(allocating: 3) { _ in Tally(4) }
+    let segment = try Segment(allocating: 3) { _ in TracedObject(4) }
     let slot = FrameTable.slot(number: segment.address.frameNumber + 1)
     slot.setCount(ReferenceCount.maximum - 1)
     let shared = segment.share()
@@ -70,7 +70,8 @@ extension Scenario {
   }
 
   static func permanentFrames(_ checks: inout Checks) throws(FrameError) {
-    // What the kernel or the firmware has is in use for good; a simulated machine may have none.
+    // Frames of the kernel and the firmware are used permanently; a simulated machine may have
+    // none.
     var number: UInt64 = 0
     while number < FrameTable.frameCount {
       if FrameTable.slot(number: number).count == ReferenceCount.maximum { break }
@@ -85,8 +86,8 @@ extension Scenario {
     _ = consume shared
     _ = consume again
     checks.expect(slot.count == ReferenceCount.maximum, "handles to it come and go")
-    let claiming = Refusal.of { () throws(FrameError) in
-      _ = try UniqueFrame(claiming: slot.address, metadata: Tally(1))
+    let claiming = ThrownError.of { () throws(FrameError) in
+      _ = try UniqueFrame(claiming: slot.address, metadata: TracedObject(1))
     }
     checks.expect(claiming == .inUse, "it cannot be claimed")
   }

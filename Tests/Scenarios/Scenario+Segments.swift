@@ -11,15 +11,15 @@ extension Scenario {
 
   /// The address of the frame at `index`, as a borrowed view says it.
   private static func address(
-    in segment: borrowing Segment<Tally>, at index: Int
+    in segment: borrowing Segment<TracedObject>, at index: Int
   ) -> PhysicalAddress {
     segment.borrowFrame(at: index).address
   }
 
   static func segmentFrames(_ checks: inout Checks) throws(FrameError) {
-    let calls = DropLedger.callCount
+    let calls = DropStatistics.callCount
     let used = FrameAllocator.statistics.usedFrameCount
-    let segment = try Segment(allocating: 16) { Tally($0.rawValue) }
+    let segment = try Segment(allocating: 16) { TracedObject($0.rawValue) }
     checks.expect(segment.frameCount == 16, "a segment has the frames that were asked for")
     checks.expect(segment.byteCount == 65536, "a segment knows its bytes")
     checks.expect(segment.end == segment.address + 65536, "a segment knows its end")
@@ -29,12 +29,12 @@ extension Scenario {
       checks.expect(
         segment.withMetadata(ofFrame: index) { $0.value } == address.rawValue,
         "each frame has the metadata made for it")
-      checks.expect(Self.address(in: segment, at: index) == address, "the frames follow each other")
+      checks.expect(Self.address(in: segment, at: index) == address, "the frames are contiguous")
       checks.expect(owners(of: segment, at: index) == 1, "the segment is an owner of each frame")
     }
     _ = consume segment
-    checks.expect(DropLedger.callCount == calls + 16, "each frame is dropped")
-    checks.expect(FrameAllocator.statistics.usedFrameCount == used, "each frame is given back")
+    checks.expect(DropStatistics.callCount == calls + 16, "each frame is dropped")
+    checks.expect(FrameAllocator.statistics.usedFrameCount == used, "each frame is freed")
   }
 
   static func segmentIsOneBlock(_ checks: inout Checks) throws(FrameError) {
@@ -56,45 +56,45 @@ extension Scenario {
   }
 
   static func segmentErrors(_ checks: inout Checks) throws(FrameError) {
-    let none = Refusal.of { () throws(FrameError) in
+    let none = ThrownError.of { () throws(FrameError) in
       _ = try Segment(allocating: 0) { _ in PlainMemory() }
     }
-    checks.expect(none == .empty, "a segment of no frames is refused")
-    let negative = Refusal.of { () throws(FrameError) in
+    checks.expect(none == .empty, "a segment of no frames is an error")
+    let negative = ThrownError.of { () throws(FrameError) in
       _ = try Segment(allocating: -1) { _ in PlainMemory() }
     }
-    checks.expect(negative == .empty, "a segment of fewer than no frames is refused")
+    checks.expect(negative == .empty, "a segment of fewer than no frames is an error")
     let counts: [5 of Int] = [.max, .max - 1, 1 << 62, 1 << 52, 1 << 31]
     for index in counts.indices {
       let count = counts[index]
-      let huge = Refusal.of { () throws(FrameError) in
+      let huge = ThrownError.of { () throws(FrameError) in
         _ = try Segment(allocating: count) { _ in PlainMemory() }
       }
-      checks.expect(huge == .outOfFrames, "a segment larger than all memory is refused")
+      checks.expect(huge == .outOfFrames, "a segment larger than all memory cannot be allocated")
     }
   }
 
-  /// What claiming the range is refused with.
-  private static func refusal(_ start: PhysicalAddress, _ end: PhysicalAddress) -> FrameError? {
-    Refusal.of { () throws(FrameError) in
-      _ = try Segment(claiming: start..<end) { _ in Tally(0) }
+  /// The error that claiming the range throws, or nil.
+  private static func claimError(_ start: PhysicalAddress, _ end: PhysicalAddress) -> FrameError? {
+    ThrownError.of { () throws(FrameError) in
+      _ = try Segment(claiming: start..<end) { _ in TracedObject(0) }
     }
   }
 
   static func claimingRanges(_ checks: inout Checks) throws(FrameError) {
     let end = FrameTable.end
-    checks.expect(refusal(end + 1, end + 4096) == .notAligned, "the start is aligned")
-    checks.expect(refusal(.zero, end + 1) == .notAligned, "the end is aligned")
-    checks.expect(refusal(.zero, end + 4096) == .outOfBounds, "the end is within the frames")
-    checks.expect(refusal(end, end + 4096) == .outOfBounds, "the start is within the frames")
-    checks.expect(refusal(.zero, .limit) == .outOfBounds, "a range may be enormous and is refused")
-    checks.expect(refusal(end, end) == .empty, "an empty range is refused")
-    checks.expect(refusal(.zero, .zero) == .empty, "an empty range is refused anywhere")
+    checks.expect(claimError(end + 1, end + 4096) == .notAligned, "the start is aligned")
+    checks.expect(claimError(.zero, end + 1) == .notAligned, "the end is aligned")
+    checks.expect(claimError(.zero, end + 4096) == .outOfBounds, "the end is within the frames")
+    checks.expect(claimError(end, end + 4096) == .outOfBounds, "the start is within the frames")
+    checks.expect(claimError(.zero, .limit) == .outOfBounds, "an enormous range is out of bounds")
+    checks.expect(claimError(end, end) == .empty, "an empty range is an error")
+    checks.expect(claimError(.zero, .zero) == .empty, "an empty range is an error anywhere")
 
-    var run = try BareRun(5)
-    let segment = try Segment(claiming: run.address..<run.end) { Tally($0.rawValue) }
+    var run = try RawAllocation(5)
+    let segment = try Segment(claiming: run.address..<run.end) { TracedObject($0.rawValue) }
     run.forget()
-    checks.expect(segment.frameCount == 5, "a range of frames that nobody owns is claimed")
+    checks.expect(segment.frameCount == 5, "a range of unowned frames is claimed")
     checks.expect(
       segment.withMetadata(ofFrame: 4) { $0.value } == segment.address.rawValue + 16384,
       "each frame has the metadata made for it")
@@ -103,25 +103,25 @@ extension Scenario {
   static func claimingUpToEnd(_ checks: inout Checks) throws(FrameError) {
     let last = FrameTable.slot(number: FrameTable.frameCount - 1)
     let isFree = last.count == ReferenceCount.free
-    let outcome = refusal(last.address, FrameTable.end)
+    let outcome = claimError(last.address, FrameTable.end)
     checks.expect(outcome == (isFree ? nil : .inUse), "a range may end with the last frame")
   }
 
   static func claimingRollsBack(_ checks: inout Checks) throws(FrameError) {
-    let run = try BareRun(6)
+    let run = try RawAllocation(6)
     for failing in 0..<6 {
       let frame = try Frame(claiming: run.frame(failing), metadata: PlainMemory())
-      expectRefusal(of: run, at: failing, .inUse, &checks)
+      expectClaimFailure(of: run, at: failing, .inUse, &checks)
       _ = consume frame
       try takeBack(run.frame(failing))
       let unique = try UniqueFrame(claiming: run.frame(failing), metadata: PlainMemory())
-      expectRefusal(of: run, at: failing, .unique, &checks)
+      expectClaimFailure(of: run, at: failing, .unique, &checks)
       _ = consume unique
       try takeBack(run.frame(failing))
     }
   }
 
-  /// Makes the frame at `address`, which its handle gave back to the allocator, the caller's again.
+  /// Makes the frame at `address`, which its handle has freed, the caller's again.
   private static func takeBack(_ address: PhysicalAddress) throws(FrameError) {
     let slot = FrameTable.slot(number: address.frameNumber)
     try FrameAllocator.claim(slot)
@@ -129,15 +129,17 @@ extension Scenario {
   }
 
   /// Expects that claiming the whole run, of which one frame has an owner, leaves all as it was.
-  private static func expectRefusal(
-    of run: borrowing BareRun, at failing: Int, _ error: FrameError, _ checks: inout Checks
+  private static func expectClaimFailure(
+    of run: borrowing RawAllocation, at failing: Int, _ error: FrameError, _ checks: inout Checks
   ) {
     let before = FrameAllocator.statistics
-    let calls = DropLedger.callCount
-    checks.expect(refusal(run.address, run.end) == error, "one frame refuses the whole range")
+    let calls = DropStatistics.callCount
+    checks.expect(
+      claimError(run.address, run.end) == error, "one frame fails the claim of the whole range")
     checks.expect(
       FrameAllocator.statistics == before, "what was the caller's stays the caller's")
-    checks.expect(DropLedger.callCount == calls, "no metadata is made for a refused range")
+    checks.expect(
+      DropStatistics.callCount == calls, "no metadata is made for a range that cannot be claimed")
     for index in 0..<6 where index != failing {
       let slot = FrameTable.slot(number: run.frame(index).frameNumber)
       checks.expect(
@@ -152,19 +154,19 @@ extension Scenario {
     let last = segment.slice(12288..<16384)
     _ = consume segment
     let before = FrameAllocator.statistics
-    checks.expect(refusal(start, end) == .inUse, "the last frame is still in use")
+    checks.expect(claimError(start, end) == .inUse, "the last frame is still in use")
     checks.expect(
       FrameAllocator.statistics.usedFrameCount == before.usedFrameCount,
-      "free frames of a refused range are free again")
+      "free frames of a failed claim are free again")
     _ = consume last
-    checks.expect(refusal(start, end) == nil, "the whole range can be had afterwards")
+    checks.expect(claimError(start, end) == nil, "the whole range can be claimed afterwards")
   }
 }
 
 extension Scenario {
   static func splitting(_ checks: inout Checks) throws(FrameError) {
-    let calls = DropLedger.callCount
-    let segment = try Segment(allocating: 8) { Tally($0.rawValue) }
+    let calls = DropStatistics.callCount
+    let segment = try Segment(allocating: 8) { TracedObject($0.rawValue) }
     let start = segment.address
     let parts = segment.split(atByte: 3 * 4096)
     checks.expect(parts.low.frameCount == 3 && parts.high.frameCount == 5, "both parts add up")
@@ -176,12 +178,12 @@ extension Scenario {
       "the metadata stays with its frame")
     let again = parts.high.split(atByte: 4 * 4096)
     _ = consume again
-    checks.expect(DropLedger.callCount == calls + 5, "a part is dropped by itself")
+    checks.expect(DropStatistics.callCount == calls + 5, "a part is dropped by itself")
   }
 
   static func slicing(_ checks: inout Checks) throws(FrameError) {
-    let calls = DropLedger.callCount
-    let segment = try Segment(allocating: 8) { Tally($0.rawValue) }
+    let calls = DropStatistics.callCount
+    let segment = try Segment(allocating: 8) { TracedObject($0.rawValue) }
     let slice = segment.slice(8192..<20480)
     checks.expect(slice.frameCount == 3, "a slice has the frames of its range")
     checks.expect(slice.address == segment.address + 8192, "a slice starts where it was cut")
@@ -195,15 +197,15 @@ extension Scenario {
     _ = consume all
     let used = FrameAllocator.statistics.usedFrameCount
     _ = consume segment
-    checks.expect(DropLedger.callCount == calls + 5, "frames of a slice live on")
+    checks.expect(DropStatistics.callCount == calls + 5, "frames of a slice live on")
     checks.expect(
-      FrameAllocator.statistics.usedFrameCount == used - 5, "the others are given back")
+      FrameAllocator.statistics.usedFrameCount == used - 5, "the others are freed")
     checks.expect(owners(of: slice, at: 1) == 1, "the slice is the only owner left")
   }
 
   static func iterating(_ checks: inout Checks) throws(FrameError) {
-    let calls = DropLedger.callCount
-    var segment = try Segment(allocating: 5) { Tally($0.rawValue) }
+    let calls = DropStatistics.callCount
+    var segment = try Segment(allocating: 5) { TracedObject($0.rawValue) }
     let start = segment.address
     let used = FrameAllocator.statistics.usedFrameCount
     var seen: UInt64 = 0
@@ -216,14 +218,14 @@ extension Scenario {
     }
     checks.expect(seen == 3 && segment.frameCount == 2, "a segment shrinks from its front")
     checks.expect(segment.address == start + 3 * 4096, "its start moves on")
-    checks.expect(DropLedger.callCount == calls + 3, "frames that were taken off were dropped")
+    checks.expect(DropStatistics.callCount == calls + 3, "frames that were taken off were dropped")
     while let frame = segment.next() { checks.expect(frame.size == .fourKiB, "a frame of 4 KiB") }
     checks.expect(segment.next() == nil, "an empty segment has no next frame")
-    checks.expect(FrameAllocator.statistics.usedFrameCount == used - 5, "all were given back")
+    checks.expect(FrameAllocator.statistics.usedFrameCount == used - 5, "all were freed")
   }
 
   static func segmentOfOne(_ checks: inout Checks) throws(FrameError) {
-    let frame = try Frame(allocating: Tally(1))
+    let frame = try Frame(allocating: TracedObject(1))
     let witness = frame.share()
     let segment = Segment(frame)
     checks.expect(segment.frameCount == 1, "a frame makes a segment of one")
@@ -234,15 +236,15 @@ extension Scenario {
   }
 
   static func convertingSegments(_ checks: inout Checks) throws(FrameError) {
-    let calls = DropLedger.callCount
-    let segment = try Segment(allocating: 4) { TallyMemory($0.rawValue) }
+    let calls = DropStatistics.callCount
+    let segment = try Segment(allocating: 4) { TracedMemory($0.rawValue) }
     segment.setWord(12, at: 4096)
     let erased = segment.erased()
-    switch erased.typed(as: Tally.self) {
+    switch erased.typed(as: TracedObject.self) {
     case .converted: checks.fail("a segment does not become one of other metadata")
     case .unchanged(let original):
-      checks.expect(original.frameCount == 4, "a refused conversion gives the segment back")
-      switch original.typed(as: TallyMemory.self) {
+      checks.expect(original.frameCount == 4, "a failed conversion returns the segment")
+      switch original.typed(as: TracedMemory.self) {
       case .unchanged: checks.fail("a segment is converted back to its own kind")
       case .converted(let typed):
         checks.expect(owners(of: typed, at: 3) == 1, "conversions move the counts")
@@ -251,24 +253,24 @@ extension Scenario {
         checks.expect(untyped.frameCount == 4, "it has as many frames")
       }
     }
-    checks.expect(DropLedger.callCount == calls + 4, "each frame is dropped once")
+    checks.expect(DropStatistics.callCount == calls + 4, "each frame is dropped once")
   }
 
-  static func lettingGoInPart(_ checks: inout Checks) throws(FrameError) {
+  static func droppingInPart(_ checks: inout Checks) throws(FrameError) {
     let used = FrameAllocator.statistics.usedFrameCount
-    let calls = DropLedger.callCount
-    let segment = try Segment(allocating: 9) { Tally($0.rawValue) }
+    let calls = DropStatistics.callCount
+    let segment = try Segment(allocating: 9) { TracedObject($0.rawValue) }
     let third = segment.slice(8192..<12288)
     let seventh = segment.slice(24576..<28672)
     let address = third.address
     _ = consume segment
     checks.expect(FrameAllocator.statistics.usedFrameCount == used + 2, "shared frames stay")
-    checks.expect(DropLedger.callCount == calls + 7, "the others are dropped")
+    checks.expect(DropStatistics.callCount == calls + 7, "the others are dropped")
     checks.expect(
       third.withMetadata(ofFrame: 0) { $0.value } == address.rawValue, "what stays is intact")
     _ = consume third
     _ = consume seventh
     checks.expect(FrameAllocator.statistics.usedFrameCount == used, "all frames are back")
-    checks.expect(DropLedger.callCount == calls + 9, "and each was dropped once")
+    checks.expect(DropStatistics.callCount == calls + 9, "and each was dropped once")
   }
 }

@@ -140,7 +140,7 @@ extension OnSimulatedMachine.ConcurrencyTests {
     @Test(arguments: [2, 4])
     func `a list moves between processors`(processorCount: Int) {
       let machine = SimulatedMachine(frameCount: 64, processorCount: processorCount)
-      let calls = DropLedger.callCount
+      let calls = DropStatistics.callCount
       let shelf = Shelf()
       let madeCount = Atomic<UInt64>(0)
       machine.onEveryProcessor { processor in
@@ -148,7 +148,7 @@ extension OnSimulatedMachine.ConcurrencyTests {
           shelf.withList { list in
             if (processor + round) % 3 == 0 {
               _ = list.popFront()
-            } else if let frame = try? UniqueFrame(allocating: Tally(1), .uninitialized) {
+            } else if let frame = try? UniqueFrame(allocating: TracedObject(1), .uninitialized) {
               madeCount.wrappingAdd(1, ordering: .relaxed)
               list.pushBack(frame)
             }
@@ -159,7 +159,7 @@ extension OnSimulatedMachine.ConcurrencyTests {
       shelf.withList { list in
         while list.popBack() != nil { continue }
       }
-      #expect(DropLedger.callCount - calls == madeCount.load(ordering: .relaxed))
+      #expect(DropStatistics.callCount - calls == madeCount.load(ordering: .relaxed))
       expectNothingLost(machine)
     }
   }
@@ -208,9 +208,9 @@ private final class Mailbox: Sendable {
 /// A list that processors use alternately.
 private final class Shelf: @unchecked Sendable {
   private let lock = SpinLock()
-  private var list = FrameList<Tally>()
+  private var list = FrameList<TracedObject>()
 
-  func withList(_ body: (inout FrameList<Tally>) -> Void) {
+  func withList(_ body: (inout FrameList<TracedObject>) -> Void) {
     let interrupts = lock.lock()
     body(&list)
     lock.unlock(interrupts)

@@ -28,8 +28,8 @@ extension OnSimulatedMachine {
       processorCount: Int
     ) throws {
       let machine = SimulatedMachine(frameCount: 16, processorCount: processorCount)
-      let calls = DropLedger.callCount
-      let owner = try Segment(allocating: 2) { Tally($0.rawValue) }
+      let calls = DropStatistics.callCount
+      let owner = try Segment(allocating: 2) { TracedObject($0.rawValue) }
       let start = owner.address
       machine.onEveryProcessor { _ in
         for round in 0..<Self.rounds {
@@ -43,7 +43,7 @@ extension OnSimulatedMachine {
             let second = frame.share()
             _ = second.share()
           }
-          let value = frame.withMetadata(as: Tally.self) { $0.value }
+          let value = frame.withMetadata(as: TracedObject.self) { $0.value }
           if value != address.rawValue { Issue.record("an owner read other metadata") }
           _ = frame.erasedTwice()
         }
@@ -52,7 +52,7 @@ extension OnSimulatedMachine {
         #expect(FrameTable.slot(number: start.frameNumber + UInt64(index)).count == 1)
       }
       _ = consume owner
-      #expect(DropLedger.callCount == calls + 2)
+      #expect(DropStatistics.callCount == calls + 2)
       expectNothingLost(machine)
     }
 
@@ -96,7 +96,7 @@ extension OnSimulatedMachine {
     @Test(arguments: [2, 4])
     func `of concurrent claims of a frame one succeeds`(processorCount: Int) {
       let machine = SimulatedMachine(frameCount: 16, keptBack: 4, processorCount: processorCount)
-      let calls = DropLedger.callCount
+      let calls = DropStatistics.callCount
       let meeting = Meeting(of: processorCount)
       let winnerCount = Atomic<Int>(0)
       let rounds = Self.rounds / 3
@@ -105,7 +105,7 @@ extension OnSimulatedMachine {
           let address = PhysicalAddress(UInt64(round % 4) << 12)
           meeting.wait()
           do throws(FrameError) {
-            let frame = try Frame(claiming: address, metadata: Tally(1))
+            let frame = try Frame(claiming: address, metadata: TracedObject(1))
             winnerCount.wrappingAdd(1, ordering: .relaxed)
             meeting.wait()
             _ = consume frame
@@ -116,7 +116,7 @@ extension OnSimulatedMachine {
         }
       }
       #expect(winnerCount.load(ordering: .relaxed) == rounds)
-      #expect(DropLedger.callCount == calls + UInt64(rounds))
+      #expect(DropStatistics.callCount == calls + UInt64(rounds))
       expectNothingLost(machine)
     }
 
@@ -125,7 +125,7 @@ extension OnSimulatedMachine {
       processorCount: Int
     ) {
       let machine = SimulatedMachine(frameCount: 512, processorCount: processorCount)
-      let calls = DropLedger.callCount
+      let calls = DropStatistics.callCount
       let meeting = Meeting(of: processorCount)
       let published = Atomic<UInt64>(0)
       let sharedCount = Atomic<Int>(0)
@@ -133,7 +133,7 @@ extension OnSimulatedMachine {
         for round in 0..<Self.rounds / 3 {
           if processor == 0 {
             do throws(FrameError) {
-              let frame = try Frame(allocating: Tally(UInt64(round)))
+              let frame = try Frame(allocating: TracedObject(UInt64(round)))
               published.store(frame.address.rawValue, ordering: .releasing)
               meeting.wait()
               _ = consume frame
@@ -147,7 +147,7 @@ extension OnSimulatedMachine {
             let address = PhysicalAddress(published.load(ordering: .acquiring))
             do throws(FrameError) {
               let frame = try AnyFrame(sharing: address)
-              #expect(frame.withMetadata(as: Tally.self) { $0.value } == UInt64(round))
+              #expect(frame.withMetadata(as: TracedObject.self) { $0.value } == UInt64(round))
               sharedCount.wrappingAdd(1, ordering: .relaxed)
             } catch {
               #expect(error == .inTransition || error == .unused)
@@ -156,7 +156,7 @@ extension OnSimulatedMachine {
           meeting.wait()
         }
       }
-      #expect(DropLedger.callCount == calls + UInt64(Self.rounds / 3))
+      #expect(DropStatistics.callCount == calls + UInt64(Self.rounds / 3))
       expectNothingLost(machine)
     }
 
@@ -226,7 +226,7 @@ private struct Journal: FrameMetadata {
 extension Frame where Metadata == AnyMetadata {
   /// The handle after an unsuccessful conversion.
   fileprivate consuming func erasedTwice() -> AnyFrame {
-    switch typed(as: TallyMemory.self) {
+    switch typed(as: TracedMemory.self) {
     case .converted(let frame): frame.erased()
     case .unchanged(let frame): frame
     }

@@ -5,14 +5,14 @@ import Testing
 @Suite("The checkout") struct CheckoutTests {
   private static let checkout = Checkout.current
 
-  @Test func `the checkout has the files that the rules look at`() {
+  @Test func `the checkout has the files that the rules check`() {
     let paths = Self.checkout.paths
     #expect(paths.contains("Package.swift"))
     #expect(paths.contains { Tidy.isFreestanding(SourceText(path: $0, text: "")) })
   }
 
   @Test(arguments: checkout.paths)
-  func `a file keeps the rules of the house`(path: String) {
+  func `a file follows the style rules`(path: String) {
     guard let file = Self.checkout.read(path) else { return }
     for finding in Tidy.findings(in: file) {
       Issue.record("\(finding)")
@@ -45,5 +45,53 @@ import Testing
     for finding in agreed.findings(for: actual) {
       Issue.record("\(finding)")
     }
+  }
+
+  /// Files from before the rule may have as many as `remaining-words.txt` says, and only fewer.
+  @Test func `the checkout is written in the words of the field`() throws {
+    let root = Self.checkout.root
+    let banned = BannedWords(
+      try String(contentsOf: root.appending(path: BannedWords.listPath), encoding: .utf8),
+      allowing: try String(
+        contentsOf: root.appending(path: BannedWords.allowancePath), encoding: .utf8))
+    let url = root.appending(path: BannedWords.remainingPath)
+    var remaining = WordLedger(try String(contentsOf: url, encoding: .utf8))
+    var actual = WordLedger("")
+    for path in Self.checkout.paths where BannedWords.covers(path) {
+      guard let file = Self.checkout.read(path) else { continue }
+      let findings = banned.findings(in: file)
+      actual.counts[path] = findings.isEmpty ? nil : findings.count
+      if ProcessInfo.processInfo.environment["TIDY_WORDS"] != nil {
+        for finding in findings { print(finding) }
+      }
+    }
+    if ProcessInfo.processInfo.environment["TIDY_RECORD"] != nil {
+      try actual.text.write(to: url, atomically: true, encoding: .utf8)
+      remaining = actual
+    }
+    print(actual.text.split(separator: "\n").last ?? "")
+    for (path, count) in actual.counts where count > remaining.counts[path, default: 0] {
+      Issue.record(
+        """
+        \(path) has \(count) banned words, and may have \(remaining.counts[path, default: 0]); \
+        TIDY_WORDS=1 swift test --filter TidyTests prints each, with what to write instead
+        """)
+    }
+  }
+
+  @Test func `every declaration is mentioned`() {
+    let files = Self.checkout.paths.filter { path in
+      [".swift", ".md", ".h", ".c", ".S"].contains { path.hasSuffix($0) }
+    }
+    for finding in DeclaredNames(in: files.compactMap(Self.checkout.read)).unmentioned {
+      Issue.record("\(finding)")
+    }
+  }
+
+  @Test func `the folders of a module use each other in one direction`() throws {
+    let url = Self.checkout.root.appending(path: "Tests/TidyTests/folder-cycles.txt")
+    let known = try String(contentsOf: url, encoding: .utf8).split(separator: "\n").map(String.init)
+    let graph = FolderGraph(of: Self.checkout.swiftFiles)
+    for finding in graph.cycles(except: Set(known)) { Issue.record("\(finding)") }
   }
 }

@@ -1,4 +1,4 @@
-/// A place where the house is not in order, and what to do about it.
+/// A place that breaks a style rule, and what to do about it.
 struct Finding: Equatable, CustomStringConvertible {
   /// The file, from the top of the checkout.
   let file: String

@@ -1,7 +1,7 @@
 import Testing
 
-/// Each rule sees the text that breaks it, and lets the text pass that does not.
-@Suite("A rule of the house") struct RuleTests {
+/// Each rule sees the text that breaks it, and passes the text that does not.
+@Suite("A style rule") struct RuleTests {
   /// A file of the frames module, where the kernel's rules hold.
   private func frames(_ text: String, named name: String = "Frame.swift") -> SourceText {
     SourceText(path: "Sources/TesseraFrames/\(name)", text: text)
@@ -198,7 +198,7 @@ import Testing
   }
 }
 
-/// The text that the rules look at.
+/// The text that the rules check.
 @Suite("The scanner") struct SwiftScannerTests {
   private func scan(_ text: String) -> SourceText { SourceText(path: "A.swift", text: text) }
 

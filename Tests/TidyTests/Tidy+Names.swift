@@ -40,7 +40,7 @@ extension Tidy {
     }
   }
 
-  /// The project speaks of itself alone: no paths of one machine, no numbers of somebody's list.
+  /// The project speaks of itself alone: no paths of one machine, no numbers of a private list.
   static func wordsOfTheWorkplace(in file: SourceText) -> [Finding] {
     file.lines.indices.compactMap { index in
       let text = file.lines[index].text

@@ -1,6 +1,6 @@
 extension Tidy {
   /// Above each `unsafe` expression, in the same paragraph, a comment answers the duty; or the
-  /// declaration around it is `@unsafe` and hands the duty on.
+  /// declaration around it is `@unsafe` and passes the duty on.
   static func unsafeWithoutReason(in file: SourceText) -> [Finding] {
     let passedOn = linesInsideUnsafeDeclarations(of: file)
     var hasReason = false

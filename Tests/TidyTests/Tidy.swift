@@ -1,5 +1,5 @@
-/// The rules of the house that no compiler keeps. Each is a function over one text, so that a test
-/// can show it a text that breaks it.
+/// The style rules that no compiler enforces. Each is a function over one text, so that a test
+/// can give it a text that breaks it.
 enum Tidy {
   /// The modules, lowest first. A file imports only modules that stand before its own.
   static let layers: [Substring] =

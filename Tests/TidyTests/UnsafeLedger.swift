@@ -4,27 +4,21 @@
 struct UnsafeLedger {
   static let path = "Tests/TidyTests/unsafe-words.txt"
 
-  private(set) var counts: [String: Int] = [:]
+  private var ledger: WordLedger
+  var counts: [String: Int] { ledger.counts }
 
-  init(_ text: String) {
-    for line in text.split(separator: "\n") where !line.hasPrefix("#") {
-      let words = line.split(separator: " ", maxSplits: 1)
-      if words.count == 2, let count = Int(words[0]) { counts[String(words[1])] = count }
-    }
-  }
+  init(_ text: String) { ledger = WordLedger(text) }
 
   init(counting files: [SourceText]) {
+    ledger = WordLedger("")
     for file in files {
       let count = Tidy.unsafeWordCount(in: file)
-      if count > 0 { counts[file.path] = count }
+      if count > 0 { ledger.counts[file.path] = count }
     }
   }
 
   /// The ledger as it is kept in its file.
-  var text: String {
-    let lines = counts.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)\n" }
-    return lines.joined() + "# \(counts.values.reduce(0, +)) words in \(counts.count) files\n"
-  }
+  var text: String { ledger.text }
 
   /// Where `actual` has more than this ledger allows, or less than it remembers.
   func findings(for actual: UnsafeLedger) -> [Finding] {

@@ -1,7 +1,7 @@
 // error: no exact matches in call to instance method 'map'
 import Tessera
 
-func show(_ frame: inout UniqueFrame<PlainMemory>?, in cursor: inout Cursor) throws(MapError) {
+func mapPage(_ frame: inout UniqueFrame<PlainMemory>?, in cursor: inout Cursor) throws(MapError) {
   try cursor.map(&frame, as: .userReadWrite)  // wrong
   try cursor.unmap(4096)
 }

@@ -1,0 +1,14 @@
+internal import TesseraFrames
+
+/// The error of an attempt that is expected to throw.
+enum ThrownError {
+  /// The error that `attempt` throws, or nil if it succeeds.
+  static func of(_ attempt: () throws(FrameError) -> Void) -> FrameError? {
+    do {
+      try attempt()
+      return nil
+    } catch {
+      return error
+    }
+  }
+}

@@ -1,0 +1,177 @@
+import CTessera
+import Foundation
+import Scenarios
+import SimulatedMachine
+import Tessera
+import TesseraHardware
+import TestSupport
+import Testing
+
+extension OnSimulatedMachine {
+  /// `TESSERA_SEED` and `TESSERA_STEPS` in the environment select another walk.
+  /// `TESSERA_RANDOM_OPERATIONS` is the total length of the walks run in parallel.
+  @Suite("Random walk through spaces") struct RandomSpaceOperationsTests {
+    private static let environment = ProcessInfo.processInfo.environment
+
+    private static let seed = environment["TESSERA_SEED"].flatMap { UInt64($0) } ?? 20_261_121
+
+    /// More in optimized builds, which are faster.
+    private static var operationCount: Int {
+      if let chosen = environment["TESSERA_STEPS"].flatMap({ Int($0) }) { return chosen }
+      return isOptimized ? 400_000 : 8_000
+    }
+
+    /// The total number of operations of all parallel walks.
+    private static let operationCountAtOnce =
+      environment["TESSERA_RANDOM_OPERATIONS"].flatMap { Int($0) }
+      ?? (isOptimized ? 400_000 : 4_000)
+
+    /// Runs a walk. If it finds a difference, reports how to reproduce it, with a minimized trace.
+    private static func walk(
+      _ options: RandomSpaceOptions, watched: Bool, hasPool: Bool = false
+    ) throws -> RandomSpaceOutcome {
+      let outcome = try SpaceOperationsMachine.walk(options, watched: watched, hasPool: hasPool)
+      if let problem = outcome.problem {
+        let trace = try SpaceOperationTrace(of: outcome, options, watched: watched)
+        Issue.record(
+          """
+          \(problem) at \(String(outcome.address, radix: 16)), operation \(outcome.operationCount)
+          TESSERA_SEED=\(options.seed) TESSERA_STEPS=\(outcome.operationCount) swift test \
+          --filter RandomSpaceOperations
+          \(trace.description)
+          """)
+      }
+      return outcome
+    }
+
+    @Test func `spaces agree with the model`() throws {
+      let options = RandomSpaceOptions(seed: Self.seed, operationCount: Self.operationCount)
+      let start = ContinuousClock.now
+      let outcome = try Self.walk(options, watched: false)
+      print(Self.describe(outcome, ContinuousClock.now - start))
+      // Every operation was done often enough.
+      for number in 0..<SpaceOperation.count {
+        #expect(outcome.counts[number] > outcome.operationCount / 2000)
+      }
+      #expect(outcome.failureCount > outcome.operationCount / 1000)
+    }
+
+    @Test func `no processor uses a stale translation`() throws {
+      let options = RandomSpaceOptions(seed: Self.seed ^ 1, operationCount: Self.operationCount / 4)
+      let start = ContinuousClock.now
+      let outcome = try Self.walk(options, watched: true)
+      print(Self.describe(outcome, ContinuousClock.now - start))
+    }
+
+    @Test(arguments: [false, true])
+    func `spaces on an external allocator agree with the model`(watched: Bool) throws {
+      let options = RandomSpaceOptions(
+        seed: Self.seed ^ 3, operationCount: Self.operationCount / (watched ? 8 : 2))
+      let start = ContinuousClock.now
+      let outcome = try Self.walk(options, watched: watched, hasPool: true)
+      print(Self.describe(outcome, ContinuousClock.now - start))
+    }
+
+    @Test(
+      arguments: [(5, true, 52), (5, false, 40), (4, false, 52), (4, true, 38)]
+        as [(Int, Bool, Int)], [false, true])
+    func `spaces agree with the model on other kinds of processors`(
+      kind: (levelCount: Int, hasOneGiBPages: Bool, width: Int), watched: Bool
+    ) throws {
+      SimulatedMachine.setFeatures(
+        physicalAddressWidth: kind.width, hasFiveLevels: kind.levelCount == 5,
+        hasOneGiBPages: kind.hasOneGiBPages)
+      unsafe PagingMode.install(
+        PagingMode(
+          rootLevel: PagingLevel(kind.levelCount), physicalAddressWidth: kind.width,
+          hasOneGiBPages: kind.hasOneGiBPages))
+      defer {
+        SimulatedMachine.setFeatures()
+        unsafe PagingMode.install(PagingMode())
+      }
+      var options = RandomSpaceOptions(
+        seed: Self.seed ^ 2, operationCount: isOptimized ? 20_000 : 500)
+      options.episodeLength = isOptimized ? 1000 : 200
+      let outcome = try Self.walk(options, watched: watched)
+      #expect(outcome.operationCount >= options.operationCount)
+    }
+
+    /// In several processes, because each has one machine.
+    @Test(
+      .enabled(
+        if: environment["TESSERA_STEPS"] == nil
+          && (isOptimized || environment["TESSERA_RANDOM_OPERATIONS"] != nil),
+        "one walk was selected, or the build is not optimized"))
+    func `parallel walks agree with the model`() async throws {
+      let start = ContinuousClock.now
+      let processCount = ProcessInfo.processInfo.activeProcessorCount
+      let each = Self.operationCountAtOnce / processCount
+      let walked = try await withThrowingTaskGroup(of: [Int].self) { group in
+        for number in 1...processCount {
+          let seed = Self.seed &+ UInt64(number) << 32
+          group.addTask { try await Self.walkElsewhere(seed, each) }
+        }
+        return try await group.reduce([0, 0, 0]) { sum, walked in zip(sum, walked).map(+) }
+      }
+      #expect(walked[0] >= min(each, 100_000) * processCount)
+      let rate = Double(walked[0]) / ((ContinuousClock.now - start) / .seconds(1))
+      print(
+        """
+        tally: \(walked[0]) operations of random walks through spaces, \(walked[2]) of them \
+        watched by an MMU; \(walked[1]) episodes, each with a seed of its own; \(Int(rate)) \
+        operations a second
+        """)
+    }
+
+    /// Runs walks in another process, every eighth watched by the simulated MMU, for at most 200
+    /// seconds. Returns the number of operations, of episodes, and of watched operations.
+    private static func walkElsewhere(_ seed: UInt64, _ operationCount: Int) async throws -> [Int] {
+      let result = await #expect(
+        processExitsWith: .success, observing: [\.standardOutputContent]
+      ) { [seed, operationCount] in
+        let deadline = ContinuousClock.now + .seconds(200)
+        var (operations, episodes, watched) = (0, 0, 0)
+        var walkNumber: UInt64 = 0
+        while operations < operationCount && ContinuousClock.now < deadline {
+          let isWatched = walkNumber % 8 == 0
+          let options = RandomSpaceOptions(
+            seed: seed &+ walkNumber << 40, operationCount: min(operationCount, 100_000))
+          let outcome = try OnSimulatedMachine.RandomSpaceOperationsTests.walk(
+            options, watched: isWatched)
+          operations += outcome.operationCount
+          episodes += outcome.episodeCount
+          if isWatched { watched += outcome.operationCount }
+          walkNumber += 1
+        }
+        print("walked", operations, episodes, watched)
+      }
+      let said = String(decoding: try #require(result).standardOutputContent, as: UTF8.self)
+      let line = try #require(said.split(separator: "\n").first { $0.hasPrefix("walked ") })
+      return line.split(separator: " ").dropFirst().compactMap { Int($0) }
+    }
+
+    @Test(arguments: 0..<InjectedSpaceFault.count)
+    func `a walk detects deliberate faults`(number: Int) throws {
+      let fault = try #require(InjectedSpaceFault(rawValue: number))
+      var options = RandomSpaceOptions(seed: 5, operationCount: 20_000)
+      options.injectedFault = fault
+      let outcome = try SpaceOperationsMachine.walk(options, watched: false, isSpoiled: true)
+      let step = try #require(outcome.faultStep, "\(fault) was never possible")
+      let problem = try #require(outcome.problem, "\(fault) at step \(step) went unnoticed")
+      #expect(outcome.stepCount < step + 100)
+      print("\(fault) at step \(step) is noticed at \(outcome.stepCount): \(problem)")
+    }
+
+    private static func describe(_ outcome: RandomSpaceOutcome, _ time: Duration) -> String {
+      let counts = (0..<SpaceOperation.count).map { number in
+        "\(SpaceOperation(rawValue: number).map { "\($0)" } ?? "") \(outcome.counts[number])"
+      }
+      let rate = Double(outcome.operationCount) / (time / .seconds(1))
+      return """
+        \(outcome.operationCount) operations, \(Int(rate)) a second; \(outcome.failureCount) \
+        failed for lack of memory, \(outcome.errorCount) for other reasons
+        \(counts.joined(separator: ", "))
+        """
+    }
+  }
+}
