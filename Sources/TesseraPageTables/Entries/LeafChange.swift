@@ -1,23 +1,23 @@
 package import TesseraHardware
 
-/// A change of leaves, made once for a run of them. Addresses, counts, and the accessed and dirty
-/// bits stay.
+/// A change of the property of leaves, prepared once for a run of them. Addresses, ownership, and
+/// the accessed and dirty bits stay.
 @frozen
 package struct LeafChange: Sendable {
-  /// The bits that stay.
+  /// The bits that are kept.
   private let kept: UInt64
-  /// What a present leaf then gets by exclusive-or: the new bits, and if it ceases to be present
-  /// those that invert its address.
+  /// What is then applied by exclusive-or to a leaf that was present: the new bits, and the
+  /// inversion of the address if it no longer is.
   private let flipped: UInt64
 
-  /// Gives leaves all of `property` but whether they are accessed and dirty.
+  /// Replaces the property by `property`, except the accessed and dirty bits.
   @inline(__always)
   package init(to property: PageProperty, mode: PagingMode = .current) {
     let lasting = PageTableEntry.accessed | PageTableEntry.dirty
     self.init(changing: PageTableEntry.propertyMask & ~lasting, to: property, mode)
   }
 
-  /// Gives leaves other access, and leaves them everything else.
+  /// Replaces the rights, and nothing else.
   @inline(__always)
   package init(to access: PageAccess, mode: PagingMode = .current) {
     self.init(changing: PageTableEntry.accessMask, to: PageProperty(access), mode)
@@ -32,13 +32,13 @@ package struct LeafChange: Sendable {
       | (property.access == .none ? PageTableEntry.addressMask : 0)
   }
 
-  /// What a leaf becomes.
+  /// The leaf that `leaf` becomes.
   @inline(__always)
   package func applied(to leaf: PageTableEntry) -> PageTableEntry {
     PageTableEntry(rawValue: leaf.rawValue & kept ^ flipped ^ leaf.inversion)
   }
 
-  /// The leaves that the change treats like `leaf`.
+  /// The class of leaves that the change updates as it does `leaf`.
   @inline(__always)
   package func leaves(like leaf: PageTableEntry) -> LeafClass {
     LeafClass(leaf, becoming: applied(to: leaf), changing: ~kept)

@@ -1,9 +1,9 @@
 package import TesseraHardware
 
-/// All of a leaf but its address, made once for a run of leaves that differ in nothing else.
+/// All of a leaf entry but its address, prepared once for a run of leaves that differ only there.
 @frozen
 package struct LeafTemplate: Sendable {
-  /// The leaf at address zero. Inverted or not, a leaf's address is one exclusive-or away.
+  /// The leaf for address zero. Inverted or not, the address is added by one exclusive-or.
   private let pattern: UInt64
 
   /// Traps if `mode` has no pages of `size`.
@@ -22,8 +22,8 @@ package struct LeafTemplate: Sendable {
 
   /// The leaf that maps the memory at `address`.
   ///
-  /// The caller knows that the mode allows leaves of the size there, from
-  /// `PagingMode.allowsLeaf(at:size:)` of the first and the last one.
+  /// The caller has checked with `PagingMode.allowsLeaf(at:size:)`, for the first and the last of a
+  /// run, that leaves of this size are allowed there.
   @inline(__always)
   package func entry(at address: PhysicalAddress) -> PageTableEntry {
     PageTableEntry(rawValue: pattern ^ address.rawValue)

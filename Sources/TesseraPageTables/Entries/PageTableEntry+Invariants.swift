@@ -1,11 +1,11 @@
 package import TesseraHardware
 
 extension PageTableEntry {
-  /// Whether a processor in `mode` would fault on the entry, in a table at `level`, for a bit that
-  /// is reserved, or could take something in an entry that is not present for an address.
+  /// Whether a processor in `mode` would fault on the entry, in a table at `level`, because a
+  /// reserved bit is set, or could speculate on an address in an entry that is not present.
   ///
-  /// A leaf that is not present is judged as if it were: what it keeps must be good again when its
-  /// access returns. Its address is then below the width, and so the bits in the entry are not.
+  /// A leaf that is not present is checked as if it were, because it has to be valid again when its
+  /// rights return. Its address is below the physical width, so the inverted one is not.
   package func violatesReservedBits(
     at level: PagingLevel, mode: PagingMode = .current
   ) -> Bool {
@@ -18,8 +18,8 @@ extension PageTableEntry {
     return self != .status(status)
   }
 
-  /// Whether the leaf, counted or status mark is missing where it belongs, in a table at `level`,
-  /// or is there where it does not. For entries that this module made.
+  /// Whether the software bits contradict the kind of the entry, in a table at `level`. For entries
+  /// that Tessera made.
   package func violatesOwnershipBits(at level: PagingLevel) -> Bool {
     if isAbsent || isStatus { return false }
     let translates = level == .leafTable || isLarge(at: level)

@@ -2,22 +2,22 @@ internal import Synchronization
 public import TesseraFrames
 internal import TesseraHardware
 
-/// What the slot of a page-table node holds: 40 bytes, all that there is room for.
+/// The metadata of a page-table node, in the slot of its frame: 40 bytes, all that fit there.
 ///
-/// A node belongs to its parent's entry, to handles, and to the processors that run on it. It is
+/// The owners of a node are its parent's entry, handles, and the processors that run on it. It is
 /// freed with the last of them, and its children with it.
 public struct NodeMetadata: FrameMetadata, ~Copyable {
-  /// 1 while somebody holds the node.
+  /// 1 while the lock is held.
   ///
   /// Access: atomic. Reached from the node's physical address alone.
   let lock: Atomic<UInt32>
 
-  /// How many entries are not absent.
+  /// The number of entries that are not absent.
   ///
   /// Access: under the lock.
   var presentCount: UInt16 = 0
 
-  /// From 1, whose entries are leaves of 4 KiB, up to that of the root.
+  /// The level, from 1, whose entries are leaves of 4 KiB, up to that of the root.
   ///
   /// Access: constant once the node is in a tree.
   var level: UInt8
@@ -27,12 +27,12 @@ public struct NodeMetadata: FrameMetadata, ~Copyable {
   /// Access: under the lock.
   var flags: UInt8
 
-  /// The next in a chain of nodes that wait to be used or freed.
+  /// The next node in a list of unused or deferred nodes.
   ///
   /// Access: by the owner of the chain.
   var next: FrameSlotReference?
 
-  /// On which processors the address space with this root is active: a bit for each.
+  /// The processors on which the address space with this root is active, a bit each.
   ///
   /// Access: atomic.
   let activeProcessors: Atomic<UInt64>
@@ -41,8 +41,8 @@ public struct NodeMetadata: FrameMetadata, ~Copyable {
   static var detachedFlag: UInt8 { 1 }
   static var rootFlag: UInt8 { 2 }
 
-  /// The metadata of a node without entries. It starts out locked, which spares an exchange that
-  /// nobody could contend for.
+  /// The metadata of an empty node. It is locked from the start, which saves an exchange on a lock
+  /// that no other processor can know.
   init(level: PagingLevel, isRoot: Bool = false) {
     lock = Atomic(1)
     self.level = UInt8(truncatingIfNeeded: level.number)
@@ -61,8 +61,8 @@ public struct NodeMetadata: FrameMetadata, ~Copyable {
   public mutating func onDrop(_ contents: FrameContents) {
     guard presentCount > 0 else { return }
     let level = PagingLevel(Int(level))
-    // SAFETY: the last reference is gone, so nobody else writes the node, and its metadata says
-    // that it is one.
+    // SAFETY: the last reference is gone, so nothing else writes the frame, and its metadata says
+    // that it is a node.
     let node = unsafe LockedNode(holding: PageTableNode(at: contents.address), level: level)
     if level == .leafTable {
       node.dropLeaves()

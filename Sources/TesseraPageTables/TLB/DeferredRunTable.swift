@@ -2,31 +2,32 @@ internal import Synchronization
 internal import TesseraFrames
 internal import TesseraHardware
 
-/// A place for runs of frames that wait for a flush, of which a cursor takes one when it needs it.
+/// A table of runs whose release is deferred until after the flush, acquired by a cursor that needs
+/// one.
 ///
-/// Few cursors do. Were there room for so many runs in each, opening and closing one would mostly
-/// be work about this room.
+/// Few do. If every cursor had room for as many runs, opening and closing one would mostly be work
+/// on that room.
 struct DeferredRunTable {
-  /// Which of the places this is, and how many runs it has; -1 for no place. In one word, as the
-  /// cursor has it.
+  /// The number of the table, and the number of its runs below that; -1 for no table. One word,
+  /// because each cursor has it.
   private var word: Int32
 
-  /// How many runs have room.
+  /// The number of runs that fit in a table.
   static var capacity: Int { 16 }
-  /// How many places there are: as many as there are bits that say which of them are taken.
+  /// The number of tables: one for each bit of `taken`.
   private static var tableCount: Int { 32 }
 
-  /// A bit for each place that is taken.
+  /// The tables in use, a bit each.
   ///
   /// Access: atomic.
   private static let taken = Atomic<UInt32>(0)
 
-  /// All places, one after the other.
+  /// The tables, one after the other.
   ///
-  /// Access: each place by who has taken it.
+  /// Access: each by the cursor that acquired it.
   private static let storage = StaticStorage<FrameRun>()
 
-  /// No place.
+  /// No table.
   @inline(__always)
   static var none: DeferredRunTable { DeferredRunTable(word: -1) }
 
@@ -39,18 +40,18 @@ struct DeferredRunTable {
   private var number: Int { Int(word >> 8) }
   private var count: Int { Int(word & 255) }
 
-  /// A place without runs; none if all are taken.
+  /// Acquires an empty table; returns `none` if all are in use.
   static func take() -> DeferredRunTable {
     require(
       MemoryLayout<FrameRun>.stride * capacity * tableCount
         <= StaticStorage<FrameRun>.byteCount,
-      "there is no room for all runs that wait for a flush")
+      "deferred runs do not fit in their static memory")
     // Ordering: relaxed; the exchange that follows does the ordering.
     var old = taken.load(ordering: .relaxed)
     while old != .max {
       let free = ~old & (old &+ 1)
-      // Ordering: acquiring, pairs with `release`: what the last one read here was read before.
-      // Relaxed if it fails: the loop looks again.
+      // Ordering: acquiring, pairs with `release`: the last user has read its runs.
+      // Relaxed if it fails: the loop tries again.
       let (isTaken, now) = taken.weakCompareExchange(
         expected: old, desired: old | free, successOrdering: .acquiring, failureOrdering: .relaxed)
       if isTaken { return DeferredRunTable(word: Int32(free.trailingZeroBitCount) << 8) }
@@ -59,22 +60,22 @@ struct DeferredRunTable {
     return none
   }
 
-  /// Adds `run`. Says whether there was room.
+  /// Adds `run`. Returns false if there is no room.
   mutating func add(_ run: FrameRun) -> Bool {
     guard !isNone, count < Self.capacity else { return false }
-    // SAFETY: the place is this one's alone, and the index does not lead out of it.
+    // SAFETY: the table was acquired, and the index is below its capacity.
     unsafe (Self.storage.start + number * Self.capacity + count).initialize(to: run)
     word += 1
     return true
   }
 
-  /// Lets go of all runs and of the place. Comes once, and last.
+  /// Drops the references of all runs, and releases the table. Called once, at the end.
   func release() {
     for index in 0..<count {
-      // SAFETY: the place is this one's alone.
+      // SAFETY: the table was acquired.
       unsafe (Self.storage.start + number * Self.capacity + index).move().dropReferences()
     }
-    // Ordering: releasing, pairs with the exchange in `init`.
+    // Ordering: releasing, pairs with the exchange in `take`.
     Self.taken.bitwiseAnd(~(1 << UInt32(number)), ordering: .releasing)
   }
 }

@@ -1,18 +1,18 @@
 internal import Synchronization
 internal import TesseraHardware
 
-/// What keeps a node that was taken out of its tree until nobody can be on the way to it any more.
+/// Keeps a detached node until no walk without locks can still meet it.
 ///
-/// A processor is inside while it descends without a lock: from the first entry it reads until it
-/// holds the lock of the covering node. Who frees a node first makes sure that every other
-/// processor has been outside since the node was taken out. With one processor, which is always
-/// outside when it frees, that holds by itself; interrupt handlers must not open cursors.
+/// A processor is inside an epoch from the first entry that it reads without a lock until it holds
+/// the lock of the covering node. A detached node may be freed once every other processor has left
+/// its epoch. With one processor, which is outside whenever it frees, that holds by itself;
+/// interrupt handlers must not open cursors.
 enum Epoch {
-  /// Says that this processor begins to descend.
+  /// Called when this processor begins a walk.
   @inline(__always)
   static func enter() {}
 
-  /// Says that this processor has what it wanted.
+  /// Called when this processor has finished the walk.
   @inline(__always)
   static func leave() {}
 }

@@ -1,24 +1,24 @@
 internal import Synchronization
 internal import TesseraHardware
 
-/// How much has been invalidated since start-up, on all processors.
+/// The TLB flushes since start-up, on all processors.
 ///
-/// Each processor counts by itself: one counter for all would be one more atomic operation for each
-/// page that is unmapped by itself, and a cache line that all processors write.
+/// Each processor counts for itself: a shared counter would cost one more atomic operation for each
+/// page that is unmapped alone, on a cache line that all processors write.
 public enum FlushStatistics {
-  /// How many pages were invalidated one by one.
+  /// The number of pages that were invalidated one by one.
   public static var pageCount: UInt64 {
     // Ordering: relaxed; a statistic.
     sum { $0.flushes.load(ordering: .relaxed) &+ $0.furtherPages.load(ordering: .relaxed) }
   }
 
-  /// How many times pages were invalidated one by one, however many.
+  /// The number of flushes of one or more single pages.
   public static var flushCount: UInt64 {
     // Ordering: relaxed; a statistic.
     sum { $0.flushes.load(ordering: .relaxed) }
   }
 
-  /// How many times everything was invalidated.
+  /// The number of full flushes.
   public static var fullFlushCount: UInt64 {
     // Ordering: relaxed; a statistic.
     sum { $0.full.load(ordering: .relaxed) }

@@ -1,19 +1,19 @@
-/// Whether invalidations are carried out, for a test that looks whether it would notice if not.
+/// Turns TLB flushes off, for a test that has to show that it would notice a missing one.
 ///
-/// Read once when a cursor has something to pay, not for each page.
+/// Read once per flush, not once per page.
 package enum FlushSwitch {
-  /// Access: written by the one processor of a test, at rest between two cursors.
+  /// Access: written by the only processor of a test, between two cursors.
   nonisolated(unsafe) private static var isTurnedOff = false
 
   @inline(__always)
   package static var isOff: Bool {
-    // SAFETY: nobody writes it while cursors are destroyed on other processors.
+    // SAFETY: not written while cursors are destroyed on other processors.
     unsafe isTurnedOff
   }
 
-  /// Turns invalidations off or on again.
+  /// Turns flushes off or on again.
   ///
-  /// The caller promises that no other processor runs, that nobody uses a translation that has
-  /// become wrong, but to see that it is, and that it empties the caches itself in the end.
+  /// The caller promises that no other processor runs, that stale translations are used only to
+  /// detect them, and that it flushes everything itself in the end.
   @unsafe package static func turn(off: Bool) { unsafe isTurnedOff = off }
 }
