@@ -67,17 +67,22 @@ package struct Scenario {
 }
 
 extension Scenario {
-  /// Calls `visit` for each scenario, with its name, the allocators it passes with and its
-  /// function.
+  private typealias Visitor = (
+    StaticString, Allocator, _ body: (inout Checks) throws(FrameError) -> Void
+  ) -> Void
+
+  /// Calls `visit` for each scenario, with its name, its allocators and its function.
   ///
-  /// To add a scenario, write its function and add a line here. This is a list of calls and not an
-  /// array, because a stored function is reference-counted, and a kernel has no runtime for that.
-  @export(interface)
-  private static func forEach(
-    _ visit: (
-      StaticString, Allocator, _ body: (inout Checks) throws(FrameError) -> Void
-    ) -> Void
-  ) {
+  /// To add a scenario, write its function and add a line to one of the lists below. They are calls
+  /// and not an array, because a stored function is reference-counted, and a kernel has no runtime
+  /// for that.
+  private static func forEach(_ visit: Visitor) {
+    forEachOfHandles(visit)
+    forEachOfCollections(visit)
+    forEachOfAllocator(visit)
+  }
+
+  private static func forEachOfHandles(_ visit: Visitor) {
     // Handles.
     visit("a frame with two handles is freed by the second", .any, lastHandleFrees)
     visit("every owner sees the metadata of a frame", .any, ownersSeeMetadata)
@@ -119,7 +124,9 @@ extension Scenario {
     visit("a raw frame is claimed by its address", .any, claimingRaw)
     visit("reserved memory can be claimed and stays reserved", .any, claimingReserved)
     visit("a frame is claimed by one owner at a time", .any, oneWinner)
+  }
 
+  private static func forEachOfCollections(_ visit: Visitor) {
     // Segments.
     visit("a segment owns each of its frames", .any, segmentFrames)
     visit("a segment is freed as one block", .any, segmentIsOneBlock)
@@ -146,7 +153,9 @@ extension Scenario {
     visit("metadata is changed inside a list", .any, listMetadata)
     visit("a list drops its members", .any, listOwnsMembers)
     visit("frames move from one list to another", .any, listHandover)
+  }
 
+  private static func forEachOfAllocator(_ visit: Visitor) {
     // Allocation.
     visit("the frame freed last is allocated first", .builtIn, lastFreedIsNext)
     visit("memory is zeroed", .builtIn, zeroedMemory)
