@@ -50,8 +50,8 @@ GDB ?= gdb
 
 TRIPLE := x86_64-unknown-none-elf
 
-# No red zone, because an interrupt would write over it; no vector registers, because nobody saves
-# them. check is the release build with the texts of failed checks kept and freed frames poisoned.
+# No red zone, because an interrupt would write over it; no vector registers, which no code saves.
+# check is the release build with the texts of failed checks kept and freed frames poisoned.
 CFLAGS := -target $(TRIPLE) -ffreestanding -mno-red-zone -mno-sse -mno-mmx -fno-stack-protector -g \
   -Wall -Wextra -Werror -I boot/include
 
@@ -196,11 +196,11 @@ $(B)/tessera.pc: linker/tessera.pc $(HEADER) Makefile
 
 # The last configuration built is the one under build/ itself, as with kernels. The modules of Swift
 # lie beside the C modules that they are made of.
-OBJECTS_SHOWN := $(addprefix build/,tessera.o libtessera.a libtessera-swift.a)
-MODULES_SHOWN := $(patsubst %,build/swift/%.swiftmodule,$(filter-out TesseraC,$(LIBRARY))) \
+PUBLISHED_OBJECTS := $(addprefix build/,tessera.o libtessera.a libtessera-swift.a)
+PUBLISHED_MODULES := $(patsubst %,build/swift/%.swiftmodule,$(filter-out TesseraC,$(LIBRARY))) \
   $(patsubst Sources/CTessera/include/%,build/swift/%,$(wildcard Sources/CTessera/include/*))
 show = @mkdir -p $(@D); cmp -s $< $@ || cp $< $@
-$(OBJECTS_SHOWN) build/tessera.pc: build/%: $(B)/% FORCE
+$(PUBLISHED_OBJECTS) build/tessera.pc: build/%: $(B)/% FORCE
 	$(show)
 build/swift/%.swiftmodule: $(B)/%.swiftmodule FORCE
 	$(show)
@@ -237,9 +237,10 @@ ARTEFACTS := build/tessera.elf build/tessera.asm build/tessera.sym build/tessera
 .PHONY: kernel
 kernel: $(ARTEFACTS) ## build build/tessera.elf, with disassembly, symbols and map
 
-LIBRARY_SHOWN := $(OBJECTS_SHOWN) build/include/tessera.h build/tessera.pc $(MODULES_SHOWN)
+PUBLISHED_LIBRARY := $(PUBLISHED_OBJECTS) build/include/tessera.h build/tessera.pc \
+  $(PUBLISHED_MODULES)
 .PHONY: lib
-lib: $(LIBRARY_SHOWN) ## what other kernels link: build/libtessera.a, header, modules
+lib: $(PUBLISHED_LIBRARY) ## what other kernels link: build/libtessera.a, header, modules
 	@$(OBJDUMP) --section-headers build/tessera.o | { printf '  tessera.o'; \
 	  while read -r _ name size _; do case $$name in .text|.rodata|.data|.bss) \
 	  printf '  %s %d' $$name 0x$$size; esac; done; echo ' bytes'; }
@@ -251,14 +252,14 @@ LIB = $(DESTDIR)$(PREFIX)/lib
 install: lib ## install that under PREFIX=/usr/local, and a file for pkg-config
 	$(Q)install -d "$(INCLUDE)" "$(LIB)/pkgconfig" "$(LIB)/tessera"
 	$(Q)install -m 644 build/include/tessera.h "$(INCLUDE)"
-	$(Q)install -m 644 $(OBJECTS_SHOWN) "$(LIB)"
-	$(Q)install -m 644 $(MODULES_SHOWN) "$(LIB)/tessera"
+	$(Q)install -m 644 $(PUBLISHED_OBJECTS) "$(LIB)"
+	$(Q)install -m 644 $(PUBLISHED_MODULES) "$(LIB)/tessera"
 	$(Q)sed -e 's|^prefix=.*|prefix=$${pcfiledir}/../..|' -e 's|^libdir=.*|libdir=$${prefix}/lib|' \
 	  -e 's|^swiftdir=.*|swiftdir=$${libdir}/tessera|' \
 	  build/tessera.pc > "$(LIB)/pkgconfig/tessera.pc"
 uninstall: ## remove what was installed there
 	$(Q)rm -f "$(INCLUDE)/tessera.h" "$(LIB)/pkgconfig/tessera.pc" \
-	  $(OBJECTS_SHOWN:build/%="$(LIB)/%") $(MODULES_SHOWN:build/swift/%="$(LIB)/tessera/%")
+	  $(PUBLISHED_OBJECTS:build/%="$(LIB)/%") $(PUBLISHED_MODULES:build/swift/%="$(LIB)/tessera/%")
 	$(Q)rmdir "$(LIB)/tessera"
 
 .PHONY: iso

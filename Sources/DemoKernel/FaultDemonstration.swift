@@ -12,11 +12,6 @@ struct FaultDemonstration {
 
   init(_ checks: Checks) { self.checks = checks }
 
-  /// Bits of the error code (Intel SDM Vol. 3A, "Page-Fault Exceptions").
-  private static var present: UInt64 { 1 << 0 }
-  private static var write: UInt64 { 1 << 1 }
-  private static var fetch: UInt64 { 1 << 4 }
-
   /// Provokes all faults, with the space of `program` active, and prints a line for each.
   mutating func run(in program: borrowing Program) {
     console.write("tessera: provoked page faults, each with its address and error code\n")
@@ -32,13 +27,15 @@ struct FaultDemonstration {
     expect("read an unmapped page", hole, UserAccess.read(hole) == nil, 0)
     // SAFETY: nothing is mapped there.
     let isWritten = unsafe UserAccess.write(0, to: hole + 8)
-    expect("write an unmapped page", hole + 8, !isWritten, Self.write)
+    expect("write an unmapped page", hole + 8, !isWritten, PageFaultErrorCode.write)
     let reserve = Program.stackReserve.start
     expect("read an absent page with a status", reserve, UserAccess.read(reserve) == nil, 0)
     let constants = Program.constants.start
     // SAFETY: if it succeeded, the page would be the program's.
     let isChanged = unsafe UserAccess.write(0, to: constants)
-    expect("write a read-only page", constants, !isChanged, Self.write | Self.present)
+    expect(
+      "write a read-only page", constants, !isChanged,
+      PageFaultErrorCode.write | PageFaultErrorCode.present)
   }
 
   /// Accesses of the kernel to user pages that SMAP and SMEP forbid.
@@ -46,34 +43,40 @@ struct FaultDemonstration {
     let data = Program.data.start
     if UserAccess.isPrevented {
       let isRead = MemoryProbe.read(data) != nil
-      expect("read a user page from the kernel (SMAP)", data, !isRead, Self.present)
+      expect("read a user page from the kernel (SMAP)", data, !isRead, PageFaultErrorCode.present)
     }
     let code = Program.code.start
     if UserAccess.isExecutionPrevented {
       // SAFETY: every byte of the page is a return instruction.
       let isExecuted = unsafe MemoryProbe.execute(code)
       expect(
-        "execute a user page in the kernel (SMEP)", code, !isExecuted, Self.fetch | Self.present)
+        "execute a user page in the kernel (SMEP)", code, !isExecuted,
+        PageFaultErrorCode.instructionFetch | PageFaultErrorCode.present)
     }
     let hole = code + 0x1_0000
     // SAFETY: nothing is mapped there.
     let isExecuted = unsafe MemoryProbe.execute(hole)
-    expect("execute an unmapped page", hole, !isExecuted, Self.fetch)
+    expect("execute an unmapped page", hole, !isExecuted, PageFaultErrorCode.instructionFetch)
   }
 
   private mutating func provokeInKernel() {
     let text = KernelImage.text.lowerBound
     // SAFETY: if it succeeded, the word would have the value that it has.
     let isChanged = unsafe MemoryProbe.write(MemoryProbe.read(text) ?? 0, to: text)
-    expect("write kernel code", text, !isChanged, Self.write | Self.present)
+    expect(
+      "write kernel code", text, !isChanged, PageFaultErrorCode.write | PageFaultErrorCode.present)
     let directMap = UInt64(PhysicalMemory.directMapBase)
     let alias = directMap + KernelImage.readOnlyPhysicalRange.lowerBound.rawValue
     // SAFETY: if it succeeded, the word would have the value that it has.
     let isAliasChanged = unsafe MemoryProbe.write(MemoryProbe.read(alias) ?? 0, to: alias)
-    expect("write it through the direct map", alias, !isAliasChanged, Self.write | Self.present)
+    expect(
+      "write it through the direct map", alias, !isAliasChanged,
+      PageFaultErrorCode.write | PageFaultErrorCode.present)
     // SAFETY: the direct map is not executable; if it were, code begins there.
     let isExecuted = unsafe MemoryProbe.execute(alias)
-    expect("execute it in the direct map", alias, !isExecuted, Self.fetch | Self.present)
+    expect(
+      "execute it in the direct map", alias, !isExecuted,
+      PageFaultErrorCode.instructionFetch | PageFaultErrorCode.present)
     let boot = KernelImage.physicalRange.lowerBound.rawValue
     expect("read the kernel's physical address", boot, MemoryProbe.read(boot) == nil, 0)
     let hole = PagingMode.current.lowerHalfEnd.rawValue

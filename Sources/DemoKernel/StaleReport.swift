@@ -79,7 +79,7 @@ struct StaleReport {
     console.write("  ")
     console.write(decimal: UInt64(Change.count))
     if seenCount == 0 {
-      console.write(" kinds of change, but this machine shows no stale translation at all: ")
+      console.write(" kinds of change, but there is no stale translation at all on this machine: ")
       console.write("it proves nothing; use ACCEL=tcg\n")
       return
     }

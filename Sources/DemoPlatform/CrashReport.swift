@@ -82,7 +82,7 @@ struct CrashReport {
   private mutating func writeExplanation() {
     switch frame.vector {
     case ExceptionVector.pageFault:
-      PageFaultCode(rawValue: frame.error_code).write(address: faultAddress, to: &console)
+      PageFaultErrorCode(rawValue: frame.error_code).write(address: faultAddress, to: &console)
     case ExceptionVector.doubleFault where KernelImage.stackOverflowed(at: faultAddress) == nil:
       console.write("  an exception could not be delivered; often the stack pointer is invalid\n")
     case ExceptionVector.invalidOpcode where isTrapInstruction:

@@ -12,6 +12,6 @@ extension VmSpace {
   public borrowing func handle(_ fault: PageFault) -> Bool {
     guard let faultHandler else { return false }
     return faultHandler.function(
-      fault.address.rawValue, fault.errorCode, faultHandler.context)
+      fault.address.rawValue, fault.errorCode.rawValue, faultHandler.context)
   }
 }

@@ -6,19 +6,19 @@ internal import Synchronization
 /// kernel around Tessera chooses and passes at start-up. It is never assumed to be zero.
 public enum PhysicalMemory {
   /// Access: written by `setDirectMap(at:)` before a second processor runs, constant afterwards.
-  nonisolated(unsafe) private static var windowBase: UInt = 0
+  nonisolated(unsafe) private static var base: UInt = 0
 
   /// Sets the virtual address at which the direct map maps physical address zero.
   ///
   /// The caller promises that all memory that Tessera accesses is mapped there, readable and
   /// writable, for as long as Tessera runs.
-  @unsafe public static func setDirectMap(at base: UInt) { unsafe windowBase = base }
+  @unsafe public static func setDirectMap(at base: UInt) { unsafe self.base = base }
 
   /// The virtual address of physical address zero in the direct map.
   @inline(__always)
   public static var directMapBase: UInt {
-    // SAFETY: constant once the kernel runs; see `windowBase`.
-    unsafe windowBase
+    // SAFETY: constant once the kernel runs; see `base`.
+    unsafe base
   }
 
   /// Returns a pointer to `address` in the direct map.
@@ -27,8 +27,8 @@ public enum PhysicalMemory {
   /// right to access it.
   @inline(__always)
   @unsafe public static func pointer(to address: PhysicalAddress) -> UnsafeMutableRawPointer {
-    let visible = unsafe windowBase &+ UInt(truncatingIfNeeded: address.rawValue)
-    return unsafe UnsafeMutableRawPointer(bitPattern: visible).unsafelyUnwrapped
+    let mapped = unsafe base &+ UInt(truncatingIfNeeded: address.rawValue)
+    return unsafe UnsafeMutableRawPointer(bitPattern: mapped).unsafelyUnwrapped
   }
 }
 

@@ -36,7 +36,7 @@ void host_keep(uint64_t value);
 /// Makes a table of `frame_count` free slots, which lie at the start of as many frames at `memory`.
 void limit_start(size_t frame_count, void *memory);
 
-/// Gives back in one piece what the loops before took apart.
+/// Frees in one piece what the loops before took apart.
 void limit_reset(size_t frames_each);
 
 void limit_frame_alloc(size_t count);

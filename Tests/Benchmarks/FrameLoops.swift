@@ -59,7 +59,8 @@ public func freeFrames(_ count: Int) {
   for index in 0..<count { unsafe (places + index).deinitialize(count: 1) }
 }
 
-/// Frees in an order in which hardly two neighbours follow each other. `count` is a power of two.
+/// Frees in an order in which contiguous frames are hardly ever neighbours. `count` is a power of
+/// two.
 @c(benchmark_frame_free_scattered) @inline(never)
 public func freeScatteredFrames(_ count: Int) {
   // SAFETY: `allocateFrames` put `count` handles there, and an odd stride meets each of them once.

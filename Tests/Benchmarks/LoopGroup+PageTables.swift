@@ -49,7 +49,7 @@ extension LoopGroup {
     return group
   }
 
-  /// Pages whose frames do not follow each other.
+  /// Pages whose frames are not contiguous.
   private static var scatteredPages: LoopGroup {
     var group = LoopGroup()
     group.add("", allocateUncountedFrames, limit_frame_alloc)

@@ -16,7 +16,7 @@ struct Machine: ~Copyable {
     let slots = unsafe host_reserve(frameCount * 64)
     let state = unsafe host_reserve(Int(FrameAllocator.stateByteCount(processorCount: 2)))
     Handles.reserve(frameCount)
-    // SAFETY: the host's memory is fresh, aligned to a page, and never given back; one thread runs.
+    // SAFETY: the host's memory is fresh, aligned to a page, and never freed; one thread runs.
     unsafe PhysicalMemory.setDirectMap(at: UInt(bitPattern: memory))
     unsafe FrameTable.install(slots, frameCount: UInt64(frameCount))
     unsafe FrameAllocator.start(in: state, processorCount: 2)
@@ -28,7 +28,7 @@ struct Machine: ~Copyable {
     usedFrameCount = FrameAllocator.statistics.usedFrameCount
   }
 
-  /// Gives back what waits to be used again.
+  /// Frees what is pooled.
   borrowing func drain() {
     NodePool.drain()
     FrameAllocator.drainCache()

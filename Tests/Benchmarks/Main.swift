@@ -23,7 +23,7 @@ public func measureTimes() {
   countNodes(on: machine, pageCount: cold)
 }
 
-/// Counts the nodes below the root that `pageCount` pages that follow each other take, from an
+/// Counts the nodes below the root that `pageCount` contiguous pages take, from an
 /// address where no page of 1 GiB starts.
 private func countNodes(on machine: borrowing Machine, pageCount: Int) {
   allocateUncountedFrames(pageCount)

@@ -12,11 +12,11 @@ public func translatePages(_ count: Int) {
   var bits: UInt64 = 0
   for index in 0..<count {
     // SAFETY: the spaces that stay were made at the start.
-    let shown = unsafe Spaces.active.pointee.translate(Spaces.pageAddress(index))
-    guard let shown else { panic("a benchmark's translation missed a page") }
+    let found = unsafe Spaces.active.pointee.translate(Spaces.pageAddress(index))
+    guard let found else { panic("a benchmark's translation missed a page") }
     // All bits of both count, so that none of them is left out.
-    sum &+= shown.address.rawValue
-    bits ^= shown.property.bits
+    sum &+= found.address.rawValue
+    bits ^= found.property.bits
   }
   host_keep(sum)
   host_keep(bits)
@@ -69,7 +69,7 @@ public func mapLargePages(_ count: Int) {
   do throws(MapError) {
     // Not where a page of 1 GiB would fit.
     let memory = PhysicalAddress(PageSize.twoMiB.byteCount)
-    // SAFETY: nobody touches what is mapped.
+    // SAFETY: the mapped memory is not accessed.
     try unsafe cursor.mapDevice(
       memory, byteCount: PageSize.twoMiB.byteCount * UInt64(count), as: .userReadWrite)
   } catch { stop() }

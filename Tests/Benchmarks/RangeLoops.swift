@@ -153,4 +153,4 @@ func cursor(over range: Range<VirtualAddress>, of space: borrowing VmSpace) -> C
 }
 
 @inline(never)
-func stop() -> Never { panic("a benchmark's change was refused") }
+func stop() -> Never { panic("a benchmark's change failed") }

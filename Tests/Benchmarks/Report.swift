@@ -33,7 +33,7 @@ struct Report: TextSink {
     report.writeLine()
   }
 
-  /// "tables PAGES NODES": how many page-table nodes so many pages that follow each other take.
+  /// "tables PAGES NODES": how many page-table nodes as many contiguous pages take.
   static func write(pageCount: Int, nodeCount: UInt64) {
     var report = Report()
     report.write("tables")

@@ -44,7 +44,7 @@ enum Clock {
   /// Access: by the one thread of the benchmarks.
   nonisolated(unsafe) private static var calibratedCost: UInt64 = 0
 
-  /// The nanoseconds that pass between two looks at the clock that follow each other.
+  /// The nanoseconds between two consecutive readings of the clock.
   static var cost: UInt64 {
     // SAFETY: one thread.
     unsafe calibratedCost

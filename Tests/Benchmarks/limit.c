@@ -11,13 +11,13 @@ struct slot **limit_free_end;
 struct slot **limit_held;
 
 static size_t total;
-static char *window;
+static char *memory_start;
 static struct slot **free_slots;
 static struct segment *held_segments;
 
 void limit_start(size_t frame_count, void *memory) {
   total = frame_count;
-  window = memory;
+  memory_start = memory;
   limit_slots = host_reserve(frame_count * sizeof(struct slot));
   free_slots = host_reserve(frame_count * sizeof(struct slot *));
   limit_held = host_reserve(frame_count * sizeof(struct slot *));
@@ -45,7 +45,7 @@ NOT_INLINE void limit_frame_alloc_zeroed(size_t count) {
   struct slot **next = limit_free_end;
   for (size_t i = 0; i < count; i++) {
     struct slot *slot = *--next;
-    void *destination = window + (slot - limit_slots) * 4096;
+    void *destination = memory_start + (slot - limit_slots) * 4096;
     size_t words = 512;
     __asm__ volatile("rep stosq" : "+D"(destination), "+c"(words) : "a"(0ul) : "memory");
     put_to_use(slot);

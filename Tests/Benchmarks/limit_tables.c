@@ -7,14 +7,14 @@ enum { ENTRIES = 512, USED = 0x67, WRITABLE = 2, PRESENT = 1 };
 
 typedef _Atomic uint64_t entry;
 
-// A table's address in an entry counts from here, as physical addresses do from their window.
+// A table's address in an entry counts from here, as physical addresses do in the direct map.
 static char *base;
 // A slot for each table, found by arithmetic: storage[0] is its lock, storage[1] its entries.
 static struct slot *table_slots;
 static size_t table_count;
 
 static entry *root;
-// The leaf tables follow each other, so that a range is one array; those of a copy too.
+// The leaf tables are contiguous, so that a range is one array; those of a copy too.
 static entry *leaves;
 static entry *copied_leaves;
 // What large leaves are in.

@@ -27,7 +27,7 @@ public final class KernelPool: @unchecked Sendable {
     }
   }
 
-  private enum Owner { case nobody, pool, tessera }
+  private enum Owner { case unowned, pool, tessera }
 
   // Access: under the lock, all of them.
   private let lock = NSLock()
@@ -38,8 +38,8 @@ public final class KernelPool: @unchecked Sendable {
   private var found: [String] = []
   private var freedRuns: [Freed] = []
   private var asked: Request?
-  private var callsUntilRefusal = 0
-  private var refused = false
+  private var callsUntilFailure = 0
+  private var failed = false
   private var falseAnswer: UInt64?
 
   /// Whether frames of the pool may be claimed without a call of the pool.
@@ -51,10 +51,10 @@ public final class KernelPool: @unchecked Sendable {
   /// such frames when they are freed.
   public init(_ numbers: [Range<Int>], acceptsClaimed: Bool = false) {
     self.acceptsClaimed = acceptsClaimed
-    owners = Array(repeating: .nobody, count: numbers.map(\.upperBound).max() ?? 0)
+    owners = Array(repeating: .unowned, count: numbers.map(\.upperBound).max() ?? 0)
     for range in numbers { for number in range { owners[number] = .pool } }
     // The address zero means that no memory is available.
-    if !owners.isEmpty { owners[0] = .nobody }
+    if !owners.isEmpty { owners[0] = .unowned }
   }
 
   /// The allocator to pass to Tessera. The pool must outlive its use.
@@ -101,15 +101,15 @@ extension KernelPool {
   public var lastRequest: Request? { lock.withLock { asked } }
 
   /// Makes the `ordinal`-th allocation from now on fail; 0 makes none fail.
-  public func refuse(_ ordinal: Int) {
+  public func failCall(_ ordinal: Int) {
     lock.withLock {
-      callsUntilRefusal = ordinal
-      refused = false
+      callsUntilFailure = ordinal
+      failed = false
     }
   }
 
-  /// Whether an allocation failed because of `refuse(_:)`.
-  public var hasRefused: Bool { lock.withLock { refused } }
+  /// Whether an allocation failed because of `failCall(_:)`.
+  public var hasFailed: Bool { lock.withLock { failed } }
 
   /// Returns `address` from the next allocation, whatever its arguments are.
   public func answerNext(_ address: UInt64) { lock.withLock { falseAnswer = address } }
@@ -118,7 +118,7 @@ extension KernelPool {
   public func takeForKernel() -> UInt64? {
     lock.withLock {
       guard let number = find(1, 1, owners.count) else { return nil }
-      owners[number] = .nobody
+      owners[number] = .unowned
       return UInt64(number) << 12
     }
   }
@@ -151,10 +151,10 @@ extension KernelPool {
       if count == 0 || limit % 4096 != 0 || limit == 0 {
         found.append("allocated \(count) frames below \(limit)")
       }
-      if callsUntilRefusal > 0 {
-        callsUntilRefusal -= 1
-        refused = callsUntilRefusal == 0
-        if refused { return 0 }
+      if callsUntilFailure > 0 {
+        callsUntilFailure -= 1
+        failed = callsUntilFailure == 0
+        if failed { return 0 }
       }
       let end = min(owners.count, Int(clamping: limit >> 12))
       guard let number = find(Int(clamping: count), Int(clamping: alignment >> 12), end) else {

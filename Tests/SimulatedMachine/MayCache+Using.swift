@@ -45,7 +45,7 @@ extension MayCache {
     let isStale = !isGiven(oldest, for: address, on: access.processor)
     guard isStale || oldest.isAccessed else { return nil }
     guard cache.registers.allows(access.kind, as: access.privilege, on: oldest.rights) else {
-      try answerRefusal(of: address, access, &counters)
+      try answerFault(of: address, access, &counters)
       return nil
     }
     if access.kind == .write && !oldest.isDirty { return nil }
@@ -67,7 +67,7 @@ extension MayCache {
   /// A page fault flushes the translations of the address ("Operations that Invalidate TLBs and
   /// Paging-Structure Caches"), so the retry succeeds if the tables permit the access. Kernels must
   /// expect that.
-  private mutating func answerRefusal(
+  private mutating func answerFault(
     of address: UInt64, _ access: Access, _ counters: inout SimulatedMMU.Counters
   ) throws(PageFault) {
     removeTranslations(covering: address, on: access.processor)

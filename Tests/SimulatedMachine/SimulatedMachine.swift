@@ -19,17 +19,17 @@ public final class SimulatedMachine {
   private let arena: Arena
   private var attachedMMU: SimulatedMMU?
 
-  /// Creates a machine with `frameCount` frames, of which the first `keptBack` are reserved and the
+  /// Creates a machine with `frameCount` frames, of which the first `reserved` are reserved and the
   /// rest belong to the allocator.
   ///
   /// Slots and the allocator's state are outside the memory, so that tests can use every frame. If
   /// the kernel `hasPool`, the rest belongs to the pool, which never allocates frame 0.
   public init(
-    frameCount: Int, keptBack: Int = 0, processorCount: Int = 1, hasPool: Bool = false
+    frameCount: Int, reserved: Int = 0, processorCount: Int = 1, hasPool: Bool = false
   ) {
     self.frameCount = frameCount
     self.processorCount = processorCount
-    pool = hasPool ? KernelPool([keptBack..<frameCount]) : nil
+    pool = hasPool ? KernelPool([reserved..<frameCount]) : nil
     let slotByteCount = frameCount * Int(FrameSlot.byteCount)
     let stateByteCount = Int(FrameAllocator.stateByteCount(processorCount: processorCount))
     arena = Arena(
@@ -41,7 +41,7 @@ public final class SimulatedMachine {
       in: arena.records + slotByteCount, processorCount: processorCount,
       external: pool?.allocator)
     FrameAllocator.donate(
-      from: PhysicalAddress(UInt64(keptBack) << 12), to: PhysicalAddress(UInt64(frameCount) << 12))
+      from: PhysicalAddress(UInt64(reserved) << 12), to: PhysicalAddress(UInt64(frameCount) << 12))
   }
 
   /// Creates a machine that starts as a kernel does, on a memory map of `regions`, and keeps the
@@ -70,12 +70,12 @@ public final class SimulatedMachine {
   }
 
   /// Creates a machine that lives until the process ends, for exit tests.
-  public static func forGood(frameCount: Int, keptBack: Int = 0) {
-    SimulatedMachine(frameCount: frameCount, keptBack: keptBack).stayForGood()
+  public static func permanent(frameCount: Int, reserved: Int = 0) {
+    SimulatedMachine(frameCount: frameCount, reserved: reserved).stayPermanently()
   }
 
   /// Keeps the machine alive until the process ends.
-  public func stayForGood() { _ = Unmanaged.passRetained(self) }
+  public func stayPermanently() { _ = Unmanaged.passRetained(self) }
 }
 
 extension SimulatedMachine {

@@ -147,7 +147,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `holds entries that were written before it was attached`() {
-      let machine = SimulatedMachine(frameCount: 64, keptBack: 64)
+      let machine = SimulatedMachine(frameCount: 64, reserved: 64)
       let tables = HandMadeTables(adopting: machine)
       tables.fillChain()
       tables.map(3, to: 8)
@@ -232,7 +232,7 @@ extension OnSimulatedMachine {
       var tables: HandMadeTables? = HandMadeTables()
       tables?.map(0, to: 8)
       tables = nil
-      let next = SimulatedMachine(frameCount: 16, keptBack: 16)
+      let next = SimulatedMachine(frameCount: 16, reserved: 16)
       hw_note_frame_free(8 << 12, 4096)
       #expect(next.violations == [])
       #expect(next.mmu.statistics.freedFrames == 0)

@@ -31,7 +31,7 @@ struct HandMadeTables {
 
   /// Creates a machine with the chain of tables, loaded on each processor. Frame 4 is empty.
   init(processorCount: Int = 1) {
-    machine = SimulatedMachine(frameCount: 2048, keptBack: 2048, processorCount: processorCount)
+    machine = SimulatedMachine(frameCount: 2048, reserved: 2048, processorCount: processorCount)
     for frame in 8..<2048 { fill(frame, with: UInt64(frame)) }
     _ = mmu
     fillChain()

@@ -157,7 +157,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `faults on a processor that has not loaded CR3`() {
-      let machine = SimulatedMachine(frameCount: 16, keptBack: 16)
+      let machine = SimulatedMachine(frameCount: 16, reserved: 16)
       #expect(throws: fault(6)) { try machine.mmu.write(1, at: Tables.page(0)) }
       #expect(machine.mmu.incoherences() == [])
     }

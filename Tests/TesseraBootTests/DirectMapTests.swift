@@ -216,8 +216,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `the first mebibyte is mapped in small pages, even without regions`() throws
-    {
+    @Test func `the first mebibyte is mapped in small pages, even without regions`() throws {
       let direct = try build([])
       #expect(direct.fourKiBCount == 256)
       #expect(try build([region(0, 0x4000_0000, .usable)]).fourKiBCount == 512)
@@ -236,8 +235,7 @@ extension OnSimulatedMachine {
       try build([region(0, 0x50_0000, .usable)], largest: .twoMiB, readOnly: range)
     }
 
-    @Test func `distant memory is mapped at its offset, in several entries of the root`() throws
-    {
+    @Test func `distant memory is mapped at its offset, in several entries of the root`() throws {
       let far: UInt64 = 0x7f_c000_0000
       try build(
         [region(far, far + 0x8000_0000, .usable), region(1 << 45, 1 << 45 | 0x3000, .usable)],

@@ -82,9 +82,9 @@ extension OnSimulatedMachine {
     func `a start that runs out of memory at any point frees everything`(isCopied: Bool) {
       var ordinal = 1
       while ordinal < 20 {
-        pool.refuse(ordinal)
+        pool.failCall(ordinal)
         let status = start { $0.kernel_half = UInt32(isCopied ? TESSERA_COPY : TESSERA_ADOPT) }
-        if !pool.hasRefused {
+        if !pool.hasFailed {
           #expect(status == TESSERA_OK)
           break
         }
@@ -95,7 +95,7 @@ extension OnSimulatedMachine {
       }
       // Metadata, the root, the table of the kernel virtual area, and two copies of the loader's.
       #expect(ordinal == (isCopied ? 6 : 4))
-      pool.refuse(0)
+      pool.failCall(0)
       #expect(machine.violations == "")
     }
 

@@ -1,5 +1,5 @@
-import Scenarios
 import CTessera
+import Scenarios
 import SimulatedMachine
 import Tessera
 import TesseraHardware
@@ -14,7 +14,7 @@ extension OnSimulatedMachine {
 
     init() throws {
       // Frame 0 is not a node: CR3 of the second processor holds zero until it activates a space.
-      machine = SimulatedMachine(frameCount: 2048, keptBack: 1, processorCount: 2)
+      machine = SimulatedMachine(frameCount: 2048, reserved: 1, processorCount: 2)
       try machine.startKernelSpace()
       machine.mmu.options.setsAccessedAndDirty = true
     }

@@ -5,7 +5,7 @@ import Testing
 extension OnSimulatedMachine {
   /// Fails each allocation of each scenario once.
   @Suite("Allocation failure") struct AllocationFailureTests {
-    let machine = SimulatedMachine(frameCount: 6144, keptBack: 16)
+    let machine = SimulatedMachine(frameCount: 6144, reserved: 16)
 
     /// An upper bound of the allocations of a scenario.
     private static let mostAllocations = 5000

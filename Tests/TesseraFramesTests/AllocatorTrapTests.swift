@@ -10,7 +10,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         let address = try FrameAllocator.allocate()
         FrameAllocator.free(address)
         FrameAllocator.free(address)
@@ -22,7 +22,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         FrameAllocator.free(PhysicalAddress(0x5000))
       }
       try expectPanic(in: result, "freed a frame that is already free: 0x5000")
@@ -32,7 +32,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8, keptBack: 2)
+        SimulatedMachine.permanent(frameCount: 8, reserved: 2)
         FrameAllocator.free(PhysicalAddress(0x1000))
       }
       try expectPanic(in: result, "freed a frame that was never allocated: 0x1000")
@@ -42,7 +42,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         let frame = try Frame(allocating: PlainMemory())
         FrameAllocator.free(frame.address)
       }
@@ -53,7 +53,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         FrameAllocator.free(PhysicalAddress(0x1008))
       }
       try expectPanic(in: result, "freed an address that is not aligned to 4 KiB: 0x1008")
@@ -63,7 +63,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         FrameAllocator.free(PhysicalAddress(0x8000))
       }
       try expectPanic(in: result, "freed an address beyond the frame table: 0x8000")
@@ -73,7 +73,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         FrameAllocator.free(PhysicalAddress(0x1000), Int.max)
       }
       try expectPanic(in: result, "freed an address beyond the frame table: 0x1000")
@@ -83,7 +83,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         FrameAllocator.free(PhysicalAddress(0x1000), 0)
       }
       try expectPanic(in: result, "freed a run of no frames: 0x1000")
@@ -93,7 +93,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         _ = try FrameAllocator.allocate(1, FrameRequest(alignment: 0x3000))
       }
       try expectPanic(in: result, "alignment is not a power of two")
@@ -115,7 +115,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         FrameAllocator.donate(from: PhysicalAddress(0x3000), to: PhysicalAddress(0x4000))
       }
       try expectPanic(in: result, "donated a frame that is not unused: 0x3000")

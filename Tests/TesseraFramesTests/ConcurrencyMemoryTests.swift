@@ -25,7 +25,7 @@ extension OnSimulatedMachine.ConcurrencyTests {
     func `memory allocated and freed on different processors has one owner at a time`(
       processorCount: Int
     ) {
-      let machine = SimulatedMachine(frameCount: 128, keptBack: 1, processorCount: processorCount)
+      let machine = SimulatedMachine(frameCount: 128, reserved: 1, processorCount: processorCount)
       let mailbox = Mailbox()
       machine.onEveryProcessor { processor in
         var random = SplitMix(seed: UInt64(processor))

@@ -95,7 +95,7 @@ extension OnSimulatedMachine {
 
     @Test(arguments: [2, 4])
     func `of concurrent claims of a frame one succeeds`(processorCount: Int) {
-      let machine = SimulatedMachine(frameCount: 16, keptBack: 4, processorCount: processorCount)
+      let machine = SimulatedMachine(frameCount: 16, reserved: 4, processorCount: processorCount)
       let calls = DropStatistics.callCount
       let meeting = Meeting(of: processorCount)
       let winnerCount = Atomic<Int>(0)
@@ -164,7 +164,7 @@ extension OnSimulatedMachine {
     func `a frame that changes between unique and shared has one writer at a time`(
       processorCount: Int
     ) {
-      let machine = SimulatedMachine(frameCount: 16, keptBack: 2, processorCount: processorCount)
+      let machine = SimulatedMachine(frameCount: 16, reserved: 2, processorCount: processorCount)
       let address = machine.address(1)
       let before = Journal.dropped
       let changeCount = Atomic<UInt64>(0)

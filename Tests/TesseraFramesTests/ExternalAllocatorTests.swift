@@ -235,24 +235,24 @@ extension OnSimulatedMachine {
     @Test(
       arguments: (0..<Scenario.count).filter { Scenario(at: $0).allocator == .any })
     func `a scenario passes with the kernel's allocator`(number: Int) throws {
-      let machine = SimulatedMachine(frameCount: 6144, keptBack: 16, hasPool: true)
+      let machine = SimulatedMachine(frameCount: 6144, reserved: 16, hasPool: true)
       let pool = try #require(machine.pool)
       let scenario = Scenario(at: number)
       // The first time all goes well; then each request that finds nothing.
       for ordinal in 0...5000 {
         var checks = Checks()
-        pool.refuse(ordinal)
+        pool.failCall(ordinal)
         let isComplete = scenario.run(&checks, visitingEveryFrame: ordinal < 8)
-        let hasRefused = pool.hasRefused
-        pool.refuse(0)
+        let hasFailed = pool.hasFailed
+        pool.failCall(0)
         checks.forEachFailure { failure in
           Issue.record(
             "\(scenario.name), request \(ordinal): \(failure.message) at line \(failure.line)")
         }
-        #expect(isComplete || hasRefused, "memory ran out in \(scenario.name)")
+        #expect(isComplete || hasFailed, "memory ran out in \(scenario.name)")
         #expect(pool.outCount == 0)
         #expect(machine.violations == [])
-        if ordinal > 0 && !hasRefused || checks.failureCount > 0 { return }
+        if ordinal > 0 && !hasFailed || checks.failureCount > 0 { return }
       }
       Issue.record("\(scenario.name) made more than 5000 requests")
     }

@@ -32,7 +32,7 @@ extension OnSimulatedMachine {
     static func start() throws -> KernelPool {
       let pool = makePool()
       let machine = try SimulatedMachine(booting: regions, pool: pool)
-      machine.stayForGood()
+      machine.stayPermanently()
       return pool
     }
 
@@ -61,7 +61,7 @@ extension OnSimulatedMachine {
 
     @Test func `starting fails without memory for the metadata`() throws {
       let pool = Self.makePool()
-      pool.refuse(1)
+      pool.failCall(1)
       #expect(throws: FrameError.outOfFrames) {
         _ = try SimulatedMachine(booting: Self.regions, pool: pool)
       }

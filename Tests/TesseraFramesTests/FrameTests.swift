@@ -5,7 +5,7 @@ import Testing
 
 extension OnSimulatedMachine {
   @Suite("Frame") struct FrameTests {
-    let machine = SimulatedMachine(frameCount: 16, keptBack: 4)
+    let machine = SimulatedMachine(frameCount: 16, reserved: 4)
 
     @Test func `a frame with two handles is freed by the second`() throws {
       let before = FrameAllocator.statistics.usedFrameCount

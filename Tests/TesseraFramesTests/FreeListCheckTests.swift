@@ -7,7 +7,7 @@ import Testing
 /// Violates each invariant of the free lists once, to verify that it is checked.
 extension OnSimulatedMachine {
   @Suite("Invariants of the free lists") struct FreeListCheckTests {
-    let machine = SimulatedMachine(frameCount: 64, keptBack: 8)
+    let machine = SimulatedMachine(frameCount: 64, reserved: 8)
 
     /// Allocates four contiguous frames and frees the first and the third, which are then two
     /// blocks in one list.

@@ -10,7 +10,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         let address = try Frame(allocating: PlainMemory()).relinquish()
         for _ in 0..<2 { _ = unsafe Frame<PlainMemory>(adopting: address) }
       }
@@ -21,7 +21,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8, keptBack: 2)
+        SimulatedMachine.permanent(frameCount: 8, reserved: 2)
         unsafe FrameTable.share(at: PhysicalAddress(0x1000))
       }
       try expectPanic(in: result, "shared a frame that has no owner: 0x1000")
@@ -34,7 +34,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) { [count] in
-        SimulatedMachine.forGood(frameCount: 8, keptBack: 2)
+        SimulatedMachine.permanent(frameCount: 8, reserved: 2)
         try FrameTable.slot(at: PhysicalAddress(0x1000)).setCount(count)
         unsafe FrameTable.share(at: PhysicalAddress(0x1000))
       }
@@ -45,7 +45,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         _ = unsafe AnyFrame(adopting: PhysicalAddress(0x9000))
       }
       try expectPanic(in: result, "adopted an address that is not that of a frame: 0x9000")
@@ -55,7 +55,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         let frame = try Frame(allocating: PlainMemory())
         _ = unsafe UniqueFrame<PlainMemory>(adopting: frame.address)
       }
@@ -66,7 +66,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         _ = try Segment(allocating: 2) { _ in PlainMemory() }.split(atByte: 0x2000)
       }
       try expectPanic(in: result, "split a segment at or beyond its bounds: 0x")
@@ -76,7 +76,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         _ = try Segment(allocating: 2) { _ in PlainMemory() }.split(atByte: 0x800)
       }
       try expectPanic(in: result, "split a segment inside a frame: 0x")
@@ -86,7 +86,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         let segment = try Segment(allocating: 2) { _ in PlainMemory() }
         _ = segment.slice(0x1000..<(.max & ~0xfff))
       }
@@ -97,7 +97,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         let segment = try Segment(allocating: 2) { _ in PlainMemory() }
         _ = segment.slice(0x1000..<0x1000)
       }
@@ -108,7 +108,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         let segment = try Segment(allocating: 2) { _ in PlainMemory() }
         _ = segment.slice(0x10..<0x1000)
       }
@@ -119,7 +119,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         let segment = try Segment(allocating: 2) { _ in PlainMemory() }
         _ = segment.borrowFrame(at: 2).address
       }
@@ -130,7 +130,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         let frame = try Frame(allocating: PlainMemory())
         _ = frame.word(at: 4096)
       }
@@ -141,7 +141,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         let frame = try Frame(allocating: PlainMemory())
         _ = frame.word(at: .max - 3)
       }
@@ -152,7 +152,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         let frame = try Frame(allocating: PlainMemory())
         _ = frame.word(at: 4)
       }
@@ -163,7 +163,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         var list = FrameList<PlainMemory>()
         list.pushBack(try UniqueFrame(allocating: PlainMemory()))
         var cursor = list.front
@@ -177,7 +177,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         _ = try Frame(allocating: TooLargeMetadata())
       }
       try expectPanic(in: result, "frame metadata is larger than 40 bytes")
@@ -187,7 +187,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         _ = FrameList<UnlistableMetadata>()
       }
       try expectPanic(in: result, "metadata of frames in a list is larger than 24 bytes")

@@ -26,7 +26,7 @@ enum FreeingOrder: CaseIterable {
 extension OnSimulatedMachine {
   @Suite("Processor cache") struct ProcessorCacheTests {
     // Zones meet at frame 4096, so that frames of both pass through one cache.
-    let machine = SimulatedMachine(frameCount: 4096 + 512, keptBack: 4096 - 300)
+    let machine = SimulatedMachine(frameCount: 4096 + 512, reserved: 4096 - 300)
 
     @Test(arguments: FreeingOrder.allCases)
     func `frames freed through a cache merge again`(order: FreeingOrder) throws {

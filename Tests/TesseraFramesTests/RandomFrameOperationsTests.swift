@@ -65,7 +65,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `frames match the model`() {
-      let machine = SimulatedMachine(frameCount: 72, keptBack: 5)
+      let machine = SimulatedMachine(frameCount: 72, reserved: 5)
       let outcome = RandomFrameOperations.run(options(72, steps: Self.stepCount))
       print(describe(outcome))
       expectNoProblem(outcome, machine)
@@ -78,21 +78,21 @@ extension OnSimulatedMachine {
     }
 
     @Test func `frames match the model on three processors`() {
-      let machine = SimulatedMachine(frameCount: 160, keptBack: 3, processorCount: 3)
+      let machine = SimulatedMachine(frameCount: 160, reserved: 3, processorCount: 3)
       let outcome = RandomFrameOperations.run(
         options(160, steps: Self.stepCount / 5, processorCount: 3))
       expectNoProblem(outcome, machine, dividedBy: 5)
     }
 
     @Test func `frames match the model while freed memory is poisoned`() {
-      let machine = SimulatedMachine(frameCount: 64, keptBack: 1)
+      let machine = SimulatedMachine(frameCount: 64, reserved: 1)
       machine.poisonFreedFrames()
       let outcome = RandomFrameOperations.run(options(64, steps: Self.stepCount / 10))
       expectNoProblem(outcome, machine, dividedBy: 10)
     }
 
     @Test func `a walk in a block of a larger machine does not change the rest`() throws {
-      let machine = SimulatedMachine(frameCount: 1000, keptBack: 8)
+      let machine = SimulatedMachine(frameCount: 1000, reserved: 8)
       let outcome = try RandomFrameOperations.runInBlock(options(64, steps: Self.stepCount / 20))
       #expect(outcome.mostUsed > 40)
       expectNoProblem(outcome, machine, dividedBy: 20)
@@ -111,7 +111,7 @@ extension OnSimulatedMachine {
     @Test(arguments: 0..<InjectedFrameFault.count)
     func `a walk detects each deliberate error`(number: Int) throws {
       let fault = try #require(InjectedFrameFault(rawValue: number))
-      let machine = SimulatedMachine(frameCount: 96, keptBack: 5)
+      let machine = SimulatedMachine(frameCount: 96, reserved: 5)
       var options = options(96, steps: 5000)
       options.injectedFault = fault
       let outcome = RandomFrameOperations.run(options)

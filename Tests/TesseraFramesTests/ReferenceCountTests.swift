@@ -5,7 +5,7 @@ import Testing
 
 extension OnSimulatedMachine {
   @Suite("Reference counts") struct ReferenceCountTests {
-    let machine = SimulatedMachine(frameCount: 16, keptBack: 4)
+    let machine = SimulatedMachine(frameCount: 16, reserved: 4)
 
     /// Allocates a frame and sets its count to `count`.
     private func frame(withCount count: UInt64) throws -> Frame<PlainMemory> {

@@ -5,7 +5,7 @@ import Testing
 extension OnSimulatedMachine {
   /// The scenarios that a kernel also runs on real memory, here on a machine with 24 MiB.
   @Suite("Scenarios") struct ScenarioTests {
-    let machine = SimulatedMachine(frameCount: 6144, keptBack: 16)
+    let machine = SimulatedMachine(frameCount: 6144, reserved: 16)
 
     @Test(arguments: 0..<Scenario.count)
     func `a scenario passes`(number: Int) {

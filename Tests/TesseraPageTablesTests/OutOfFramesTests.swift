@@ -97,10 +97,10 @@ extension SimulatedMachine {
   /// Makes the `ordinal`-th allocation from now fail, in the external allocator if there is one.
   /// With 0, none fails.
   fileprivate func starve(_ ordinal: Int) {
-    if let pool { pool.refuse(ordinal) } else { failAllocation(ordinal) }
+    if let pool { pool.failCall(ordinal) } else { failAllocation(ordinal) }
   }
 
-  fileprivate var wasStarved: Bool { pool?.hasRefused ?? hasFailedAllocation }
+  fileprivate var wasStarved: Bool { pool?.hasFailed ?? hasFailedAllocation }
 }
 
 /// Frames for an operation to map.

@@ -158,7 +158,7 @@ extension OnSimulatedMachine {
 
 /// Calls `body` with cursors over two pages of two spaces, on a machine that lives until the exit.
 private func withTwoCursors(_ body: (inout Cursor, inout Cursor) throws -> Void) throws {
-  SimulatedMachine.forGood(frameCount: 128)
+  SimulatedMachine.permanent(frameCount: 128)
   let root = try FrameAllocator.allocate()
   unsafe Processor.loadRootRegister(root.rawValue)
   try KernelSpace.start()

@@ -128,7 +128,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `claiming memory that is in use or invalid fails and changes nothing`() throws {
-      let machine = SimulatedMachine(frameCount: 64, keptBack: 4)
+      let machine = SimulatedMachine(frameCount: 64, reserved: 4)
       try machine.startKernelSpace()
       let space = try VmSpace()
       let mapped = try mapFrame(at: 0x5000, in: space)
@@ -159,7 +159,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) { [distance] in
-        SimulatedMachine.forGood(frameCount: 64)
+        SimulatedMachine.permanent(frameCount: 64)
         let root = try FrameAllocator.allocate()
         unsafe Processor.loadRootRegister(root.rawValue)
         try KernelSpace.start()

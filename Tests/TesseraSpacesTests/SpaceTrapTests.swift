@@ -269,7 +269,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         _ = try VmSpace()
       }
       try expectPanic(
@@ -280,7 +280,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         _ = try KernelSpace.cursor(over: KernelSpace.area)
       }
       try expectPanic(
@@ -291,7 +291,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         _ = KernelSpace.translate(KernelSpace.area.lowerBound)
       }
       try expectPanic(
@@ -311,7 +311,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 64)
+        SimulatedMachine.permanent(frameCount: 64)
         let root = try FrameAllocator.allocate()
         let index = KernelSpace.area.lowerBound.index(at: PagingMode.current.rootLevel)
         let tables = unsafe RawPageTables(base: PhysicalMemory.directMapBase)
@@ -327,7 +327,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        SimulatedMachine.forGood(frameCount: 8)
+        SimulatedMachine.permanent(frameCount: 8)
         try NodePool.allocate(level: .leafTable).withNode { _ = $0[512] }
       }
       try expectPanic(
@@ -341,7 +341,7 @@ private enum OneSpace {
   static func withCursor(
     over range: Range<VirtualAddress>, _ body: (inout Cursor) throws -> Void
   ) throws {
-    SimulatedMachine.forGood(frameCount: 1100)
+    SimulatedMachine.permanent(frameCount: 1100)
     let root = try FrameAllocator.allocate()
     unsafe Processor.loadRootRegister(root.rawValue)
     try KernelSpace.start()
@@ -351,7 +351,7 @@ private enum OneSpace {
   }
 
   static func openTwoCursors(over range: Range<VirtualAddress>) throws {
-    SimulatedMachine.forGood(frameCount: 1100)
+    SimulatedMachine.permanent(frameCount: 1100)
     let root = try FrameAllocator.allocate()
     unsafe Processor.loadRootRegister(root.rawValue)
     try KernelSpace.start()

@@ -130,7 +130,7 @@ extension OnSimulatedMachine {
       throws
     {
       // CR3 is zero on processors that have no root yet, so zero must not be a node's address.
-      let machine = SimulatedMachine(frameCount: 256, keptBack: 1, processorCount: 4)
+      let machine = SimulatedMachine(frameCount: 256, reserved: 1, processorCount: 4)
       try machine.startKernelSpace()
       let space = try VmSpace()
       let counts = LockedCounts()

@@ -11,7 +11,7 @@ extension FrameSlotReference {
   ///
   /// Afterwards the count is `inTransition`; the caller initializes the metadata and publishes it.
   ///
-  /// - Throws: `inUse`, `unique` or `inTransition`, whichever the frame is; `unused` if it is free
+  /// - Throws: `inUse`, `unique` or `inTransition`, as the frame is; `unused` if it is free
   ///   in the allocator.
   package func claim() throws(FrameError) {
     // Ordering: acquiring, pairs with the releasing store of `unused`, so that the new owner sees

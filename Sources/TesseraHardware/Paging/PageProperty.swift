@@ -61,7 +61,7 @@ extension PageProperty {
     get { bits & PageTableEntry.user != 0 }
     set {
       set(PageTableEntry.user, to: newValue)
-      refuseGlobalUserPage()
+      requireNotGlobalUserPage()
     }
   }
 
@@ -75,7 +75,7 @@ extension PageProperty {
     get { bits & PageTableEntry.global != 0 }
     set {
       set(PageTableEntry.global, to: newValue)
-      refuseGlobalUserPage()
+      requireNotGlobalUserPage()
     }
   }
 
@@ -160,7 +160,7 @@ extension PageProperty {
   }
 
   @inline(__always)
-  private func refuseGlobalUserPage() {
+  private func requireNotGlobalUserPage() {
     require(!(isUser && isGlobal), "user page is global")
   }
 

@@ -93,8 +93,8 @@ struct CopyPositions {
     other.presentCount += added
   }
 
-  /// Copies the entry of `node` above the leaf tables that spans the source, of which `byteCount`
-  /// bytes are to be copied: all of it, unless it is absent.
+  /// Copies the entry of `node` above the leaf tables that spans the source, and copies `byteCount`
+  /// bytes: all of it, unless it is absent.
   ///
   /// Where the target is aligned less, or has a smaller table already, its parts are copied.
   private func copyLargeEntry(

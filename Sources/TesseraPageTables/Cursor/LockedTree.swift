@@ -36,7 +36,7 @@ public struct LockedTree: ~Copyable {
   var covering: LockedNode {
     @_lifetime(borrow self)
     get {
-      // SAFETY: whoever made this holds the locks.
+      // SAFETY: the maker of this holds the locks.
       unsafe LockedNode(holding: coveringNode, level: coveringLevel)
     }
   }

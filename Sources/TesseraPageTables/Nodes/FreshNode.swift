@@ -1,6 +1,6 @@
 internal import TesseraHardware
 
-/// A node that nothing refers to yet: locked, and owned by whoever holds this.
+/// A node that nothing refers to yet: locked, and owned by this value.
 ///
 /// It is filled through `withNode` and then linked into a tree, which takes over its reference and
 /// its lock, or becomes a root. Destroying it frees the node. Public for the same reason as

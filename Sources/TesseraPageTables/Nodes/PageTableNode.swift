@@ -5,7 +5,7 @@ package import TesseraHardware
 /// A page-table node: a frame of 512 entries that the processor walks, seen without its lock.
 ///
 /// Anyone may read entries through this; only a `LockedNode` writes them. It is a plain reference:
-/// it owns no count, so whoever holds one knows by other means that the node stays. The processor
+/// it owns no count, so its user knows by other means that the node stays. The processor
 /// reads entries at any time and sets accessed and dirty bits, so an entry is written only once
 /// what it refers to is complete.
 ///

@@ -1,6 +1,6 @@
 internal import TesseraHardware
 
-/// Pages that are to be invalidated: up to two ranges, or everything.
+/// Pages whose invalidation is pending: up to two ranges, or everything.
 @frozen
 package struct PendingInvalidations: ~Copyable {
   /// The range that grows, and the one before it.
