@@ -16,8 +16,8 @@ public func activateOnProcessor(_ processor: Int, _ count: Int) {
 
 /// Each processor allocates the frames that it maps: of those that another one has allocated, it
 /// would first have to fetch the slots. They do so in turn, so that the frames of each are
-/// contiguous: where small groups of both alternate, a processor that reads on fetches what the other
-/// one writes.
+/// contiguous: where small groups of both alternate, a processor that prefetches fetches what the
+/// other one writes.
 @c(benchmark_setup_two_first_alloc)
 public func allocateFramesOfFirst(_ processor: Int, _ count: Int) {
   if processor == 0 { allocate(count, 0) }

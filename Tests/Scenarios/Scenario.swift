@@ -23,7 +23,7 @@ package struct Scenario {
   /// The number of scenarios.
   package static var count: Int {
     var count = 0
-    forEach { _, _, _ in count += 1 }
+    visitAll { _, _, _ in count += 1 }
     return count
   }
 
@@ -32,7 +32,7 @@ package struct Scenario {
     self.index = index
     var position = 0
     var (name, allocator) = (self.name, self.allocator)
-    Self.forEach { foundName, foundAllocator, _ in
+    Self.visitAll { foundName, foundAllocator, _ in
       if position == index { (name, allocator) = (foundName, foundAllocator) }
       position += 1
     }
@@ -50,7 +50,7 @@ package struct Scenario {
     let balance = FrameBalance(visitingEveryFrame: visitingEveryFrame)
     var isComplete = true
     var position = 0
-    Self.forEach { _, _, body in
+    Self.visitAll { _, _, body in
       defer { position += 1 }
       guard position == index else { return }
       do throws(FrameError) {
@@ -76,7 +76,7 @@ extension Scenario {
   /// To add a scenario, write its function and add a line to one of the lists below. They are calls
   /// and not an array, because a stored function is reference-counted, and a kernel has no runtime
   /// for that.
-  private static func forEach(_ visit: Visitor) {
+  private static func visitAll(_ visit: Visitor) {
     forEachOfHandles(visit)
     forEachOfCollections(visit)
     forEachOfAllocator(visit)
