@@ -2,10 +2,10 @@ internal import TesseraHardware
 
 /// The nodes of a locked tree from the covering node down to the lowest one that spans an address.
 struct LockedPath: ~Escapable {
-  private var nodes: InlineArray<5, PageTableNode>
+  private let nodes: InlineArray<5, PageTableNode>
   let address: VirtualAddress
   let topLevel: PagingLevel
-  private(set) var lowestLevel: PagingLevel
+  let lowestLevel: PagingLevel
 
   /// The path to `address`, which is in the range of `tree`.
   @inline(__always)
@@ -25,17 +25,15 @@ struct LockedPath: ~Escapable {
     from top: LockedNode, to address: VirtualAddress,
     acquire: (PageTableNode, _ span: UInt64) -> Void = { _, _ in }
   ) {
-    nodes = InlineArray(repeating: top.node)
+    var nodes = InlineArray<5, PageTableNode>(repeating: top.node)
+    let lowest = top.descend(to: address) { node, level in
+      acquire(node, level.above.span)
+      nodes[level.number - 1] = node
+    }
+    self.nodes = nodes
     topLevel = top.level
     self.address = address
-    lowestLevel = top.level
-    var node = top
-    while node.level > .leafTable, let child = node.child(at: node.index(of: address)) {
-      acquire(child.node, node.level.span)
-      lowestLevel = child.level
-      nodes[lowestLevel.number - 1] = child.node
-      node = child
-    }
+    lowestLevel = lowest.level
   }
 
   /// The node of `level`, which is one from the lowest to the top.

@@ -84,12 +84,8 @@ extension LockedTree {
     _ level: PagingLevel
   ) -> Bool {
     // SAFETY: the caller holds the lock of the covering node.
-    var node = unsafe LockedNode(holding: covering, level: level)
-    while node.level > .leafTable {
-      guard let child = node.child(at: node.index(of: address)) else { return false }
-      node = child
-    }
-    return node.putIfAbsent(leaf, at: address)
+    let node = unsafe LockedNode(holding: covering, level: level).descend(to: address)
+    return node.level == .leafTable && node.putIfAbsent(leaf, at: address)
   }
 
   /// Stores the leaves of 4 KiB that `supply` returns from `start`, which is vacant, up to `end`

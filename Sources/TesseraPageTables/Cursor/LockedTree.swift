@@ -46,9 +46,7 @@ public struct LockedTree: ~Copyable {
   @_lifetime(borrow self)
   func lowestNode(at address: VirtualAddress, downTo level: PagingLevel = .leafTable) -> LockedNode
   {
-    var node = covering
-    while node.level > level, let child = node.child(at: node.index(of: address)) { node = child }
-    return node
+    covering.descend(to: address, downTo: level)
   }
 
   /// The node of `level` that spans `address`; nodes that are missing come from `reservation`.

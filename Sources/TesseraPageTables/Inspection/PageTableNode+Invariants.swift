@@ -45,42 +45,48 @@ extension PageTableNode {
     of level: PagingLevel, from start: VirtualAddress, indices: Range<Int> = 0..<512,
     _ rules: PageTableRules, _ report: PageTableReport, visit: LeafVisitor
   ) {
-    checkBelow(level, start, indices, rules, report, visit)
-    forgetVisits(level, indices)
+    visitSubtree(
+      of: level, from: start, indices: indices,
+      enter: { node, level, start in
+        let indices = node.address == address ? indices : 0..<512
+        node.checkSelf(level, start, indices, report)
+        guard level == .leafTable else { return }
+        for index in 0..<512 {
+          let address = VirtualAddress(start.rawValue &+ UInt64(index) << level.shift)
+          _ = Self.checkEntry(node[index], level, address, rules, report, visit)
+        }
+      },
+      child: { entry, level, address in
+        Self.checkEntry(entry, level, address, rules, report, visit)
+      })
+    forgetVisits(of: level, indices)
   }
 
-  private func checkBelow(
-    _ level: PagingLevel, _ start: VirtualAddress, _ indices: Range<Int>, _ rules: PageTableRules,
-    _ report: PageTableReport, _ visit: LeafVisitor
-  ) {
-    isVisited = true
-    checkSelf(level, start, report)
-    var count = 0
-    for index in indices {
-      let entry = self[index]
-      if entry.isAbsent { continue }
-      count += 1
-      let address = VirtualAddress(start.rawValue &+ UInt64(index) << level.shift)
-      guard rules.concerns(address, level.span) else { continue }
-      Self.checkForm(of: entry, level, address, rules, report)
-      if entry.isLeaf {
-        guard let size = level.pageSize else { continue }
-        Self.checkTarget(of: entry, size, address, level, report)
-        visit(entry, address, size)
-      } else if entry.isTable {
-        guard let child = Self.child(of: entry, level, address, report) else { continue }
-        child.checkBelow(level.below, address, 0..<512, rules, report, visit)
-      }
+  /// Checks `entry`, and visits it if it is a leaf. Returns the node that it refers to, unless it
+  /// is out of the range of `rules`, invalid or visited before.
+  private static func checkEntry(
+    _ entry: PageTableEntry, _ level: PagingLevel, _ address: VirtualAddress,
+    _ rules: PageTableRules, _ report: PageTableReport, _ visit: LeafVisitor
+  ) -> PageTableNode? {
+    guard !entry.isAbsent, rules.concerns(address, level.span) else { return nil }
+    checkForm(of: entry, level, address, rules, report)
+    if entry.isLeaf {
+      guard let size = level.pageSize else { return nil }
+      checkTarget(of: entry, size, address, level, report)
+      visit(entry, address, size)
     }
-    if count != presentCount {
-      report("present count does not match the entries", start, level)
-    }
+    return entry.isTable ? child(of: entry, level, address, report) : nil
   }
 
   /// Checks the node itself, whatever its entries are.
   private func checkSelf(
-    _ level: PagingLevel, _ start: VirtualAddress, _ report: PageTableReport
+    _ level: PagingLevel, _ start: VirtualAddress, _ indices: Range<Int>,
+    _ report: PageTableReport
   ) {
+    isVisited = true
+    var count = 0
+    for index in indices where !self[index].isAbsent { count += 1 }
+    if count != presentCount { report("present count does not match the entries", start, level) }
     if self.level != level { report("node is not one level below its parent", start, level) }
     if isLocked { report("node is locked though no cursor is open", start, level) }
     if isDetached { report("node in a tree is marked as detached", start, level) }
@@ -187,16 +193,15 @@ extension PageTableNode {
   }
 
   /// Clears the flags that a check has left.
-  private func forgetVisits(_ level: PagingLevel, _ indices: Range<Int>) {
-    isVisited = false
-    guard level > .leafTable else { return }
-    for index in indices {
-      let entry = self[index]
-      guard entry.isTable, Self.holdsNode(entry.tableAddress) else { continue }
-      // SAFETY: the frame's usage says that it is a node.
-      let child = unsafe PageTableNode(at: entry.tableAddress)
-      if child.isVisited { child.forgetVisits(level.below, 0..<512) }
-    }
+  private func forgetVisits(of level: PagingLevel, _ indices: Range<Int>) {
+    visitSubtree(
+      of: level, indices: indices, enter: { node, _, _ in node.isVisited = false },
+      child: { entry, _, _ in
+        guard entry.isTable, Self.holdsNode(entry.tableAddress) else { return nil }
+        // SAFETY: the frame's usage says that it is a node.
+        let child = unsafe PageTableNode(at: entry.tableAddress)
+        return child.isVisited ? child : nil
+      })
   }
 }
 

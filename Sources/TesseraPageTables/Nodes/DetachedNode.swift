@@ -21,7 +21,7 @@ package struct DetachedNode: ~Copyable {
     var mapped: UInt64 = 0
     node.visitSubtree(
       of: level,
-      enter: { node, level in
+      enter: { node, level, _ in
         guard node.presentCount > 0 else { return }
         for index in 0..<512 where node[index].isLeaf { mapped += level.span }
       })

@@ -192,6 +192,25 @@ extension LockedNode {
       holding: PageTableNode(at: entry.ownTableAddress), level: level.below)
   }
 
+  /// The lowest node that spans `address`, down to `level`: this one or one below it. The address
+  /// is in the locked range.
+  ///
+  /// This is the one descent through locked nodes. `visit` is called with each node below this one,
+  /// before an entry of it is read.
+  @inline(__always)
+  @_lifetime(copy self)
+  func descend(
+    to address: VirtualAddress, downTo level: PagingLevel = .leafTable,
+    _ visit: (PageTableNode, PagingLevel) -> Void = { _, _ in }
+  ) -> LockedNode {
+    var node = self
+    while node.level > level, let child = node.child(at: node.index(of: address)) {
+      visit(child.node, child.level)
+      node = child
+    }
+    return node
+  }
+
   /// Makes the entry at `index`, which maps no table, refer to `child`, and returns the child.
   ///
   /// The child is complete and locked before anyone can find it; the lock that holds this node

@@ -48,22 +48,40 @@ extension PageTableNode {
 }
 
 extension PageTableNode {
-  /// Calls `enter` with this node, of `level`, and every node below it, parents first, and `leave`
-  /// with each, children first. Entries are read in between, so `enter` may change them.
+  /// Visits this node, of `level`, whose first entry spans `start`, and the nodes below it.
+  ///
+  /// `enter` is called with each node, its level and the address of its first entry, parents first;
+  /// `leave` with each, children first. In nodes above the leaf tables, `child` is called with each
+  /// entry that is not absent, its level and its address, and returns the node to visit, if any.
+  /// `indices` are those of this node's entries to consider.
   ///
   /// The caller holds the locks of all these nodes, or they are out of use.
   func visitSubtree(
-    of level: PagingLevel, enter: (PageTableNode, PagingLevel) -> Void = { _, _ in },
+    of level: PagingLevel, from start: VirtualAddress = VirtualAddress(0),
+    indices: Range<Int> = 0..<512,
+    enter: (PageTableNode, PagingLevel, VirtualAddress) -> Void = { _, _, _ in },
+    child: (PageTableEntry, PagingLevel, VirtualAddress) -> PageTableNode? = { entry, _, _ in
+      PageTableNode.child(of: entry)
+    },
     leave: (PageTableNode) -> Void = { _ in }
   ) {
-    enter(self, level)
-    if level > .leafTable && presentCount > 0 {
-      for index in 0..<512 where self[index].isTable {
-        // SAFETY: the caller keeps the nodes.
-        unsafe PageTableNode(at: self[index].tableAddress)
-          .visitSubtree(of: level.below, enter: enter, leave: leave)
+    enter(self, level, start)
+    if level > .leafTable {
+      for index in indices {
+        let entry = self[index]
+        if entry.isAbsent { continue }
+        let address = VirtualAddress(start.rawValue &+ UInt64(index) << level.shift)
+        child(entry, level, address)?
+          .visitSubtree(of: level.below, from: address, enter: enter, child: child, leave: leave)
       }
     }
     leave(self)
+  }
+
+  /// The node that `entry` refers to, if it refers to one.
+  private static func child(of entry: PageTableEntry) -> PageTableNode? {
+    guard entry.isTable else { return nil }
+    // SAFETY: the caller of `visitSubtree` keeps the nodes.
+    return unsafe PageTableNode(at: entry.tableAddress)
   }
 }
