@@ -54,41 +54,31 @@ struct CopyPositions {
     }
     let left = 512 - max(first, target.index(at: .leafTable))
     let count = min(left, Int(room / PageSize.fourKiB.byteCount))
-    if node.presentCount > 0 {
-      copyLeaves(count, node, first, to: targetTree, &flusher, &reservation)
-    }
-    advance(by: UInt64(count) &* PageSize.fourKiB.byteCount)
-  }
-
-  /// Copies `count` entries of the leaf table `node` from `first`, which one leaf table of the
-  /// target spans.
-  @inline(__always)
-  private func copyLeaves(
-    _ count: Int, _ node: LockedNode, _ first: Int, to targetTree: borrowing LockedTree,
-    _ flusher: inout TLBFlusher, _ reservation: inout NodeReservation
-  ) {
+    defer { advance(by: UInt64(count) &* PageSize.fourKiB.byteCount) }
     var index = first
-    let end = first + count
-    while index < end && node[index].isAbsent { index += 1 }
-    guard index < end else { return }
+    let stop = first + count
+    guard node.presentCount > 0 else { return }
+    while index < stop && node[index].isAbsent { index += 1 }
+    guard index < stop else { return }
+
     let other = targetTree.makeTable(at: target, level: .leafTable, from: &reservation)
     let distance = other.index(of: target) &- first
     let base = source.rawValue &- UInt64(first) &* PageSize.fourKiB.byteCount
     var added = 0
-    while index < end {
+    while index < stop {
       let entry = node[index]
       guard !entry.isAbsent else {
         index &+= 1
         continue
       }
-      let stop = node.share(index, entry, upTo: end, with: other, at: distance)
+      let next = node.share(index, entry, upTo: stop, with: other, at: distance)
       if entry.ownsFrame && entry.isWritable {
         let page = base &+ UInt64(truncatingIfNeeded: index) &* PageSize.fourKiB.byteCount
         flusher.enqueue(
-          VirtualAddress(page), pageCount: UInt64(truncatingIfNeeded: stop &- index))
+          VirtualAddress(page), pageCount: UInt64(truncatingIfNeeded: next &- index))
       }
-      added &+= stop &- index
-      index = stop
+      added &+= next &- index
+      index = next
     }
     other.presentCount += added
   }

@@ -10,11 +10,22 @@ extension Cursor {
   public mutating func map<Metadata: UntypedContents & ~Copyable>(
     _ frame: inout Frame<Metadata>?, as property: PageProperty
   ) throws(MapError) {
-    if mapSmallPage(frame?.slot, property) {
+    if let leaf = smallUserLeaf(of: frame?.slot, property), lock.tree.putLeaf(leaf, at: position) {
+      position = position.advanced(unchecked: PageSize.fourKiB.byteCount)
       _ = frame.take()?.relinquishSlot()
     } else {
       try mapSlow(&frame, property)
     }
+  }
+
+  /// The leaf that maps the frame of `slot` at the position, if that is a 4 KiB frame for a user
+  /// page inside the range.
+  @inline(__always)
+  private func smallUserLeaf(
+    of slot: FrameSlotReference?, _ property: PageProperty
+  ) -> PageTableEntry? {
+    guard let slot, slot.kind.isSmall, !isAtEnd, property.isUser, !isKernel else { return nil }
+    return LeafTemplate(property, size: .fourKiB, ownsFrame: true).entry(at: slot.address)
   }
 
   /// As `map`, wherever the page is and however large.
@@ -27,20 +38,6 @@ extension Cursor {
     swap(&moved, &reserve)
     defer { swap(&moved, &reserve) }
     position = try Self.map(&frame, property, at: position, in: lock.tree, from: &moved)
-  }
-
-  /// Maps the frame of `slot` and moves on, if it is a 4 KiB frame for a user page whose leaf table
-  /// exists and whose entry is absent. Returns whether it did.
-  ///
-  /// The reference that the entry then owns was the caller's.
-  @inline(__always)
-  private mutating func mapSmallPage(_ slot: FrameSlotReference?, _ property: PageProperty) -> Bool
-  {
-    guard let slot, slot.kind.isSmall, !isAtEnd, property.isUser, !isKernel else { return false }
-    let leaf = LeafTemplate(property, size: .fourKiB, ownsFrame: true).entry(at: slot.address)
-    guard lock.tree.putLeaf(leaf, at: position) else { return false }
-    position = position.advanced(unchecked: PageSize.fourKiB.byteCount)
-    return true
   }
 
   /// Maps `frame` at `position`, and returns the address after it.

@@ -23,31 +23,17 @@ extension Cursor {
   }
 
   /// Changes the leaves that one node has from `position` up to `end`, and moves past them.
-  @inline(__always)
+  ///
+  /// Not inlined, so that its loops have all registers.
+  @inline(never)
   private static func protectStep(
     _ change: LeafChange, _ position: inout VirtualAddress, to end: VirtualAddress,
     in tree: borrowing LockedTree, _ flusher: inout TLBFlusher
   ) -> UInt64 {
     let node = tree.lowestNode(at: position)
-    if node.level == .leafTable {
-      return protectLeaves(node, change, &position, to: end, &flusher)
+    guard node.level == .leafTable else {
+      return protectLargePage(in: node, change, &position, to: end, &flusher)
     }
-    let index = node.index(of: position)
-    let page = position.alignedDown(to: node.level.span)
-    position = min(end, page.advanced(unchecked: node.level.span))
-    guard let size = node.level.pageSize, node[index].isLeaf else { return 0 }
-    if node.apply(change, toLeafAt: index) { flusher.enqueue(page, size: size) }
-    return size.byteCount
-  }
-
-  /// Changes the leaves of the leaf table `node` from `position` up to `end`, and moves past them.
-  ///
-  /// Not inlined, so that its loops have all registers.
-  @inline(never)
-  private static func protectLeaves(
-    _ node: LockedNode, _ change: LeafChange, _ position: inout VirtualAddress,
-    to end: VirtualAddress, _ flusher: inout TLBFlusher
-  ) -> UInt64 {
     let first = node.index(of: position)
     let count = min(512 - first, Int(end.distance(from: position) / PageSize.fourKiB.byteCount))
     node.requireEntries(count, from: first)
@@ -72,6 +58,19 @@ extension Cursor {
     }
     position = position.advanced(unchecked: UInt64(count) &* PageSize.fourKiB.byteCount)
     return leafCount &* PageSize.fourKiB.byteCount
+  }
+
+  /// Changes the entry of `position` in `node`, which is above the leaf tables, and moves past it.
+  private static func protectLargePage(
+    in node: LockedNode, _ change: LeafChange, _ position: inout VirtualAddress,
+    to end: VirtualAddress, _ flusher: inout TLBFlusher
+  ) -> UInt64 {
+    let index = node.index(of: position)
+    let page = position.alignedDown(to: node.level.span)
+    position = min(end, page.advanced(unchecked: node.level.span))
+    guard let size = node.level.pageSize, node[index].isLeaf else { return 0 }
+    if node.apply(change, toLeafAt: index) { flusher.enqueue(page, size: size) }
+    return size.byteCount
   }
 }
 

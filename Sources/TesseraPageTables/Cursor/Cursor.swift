@@ -33,25 +33,22 @@ public struct Cursor: ~Copyable, ~Escapable {
     guard range.lowerBound.isAligned(to: .fourKiB), range.upperBound.isAligned(to: .fourKiB) else {
       throw .notAligned
     }
-    guard reservesNodes else {
-      self.init(locking: range, of: root)
-      return
+    var reserve = NodeReservation()
+    if reservesNodes {
+      do throws(MapError) { reserve = try NodeReservation(for: range) } catch { throw .outOfFrames }
     }
-    do throws(MapError) {
-      self.init(locking: range, of: root, reserve: try NodeReservation(for: range))
-    } catch { throw .outOfFrames }
+    self.init(
+      holding: RangeLock(root, from: range.lowerBound, to: range.upperBound), reserve: reserve,
+      at: range.lowerBound)
   }
 
   /// Locks `range`, which has been checked, of the tables under `root`.
   @inline(__always)
   @_lifetime(immortal)
-  package init(
-    locking range: Range<VirtualAddress>, of root: PageTableNode,
-    reserve: consuming NodeReservation = NodeReservation()
-  ) {
+  package init(locking range: Range<VirtualAddress>, of root: PageTableNode) {
     self.init(
-      holding: RangeLock(root, from: range.lowerBound, to: range.upperBound), reserve: reserve,
-      at: range.lowerBound)
+      holding: RangeLock(root, from: range.lowerBound, to: range.upperBound),
+      reserve: NodeReservation(), at: range.lowerBound)
   }
 
   @inline(__always)
