@@ -166,6 +166,26 @@ extension OnSimulatedMachine {
       end(free)
     }
 
+    @Test func `a copy that meets a mapping changes nothing and moves neither cursor`() {
+      let free = machine.freeFrames
+      let target = page + 0x8000
+      expect(tessera_map_zeroed(space, page, 0x3000, readWrite, nil), TESSERA_OK)
+      expect(tessera_map_zeroed(space + 1, target + 0x2000, 0x1000, readWrite, nil), TESSERA_OK)
+      expect(tessera_cursor_open(cursor, space, page, 0x4000, 0), TESSERA_OK)
+      expect(tessera_cursor_open(cursor + 1, space + 1, target, 0x4000, 0), TESSERA_OK)
+      var conflict = tessera_conflict()
+      expect(
+        tessera_cursor_copy(cursor + 1, cursor, 0x3000, &conflict), TESSERA_ERROR_ALREADY_MAPPED)
+      #expect(conflict.address == target + 0x2000 && conflict.level == 1)
+      #expect(tessera_cursor_address(cursor) == page)
+      #expect(tessera_cursor_address(cursor + 1) == target)
+      // What is before the mapping can still be copied, so nothing of it was.
+      expect(tessera_cursor_copy(cursor + 1, cursor, 0x2000, nil), TESSERA_OK)
+      expect(tessera_cursor_close(cursor + 1), TESSERA_OK)
+      expect(tessera_cursor_close(cursor), TESSERA_OK)
+      end(free)
+    }
+
     @Test func `a copy between cursors makes both mappings read-only`() {
       let free = machine.freeFrames
       expect(tessera_map_zeroed(space, page, 0x2000, readWrite, nil), TESSERA_OK)

@@ -716,7 +716,7 @@ tessera_result tessera_cursor_set_status(
 tessera_result tessera_cursor_query(tessera_cursor *cursor, tessera_page *page);
 
 /** Copies the next `length` bytes at the position of `source`, as `tessera_copy`. Both cursors move
- * past them. */
+ * past them; on failure neither moves. */
 tessera_result tessera_cursor_copy(
     tessera_cursor *cursor, tessera_cursor *source, uint64_t length,
     tessera_conflict *conflict);
