@@ -12,15 +12,13 @@ internal import TesseraSpaces
 /// features may have been turned on.
 public enum Boot {
   /// Access: written by `start` and `reset`, constant afterwards.
-  nonisolated(unsafe) private static var hasStarted = false
-  /// Access: written by `start` and `reset`, constant afterwards.
   nonisolated(unsafe) private static var lastReport: BootReport?
 
   /// A Boolean value indicating whether Tessera has been started.
   @inline(__always)
   public static var isStarted: Bool {
     // SAFETY: constant once the kernel runs.
-    unsafe hasStarted
+    unsafe lastReport != nil
   }
 
   /// What the start has done, or nil before it.
@@ -49,8 +47,6 @@ public enum Boot {
       }
     // SAFETY: nothing else runs.
     unsafe lastReport = report
-    // SAFETY: nothing else runs.
-    unsafe hasStarted = true
     return report
   }
 
@@ -63,8 +59,6 @@ public enum Boot {
 
   /// Forgets that Tessera was started, so that a test can start it again.
   package static func reset() {
-    // SAFETY: nothing else runs.
-    unsafe hasStarted = false
     // SAFETY: nothing else runs.
     unsafe lastReport = nil
   }

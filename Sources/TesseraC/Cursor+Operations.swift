@@ -10,32 +10,28 @@ internal import TesseraSpaces
 /// Each checks its arguments, which Swift's operation of the same name would trap on, and then
 /// calls that. `length` is in bytes.
 extension Cursor {
-  /// Runs `body`. If it fails, describes the page in conflict in `conflict`, unless that is null,
-  /// and moves back.
+  /// Runs `body`. If it fails, describes the page in conflict in `conflict`, unless that is null.
   @inline(__always)
   @unsafe mutating func perform(
     _ conflict: UnsafeMutablePointer<tessera_conflict>?,
     _ body: (inout Cursor) throws(APIError) -> Void
   ) throws(APIError) {
-    let position = address
     do throws(APIError) {
       try body(&self)
     } catch {
       if let page = error.conflict { unsafe CallerOut.write(describe(page), to: conflict) }
-      _ = try? jump(to: position)
       throw error
     }
   }
 
-  /// Describes the page at `address`, and moves there.
+  /// Describes the page at `address`, which is in the range.
   @inline(never)
-  private mutating func describe(_ address: VirtualAddress) -> tessera_conflict {
+  private func describe(_ address: VirtualAddress) -> tessera_conflict {
+    let (entry, level) = entry(at: address)
     var conflict = tessera_conflict()
     conflict.address = address.rawValue
-    if let (entry, level) = entry(at: address) {
-      conflict.entry = entry.rawValue
-      conflict.level = UInt32(level.number)
-    }
+    conflict.entry = entry.rawValue
+    conflict.level = UInt32(level.number)
     return conflict
   }
 

@@ -1,5 +1,5 @@
 /// A small generator of numbers that look random and are the same for the same seed.
-package struct SplitMix {
+package struct SplitMix: RandomNumberGenerator {
   private var state: UInt64
 
   package init(seed: UInt64) { state = seed }

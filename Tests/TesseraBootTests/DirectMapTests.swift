@@ -1,3 +1,4 @@
+import Scenarios
 import SimulatedMachine
 import Tessera
 import TesseraFrames
@@ -289,7 +290,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `random maps are mapped page by page`() throws {
-      var generator = SeededGenerator(seed: 11)
+      var generator = SplitMix(seed: 11)
       for round in 0..<150 {
         let unit: UInt64 = [0x1000, 0x20_0000, 0x1000_0000][round % 3]
         let regions = (0..<Int.random(in: 1...6, using: &generator)).map { _ in

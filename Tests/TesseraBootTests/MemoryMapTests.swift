@@ -1,4 +1,5 @@
 import Foundation
+import Scenarios
 import TesseraBoot
 import TesseraFrames
 import TesseraHardware
@@ -227,7 +228,7 @@ import Testing
 @Suite("Memory maps of many entries") struct MemoryMapSizeTests {
   @Test(arguments: [312, 3_000])
   func `any number of entries is supported`(count: Int) {
-    var generator = SeededGenerator(seed: 7)
+    var generator = SplitMix(seed: 7)
     let kinds: [MemoryKind] = [.usable, .reserved, .acpiReclaimable]
     let regions = (0..<count).map { index in
       let start = UInt64(index) * 0x4000
@@ -239,7 +240,7 @@ import Testing
   @Test func `ten thousand contiguous entries are one region`() {
     let pieces = (0..<10_000).map { region(UInt64($0) * 0x800, UInt64($0 + 1) * 0x800, .usable) }
     #expect(memoryMap(pieces).all == [region(0, 10_000 * 0x800, .usable)])
-    var generator = SeededGenerator(seed: 3)
+    var generator = SplitMix(seed: 3)
     let shuffled = pieces.shuffled(using: &generator)
     #expect(memoryMap(shuffled).all == [region(0, 10_000 * 0x800, .usable)])
   }
@@ -248,7 +249,7 @@ import Testing
     let environment = ProcessInfo.processInfo.environment
     let seed = environment["TESSERA_SEED"].flatMap { UInt64($0) } ?? 1
     print("memory map: 20000 random maps, TESSERA_SEED=\(seed)")
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix(seed: seed)
     let pageCount = 24
     let bases: [UInt64] = [
       0, 0x10_0000 - 12 * 4096, 0x1_0000_0000 - 12 * 4096, (1 << 52) - 24 * 4096,

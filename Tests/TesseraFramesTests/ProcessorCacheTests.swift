@@ -1,3 +1,4 @@
+import Scenarios
 import SimulatedMachine
 import TesseraHardware
 import TestSupport
@@ -17,7 +18,7 @@ enum FreeingOrder: CaseIterable {
       return addresses.indices.filter { $0 % 2 == 0 }.map { addresses[$0] }
         + addresses.indices.filter { $0 % 2 == 1 }.map { addresses[$0] }
     case .shuffled:
-      var generator = SeededGenerator(seed: 7)
+      var generator = SplitMix(seed: 7)
       return addresses.shuffled(using: &generator)
     }
   }

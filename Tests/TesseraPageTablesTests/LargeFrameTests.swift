@@ -19,6 +19,17 @@ extension OnSimulatedMachine {
       VirtualAddress(start)..<VirtualAddress(start + byteCount)
     }
 
+    /// Maps a new frame of 2 MiB at 2 MiB. Returns its address.
+    @discardableResult
+    private func mapLargeFrame(in space: borrowing VmSpace) throws -> PhysicalAddress {
+      let large = try Frame(allocating: PlainMemory(), FrameRequest(size: .twoMiB))
+      let address = large.address
+      var frame: Frame<PlainMemory>? = large
+      var cursor = try space.cursor(over: range(Self.twoMiB, Self.twoMiB))
+      try cursor.map(&frame, as: .userReadWrite)
+      return address
+    }
+
     private func expectNothingLost(since used: UInt64) {
       NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
@@ -51,13 +62,7 @@ extension OnSimulatedMachine {
       let used = FrameAllocator.statistics.usedFrameCount
       do {
         let space = try VmSpace()
-        var frame: Frame<PlainMemory>? = try Frame(
-          allocating: PlainMemory(), FrameRequest(size: .twoMiB))
-        let address = frame?.address ?? .zero
-        do {
-          var cursor = try space.cursor(over: range(Self.twoMiB, Self.twoMiB))
-          try cursor.map(&frame, as: .userReadWrite)
-        }
+        let address = try mapLargeFrame(in: space)
         for page in [5, 6, 511] as [UInt64] {
           var cursor = try space.cursor(over: range(Self.twoMiB + page << 12, 4096))
           let unmapped = try cursor.unmap(4096)
@@ -101,13 +106,7 @@ extension OnSimulatedMachine {
       let used = FrameAllocator.statistics.usedFrameCount
       do {
         let space = try VmSpace()
-        var frame: Frame<PlainMemory>? = try Frame(
-          allocating: PlainMemory(), FrameRequest(size: .twoMiB))
-        let address = frame?.address ?? .zero
-        do {
-          var cursor = try space.cursor(over: range(Self.twoMiB, Self.twoMiB))
-          try cursor.map(&frame, as: .userReadWrite)
-        }
+        let address = try mapLargeFrame(in: space)
         do {
           var cursor = try space.cursor(over: range(Self.twoMiB + 0x5000, 0x3000))
           let unmapped = try cursor.unmap(0x3000)
@@ -132,12 +131,7 @@ extension OnSimulatedMachine {
       let used = FrameAllocator.statistics.usedFrameCount
       do {
         let space = try VmSpace()
-        var frame: Frame<PlainMemory>? = try Frame(
-          allocating: PlainMemory(), FrameRequest(size: .twoMiB))
-        do {
-          var cursor = try space.cursor(over: range(Self.twoMiB, Self.twoMiB))
-          try cursor.map(&frame, as: .userReadWrite)
-        }
+        try mapLargeFrame(in: space)
         func protectPage(_ access: PageAccess) throws {
           var cursor = try space.cursor(over: range(Self.twoMiB + 0x5000, 0x1000))
           try cursor.protect(0x1000, to: access)
@@ -253,13 +247,7 @@ extension OnSimulatedMachine {
       do {
         let parent = try VmSpace()
         let child = try VmSpace()
-        var frame: Frame<PlainMemory>? = try Frame(
-          allocating: PlainMemory(), FrameRequest(size: .twoMiB))
-        let address = frame?.address ?? .zero
-        do {
-          var cursor = try parent.cursor(over: range(Self.twoMiB, Self.twoMiB))
-          try cursor.map(&frame, as: .userReadWrite)
-        }
+        let address = try mapLargeFrame(in: parent)
         do {
           var source = try parent.cursor(over: range(0, 2 * Self.twoMiB))
           var target = try child.cursor(over: range(0, 2 * Self.twoMiB))

@@ -44,18 +44,13 @@ extension Cursor {
   }
 
   /// The entry that spans the position, which is not the end, and its level.
-  private var entry: (entry: PageTableEntry, level: PagingLevel) {
-    let node = lock.tree.lowestNode(at: position)
-    return (node[node.index(of: position)], node.level)
-  }
+  private var entry: (entry: PageTableEntry, level: PagingLevel) { entry(at: position) }
 
-  /// The entry that spans the page at `address`, and its level; nil if the page is not in the
-  /// range. Moves there.
-  package mutating func entry(
-    at address: VirtualAddress
-  ) -> (entry: PageTableEntry, level: PagingLevel)? {
-    guard (try? jump(to: address)) != nil, !isAtEnd else { return nil }
-    return entry
+  /// The entry that spans the page at `address`, which is in the range, and its level.
+  package func entry(at address: VirtualAddress) -> (entry: PageTableEntry, level: PagingLevel) {
+    require(address >= lock.tree.start && address < lock.tree.end, "page is not in the range")
+    let node = lock.tree.lowestNode(at: address)
+    return (node[node.index(of: address)], node.level)
   }
 
   /// The address after what the entry at the position, which is not the end, spans.
