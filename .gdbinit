@@ -1,8 +1,9 @@
 # For `make gdb`: starts QEMU with the demo kernel, stopped, and runs it up to kernel_main.
 #
-# Swift's debug information gives gdb lines and functions, under their mangled names: set
-# breakpoints by `hbreak File.swift:LINE`. `walk ADDRESS` prints the chain of table entries that
-# translates an address, read from physical memory as the machine has it, not through the kernel.
+# Swift's debug information gives gdb lines and functions. A backtrace prints their names as they
+# are in Swift, but gdb itself knows the mangled ones: set breakpoints by `hbreak File.swift:LINE`.
+# `walk ADDRESS` prints the chain of table entries that translates an address, read from physical
+# memory as the machine has it, not through the kernel.
 
 # Swift names module files where gdb looks for debug information; it need not say so.
 set complaints 0
@@ -10,6 +11,42 @@ set confirm off
 set pagination off
 set print asm-demangle on
 set disassembly-flavor att
+
+python
+import subprocess
+from gdb.FrameDecorator import FrameDecorator
+
+def physical_memory(is_on):
+    """Has QEMU take addresses for physical ones, and gdb forget what it has read before."""
+    for command in ("maintenance packet Qqemu.PhyMemMode:%d" % is_on, "maintenance flush dcache"):
+        gdb.execute(command, to_string=True)
+
+class SwiftFrame(FrameDecorator):
+    """A frame whose function has its name in Swift."""
+    names = {}
+
+    def function(self):
+        name = FrameDecorator(self.inferior_frame()).function()
+        if not isinstance(name, str) or not name.startswith("$"):
+            return name
+        if name not in self.names:
+            try:
+                self.names[name] = subprocess.run(
+                    ["swift", "demangle", "--compact", "--simplified", name],
+                    stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+            except (OSError, subprocess.CalledProcessError):
+                self.names[name] = name
+        return self.names[name]
+
+class SwiftFrames:
+    """The filter of backtraces that has them printed."""
+    name, enabled, priority = "Swift", True, 100
+
+    def filter(self, frames):
+        return map(SwiftFrame, frames)
+
+gdb.frame_filters["Swift"] = SwiftFrames()
+end
 
 define walk
   if $argc != 1
@@ -22,9 +59,7 @@ define walk
       set $walk_level = 5
     end
     printf "walk 0x%lx (root 0x%lx)\n", $walk_address, $walk_table
-    maintenance packet Qqemu.PhyMemMode:1
-    # QEMU has just changed what an address means: forget what was read before.
-    maintenance flush dcache
+    python physical_memory(True)
     while $walk_level > 0
       set $walk_index = ($walk_address >> (3 + 9 * $walk_level)) & 511
       set $walk_entry = *(unsigned long *)($walk_table + 8 * $walk_index)
@@ -66,8 +101,7 @@ define walk
         printf "\n"
       end
     end
-    maintenance packet Qqemu.PhyMemMode:0
-    maintenance flush dcache
+    python physical_memory(False)
   end
 end
 document walk

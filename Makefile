@@ -11,7 +11,8 @@ SHELL := /bin/sh
 # What a person may set ----------------------------------------------------------------------------
 
 CONFIG ?= release
-SMP ?= 1
+# The number of processors, 1 to 16: 4 for what a person boots, and 1 elsewhere.
+SMP ?=
 MEM ?= 512M
 # TCG emulates the processor's translation caches. KVM inside a virtual machine looks entries up
 # anew so often that a missing flush goes unnoticed, and it boots more slowly.
@@ -29,6 +30,14 @@ endif
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
 B := build/$(CONFIG)
+
+# What the compiler keeps of C modules names the folder of the checkout. In one that was moved, it
+# has to be made anew.
+ifneq ($(shell cat build/place 2>/dev/null),$(CURDIR))
+$(shell mkdir -p build && find build $(wildcard .build) -type d \
+  \( -name ModuleCache -o -name modules -o -name editor \) -prune -exec rm -rf {} + && \
+  echo '$(CURDIR)' >build/place)
+endif
 
 # Tools. Those of LLVM come with the Swift toolchain and are found beside swiftc's own files, so
 # that only swiftc need be on PATH. Looked up when first used.
@@ -52,12 +61,13 @@ TRIPLE := x86_64-unknown-none-elf
 
 # No red zone, because an interrupt would write over it; no vector registers, which no code saves.
 # check is the release build with the texts of failed checks kept and freed frames poisoned.
+CFLAGS_debug := -D KERNEL_STACK_SIZE=262144
 CFLAGS := -target $(TRIPLE) -ffreestanding -mno-red-zone -mno-sse -mno-mmx -fno-stack-protector -g \
-  -Wall -Wextra -Werror -I boot/include
+  -Wall -Wextra -Werror -I boot/include $(CFLAGS_$(CONFIG))
 
 # What all Swift of one kernel is compiled with, its own as well: Tessera's code is inlined there.
 KERNEL_SWIFTFLAGS_check := -Xcc -DTESSERA_CHECK=1
-KERNEL_SWIFTFLAGS := -target $(TRIPLE) -wmo -parse-as-library \
+KERNEL_SWIFTFLAGS := -target $(TRIPLE) -swift-version 6 -wmo -parse-as-library \
   -enable-experimental-feature Embedded -enable-experimental-feature Lifetimes \
   -Xcc -ffreestanding -Xcc -mno-red-zone -Xcc -mno-sse -Xcc -mno-mmx \
   -Xfrontend -disable-stack-protector -Xfrontend -function-sections $(KERNEL_SWIFTFLAGS_$(CONFIG))
@@ -67,7 +77,7 @@ SWIFTFLAGS_debug := -Onone -no-emit-module-separately-wmo
 SWIFTFLAGS_check := -O -assert-config Debug
 # The settings that Package.swift gives the same modules.
 STRICT := $(shell boot/manifest flags)
-SWIFTFLAGS := $(KERNEL_SWIFTFLAGS) -g -swift-version 6 -package-name tessera \
+SWIFTFLAGS := $(KERNEL_SWIFTFLAGS) -g -package-name tessera \
   $(STRICT) -no-allocations \
   -Xfrontend -no-clang-module-breadcrumbs \
   -module-cache-path $(B)/modules -I Sources/CTessera/include -I boot/include -I $(B) \
@@ -150,22 +160,35 @@ build/%.sym: build/%.elf
 build/%.map: build/%.elf
 	$(Q)cp $(B)/$*.map $@
 
+# The loader that gives a kernel any memory map, for Tests/GuestSuite/maps.
+build/map-loader.elf: Tests/GuestSuite/map-loader.c Makefile
+	@mkdir -p $(@D)
+	$(call say,clang,$<)
+	$(Q)$(CLANG) -target i386-unknown-none-elf -ffreestanding -fno-builtin -mno-sse -mno-mmx \
+	  -fno-stack-protector -fno-pic -O1 -Wall -Wextra -Werror -c $< -o $(@:.elf=.o)
+	$(Q)$(LD) -m elf_i386 -static -nostdlib --image-base=0x7ff000 -Ttext=0x800000 -e start \
+	  -z noexecstack -o $@ $(@:.elf=.o)
+
 # The library for other kernels --------------------------------------------------------------------
 
 HEADER := Sources/CTessera/include/tessera.h
 
+# For any address: a kernel may be linked anywhere.
 $(B)/%.o: Sources/CTessera/%.c $(HEADERS) Makefile
 	@mkdir -p $(@D)
 	$(call say,clang,$<)
-	$(Q)$(CLANG) $(CFLAGS) -O2 -I Sources/CTessera/include -c $< -o $@
+	$(Q)$(CLANG) $(CFLAGS) -O2 -fpie -I Sources/CTessera/include -c $< -o $@
 
 # One object of what the functions tessera_... need, whose other names are its own: each Embedded
-# Swift object has a copy of a small runtime, and a kernel may hold a second one. lld leaves a mark
-# on .rodata as if it held strings alone, which another linker may merge: that is taken off.
+# Swift object has a copy of a small runtime, and a kernel may hold a second one. Each function is
+# in a section of its own, so that a kernel linked with --gc-sections has those alone that it uses.
+# All of these sections are called .text, or .rodata: a linker script need not know any other name.
+# lld leaves marks on some constants as if they held strings alone, which another linker may merge:
+# those are taken off.
 #
 # The debug information stays: it is never loaded, gdb finds Tessera's lines with it, and a kernel
 # that is linked with --strip-debug is rid of it.
-$(B)/tessera.o: $(LIBRARY:%=$(B)/%.o) $(B)/defaults.o linker/library.ld
+$(B)/tessera.o: $(LIBRARY:%=$(B)/%.o) $(B)/defaults.o linker/library.ld Makefile
 	$(if $(filter debug,$(CONFIG)),$(error make lib needs CONFIG=release or check: code that is not \
 	  optimised asks for more of Swift's runtime than there is))
 	$(call say,link,$@)
@@ -173,8 +196,11 @@ $(B)/tessera.o: $(LIBRARY:%=$(B)/%.o) $(B)/defaults.o linker/library.ld
 	  sed -n 's/^tessera_/--undefined=&/p' > $(B)/tessera.offered
 	$(Q)$(LD) --relocatable --gc-sections --force-group-allocation -T linker/library.ld \
 	  @$(B)/tessera.offered $(filter %.o,$^) -o $@
-	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='tessera_*' \
-	  --set-section-flags .rodata=alloc,readonly,data $@
+	$(Q)$(OBJDUMP) --section-headers --wide $@ | awk -v rodata=,alloc,readonly,data ' \
+	  $$2 ~ /^\.text\./ { print "--rename-section=\047" $$2 "=.text\047" } \
+	  $$2 ~ /^\.rodata\./ { print "--rename-section=\047" $$2 "=.rodata" rodata "\047" }' \
+	  > $(B)/tessera.sections
+	$(Q)$(OBJCOPY) @$(B)/tessera.sections --wildcard --keep-global-symbol='tessera_*' $@
 
 $(B)/libtessera.a: $(B)/tessera.o
 	$(Q)rm -f $@
@@ -215,6 +241,7 @@ build/include/%: Sources/CTessera/include/% FORCE
 FORCE:
 
 include Tests/Benchmarks/rules.mk
+include boot/editor.mk
 
 # What people type ---------------------------------------------------------------------------------
 
@@ -222,17 +249,23 @@ include Tests/Benchmarks/rules.mk
 .PHONY: help
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z-]+:.* ## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  variables: CONFIG=release|debug|check SMP= MEM= ACCEL=tcg|kvm QEMUFLAGS= PREFIX= V=1'
+	@echo '  variables: CONFIG=release|debug|check SMP=4 MEM= ACCEL=tcg|kvm QEMUFLAGS= PREFIX= V=1'
 	@echo '  your kernel: ld ... k.o $$(pkg-config --libs tessera), and --cflags for C;'
 	@echo '  if in Swift: swiftc -O $$(pkg-config --variable=swiftflags tessera) -c *.swift -o k.o'
 	@echo '               ld ... --gc-sections k.o $$(pkg-config --variable=swiftlibrary tessera)'
+	@echo '               --variable=swiftchecks has the checks that Tessera itself is compiled with'
 
 # What boot/qemu-run reads.
 export SMP MEM ACCEL QEMUFLAGS
+run run-iso: SMP := $(or $(SMP),4)
 
 .PHONY: run
 run: doctor-run build/tessera.elf ## build the demo kernel and boot it in QEMU
 	$(Q)boot/qemu-run -kernel build/tessera.elf32 $(if $(APPEND),-append "$(APPEND)")
+
+.PHONY: map
+map: doctor-run build/tessera.elf ## boot it and draw its memory, build/map.svg: pages and frames
+	$(Q)boot/map
 
 ARTEFACTS := build/tessera.elf build/tessera.asm build/tessera.sym build/tessera.map
 .PHONY: kernel
@@ -242,9 +275,7 @@ PUBLISHED_LIBRARY := $(PUBLISHED_OBJECTS) build/include/tessera.h build/tessera.
   $(PUBLISHED_MODULES)
 .PHONY: lib
 lib: $(PUBLISHED_LIBRARY) ## what other kernels link: build/libtessera.a, header, modules
-	@$(OBJDUMP) --section-headers build/tessera.o | { printf '  tessera.o'; \
-	  while read -r _ name size _; do case $$name in .text|.rodata|.data|.bss) \
-	  printf '  %s %d' $$name 0x$$size; esac; done; echo ' bytes'; }
+	@Tests/Artefacts/sizes $(HEADER) build/libtessera.a
 
 # Nothing that is installed names the place, so that the whole may be moved.
 INCLUDE = $(DESTDIR)$(PREFIX)/include
@@ -261,7 +292,7 @@ install: lib ## install that under PREFIX=/usr/local, and a file for pkg-config
 uninstall: ## remove what was installed there
 	$(Q)rm -f "$(INCLUDE)/tessera.h" "$(LIB)/pkgconfig/tessera.pc" \
 	  $(PUBLISHED_OBJECTS:build/%="$(LIB)/%") $(PUBLISHED_MODULES:build/swift/%="$(LIB)/tessera/%")
-	$(Q)rmdir "$(LIB)/tessera"
+	$(Q)[ ! -d "$(LIB)/tessera" ] || rmdir "$(LIB)/tessera"
 
 .PHONY: iso
 iso: doctor-iso build/tessera.iso ## make an image that GRUB boots, build/tessera.iso
@@ -291,25 +322,36 @@ doctor: ## name each missing tool, and install it or print the line that does
 doctor-run doctor-iso doctor-gdb doctor-test doctor-check doctor-bench: doctor-%:
 	$(Q)boot/doctor --quiet $*
 
-# Every module is converted by itself, with its articles if it has some, and then put together.
+# Every module is converted by itself, with its articles, and then put together. tessera.h becomes
+# an article. docc cannot copy the templates of a toolchain that belongs to another user, because it
+# wants to keep the owner: it gets a copy that belongs to this one.
 .PHONY: docs
+docs: export DOCC_HTML_DIR := build/render
 docs: ## make the documentation of the library, build/docs/index.html
 	$(call say,build,.build)
-	$(Q)rm -rf build/docs build/symbols build/archives && mkdir -p build/archives
+	$(Q)rm -rf build/docs build/symbols build/archives build/catalogs $(DOCC_HTML_DIR)
+	$(Q)cp -r $(TOOLCHAIN)/../share/docc/render $(DOCC_HTML_DIR)
+	$(Q)mkdir -p build/archives build/catalogs && cp -r Sources/*/*.docc build/catalogs
+	$(Q)for picture in $$(find build/catalogs -name '*.svg' ! -name '*~dark.svg'); do \
+	  sed -f linker/dark.sed "$$picture" > "$${picture%.svg}~dark.svg" || exit 1; \
+	done
+	$(Q)awk -f linker/header-page.awk $(HEADER) > build/catalogs/TesseraC.docc/TesseraHeader.md
 	$(Q)swift build >build/archives/log 2>&1 || { cat build/archives/log >&2; exit 1; }
 	$(Q)for m in $(LIBRARY); do \
 	  $(if $(V),,printf '  %-8s %s\n' docc $$m;) mkdir -p build/symbols/$$m && \
 	  $(TOOLCHAIN)/swift-symbolgraph-extract -module-name $$m -I .build/debug/Modules \
 	    -I Sources/CTessera/include -target $$(uname -m)-unknown-linux-gnu \
 	    -minimum-access-level public -skip-synthesized-members -output-dir build/symbols/$$m && \
-	  $(TOOLCHAIN)/docc convert $$(ls -d Sources/$$m/*.docc 2>/dev/null) \
+	  $(TOOLCHAIN)/docc convert build/catalogs/$$m.docc \
 	    --additional-symbol-graph-dir build/symbols/$$m --fallback-display-name $$m \
 	    --fallback-bundle-identifier tessera.$$m --warnings-as-errors \
 	    --transform-for-static-hosting --output-path build/archives/$$m.doccarchive || exit 1; \
 	done
 	$(Q)$(TOOLCHAIN)/docc merge build/archives/*.doccarchive --output-path build/docs \
 	  --synthesized-landing-page-name Tessera
-	@echo '  to read it: python3 -m http.server -d build/docs'
+	$(Q)printf '<!doctype html><meta http-equiv="refresh" content="0; url=documentation/">\n' \
+	  > build/docs/index.html
+	@echo '  to read it: python3 -m http.server -d build/docs, and http://localhost:8000 in a browser'
 
 .PHONY: format
 format: ## lay out all Swift sources
@@ -317,19 +359,38 @@ format: ## lay out all Swift sources
 
 .PHONY: clean
 clean: ## remove everything that was built
-	$(Q)rm -rf build .build .build-*
+	$(Q)rm -rf build .build .build-* $(EDITEDFOLDERS:%=%/build)
 
+# `exec`, so that a signal that ends make reaches the script, and not a shell around it alone.
 .PHONY: check
 check: doctor-check ## format, style rules, what the built images must not contain
-	$(Q)MAKE='$(MAKE)' Tests/check-all $(LIBRARY)
+	$(Q)exec env MAKE='$(MAKE)' Tests/check-all $(LIBRARY)
 
-.PHONY: test
-test: doctor-test ## all tests, on this computer and in QEMU; ends with: N passed, N failed
-	$(Q)MAKE='$(MAKE)' Tests/run-all
+.PHONY: test test-long
+test: doctor-test doctor-iso ## the tests, here and in QEMU; ends with: N passed, N failed
+	$(Q)exec env MAKE='$(MAKE)' Tests/run-all
+test-long: doctor-test ## long random walks, ThreadSanitizer, fuzz targets; ends likewise
+	$(Q)exec env MAKE='$(MAKE)' Tests/run-long
+
+.PHONY: seeds
+seeds: doctor-test ## run each random test with 1,000 seeds, or with SEEDS=count or first..last
+	$(Q)SEEDS='$(SEEDS)' Tests/Seeds/run
 
 .PHONY: hobby
 hobby: doctor-test lib ## boot small kernels in C, C++, Rust, Zig and Swift that link the library
 	$(Q)MAKE='$(MAKE)' Tests/HobbyKernels/run
+
+.PHONY: figures
+figures: ## count modules, functions, tests, and calls down to an entry; FIGUREFLAGS=--tsv
+	@SWIFTC='$(SWIFTC)' Tests/Figures/run $(FIGUREFLAGS)
+
+.PHONY: coverage
+coverage: ## run the host tests and print how much of the library they execute
+	@SWIFTC='$(SWIFTC)' Tests/coverage
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for a minute, or for SECONDS=
+	$(Q)Tests/Fuzz/run $(SECONDS)
 
 .PHONY: mutants
 mutants: doctor-test ## put known mistakes in, one at a time, and see a test fail; MUTANTS=pattern

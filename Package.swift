@@ -58,13 +58,23 @@ let package = Package(
     .target(
       name: "CallFuzz", dependencies: ["CTessera", "Tessera", "TesseraC"],
       path: "Tests/Fuzz/CAPI", exclude: ["run", "CallFuzz.swift"], swiftSettings: forTests),
+    .target(
+      name: "DemoACPI", dependencies: ["TesseraBoot", "TesseraHardware"],
+      path: "Sources/DemoPlatform/ACPI", swiftSettings: strict),
+    .target(name: "CallTrace", path: "Tests/Figures/CallTrace"),
+    .executableTarget(
+      name: "CallDepth",
+      dependencies: [
+        "CTessera", "CallFuzz", "CallTrace", "SimulatedMachine", "Tessera", "TesseraHardware",
+      ],
+      path: "Tests/Figures/CallDepth", swiftSettings: forTests),
 
     .testTarget(
       name: "SimulatedMachineTests",
       dependencies: ["CTessera", "SimulatedMachine", "TesseraHardware"], swiftSettings: forTests),
     .testTarget(
       name: "TesseraHardwareTests",
-      dependencies: ["TesseraHardware", "SimulatedMachine", "TestSupport"],
+      dependencies: ["CTessera", "TesseraHardware", "SimulatedMachine", "TestSupport"],
       swiftSettings: forTests),
     .testTarget(
       name: "TesseraFramesTests",
@@ -90,12 +100,25 @@ let package = Package(
       swiftSettings: forTests),
     .testTarget(
       name: "TesseraCTests",
-      dependencies: ["CallFuzz", "CTessera", "Tessera", "TesseraC", "SimulatedMachine"],
+      dependencies: [
+        "CallFuzz", "CTessera", "Tessera", "TesseraC", "SimulatedMachine", "TestSupport",
+      ],
+      swiftSettings: forTests),
+    .testTarget(
+      name: "DemoACPITests",
+      dependencies: [
+        "DemoACPI", "TesseraBoot", "TesseraHardware", "MultibootFuzz", "TestSupport",
+      ],
       swiftSettings: forTests),
     .testTarget(
       name: "MustNotCompileTests", dependencies: ["Tessera", "TesseraFrames"],
       path: "Tests/MustNotCompile", exclude: ["Snippets"]),
-    .testTarget(name: "TidyTests", exclude: ["unsafe-words.txt"]),
+    .testTarget(
+      name: "TidyTests",
+      exclude: [
+        "allowed-words.txt", "banned-words.txt", "remaining-words.txt", "unsafe-words.txt",
+      ]),
+    .testTarget(name: "PictureTests", exclude: ["memory.json"]),
   ],
   swiftLanguageModes: [.v6]
 )

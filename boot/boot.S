@@ -375,7 +375,7 @@ boot_high_half:
 \name\()_top:
 .endm
         .section .stacks, "aw", @nobits
-        STACK kernel_stack, 65536
+        STACK kernel_stack, KERNEL_STACK_SIZE
         STACK double_fault_stack, 16384
         STACK nmi_stack, 16384
         STACK machine_check_stack, 16384

@@ -1,4 +1,5 @@
 // The entry from exceptions and interrupts to Swift, and the return.
+#include "layout.h"
 
 // Each stub has 16 bytes, so that its address is computed from the vector.
         .section .text.interrupts, "ax", @progbits
@@ -103,10 +104,10 @@ boot_load_interrupt_table:
 // The descriptor tables, which Swift fills in.
         .bss
         .balign 4096
-        .globl boot_interrupt_table, boot_segment_table, boot_task_state
+        .globl boot_interrupt_table, boot_processor_records
 boot_interrupt_table: .skip 256 * 16
-boot_segment_table:   .skip 8 * 8
-        .balign 128                             // within one page, as the manual advises
-boot_task_state:      .skip 104
+// The record of each processor, with its GDT and its TSS, which is within one page, as the manual
+// advises.
+boot_processor_records: .skip PROCESSOR_COUNT * PROCESSOR_RECORD_SIZE
 
         .section .note.GNU-stack, "", @progbits

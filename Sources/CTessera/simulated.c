@@ -4,6 +4,8 @@
 #if __STDC_HOSTED__
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 
 _Thread_local simulated_processor simulated_this_processor = {.interrupts_enabled = true};
 _Atomic uint64_t simulated_allocations_until_failure;
@@ -15,8 +17,18 @@ static simulated_observer observer_storage;
 const simulated_observer *simulated_installed_observer;
 // A typical processor, except for its narrow physical addresses.
 static simulated_features features = {.physical_address_width = 40, .has_one_gib_pages = true};
+static bool hides_no_execute, hides_attribute_table;
 
 simulated_processor *simulated_current_processor(void) { return &simulated_this_processor; }
+
+void simulated_require_first_processor(void) {
+  uint32_t number = simulated_this_processor.number;
+  if (number != 0) {
+    fprintf(stderr, "a test left its thread as processor %u of the simulated machine\n", number);
+    abort();
+  }
+  simulated_this_processor.interrupts_enabled = true;
+}
 
 simulated_registers *simulated_registers_of(uint32_t number) {
   if (number >= SIMULATED_PROCESSOR_LIMIT) {
@@ -30,6 +42,7 @@ simulated_registers *simulated_registers_of(uint32_t number) {
 // pages, physical-address extension, and LA57 with five levels. EFER: no-execute, long mode. The
 // kernel runs in the top 2 GiB of the address space.
 void simulated_reset_registers(void) {
+  simulated_hide_features(false, false);
   uint64_t five_levels = features.has_five_levels ? 1u << 12 : 0;
   const uint64_t kernel_base = 0xffffffff80000000;
   for (int i = 0; i < SIMULATED_PROCESSOR_LIMIT; i += 1)
@@ -51,11 +64,39 @@ __attribute__((constructor)) static void start(void) { simulated_reset_registers
 void simulated_set_features(simulated_features new_features) { features = new_features; }
 simulated_features simulated_current_features(void) { return features; }
 
+void simulated_hide_features(bool no_execute, bool attribute_table) {
+  hides_no_execute = no_execute;
+  hides_attribute_table = attribute_table;
+}
+
 void simulated_install_observer(const simulated_observer *observer) {
   __atomic_store_n(&simulated_installed_observer, NULL, __ATOMIC_RELEASE);
   if (observer == NULL) return;
   observer_storage = *observer;
   __atomic_store_n(&simulated_installed_observer, &observer_storage, __ATOMIC_RELEASE);
+}
+
+static void (*_Atomic interrupt_handler)(void);
+
+void simulated_set_interrupt_handler(void (*handler)(void)) { interrupt_handler = handler; }
+
+// The calling thread runs the handler as the other processors, whatever their own threads do
+// meanwhile: an interrupt may come at any moment.
+void simulated_interrupt(uint64_t processors) {
+  simulated_processor mine = simulated_this_processor;
+  void (*handler)(void) = interrupt_handler;
+  if (handler == NULL) {
+    fputs("a simulated processor was interrupted, but there is no handler\n", stderr);
+    abort();
+  }
+  for (uint32_t number = 0; number < SIMULATED_PROCESSOR_LIMIT; number += 1) {
+    if ((processors >> number & 1) == 0) continue;
+    simulated_this_processor.number = number;
+    simulated_this_processor.interrupts_enabled = false;
+    handler();
+  }
+  simulated_this_processor.number = mine.number;
+  simulated_this_processor.interrupts_enabled = mine.interrupts_enabled;
 }
 
 static uint64_t *register_of_kind(simulated_control_kind kind) {
@@ -96,20 +137,22 @@ bool simulated_allocation_fails(void) {
   return true;
 }
 
-// Reports PGE, PAT, NX, SMEP, SMAP and UMIP, besides the features that are set.
+// Reports PGE, PAT, NX, SMEP, SMAP and UMIP unless they are hidden, besides the features that are
+// set.
 hw_cpuid_result simulated_cpuid(uint32_t leaf, uint32_t subleaf) {
   (void)subleaf;
   hw_cpuid_result r = {0, 0, 0, 0};
   switch (leaf) {
     case 0x0: r.eax = 7; break;
-    case 0x1: r.edx = 1u << 13 | 1u << 16; break;
+    case 0x1: r.edx = 1u << 13 | (hides_attribute_table ? 0 : 1u << 16); break;
     case 0x7:
       r.ebx = 1u << 7 | 1u << 20;
       r.ecx = 1u << 2 | (features.has_five_levels ? 1u << 16 : 0);
       break;
     case 0x80000000: r.eax = 0x80000008; break;
     case 0x80000001:
-      r.edx = 1u << 20 | 1u << 29 | (features.has_one_gib_pages ? 1u << 26 : 0);
+      r.edx = (hides_no_execute ? 0 : 1u << 20) | 1u << 29
+              | (features.has_one_gib_pages ? 1u << 26 : 0);
       break;
     case 0x80000008:
       r.eax = features.physical_address_width | (features.has_five_levels ? 57 : 48) << 8;
@@ -117,6 +160,15 @@ hw_cpuid_result simulated_cpuid(uint32_t leaf, uint32_t subleaf) {
     default: break;
   }
   return r;
+}
+
+// The kernel tells without an access whether a page is mapped.
+bool simulated_try_read_word(uint64_t address, uint64_t *value) {
+  unsigned char is_resident;
+  *value = 0;
+  if (mincore((void *)(address & ~4095), 1, &is_resident) != 0) return false;
+  memcpy(value, (const void *)address, sizeof *value);
+  return true;
 }
 
 void simulated_write_port(uint16_t port, uint32_t value) {
@@ -154,6 +206,24 @@ size_t simulated_copy_user(uint64_t user_address, void *buffer, size_t byte_coun
 void simulated_halt(void) { abort(); }
 
 uint32_t tessera_host_processor_id(void) { return simulated_this_processor.number; }
+
+uint64_t tessera_host_preempt_disable(void) {
+  simulated_this_processor.preemption_disables += 1;
+  return simulated_this_processor.preemption_depth++;
+}
+
+void tessera_host_preempt_enable(uint64_t state) {
+  simulated_processor *mine = &simulated_this_processor;
+  if (--mine->preemption_depth != state) {
+    fputs("preemption was not enabled in the reverse order\n", stderr);
+    abort();
+  }
+  void (*other_thread)(void) = mine->preemption_point;
+  if (state > 0 || other_thread == NULL) return;
+  mine->preemption_point = NULL;
+  other_thread();
+  mine->preemption_point = other_thread;
+}
 
 void tessera_host_panic(const char *message, size_t length) {
   fprintf(stderr, "tessera: panic: %.*s\n", (int)length, message);

@@ -25,9 +25,49 @@ enum DeliberateCrash {
     if commandLine.contains(option: "crash=panic") {
       panic("panic requested on the command line", PhysicalAddress(0x1000))
     }
+    if commandLine.contains(option: "crash=processor") { crashElsewhere() }
+    if commandLine.contains(option: "crash=processor-stack") { overflowElsewhere() }
+    if commandLine.contains(option: "crash=busy") { stayInTessera() }
+    if commandLine.contains(option: "crash=hang") { hang() }
     if commandLine.contains(option: "crash=trap") { trap(Processor.current) }
     if commandLine.contains(option: "crash=failure") { ExitStatus.failure.exit() }
     if commandLine.contains(option: "crash=cannot-start") { ExitStatus.cannotStart.exit() }
+  }
+
+  /// Lets processor 1 read an address that is not mapped.
+  private static func crashElsewhere() {
+    guard Processors.count > 1 else { return }
+    var none: UInt64 = 0
+    // SAFETY: the function ignores the context.
+    unsafe ProcessorTask.run(on: 1, &none) { _ in crash_read(0xffff_a000_0000_0abc) }
+  }
+
+  /// Lets processor 1 use up its stack.
+  private static func overflowElsewhere() {
+    guard Processors.count > 1 else { return }
+    var none: UInt64 = 0
+    // SAFETY: the function ignores the context.
+    unsafe ProcessorTask.run(on: 1, &none) { _ in _ = DeliberateCrash.descend(1) }
+  }
+
+  /// Lets processor 1 run for ever, and waits for it.
+  private static func hang() {
+    guard Processors.count > 1 else { return }
+    var none: UInt64 = 0
+    // SAFETY: the function ignores the context.
+    unsafe ProcessorTask.run(on: 1, &none, seconds: 2) { _ in
+      while true { Processor.pause() }
+    }
+  }
+
+  /// Lets processor 1 stay in Tessera for ever, and waits for it.
+  private static func stayInTessera() {
+    guard Processors.count > 1 else { return }
+    var none: UInt64 = 0
+    // SAFETY: the function ignores the context.
+    unsafe ProcessorTask.run(on: 1, &none, seconds: 2) { _ in
+      Preemption.disabled { while true { Processor.pause() } }
+    }
   }
 
   /// Recurses without end, in a way that the compiler cannot turn into a loop.

@@ -17,7 +17,7 @@ struct FrameDemonstration {
   mutating func run() {
     FrameAllocator.drainCache()
     let before = FrameAllocator.statistics
-    do throws(FrameError) {
+    do throws(TesseraError) {
       // The handles of all frames, as addresses: a kernel has no heap for them but its own frames.
       let tableFrameCount = Int(before.managedFrameCount / (PageSize.fourKiB.byteCount / 8)) + 1
       let table = try Segment(allocating: tableFrameCount) { _ in PlainMemory() }

@@ -13,18 +13,49 @@ public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
   greet(features, &console)
 
   let information = MemoryStart.readInformation(magic: magic, address: information)
-  let totals = MemoryStart.start(on: information).totals
+  let processors = Processors(of: information)
+  let totals = MemoryStart.start(
+    on: information, processorCount: processors.foundCount
+  ).totals
+  processors.start(by: information)
   DeliberateCrash.perform(information.commandLine)
+  let dumpsJSON = information.commandLine.contains(option: "dump=json")
+  if !hasEnoughMemory(totals) {
+    MemoryStart.fail(
+      because: "the demonstration requires 5 MiB of free memory, with two frames of 2 MiB")
+  }
 
   var checks = Checks()
   checks.check(totals.total == FrameTable.frameCount, "the totals add up to all frames")
-  var frames = FrameDemonstration(checks)
+  var tasks = ProcessorDemonstration(checks)
+  tasks.run()
+  var frames = FrameDemonstration(tasks.checks)
   frames.run()
-  var spaces = SpaceDemonstration(frames.checks)
+  var spaces = SpaceDemonstration(frames.checks, dumpsJSON: dumpsJSON)
   spaces.run()
-  var stale = StaleReport(spaces.checks, features)
+  var stale = StaleReport(.here, spaces.checks, features)
   stale.run()
-  finish(stale.checks, totals)
+  checks = stale.checks
+  if let other = Accessor.elsewhere {
+    var report = StaleReport(other, checks, features)
+    report.run()
+    checks = report.checks
+    var storm = StormDemonstration(checks)
+    storm.run()
+    checks = storm.checks
+  }
+  finish(checks, totals)
+}
+
+/// Whether the demonstration can run: its programs have a large page each.
+private func hasEnoughMemory(_ totals: FrameTotals) -> Bool {
+  guard totals.usable >= 1280 else { return false }
+  do throws(TesseraError) {
+    let request = FrameRequest(isZeroed: false, size: .twoMiB)
+    let first = try Frame(allocating: PlainMemory(), request)
+    let second = try Frame(allocating: PlainMemory(), request)
+    return first.address != second.address
+  } catch { return false }
 }
 
 private func greet(_ features: ProcessorFeatures, _ console: inout Console) {

@@ -16,34 +16,8 @@ struct Pages {
     byteCount = count * PageSize.fourKiB.byteCount
   }
 
-  private var range: Range<VirtualAddress> {
+  var range: Range<VirtualAddress> {
     VirtualAddress(start)..<VirtualAddress(start + byteCount)
-  }
-
-  /// Calls `body` with a cursor over the pages of `space`. The TLB is flushed before this returns.
-  func change(
-    in space: borrowing VmSpace, _ body: (inout Cursor) throws(MapError) -> Void
-  ) throws(DemoError) {
-    var failure: MapError?
-    do throws(RangeError) {
-      var cursor = try space.cursor(over: range)
-      do throws(MapError) { try body(&cursor) } catch { failure = error }
-    } catch {
-      throw .range(error)
-    }
-    if let failure { throw .map(failure) }
-  }
-
-  /// Like `change(in:_:)`, in the kernel virtual area.
-  func changeInKernel(_ body: (inout Cursor) throws(MapError) -> Void) throws(DemoError) {
-    var failure: MapError?
-    do throws(RangeError) {
-      var cursor = try KernelSpace.cursor(over: range)
-      do throws(MapError) { try body(&cursor) } catch { failure = error }
-    } catch {
-      throw .range(error)
-    }
-    if let failure { throw .map(failure) }
   }
 }
 
@@ -51,7 +25,7 @@ extension Cursor {
   /// Maps `frame` through a new handle.
   mutating func map(
     sharing frame: borrowing Frame<PlainMemory>, as property: PageProperty
-  ) throws(MapError) {
+  ) throws(TesseraError) {
     var handle: Frame<PlainMemory>? = frame.share()
     try map(&handle, as: property)
   }
@@ -59,7 +33,7 @@ extension Cursor {
   /// Replaces the mapped frame by `frame`, through a new handle.
   mutating func replace(
     sharing frame: borrowing Frame<PlainMemory>, as property: PageProperty
-  ) throws(MapError) {
+  ) throws(TesseraError) {
     var handle: Frame<PlainMemory>? = frame.share()
     try replace(with: &handle, as: property)
   }

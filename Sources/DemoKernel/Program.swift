@@ -22,15 +22,14 @@ struct Program: ~Copyable {
   let marker: UInt64
 
   /// Creates the space and maps its memory.
-  init(marker: UInt64) throws(DemoError) {
-    let space: VmSpace
-    do throws(FrameError) { space = try VmSpace() } catch { throw .frame(error) }
+  init(marker: UInt64) throws(TesseraError) {
+    let space = try VmSpace()
     try Self.fill(space, marker)
     self.space = space
     self.marker = marker
   }
 
-  private static func fill(_ space: borrowing VmSpace, _ marker: UInt64) throws(DemoError) {
+  private static func fill(_ space: borrowing VmSpace, _ marker: UInt64) throws(TesseraError) {
     // Every byte is a return instruction.
     try map(code, in: space, as: .userReadExecute, holding: 0xc3c3_c3c3_c3c3_c3c3)
     try map(constants, in: space, as: .userRead, holding: marker)
@@ -41,7 +40,7 @@ struct Program: ~Copyable {
       try map(page, in: space, as: .userReadWrite, holding: marker)
     }
     try mapLarge(in: space, holding: marker)
-    try stackReserve.change(in: space) { cursor throws(MapError) in
+    try space.withCursor(over: stackReserve.range) { cursor throws(TesseraError) in
       try cursor.setStatus(stackReserve.byteCount, to: onDemand)
     }
   }
@@ -49,14 +48,12 @@ struct Program: ~Copyable {
   /// Maps new frames filled with `word` in `pages`.
   private static func map(
     _ pages: Pages, in space: borrowing VmSpace, as property: PageProperty, holding word: UInt64
-  ) throws(DemoError) {
+  ) throws(TesseraError) {
     var segment: Segment<PlainMemory>?
-    do throws(FrameError) {
-      let made = try Segment(allocating: Int(pages.byteCount / 4096)) { _ in PlainMemory() }
-      made.fill(with: word)
-      segment = consume made
-    } catch { throw .frame(error) }
-    try pages.change(in: space) { cursor throws(MapError) in
+    let made = try Segment(allocating: Int(pages.byteCount / 4096)) { _ in PlainMemory() }
+    made.fill(with: word)
+    segment = consume made
+    try space.withCursor(over: pages.range) { cursor throws(TesseraError) in
       try cursor.map(&segment, as: property)
     }
   }
@@ -64,14 +61,12 @@ struct Program: ~Copyable {
   /// Maps a new 2 MiB frame filled with `word`.
   private static func mapLarge(
     in space: borrowing VmSpace, holding word: UInt64
-  ) throws(DemoError) {
+  ) throws(TesseraError) {
     var frame: Frame<PlainMemory>?
-    do throws(FrameError) {
-      let made = try Frame(allocating: PlainMemory(), FrameRequest(isZeroed: false, size: .twoMiB))
-      made.fill(with: word)
-      frame = consume made
-    } catch { throw .frame(error) }
-    try large.change(in: space) { cursor throws(MapError) in
+    let made = try Frame(allocating: PlainMemory(), FrameRequest(isZeroed: false, size: .twoMiB))
+    made.fill(with: word)
+    frame = consume made
+    try space.withCursor(over: large.range) { cursor throws(TesseraError) in
       try cursor.map(&frame, as: .userReadWrite)
     }
   }

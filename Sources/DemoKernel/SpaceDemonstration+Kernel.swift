@@ -7,18 +7,15 @@ internal import TesseraSpaces
 
 extension SpaceDemonstration {
   /// Maps frames in the kernel virtual area, uses them, and unmaps them.
-  mutating func mapForKernel() throws(DemoError) {
+  mutating func mapForKernel() throws(TesseraError) {
     begin("map kernel memory")
-    var segment: Segment<PlainMemory>?
-    do throws(FrameError) {
-      segment = try Segment(allocating: 16) { _ in PlainMemory() }
-    } catch { throw .frame(error) }
+    var segment: Segment<PlainMemory>? = try Segment(allocating: 16) { _ in PlainMemory() }
     let place: UInt64
-    do throws(MapError) {
+    do {
       let mapping = try KernelMapping(&segment)
       place = mapping.address.rawValue
       check(mapping)
-    } catch { throw .map(error) }
+    }
     checks.check(MemoryProbe.read(place) == nil, "reading a destroyed mapping faults")
     end(16, " pages written, read and unmapped")
   }
@@ -44,7 +41,7 @@ extension SpaceDemonstration {
   /// Reads a device register through leaves of each size, which must give the same value.
   ///
   /// The device is the High Precision Event Timer, whose first register is constant.
-  mutating func compareLeafSizes() throws(DemoError) {
+  mutating func compareLeafSizes() throws(TesseraError) {
     begin("map a device (HPET) by 4K, 2M, 1G pages")
     let register: UInt64 = 0xfed0_0000
     // An unused part of the kernel virtual area, 1 GiB aligned.
@@ -69,7 +66,9 @@ extension SpaceDemonstration {
       checks.check(
         value != nil && value == first ?? value, "leaves of all sizes read the same register")
       first = first ?? value
-      try pages.changeInKernel { cursor throws(MapError) in try cursor.unmap(pages.byteCount) }
+      try KernelSpace.withCursor(over: pages.range) { cursor throws(TesseraError) in
+        try cursor.unmap(pages.byteCount)
+      }
     }
     console.write("  same value in each: ")
     console.write(hexadecimal: first ?? 0, digitCount: 16)
@@ -79,9 +78,9 @@ extension SpaceDemonstration {
   /// Maps device memory at `address` in `pages`. Returns the size of the first leaf.
   private func mapDevice(
     _ address: PhysicalAddress, in pages: Pages
-  ) throws(DemoError) -> UInt64? {
+  ) throws(TesseraError) -> UInt64? {
     var spanned: UInt64?
-    try pages.changeInKernel { cursor throws(MapError) in
+    try KernelSpace.withCursor(over: pages.range) { cursor throws(TesseraError) in
       // SAFETY: no driver uses the device, and it is unmapped at once.
       try unsafe cursor.mapDevice(address, byteCount: pages.byteCount, as: .device)
       try? cursor.jump(to: VirtualAddress(pages.start))

@@ -10,7 +10,7 @@ extension SpaceDemonstration {
     begin("copy to user memory and back")
     program.space.activate()
     var byteCount = 0
-    do throws(UserMemoryError) {
+    do throws(TesseraError) {
       byteCount += try copyAndCompare(program)
       byteCount += try copyToTheEnd(program)
       try checkErrors(program)
@@ -29,7 +29,7 @@ extension SpaceDemonstration {
   /// Writes a block that starts in the middle of a page, reads it back, and restores the old bytes.
   private mutating func copyAndCompare(
     _ program: borrowing Program
-  ) throws(UserMemoryError) -> Int {
+  ) throws(TesseraError) -> Int {
     let start = Program.data.start + 0x804
     let byteCount = 4096
     let writer = try program.space.writer(
@@ -59,7 +59,7 @@ extension SpaceDemonstration {
   /// Copies across the end of the data, after which nothing is mapped.
   private mutating func copyToTheEnd(
     _ program: borrowing Program
-  ) throws(UserMemoryError) -> Int {
+  ) throws(TesseraError) -> Int {
     let end = Program.data.start + Program.data.byteCount
     let reader = try program.space.reader(at: VirtualAddress(end - 1000), byteCount: 4096)
     let writer = try program.space.writer(at: VirtualAddress(end - 1000), byteCount: 4096)
@@ -70,7 +70,7 @@ extension SpaceDemonstration {
     return found + stored
   }
 
-  private mutating func checkErrors(_ program: borrowing Program) throws(UserMemoryError) {
+  private mutating func checkErrors(_ program: borrowing Program) throws(TesseraError) {
     let constants = try program.space.writer(
       at: VirtualAddress(Program.constants.start), byteCount: 8)
     checks.check(

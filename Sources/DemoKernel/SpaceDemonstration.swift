@@ -10,15 +10,20 @@ internal import TesseraSpaces
 struct SpaceDemonstration {
   var console = Console()
   var checks: Checks
+  /// Whether the dump is repeated for programs, with all frames.
+  private let dumpsJSON: Bool
 
-  init(_ checks: Checks) { self.checks = checks }
+  init(_ checks: Checks, dumpsJSON: Bool) {
+    self.checks = checks
+    self.dumpsJSON = dumpsJSON
+  }
 
   /// Runs all steps. Every frame is free again afterwards.
   mutating func run() {
     NodePool.drain()
     FrameAllocator.drainCache()
     let before = FrameAllocator.statistics
-    do throws(DemoError) {
+    do throws(TesseraError) {
       try demonstrate(
         Program(marker: 0x1111_1111_1111_1111), Program(marker: 0x2222_2222_2222_2222))
       try mapForKernel()
@@ -36,7 +41,7 @@ struct SpaceDemonstration {
 
   private mutating func demonstrate(
     _ first: consuming Program, _ second: consuming Program
-  ) throws(DemoError) {
+  ) throws(TesseraError) {
     writeAndSwitch(first, second)
     switchOften(first, second)
     copyUserMemory(first, while: second)
@@ -143,27 +148,22 @@ extension SpaceDemonstration {
   }
 
   /// Copies a space as a fork does, and checks that neither can write to the shared pages.
-  private mutating func fork(_ parent: borrowing Program) throws(DemoError) {
+  private mutating func fork(_ parent: borrowing Program) throws(TesseraError) {
     begin("copy a space for a fork")
-    let child: VmSpace
-    do throws(FrameError) { child = try VmSpace() } catch { throw .frame(error) }
+    let child = try VmSpace()
     try copy(parent, to: child)
   }
 
   private mutating func copy(
     _ parent: borrowing Program, to child: consuming VmSpace
-  ) throws(DemoError) {
+  ) throws(TesseraError) {
     let whole = Pages(at: Program.code.start, 0x1000)
     parent.space.activate()
-    var failure: DemoError?
-    try whole.change(in: parent.space) { source throws(MapError) in
-      do throws(DemoError) {
-        try whole.change(in: child) { cursor throws(MapError) in
-          try cursor.copy(from: &source, whole.byteCount)
-        }
-      } catch { failure = error }
+    try parent.space.withCursor(over: whole.range) { source throws(TesseraError) in
+      try child.withCursor(over: whole.range) { cursor throws(TesseraError) in
+        try cursor.copy(from: &source, whole.byteCount)
+      }
     }
-    if let failure { throw failure }
     let place = Program.data.start
     // SAFETY: if the write succeeded, the memory would be the program's.
     let parentWrites = unsafe UserAccess.write(0, to: place)
@@ -181,7 +181,7 @@ extension SpaceDemonstration {
     VmSpace.deactivate()
     end(12, " pages shared, read-only in both")
     _ = consume child
-    try Program.data.change(in: parent.space) { cursor throws(MapError) in
+    try parent.space.withCursor(over: Program.data.range) { cursor throws(TesseraError) in
       try cursor.protect(Program.data.byteCount, to: .readWrite)
     }
   }
@@ -197,5 +197,9 @@ extension SpaceDemonstration {
     program.space.writeWalk(of: VirtualAddress(Program.data.start + 0xabc), to: &console)
     program.space.writeWalk(of: VirtualAddress(Program.stackReserve.start), to: &console)
     program.space.writeWalk(of: VirtualAddress(KernelImage.text.lowerBound), to: &console)
+    guard dumpsJSON else { return }
+    program.space.dumpJSON(to: &console)
+    KernelSpace.dumpJSON(to: &console)
+    FrameTable.dumpJSON(to: &console)
   }
 }

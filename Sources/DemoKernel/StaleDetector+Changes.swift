@@ -36,7 +36,7 @@ extension StaleDetector {
 
   /// Maps the pages for the change. A page that is never changed keeps the table from becoming
   /// empty, because removing a table invalidates everything.
-  func prepare(_ change: Change, _ place: UInt64) throws(DemoError) {
+  func prepare(_ change: Change, _ place: UInt64) throws(TesseraError) {
     switch change.scene {
     case .page:
       try mapNeighbor(Self.pageScene + 511 * 4096)
@@ -58,7 +58,7 @@ extension StaleDetector {
       if !change.usesPageBefore {
         // Another page of the table, so that the entry above is cached.
         try mapOld(pages(place ^ 4096), as: .userReadWrite)
-        _ = UserAccess.read(place ^ 4096)
+        _ = accessor.read(place ^ 4096)
       }
     case .kernelPage:
       try mapInKernel(Pages(at: Self.kernelScene + 511 * 4096), as: .kernelRead)
@@ -67,24 +67,32 @@ extension StaleDetector {
   }
 
   /// Makes the change through a cursor, which is closed before this returns.
-  func carryOut(_ change: Change, _ place: UInt64) throws(DemoError) {
+  func carryOut(_ change: Change, _ place: UInt64) throws(TesseraError) {
     switch change {
     case .unmap:
-      try pages(place).change(in: space) { cursor throws(MapError) in try cursor.unmap(4096) }
+      try space.withCursor(over: pages(place).range) { cursor throws(TesseraError) in
+        try cursor.unmap(4096)
+      }
     case .removeWriting:
-      try protect(pages(place), to: .read)
+      try space.withCursor(over: pages(place).range) { cursor throws(TesseraError) in
+        try cursor.change(4096, by: PageChange(removing: .write))
+      }
     case .forbidExecution:
       try protect(pages(place), to: .read)
     case .removeAccess:
       try protect(pages(place), to: .none)
     case .replace:
-      try pages(place).change(in: space) { cursor throws(MapError) in
+      try space.withCursor(over: pages(place).range) { cursor throws(TesseraError) in
         try cursor.replace(sharing: new, as: .userReadWrite)
       }
     case .clearAccessed:
-      try pages(place).change(in: space) { cursor throws(MapError) in cursor.clearAccessed(4096) }
+      try space.withCursor(over: pages(place).range) { cursor throws(TesseraError) in
+        cursor.clearAccessed(4096)
+      }
     case .clearDirty:
-      try pages(place).change(in: space) { cursor throws(MapError) in cursor.clearDirty(4096) }
+      try space.withCursor(over: pages(place).range) { cursor throws(TesseraError) in
+        cursor.clearDirty(4096)
+      }
     case .unmapRange, .unmapApart, .unmapManyPages:
       try unmap(manyPages(change, place))
     case .shareForFork:
@@ -99,34 +107,41 @@ extension StaleDetector {
       // More than the table spans, so that the cursor locks the table above.
       try unmap(Pages(at: Self.tableScene, 1024))
     case .unmapKernelPage:
-      try pages(place).changeInKernel { cursor throws(MapError) in try cursor.unmap(4096) }
+      try KernelSpace.withCursor(over: pages(place).range) { cursor throws(TesseraError) in
+        try cursor.unmap(4096)
+      }
     case .protectKernelPage:
-      try pages(place).changeInKernel { cursor throws(MapError) in
+      try KernelSpace.withCursor(over: pages(place).range) { cursor throws(TesseraError) in
         try cursor.protect(4096, to: .read)
       }
     }
   }
 
   /// Unmaps the rest of the scene, except the neighbor.
-  func restore(_ change: Change, _ place: UInt64) throws(DemoError) {
+  func restore(_ change: Change, _ place: UInt64) throws(TesseraError) {
     switch change.scene {
     case .page: try unmap(pages(place))
     case .manyPages: try unmap(manyPages(change, place))
     case .large: try unmap(Pages(at: Self.largeScene, 512))
     case .table: try unmap(Pages(at: Self.tableScene, 512))
     case .kernelPage:
-      try pages(place).changeInKernel { cursor throws(MapError) in try cursor.unmap(4096) }
+      try KernelSpace.withCursor(over: pages(place).range) { cursor throws(TesseraError) in
+        try cursor.unmap(4096)
+      }
     }
     guard change == .shareForFork else { return }
     let page = pages(place)
-    try page.change(in: child) { cursor throws(MapError) in try cursor.unmap(page.byteCount) }
+    try child.withCursor(over: page.range) { cursor throws(TesseraError) in
+      try cursor.unmap(page.byteCount)
+    }
   }
 }
 
 extension StaleDetector {
   /// Unmaps the rest of the kernel's scene; the others are destroyed with the space.
-  func clearKernelScene() throws(DemoError) {
-    try Pages(at: Self.kernelScene, 512).changeInKernel { cursor throws(MapError) in
+  func clearKernelScene() throws(TesseraError) {
+    try KernelSpace.withCursor(over: Pages(at: Self.kernelScene, 512).range) {
+      cursor throws(TesseraError) in
       try cursor.unmap(PageSize.twoMiB.byteCount)
     }
   }
@@ -138,55 +153,52 @@ extension StaleDetector {
   }
 
   /// Maps the old frame in all of `pages`.
-  private func mapOld(_ pages: Pages, as property: PageProperty) throws(DemoError) {
-    try pages.change(in: space) { cursor throws(MapError) in
+  private func mapOld(_ pages: Pages, as property: PageProperty) throws(TesseraError) {
+    try space.withCursor(over: pages.range) { cursor throws(TesseraError) in
       while !cursor.isAtEnd { try cursor.map(sharing: old, as: property) }
     }
   }
 
   /// Maps the block without references to its frames: the deferred free of so many would overflow,
   /// and everything would be invalidated early.
-  private func mapBlock(_ pages: Pages) throws(DemoError) {
+  private func mapBlock(_ pages: Pages) throws(TesseraError) {
     let address = block.address
-    try pages.change(in: space) { cursor throws(MapError) in
+    try space.withCursor(over: pages.range) { cursor throws(TesseraError) in
       // SAFETY: the detector keeps the block for as long as the pages are mapped.
       try unsafe cursor.mapDevice(address, byteCount: pages.byteCount, as: .userReadWrite)
     }
   }
 
-  private func mapInKernel(_ pages: Pages, as property: PageProperty) throws(DemoError) {
+  private func mapInKernel(_ pages: Pages, as property: PageProperty) throws(TesseraError) {
     guard KernelSpace.translate(VirtualAddress(pages.start)) == nil else { return }
-    try pages.changeInKernel { cursor throws(MapError) in
+    try KernelSpace.withCursor(over: pages.range) { cursor throws(TesseraError) in
       try cursor.map(sharing: old, as: property)
     }
   }
 
-  private func mapNeighbor(_ place: UInt64) throws(DemoError) {
+  private func mapNeighbor(_ place: UInt64) throws(TesseraError) {
     guard space.translate(VirtualAddress(place)) == nil else { return }
     try mapOld(Pages(at: place), as: .userRead)
   }
 
-  private func unmap(_ pages: Pages) throws(DemoError) {
-    try pages.change(in: space) { cursor throws(MapError) in try cursor.unmap(pages.byteCount) }
+  private func unmap(_ pages: Pages) throws(TesseraError) {
+    try space.withCursor(over: pages.range) { cursor throws(TesseraError) in
+      try cursor.unmap(pages.byteCount)
+    }
   }
 
-  private func protect(_ pages: Pages, to access: PageAccess) throws(DemoError) {
-    try pages.change(in: space) { cursor throws(MapError) in
+  private func protect(_ pages: Pages, to access: PageAccess) throws(TesseraError) {
+    try space.withCursor(over: pages.range) { cursor throws(TesseraError) in
       try cursor.protect(pages.byteCount, to: access)
     }
   }
 
   /// Copies the pages to the child, as a fork does.
-  private func copyToChild(_ pages: Pages) throws(DemoError) {
-    try pages.change(in: space) { source throws(MapError) in
-      var failure: DemoError?
-      do throws(DemoError) {
-        try pages.change(in: child) { cursor throws(MapError) in
-          try cursor.copy(from: &source, pages.byteCount)
-        }
-      } catch { failure = error }
-      if case .map(let error)? = failure { throw error }
-      if failure != nil { throw .outOfFrames }
+  private func copyToChild(_ pages: Pages) throws(TesseraError) {
+    try space.withCursor(over: pages.range) { source throws(TesseraError) in
+      try child.withCursor(over: pages.range) { cursor throws(TesseraError) in
+        try cursor.copy(from: &source, pages.byteCount)
+      }
     }
   }
 }

@@ -10,10 +10,10 @@ internal import TesseraSpaces
 /// In each round a page is used, so that its translation is cached, then changed through a cursor,
 /// and accessed at once, before other pages evict the translation. The access is stale if it still
 /// goes by the old translation.
+///
+/// The first processor makes the changes. It also makes the accesses, or another one does: then
+/// Tessera has to reach the translations of that one.
 struct StaleDetector: ~Copyable {
-  /// The number of rounds for each kind of change, each at a different address.
-  static var roundCount: UInt64 { 200 }
-
   /// The content of the pages before the change: return instructions, so that they can be executed.
   static var oldWord: UInt64 { 0xc3c3_c3c3_c3c3_c3c3 }
   static var newWord: UInt64 { 0xc3c3_c3c3_c3c3_c3b0 }
@@ -22,6 +22,10 @@ struct StaleDetector: ~Copyable {
   let child: VmSpace
   let old: Frame<PlainMemory>
   let new: Frame<PlainMemory>
+  /// Who makes the accesses.
+  let accessor: Accessor
+  /// The number of rounds for each kind of change, each at a different address.
+  let roundCount: UInt64
   /// 2 MiB that the large page maps.
   let block: Segment<PlainMemory>
   /// The number of rounds that failed otherwise: a page was missing, or held neither the old nor
@@ -29,7 +33,7 @@ struct StaleDetector: ~Copyable {
   private(set) var failedRoundCount: UInt64 = 0
 
   /// Creates two spaces and allocates their memory. Throws `outOfFrames`.
-  init() throws(FrameError) {
+  init(_ accessor: Accessor, roundCount: UInt64) throws(TesseraError) {
     let space = try VmSpace()
     let child = try VmSpace()
     let old = try Frame(allocating: PlainMemory())
@@ -41,6 +45,8 @@ struct StaleDetector: ~Copyable {
     old.fill(with: Self.oldWord)
     new.fill(with: Self.newWord)
     block.fill(with: Self.oldWord)
+    self.accessor = accessor
+    self.roundCount = roundCount
     self.space = space
     self.child = child
     self.old = old
@@ -50,10 +56,10 @@ struct StaleDetector: ~Copyable {
 
   /// Makes `change` `roundCount` times, with or without Tessera's TLB flushes. Returns the number
   /// of stale accesses.
-  mutating func staleCount(of change: Change, invalidating: Bool) throws(DemoError) -> UInt64 {
+  mutating func staleCount(of change: Change, invalidating: Bool) throws(TesseraError) -> UInt64 {
     var staleCount: UInt64 = 0
-    space.activate()
-    for round in 0..<Self.roundCount {
+    accessor.activate(space)
+    for round in 0..<roundCount {
       let place = place(of: change, round)
       try prepare(change, place)
       if change.usesPageBefore && !access(change, place) {
@@ -61,34 +67,25 @@ struct StaleDetector: ~Copyable {
         if !access(change, place) { failedRoundCount += 1 }
       }
 
-      // SAFETY: one processor runs; stale pages are only read, or written with the same word.
+      // SAFETY: no other cursor is open; stale pages are only read, or written with the same word.
       unsafe FlushSwitch.turn(off: !invalidating)
       try carryOut(change, place)
       let isStale = isStale(change, place)
       // SAFETY: everything is invalidated before the pages are used again.
       unsafe FlushSwitch.turn(off: false)
-      if !invalidating { Processor.invalidateAll(alsoGlobal: true) }
+      if !invalidating { accessor.invalidateAll() }
 
       if isStale { staleCount += 1 }
       if self.isStale(change, place) || !hasEffect(change, place) { failedRoundCount += 1 }
       try restore(change, place)
     }
-    VmSpace.deactivate()
+    accessor.deactivate()
     return staleCount
   }
 
   /// Accesses the page. Returns whether the access went by the mapping before the change.
   private func access(_ change: Change, _ place: UInt64) -> Bool {
-    switch change.access {
-    case .read:
-      return UserAccess.read(place) == Self.oldWord
-    case .write:
-      // SAFETY: the memory is the detector's, and holds this word already.
-      return unsafe UserAccess.write(Self.oldWord, to: place)
-    case .execute:
-      // SAFETY: every byte of the memory is a return instruction.
-      return unsafe MemoryProbe.execute(place)
-    }
+    accessor.access(place, by: change.access, word: Self.oldWord)
   }
 
   /// Accesses the page after the change. Returns whether the processor used a stale translation.
@@ -105,7 +102,7 @@ struct StaleDetector: ~Copyable {
 
   /// Whether the change has had its effect on the page at `place`.
   private func hasEffect(_ change: Change, _ place: UInt64) -> Bool {
-    let content = UserAccess.read(place)
+    let content = accessor.read(place)
     switch change {
     case .replace: return content == Self.newWord
     case .removeWriting, .forbidExecution, .clearAccessed, .clearDirty, .shareForFork,

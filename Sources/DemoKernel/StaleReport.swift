@@ -9,31 +9,35 @@ internal import TesseraSpaces
 struct StaleReport {
   private var console = Console()
   private(set) var checks: Checks
+  private let accessor: Accessor
   private let features: ProcessorFeatures
   private var seenCount: UInt64 = 0
 
-  init(_ checks: Checks, _ features: ProcessorFeatures) {
+  /// A report of the accesses that `accessor` makes.
+  init(_ accessor: Accessor, _ checks: Checks, _ features: ProcessorFeatures) {
+    self.accessor = accessor
     self.checks = checks
     self.features = features
   }
 
+  /// A task for each round of each kind is given to another processor many times.
+  private var roundCount: UInt64 { accessor.isElsewhere ? 50 : 200 }
+
   /// Measures and prints the table, line by line.
   mutating func run() {
-    console.write("tessera: stale accesses after a change, of ")
-    console.write(decimal: StaleDetector.roundCount)
-    console.write("          flushed   not flushed\n")
+    writeTitle()
     NodePool.drain()
     FrameAllocator.drainCache()
     let before = FrameAllocator.statistics
     // SAFETY: forbidden again below.
-    unsafe UserAccess.setExecution(allowed: true, features)
-    do throws(FrameError) {
-      try write(StaleDetector())
+    unsafe accessor.setExecution(allowed: true, features)
+    do throws(TesseraError) {
+      try write(StaleDetector(accessor, roundCount: roundCount))
     } catch {
       checks.check(false, "the detector finds memory")
     }
     // SAFETY: as it was.
-    unsafe UserAccess.setExecution(allowed: false, features)
+    unsafe accessor.setExecution(allowed: false, features)
     NodePool.drain()
     FrameAllocator.drainCache()
     checks.check(
@@ -42,28 +46,40 @@ struct StaleReport {
     writeSum()
   }
 
+  private mutating func writeTitle() {
+    console.write("tessera: stale accesses ")
+    console.write(accessor.isElsewhere ? "of another processor, of " : "after a change, of ")
+    console.write(decimal: roundCount)
+    console.write(accessor.isElsewhere ? "     " : "          ")
+    console.write("flushed   not flushed\n")
+  }
+
   private mutating func write(_ detector: consuming StaleDetector) {
-    do throws(DemoError) {
+    do throws(TesseraError) {
       for number in 0..<Change.count {
         guard let change = Change(rawValue: number) else { continue }
         try write(change, &detector)
       }
       try detector.clearKernelScene()
     } catch {
-      VmSpace.deactivate()
+      accessor.deactivate()
       checks.check(false, "no step of the detector fails")
     }
     checks.check(detector.failedRoundCount == 0, "each change has its effect")
   }
 
-  private mutating func write(_ change: Change, _ detector: inout StaleDetector) throws(DemoError) {
+  private mutating func write(_ change: Change, _ detector: inout StaleDetector)
+    throws(TesseraError)
+  {
     console.write("  ")
     console.write(change.name, paddedTo: 56)
     let stale = try detector.staleCount(of: change, invalidating: true)
     console.write(decimal: stale, width: 8)
     let twin = try detector.staleCount(of: change, invalidating: false)
     console.write(decimal: twin, width: 14)
-    let isSeen = twin == StaleDetector.roundCount
+    // One stale access proves that the detector would see more. A real processor, and a faithful
+    // emulator, may lose a translation at any time, so that not every round has one.
+    let isSeen = twin > 0
     if isSeen {
       seenCount += 1
     } else {
@@ -72,7 +88,9 @@ struct StaleReport {
     console.writeLine()
     checks.check(stale == 0, "no translation is stale after a change")
     let mustBeSeen = change.isObservableInEmulator && Self.isEmulated
-    checks.check(isSeen || !mustBeSeen, "the detector sees what is stale without invalidations")
+    checks.check(
+      twin == roundCount || !mustBeSeen,
+      "the detector sees what is stale without invalidations")
   }
 
   private mutating func writeSum() {
@@ -94,8 +112,9 @@ struct StaleReport {
     console.write(" full flushes\n")
   }
 
-  /// Whether the processor is emulated by QEMU, whose behavior is known.
-  private static var isEmulated: Bool {
+  /// Whether the processor is emulated by QEMU, which keeps a translation until it is flushed or
+  /// evicted, so that every round must have a stale access.
+  static var isEmulated: Bool {
     // "TCGTCGTCGTCG", where a hypervisor identifies itself.
     Processor.identification(leaf: 0x4000_0000).ebx == 0x5447_4354
   }

@@ -40,7 +40,8 @@ struct Backtrace {
     return address &- 1
   }
 
-  /// Writes a line for each call, innermost first, and the command that symbolizes them.
+  /// Writes a line for each call, innermost first, with the names that the loader knows, and the
+  /// command that symbolizes them.
   ///
   /// The addresses are those of the calls, not of the instructions after them: a call of a function
   /// that never returns may be the last instruction of its function. Repeated calls share a line.
@@ -49,6 +50,7 @@ struct Backtrace {
     forEachRun { address, count in
       sink.write("  ")
       sink.write(hexadecimal: address, digitCount: 16)
+      KernelSymbols.write(nameOf: address, to: &sink)
       if count > 1 {
         sink.write("  ")
         sink.write(decimal: count)
@@ -71,7 +73,7 @@ struct Backtrace {
     var current: UInt64 = 0
     var count: UInt64 = 0
     var lines = 0
-    forEach { address in
+    forEachCall { address in
       if address == current {
         count += 1
         return
@@ -84,7 +86,8 @@ struct Backtrace {
     if count > 0 && lines < Self.maximumLines { body(current, count) }
   }
 
-  private func forEach(_ body: (UInt64) -> Void) {
+  /// Calls `body` with each address, innermost first.
+  func forEachCall(_ body: (UInt64) -> Void) {
     if let instruction { body(instruction) }
     if let caller { body(caller) }
     var frame = framePointer

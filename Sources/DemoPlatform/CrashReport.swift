@@ -4,8 +4,15 @@ internal import TesseraHardware
 
 /// The report of a crash on the serial port. Takes no lock, allocates nothing, and never returns.
 struct CrashReport {
-  /// The number of reports that have begun. Access: atomic.
-  private static let begun = Atomic<UInt32>(0)
+  /// One more than the number of the processor that reports; zero before a crash. Access: atomic.
+  private static let reporter = Atomic<Int>(0)
+
+  /// Whether another processor reports a crash.
+  static var hasBegunElsewhere: Bool {
+    // Ordering: relaxed; the number says all there is to know.
+    let processor = reporter.load(ordering: .relaxed)
+    return processor != 0 && processor != Processor.current + 1
+  }
 
   private var console = Console()
   private let frame: boot_interrupt_frame
@@ -21,6 +28,7 @@ struct CrashReport {
     report.writeControlRegisters()
     if report.concernsAddress { CrashTableDump(of: faultAddress).write(to: &report.console) }
     Backtrace(of: frame).write(to: &report.console)
+    StoppedProcessor.writeOthers(to: &report.console)
     ExitStatus.crashed.exit()
   }
 
@@ -38,7 +46,23 @@ struct CrashReport {
       console.write(byte: UInt8(bitPattern: unsafe message[index]))
     }
     console.writeLine()
+    writeProcessor(to: &console)
+    console.writeLine()
     Backtrace(from: framePointer).write(to: &console)
+    StoppedProcessor.writeOthers(to: &console)
+    ExitStatus.crashed.exit()
+  }
+
+  /// Reports that `processor` has not done what it was asked to in `seconds`, and exits.
+  static func leave(waitingFor processor: Int, seconds: UInt64) -> Never {
+    begin()
+    var console = Console()
+    console.write("\ntessera: processor ")
+    console.write(decimal: UInt64(processor))
+    console.write(" has not come back within ")
+    console.write(decimal: seconds)
+    console.write(" seconds\n")
+    StoppedProcessor.writeOthers(to: &console)
     ExitStatus.crashed.exit()
   }
 
@@ -47,11 +71,15 @@ struct CrashReport {
     self.faultAddress = faultAddress
   }
 
-  /// Ends a crash during a crash report, which would repeat otherwise.
+  /// Claims the report and stops the other processors. Ends a crash during a crash report, which
+  /// would repeat otherwise; a processor that crashes while another one reports waits for its end.
   private static func begin() {
-    // Ordering: relaxed; only the count matters, and it orders nothing else.
-    let (before, _) = begun.wrappingAdd(1, ordering: .relaxed)
-    guard before > 0 else { return }
+    let own = Processor.current + 1
+    // Ordering: relaxed; the number alone matters, and it orders nothing else.
+    let (isFirst, first) = reporter.compareExchange(
+      expected: 0, desired: own, ordering: .relaxed)
+    if isFirst { return StoppedProcessor.stopOthers() }
+    guard first == own else { Processor.halt() }
     var console = Console()
     console.write("\ntessera: crashed again during the crash report above\n")
     ExitStatus.crashed.exit()
@@ -108,9 +136,13 @@ struct CrashReport {
     return bytes & 0xffff == 0x0b0f
   }
 
-  private mutating func writeProcessorState() {
+  private static func writeProcessor(to console: inout Console) {
     console.write("  processor ")
     console.write(decimal: UInt64(Processor.current))
+  }
+
+  private mutating func writeProcessorState() {
+    Self.writeProcessor(to: &console)
     console.write(frame.rflags & 0x200 != 0 ? ", interrupts on" : ", interrupts off")
     console.write(frame.cs & 3 == 0 ? ", in the kernel\n" : ", in a user program\n")
   }

@@ -1,10 +1,10 @@
 internal import CBoot
 internal import TesseraHardware
 
-/// The descriptor tables of the processor: GDT, TSS and IDT.
+/// The descriptor tables of the processors: a GDT and a TSS for each, and one IDT for all.
 ///
 /// Intel SDM Vol. 3A, "Segment Descriptors", "Task-State Segment (TSS)" and "Interrupt Descriptor
-/// Table (IDT)". They are one processor's, and lie in the kernel's .bss.
+/// Table (IDT)". They lie in the kernel's .bss.
 enum DescriptorTables {
   private static let codeSelector: UInt64 = 0x08
   private static let taskSelector: UInt16 = 0x18
@@ -20,31 +20,49 @@ enum DescriptorTables {
     }
   }
 
-  /// Fills in the tables and loads them. Exceptions are reported afterwards.
+  /// The stacks that exceptions switch to, by their highest addresses.
+  struct ExceptionStacks {
+    let doubleFault, nonMaskableInterrupt, machineCheck: UInt64
+  }
+
+  /// Fills in the tables of the first processor, and the IDT of all, and loads them. Exceptions are
+  /// reported afterwards.
   static func install() {
-    fillTaskState()
-    fillSegments()
     for vector in 0..<UInt64(256) { fillGate(vector) }
+    install(
+      for: ProcessorRecord(0),
+      ExceptionStacks(
+        doubleFault: double_fault_stack_top_address(),
+        nonMaskableInterrupt: nmi_stack_top_address(),
+        machineCheck: machine_check_stack_top_address()))
+  }
+
+  /// Fills in the GDT and the TSS in `record`, and loads them on the calling processor, with the
+  /// IDT of all. Its number can be read afterwards.
+  static func install(for record: ProcessorRecord, _ stacks: ExceptionStacks) {
+    record[.number] = UInt64(record.number)
+    fillTaskState(at: record.taskState, stacks)
+    fillSegments(at: record.segmentTable, taskState: record.taskState)
 
     // SAFETY: both tables are filled in, permanent, and describe the running code.
-    unsafe boot_load_segments(
-      pointer(boot_segment_table_address()), UInt16(5 * 8 - 1), taskSelector)
+    unsafe boot_load_segments(pointer(record.segmentTable), UInt16(5 * 8 - 1), taskSelector)
+    boot_write_msr(segmentBaseRegister, record.address)
     // SAFETY: the table is filled in and permanent; each gate leads to a stub of this image.
     unsafe boot_load_interrupt_table(pointer(boot_interrupt_table_address()), UInt16(256 * 16 - 1))
   }
 
-  private static func fillTaskState() {
-    let state = boot_task_state_address()
-    store(double_fault_stack_top_address(), at: state + 36, halves: true)
-    store(nmi_stack_top_address(), at: state + 44, halves: true)
-    store(machine_check_stack_top_address(), at: state + 52, halves: true)
+  /// IA32_GS_BASE.
+  private static var segmentBaseRegister: UInt32 { 0xc000_0101 }
+
+  private static func fillTaskState(at state: UInt64, _ stacks: ExceptionStacks) {
+    store(stacks.doubleFault, at: state + 36, halves: true)
+    store(stacks.nonMaskableInterrupt, at: state + 44, halves: true)
+    store(stacks.machineCheck, at: state + 52, halves: true)
     // No I/O permission map: its offset is the segment's end.
     store(UInt64(104) << 16, at: state + 100, halves: false)
   }
 
-  private static func fillSegments() {
-    let table = boot_segment_table_address()
-    let state = boot_task_state_address()
+  private static func fillSegments(at table: UInt64, taskState state: UInt64) {
     let low = (state & 0xff_ffff) << 16 | (state >> 24 & 0xff) << 56
     store(0, at: table)
     store(0x00af_9b00_0000_ffff, at: table + 8)
@@ -64,7 +82,7 @@ enum DescriptorTables {
   }
 
   private static func store(_ value: UInt64, at address: UInt64) {
-    // SAFETY: an aligned word inside one of the three tables, which only this type writes.
+    // SAFETY: an aligned word inside one of the tables, which only this type writes.
     unsafe pointer(address).storeBytes(of: value, as: UInt64.self)
   }
 

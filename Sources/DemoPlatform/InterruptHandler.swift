@@ -1,15 +1,36 @@
 internal import CBoot
 internal import TesseraHardware
+internal import TesseraPageTables
 
 /// Called by the assembly for each exception and interrupt, with interrupts off.
 ///
-/// Returns only if a probe has faulted; everything else is a crash.
+/// Returns if a probe has faulted, or another processor asks for something; everything else is a
+/// crash.
 @c(boot_handle_interrupt) @used
 func handleInterrupt(_ frame: UnsafeMutablePointer<boot_interrupt_frame>) {
-  // CR2 first: a fault in the handler would overwrite it.
-  let faultAddress = Processor.faultAddress
   // SAFETY: the assembly passes the frame that it has just pushed, and has no other reference.
+  let vector = unsafe frame.pointee.vector
+  if answer(vector) { return }
+  // SAFETY: as above.
+  if vector == ExceptionVector.nonMaskableInterrupt { unsafe StoppedProcessor.stop(frame.pointee) }
+
+  // CR2 before a fault in the handler would overwrite it.
+  let faultAddress = Processor.faultAddress
+  // SAFETY: as above.
   if unsafe MemoryProbe.recover(&frame.pointee, faultAddress: faultAddress) { return }
   // SAFETY: the frame is still there.
   unsafe CrashReport.leave(frame.pointee, faultAddress: faultAddress)
+}
+
+/// Does what another processor asks for by the interrupt with `vector`. Returns false if it is no
+/// such interrupt.
+private func answer(_ vector: UInt64) -> Bool {
+  switch vector {
+  case InterruptVector.tessera: TLBShootdown.serve()
+  case InterruptVector.wake: break
+  case InterruptVector.spurious: return true
+  default: return false
+  }
+  LocalAPIC.endInterrupt()
+  return true
 }

@@ -6,6 +6,9 @@ public enum KernelImage {
   /// The difference between virtual and physical addresses of the image.
   private static let base: UInt64 = 0xffff_ffff_8000_0000
 
+  /// The physical address of the byte of the image at the virtual `address`.
+  static func physicalAddress(of address: UInt64) -> UInt64 { address - base }
+
   /// The image, from its first loaded byte to the end of the last stack.
   public static var physicalRange: Range<PhysicalAddress> {
     let start = PhysicalAddress(kernel_image_start_address() - base)
@@ -27,6 +30,11 @@ public enum KernelImage {
   /// The virtual addresses of the code: readable and executable.
   public static var text: Range<UInt64> { kernel_text_start_address()..<kernel_text_end_address() }
 
+  /// The part of the code that is the library's, but for what was inlined elsewhere.
+  static var tesseraText: Range<UInt64> {
+    kernel_text_start_address()..<kernel_tessera_text_end_address()
+  }
+
   /// The virtual addresses of the constants: readable.
   public static var constants: Range<UInt64> {
     kernel_rodata_start_address()..<kernel_rodata_end_address()
@@ -46,6 +54,6 @@ public enum KernelImage {
     if isGuard(double_fault_stack_guard_address()) { return "double_fault_stack" }
     if isGuard(nmi_stack_guard_address()) { return "nmi_stack" }
     if isGuard(machine_check_stack_guard_address()) { return "machine_check_stack" }
-    return nil
+    return ProcessorRecord.current.stackOverflowed(at: address)
   }
 }

@@ -13,13 +13,12 @@ public enum MemoryProbe {
     public let address: UInt64
   }
 
-  /// Access: written by the fault handler and read on the one processor that runs.
-  nonisolated(unsafe) private static var recovered = Fault(vector: 0, errorCode: 0, address: 0)
-
-  /// The fault of the last probe that failed.
+  /// The fault of the calling processor's last probe that failed.
   public static var lastFault: Fault {
-    // SAFETY: the handler has returned before this reads; see `recovered`.
-    unsafe recovered
+    let record = ProcessorRecord.current
+    return Fault(
+      vector: record[.faultVector], errorCode: record[.faultErrorCode],
+      address: record[.faultAddress])
   }
 
   /// Returns the 8 bytes at the virtual `address`, or nil if reading them faults.
@@ -46,11 +45,13 @@ public enum MemoryProbe {
     let isFault =
       frame.vector == ExceptionVector.generalProtection || frame.vector == ExceptionVector.pageFault
     guard isFault else { return false }
-    let fault = Fault(vector: frame.vector, errorCode: frame.error_code, address: faultAddress)
+    let (vector, errorCode) = (frame.vector, frame.error_code)
     guard resumeAccess(&frame) || resumeExecution(&frame, faultAddress) else { return false }
 
-    // SAFETY: interrupts are off in the handler; see `recovered`.
-    unsafe recovered = fault
+    let record = ProcessorRecord.current
+    record[.faultVector] = vector
+    record[.faultErrorCode] = errorCode
+    record[.faultAddress] = faultAddress
     return true
   }
 

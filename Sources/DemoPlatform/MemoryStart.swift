@@ -13,32 +13,36 @@ public enum MemoryStart {
   public static func readInformation(
     magic: UInt32, address: UInt32
   ) -> MultibootInformation<MappedBootMemory> {
-    do throws(MultibootError) {
+    do throws(TesseraError) {
       // SAFETY: the boot code has mapped everything below `loaderEnd`, and reading the loader's
       // information has no side effects.
       let memory = unsafe MappedBootMemory(below: loaderEnd)
-      return try MultibootInformation(magic: magic, address: address, memory: memory)
+      let information = try MultibootInformation(magic: magic, address: address, memory: memory)
+      KernelSymbols.use(information.symbols)
+      return information
     } catch {
       fail { error.write(to: &$0) }
     }
   }
 
-  /// Starts Tessera on the memory that `information` describes, and prints what it did.
+  /// Starts Tessera on the memory that `information` describes, for `processorCount` processors,
+  /// and prints what it did.
   ///
   /// Ends the kernel with a message if that fails.
   public static func start(
-    on information: MultibootInformation<MappedBootMemory>
+    on information: MultibootInformation<MappedBootMemory>, processorCount: Int = 1
   ) -> BootReport {
     var plan = DirectMapPlan(loaderBase: boot_direct_map_base(), loaderEnd: loaderEnd)
     plan.readOnly = KernelImage.readOnlyPhysicalRange
     plan.unusedTables = KernelImage.bootTables
     // SAFETY: the boot code has mapped everything below `loaderEnd`; the loader's memory map is
     // that of the machine, and only this kernel uses memory.
-    let configuration = unsafe BootConfiguration(
+    var configuration = unsafe BootConfiguration(
       regions: information, kernelImage: KernelImage.physicalRange, directMap: .build(plan))
+    configuration.processorCount = processorCount
     var console = Console()
     configuration.memoryMap.write(to: &console, title: information.version.description)
-    do throws(BootError) {
+    do throws(TesseraError) {
       let report = try Boot.start(configuration)
       write(report, to: &console)
       return report
@@ -46,6 +50,9 @@ public enum MemoryStart {
       fail { error.write(to: &$0) }
     }
   }
+
+  /// Ends the kernel, which cannot run on this machine for `reason`.
+  public static func fail(because reason: StaticString) -> Never { fail { $0.write(reason) } }
 
   /// Ends the kernel with the message that `body` writes.
   private static func fail(_ body: (inout Console) -> Void) -> Never {

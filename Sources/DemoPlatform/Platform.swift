@@ -43,7 +43,7 @@ public enum Platform {
   /// Tessera itself needs, `Boot.start` turns on.
   ///
   /// Intel SDM Vol. 3A, "Control Registers".
-  private static func enableProtections(_ features: ProcessorFeatures) {
+  static func enableProtections(_ features: ProcessorFeatures) {
     var value = Processor.controlRegister4
     if features.hasUserModeInstructionPrevention { value.insert(.userModeInstructionPrevention) }
     if features.hasSupervisorExecutionPrevention { value.insert(.supervisorExecutionPrevention) }

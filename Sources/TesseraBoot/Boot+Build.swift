@@ -12,47 +12,105 @@ extension Boot {
     if configuration.externalAllocator != nil { throw .externalAllocatorNotSupported }
     let map = configuration.memoryMap
     try installPagingMode(features, for: map)
-    let base = try plan.checkedBase(for: map.endOfMemory)
-    let tables = RunningTables(base: plan.loaderBase)
-    try checkMapped(map, below: plan.loaderEnd, by: tables, at: .all)
-    guard tables.rootEntry(at: 511).isPresent else { throw .imageNotMapped }
-    try RunningProcessor(
-      tables, keeping: KeptAddresses(from: DirectMap.highestEnd), linear: .all
-    ).check()
+    try plan.check(for: map.endOfMemory)
+    try checkRoomForMetadata(on: map)
+    guard map.hasUsableMemory(below: plan.loaderEnd) else { throw .noRoomForTables }
+    let (base, protection) = try check(plan, map, configuration.protection)
 
     // The new tables have no-execute entries.
     ProcessorSetup.enableProtections(features)
+    var early = EarlyAllocator(map)
+    let directMap: DirectMap
+    do throws(TesseraError) { directMap = try build(plan, at: base, map, from: &early) } catch {
+      throw .noRoomForTables
+    }
     let loaderRoot = Processor.rootRegister
-    let report: BootReport
-    do throws(FrameError) {
-      var early = EarlyAllocator(map)
-      let directMap = try build(plan, at: base, map, from: &early)
-      // SAFETY: the new tables map the kernel image where it runs, and all memory at the base.
-      unsafe Processor.loadRootRegister(directMap.root.rawValue)
-      unsafe PhysicalMemory.setDirectMap(at: UInt(base))
-      let totals = try startFrames(
-        on: configuration.memoryMapWithoutUnusedTables, early: early,
-        processorCount: configuration.processorCount)
-      try KernelSpace.start()
-      report = BootReport(totals: totals, unreachableFrameCount: 0, directMap: directMap)
+    // SAFETY: the new tables map the kernel image where it runs, and all memory at the base.
+    unsafe Processor.loadRootRegister(directMap.root.rawValue)
+    unsafe PhysicalMemory.setDirectMap(at: UInt(base))
+    do throws(BootError) {
+      let report = try takeOver(configuration, plan, directMap, protection, early: early)
+      ProcessorSetup.installMemoryTypes(features)
+      return report
     } catch {
       // SAFETY: the loader's tables are as they were.
       unsafe Processor.loadRootRegister(loaderRoot)
       unsafe PhysicalMemory.setDirectMap(at: UInt(plan.loaderBase))
-      throw .outOfFrames
+      throw error
     }
-    ProcessorSetup.installMemoryTypes(features)
-    return report
+  }
+
+  /// Starts frames and the kernel space on `directMap`, which the processor runs on.
+  private static func takeOver<Regions>(
+    _ configuration: BootConfiguration<Regions>, _ plan: DirectMapPlan, _ directMap: DirectMap,
+    _ protection: ProtectionPlan, early: consuming EarlyAllocator
+  ) throws(BootError) -> BootReport {
+    let totals: FrameTotals
+    do throws(TesseraError) {
+      totals = try startFrames(
+        on: configuration.memoryMapWithoutUnusedTables, early: early,
+        processorCount: configuration.processorCount)
+    } catch { throw .outOfFrames }
+    do throws(BootError) {
+      let isCopied = plan.kernelHalf == .copied
+      try checkTables(protection, copied: isCopied, keepingBelow: plan.kernelLowEnd)
+      let adoption: AdoptionResult
+      do throws(TesseraError) {
+        adoption = try KernelSpace.start(
+          copied: isCopied, keepingBelow: plan.kernelLowEnd, ownEntries: directMap.rootEntries,
+          protecting: protection)
+      } catch { throw .outOfFrames }
+      var report = totals
+      report.reserveLow(frameCount: adoption.lowTableCount)
+      return BootReport(
+        totals: report, unreachableFrameCount: 0, userEntryCount: adoption.userEntryCount,
+        directMap: directMap)
+    } catch {
+      undoFrames(from: nil)
+      throw error
+    }
+  }
+
+  /// Checks that the running tables map what `plan` says, and that what the processor uses, and the
+  /// tables of what stays mapped, are in no memory that becomes free.
+  ///
+  /// Returns the base of the new direct map, and the changes for `protection`.
+  private static func check<Source>(
+    _ plan: DirectMapPlan, _ map: MemoryMap<Source>, _ protection: KernelProtection
+  ) throws(BootError) -> (UInt64, ProtectionPlan) {
+    var tables = RunningTables(base: plan.loaderBase)
+    try checkMapped(map, below: plan.loaderEnd, by: &tables, at: .all)
+    let isImageMapped = plan.keepsUpperHalf || tables.rootEntry(at: 511)?.isPresent == true
+    guard isImageMapped else { throw .imageNotMapped }
+    let base = try plan.base(for: map.endOfMemory, in: &tables)
+    var processor = RunningProcessor(tables, keeping: plan.kept, linear: .all)
+    try processor.check()
+    var inUse = MemoryInUse(tables, on: map)
+    try inUse.checkProcessor(usesInterruptTable: processor.usesInterruptTable)
+    var survey = TableSurvey(
+      tables, on: map,
+      TableSurvey.Requirements(end: map.endOfFrames, reservesTables: true, kept: nil))
+    try survey.check(plan.keptEntries.low)
+    try survey.check(plan.keptEntries.high)
+    // These are read and written until the new tables are complete.
+    let loaderEntry = VirtualAddress(plan.loaderBase).index(at: PagingMode.current.rootLevel)
+    try survey.check(loaderEntry..<loaderEntry + 1)
+    var check = ProtectionCheck(
+      tables, on: map, keeping: plan.kept, linear: .all,
+      usesInterruptTable: processor.usesInterruptTable)
+    return (
+      base, try check.plan(for: protection, directMap: base, lowEnd: plan.kernelLowEnd)
+    )
   }
 
   private static func build<Source>(
     _ plan: DirectMapPlan, at base: UInt64, _ map: MemoryMap<Source>,
     from early: inout EarlyAllocator
-  ) throws(FrameError) -> DirectMap {
+  ) throws(TesseraError) -> DirectMap {
     // SAFETY: the loader has mapped this memory there, as was checked.
     let running = unsafe DirectMap.RunningMapping(
-      base: UInt(plan.loaderBase), below: plan.loaderEnd,
-      root: Processor.rootAddress)
+      base: UInt(plan.loaderBase), below: plan.loaderEnd, root: Processor.rootAddress,
+      keeping: plan.keptEntries.low, plan.keptEntries.high)
     return try DirectMap.build(
       mapping: map, at: base,
       largestPage: PagingMode.current.hasOneGiBPages ? .oneGiB : .twoMiB,
@@ -60,26 +118,13 @@ extension Boot {
   }
 }
 
-extension DirectMapPlan {
-  /// The base of the new direct map, for memory up to `end`.
-  ///
-  /// Throws `invalidDirectMap`, and `kernelAreaMapped` if it would overlap the kernel virtual area.
-  fileprivate func checkedBase(for end: PhysicalAddress) throws(BootError) -> UInt64 {
-    let half = PagingMode.current.lowerHalfEnd.rawValue
-    let base = base ?? 0 &- half &+ half / 8
-    let end = max(end, DirectMapBuilder.lowEnd).rawValue
-    guard loaderBase % PageSize.fourKiB.byteCount == 0, base >= 0 &- half,
-      base % PageSize.oneGiB.byteCount == 0, base < DirectMap.highestEnd,
-      end <= DirectMap.highestEnd - base,
-      readOnly.lowerBound.isAligned(to: .fourKiB), readOnly.upperBound.isAligned(to: .fourKiB)
-    else { throw .invalidDirectMap }
-    // An entry of the root is either the area's or the direct map's.
-    let span = PagingMode.current.rootLevel.span
-    let area = KernelSpace.area
-    guard
-      base + end <= area.lowerBound.rawValue & ~(span - 1)
-        || base >= (area.upperBound.rawValue + span - 1) & ~(span - 1)
-    else { throw .kernelAreaMapped }
-    return base
+extension MemoryMap {
+  /// Whether a page of usable memory lies below `end`.
+  func hasUsableMemory(below end: PhysicalAddress) -> Bool {
+    var isFound = false
+    forEachRegion { region in
+      if region.kind == .usable && region.start < end { isFound = true }
+    }
+    return isFound
   }
 }

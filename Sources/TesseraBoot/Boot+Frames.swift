@@ -1,9 +1,9 @@
 package import TesseraFrames
-internal import TesseraHardware
+package import TesseraHardware
 
 extension Boot {
-  /// Makes a slot for every frame below the end of memory, and frees what `map` calls usable to the
-  /// built-in allocator.
+  /// Makes a slot for every frame below the end of what can be allocated, and frees what `map`
+  /// calls usable to the built-in allocator.
   ///
   /// What `early` has allocated becomes metadata, and so does what this allocates from it: 64 bytes
   /// for each frame, and about one page for each eight processors. Low memory is unowned and can be
@@ -14,8 +14,8 @@ extension Boot {
   ///   changed then.
   package static func startFrames<Source: MemoryRegionSource>(
     on map: MemoryMap<Source>, early: consuming EarlyAllocator, processorCount: Int
-  ) throws(FrameError) -> FrameTotals {
-    let frameCount = map.endOfMemory.frameNumber
+  ) throws(TesseraError) -> FrameTotals {
+    let frameCount = map.endOfFrames.frameNumber
     guard frameCount > 0 else { throw .outOfFrames }
     let slots = try early.allocate(
       byteCount: frameCount * FrameSlot.byteCount, preferring: .mostRoom)
@@ -37,8 +37,8 @@ extension Boot {
   /// that is in use or not usable.
   package static func startFrames<Source: MemoryRegionSource>(
     on map: MemoryMap<Source>, from allocator: ExternalAllocator, processorCount: Int
-  ) throws(FrameError) -> FrameTotals {
-    let frameCount = map.endOfMemory.frameNumber
+  ) throws(TesseraError) -> FrameTotals {
+    let frameCount = map.endOfFrames.frameNumber
     guard frameCount > 0 else { throw .outOfFrames }
     let slotByteCount = frameCount * FrameSlot.byteCount
     let metadata = try allocator.allocateMetadata(
@@ -58,13 +58,13 @@ extension Boot {
   /// Access: written by `startFrames` and `undoFrames`, constant in between.
   nonisolated(unsafe) private static var externalMetadata: MemoryRegion?
 
-  /// Undoes `startFrames` with an external `allocator`, to which the metadata is freed. No frame is
-  /// in use. Runs alone.
-  package static func undoFrames(from allocator: ExternalAllocator) {
-    // SAFETY: nothing else runs.
-    guard let metadata = unsafe externalMetadata else { return }
+  /// Undoes `startFrames`. The metadata is freed to the external `allocator`, if there is one. No
+  /// frame is in use. Runs alone.
+  package static func undoFrames(from allocator: ExternalAllocator?) {
     FrameAllocator.stop()
     FrameTable.remove()
+    // SAFETY: nothing else runs.
+    guard let allocator, let metadata = unsafe externalMetadata else { return }
     // SAFETY: nothing else runs.
     unsafe externalMetadata = nil
     allocator.free(metadata.start, metadata.byteCount / PageSize.fourKiB.byteCount)

@@ -1,5 +1,6 @@
 internal import TesseraFrames
-internal import TesseraHardware
+public import TesseraHardware
+internal import TesseraPageTables
 internal import TesseraSpaces
 
 /// The start of Tessera.
@@ -27,34 +28,79 @@ public enum Boot {
     unsafe lastReport
   }
 
+  /// The address of one of Tessera's variables, in the kernel's .bss or .data section.
+  static var variableAddress: UInt64 {
+    // SAFETY: the address is taken, and nothing accessed.
+    unsafe withUnsafePointer(to: &lastReport) { UInt64(UInt(bitPattern: $0)) }
+  }
+
   /// Takes over the machine's memory and the kernel half of the address space.
   ///
   /// Turns on no-execute pages, write protection in the kernel and global pages, and loads IA32_PAT
   /// as `CachePolicy` numbers memory types. Call it once, on one processor, with interrupts off,
   /// when the code, the stack, the GDT, the IDT and the stacks of exceptions are at addresses that
   /// stay mapped.
+  ///
+  /// - Throws: `boot` with the reason.
+  @discardableResult
   public static func start<Regions>(
+    _ configuration: BootConfiguration<Regions>
+  ) throws(TesseraError) -> BootReport {
+    do throws(BootError) {
+      let report = try startOnce(configuration)
+      // SAFETY: nothing else runs.
+      unsafe lastReport = report
+      return report
+    } catch { throw .boot(error) }
+  }
+
+  private static func startOnce<Regions>(
     _ configuration: BootConfiguration<Regions>
   ) throws(BootError) -> BootReport {
     if isStarted { throw .alreadyStarted }
     let count = configuration.processorCount
     guard 1 <= count && count <= 64 else { throw .invalidProcessorCount }
+    guard Processor.current < count else { throw .processorNumberOutOfBounds }
     let features = ProcessorFeatures()
-    let report =
-      switch configuration.directMap {
-      case .loader(let directMap): try start(configuration, on: directMap, features)
-      case .build(let plan): try start(configuration, building: plan, features)
-      }
-    // SAFETY: nothing else runs.
-    unsafe lastReport = report
-    return report
+    return switch configuration.directMap {
+    case .loader(let directMap): try start(configuration, on: directMap, features)
+    case .build(let plan): try start(configuration, building: plan, features)
+    }
   }
 
-  /// Turns on the processor features that Tessera relies on, on a processor other than the one that
-  /// called `start`. It runs on a root that has the kernel half. Traps before `start`.
-  public static func startProcessor() {
+  /// Makes Tessera known to a processor other than the one that called `start`: turns on the
+  /// features that Tessera relies on, and loads the kernel's own root. Traps before `start`.
+  ///
+  /// Call it once on each processor, with interrupts off, before that processor does anything else
+  /// with Tessera. It may run on any root. As for `start`, the code, the stack, the GDT and the IDT
+  /// have to be at addresses of the kernel half.
+  ///
+  /// - Throws: `boot`, with `processorNumberOutOfBounds`, `processorNumberInUse`, an error that
+  ///   names the feature in which the processor differs from the one that called `start`,
+  ///   `codeNotKept`, `stackNotKept`, `segmentTableNotKept`, `interruptTableNotKept` or
+  ///   `codeNotExecutable`. Nothing has changed then.
+  public static func startProcessor() throws(TesseraError) {
     require(isStarted, "a further processor was started before Tessera")
-    ProcessorSetup.run()
+    do throws(BootError) { try startThisProcessor() } catch { throw .boot(error) }
+  }
+
+  private static func startThisProcessor() throws(BootError) {
+    let features = ProcessorFeatures()
+    try ActiveSpace.checkProcessor()
+    try ProcessorSetup.check(features)
+    let kept = KeptAddresses(upperHalfAndBelow: AddressSpaceLayout.userStart)
+    let tables = RunningTables(base: UInt64(PhysicalMemory.directMapBase))
+    var processor = RunningProcessor(tables, keeping: kept, linear: kept)
+    try processor.check()
+    // The processor's own tables need not map the direct map: then nothing is found.
+    var kernelTables = RunningTables(
+      base: UInt64(PhysicalMemory.directMapBase), root: KernelSpace.rootAddress)
+    let code = kernelTables.page(at: VirtualAddress(Processor.instructionPointer))
+    guard code?.isExecutable != false else { throw .codeNotExecutable }
+    try ActiveSpace.claimProcessor()
+    ProcessorSetup.enableProtections(features)
+    ActiveSpace.start(on: KernelSpace.root)
+    ProcessorSetup.installMemoryTypes(features)
   }
 
   /// Forgets that Tessera was started, so that a test can start it again.

@@ -16,6 +16,8 @@ public struct BootConfiguration<Regions: MemoryRegionSource> {
   /// All usable memory then belongs to it, and Tessera allocates every frame from it. It cannot be
   /// combined with a direct map that Tessera builds.
   public var externalAllocator: ExternalAllocator?
+  /// What the start takes away from the kernel's pages.
+  public var protection = KernelProtection()
 
   /// The caller promises that the regions describe the memory of the machine and include whatever
   /// is in use, that nothing else uses usable memory, and that the running page tables map physical
@@ -56,8 +58,8 @@ public struct LoaderDirectMap: Sendable {
   public let end: PhysicalAddress
   public var kernelHalf = KernelHalf.adopted
   /// Virtual addresses below this one stay the kernel's in every space, rounded up to whole entries
-  /// of the root, for a kernel that runs at low addresses. Zero leaves the whole lower half to
-  /// programs; whatever is mapped there is left behind.
+  /// of the root, for a kernel that runs at low addresses. At least one entry must be left to
+  /// programs. Zero leaves the whole lower half to them; whatever is mapped there is left behind.
   public var kernelLowEnd = VirtualAddress(0)
 
   public init(base: UInt64, end: PhysicalAddress = .limit) {
@@ -69,7 +71,7 @@ public struct LoaderDirectMap: Sendable {
 /// A direct map that Tessera builds during the start, with page tables of its own.
 ///
 /// The kernel image stays mapped as it is, below the last entry of the root; the loader's other
-/// mappings are left behind.
+/// mappings are left behind, unless the plan says otherwise.
 public struct DirectMapPlan: Sendable {
   /// The virtual address at which the loader has mapped physical byte zero.
   public let loaderBase: UInt64
@@ -77,13 +79,21 @@ public struct DirectMapPlan: Sendable {
   public let loaderEnd: PhysicalAddress
   /// The virtual address of physical byte zero in the new direct map, a multiple of 1 GiB in the
   /// upper half; nil for an eighth of the way into the upper half: 0xffff_9000_0000_0000 with four
-  /// levels of page tables, and 0xff20_0000_0000_0000 with five.
+  /// levels of page tables, and 0xff20_0000_0000_0000 with five; or beyond, see `keepsUpperHalf`.
   public var base: UInt64?
   /// Memory that is mapped read-only, 4 KiB aligned: the kernel's code and constants.
   public var readOnly = PhysicalAddress.zero..<PhysicalAddress.zero
   /// Frames of the kernel image that become free: page tables of the boot code that only the
   /// loader's mapping uses.
   public var unusedTables = PhysicalAddress.zero..<PhysicalAddress.zero
+  /// Whether all of the upper half stays mapped as it is. The direct map is then put at entries of
+  /// the root that map nothing: from `base` if there is one, and otherwise the first such entries
+  /// from an eighth of the way into the upper half.
+  public var keepsUpperHalf = false
+  /// Virtual addresses below this one stay the kernel's, as for a `LoaderDirectMap`.
+  public var kernelLowEnd = VirtualAddress(0)
+  /// How the loader's page tables that stay mapped are taken over.
+  public var kernelHalf = LoaderDirectMap.KernelHalf.adopted
 
   public init(loaderBase: UInt64, loaderEnd: PhysicalAddress) {
     self.loaderBase = loaderBase

@@ -7,9 +7,9 @@ extension ExternalAllocator {
   /// Throws `outOfFrames`. Traps if a frame is not usable memory of `map`.
   func allocateMetadata<Source>(
     _ byteCount: UInt64, on map: MemoryMap<Source>
-  ) throws(FrameError) -> MemoryRegion {
+  ) throws(TesseraError) -> MemoryRegion {
     let frameCount = (byteCount + PageSize.fourKiB.byteCount - 1) / PageSize.fourKiB.byteCount
-    guard let first = allocate(frameCount, .uninitialized, below: map.endOfMemory) else {
+    guard let first = allocate(frameCount, .uninitialized, below: map.endOfFrames) else {
       throw .outOfFrames
     }
     let metadata = MemoryRegion(

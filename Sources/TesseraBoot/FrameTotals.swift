@@ -18,6 +18,19 @@ public struct FrameTotals: Equatable, Sendable {
   /// All frames: one for each slot.
   public var total: UInt64 { usable + low + metadata + kernel + reserved + holes }
 
+  /// How many frames are still the kernel's once the allocator manages `managed` frames: what was
+  /// added after the start is no longer.
+  public func kernelFrameCount(whileManaging managed: UInt64) -> UInt64 {
+    let added = managed - min(managed, usable)
+    return kernel - min(kernel, added)
+  }
+
+  /// Counts `frameCount` frames of low memory as the kernel's.
+  mutating func reserveLow(frameCount: UInt64) {
+    low -= frameCount
+    kernel += frameCount
+  }
+
   /// Adds frames of `kind`, or of a hole if that is nil.
   mutating func add(frameCount: UInt64, kind: MemoryKind?) {
     switch kind {

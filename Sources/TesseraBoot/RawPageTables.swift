@@ -16,6 +16,12 @@ package struct RawPageTables {
   /// caller owns.
   @unsafe package init(base: UInt) { self.base = base }
 
+  /// The tables in memory that the direct map of `PhysicalMemory` maps, once there is one.
+  static var inDirectMap: RawPageTables {
+    // SAFETY: callers access only tables, in memory that the direct map maps.
+    unsafe RawPageTables(base: PhysicalMemory.directMapBase)
+  }
+
   /// The entry at `index` of the table at `table`.
   package func entry(at index: Int, of table: PhysicalAddress) -> PageTableEntry {
     // SAFETY: the promise of `init`.

@@ -21,32 +21,21 @@ struct APIError: Error {
     self.conflict = conflict
   }
 
-  init(_ error: FrameError) {
+  init(_ error: TesseraError) {
     switch error {
+    case .empty: self.init(TESSERA_ERROR_EMPTY)
     case .notAligned: self.init(TESSERA_ERROR_NOT_ALIGNED)
     case .outOfBounds: self.init(TESSERA_ERROR_OUT_OF_BOUNDS)
+    case .outOfFrames: self.init(TESSERA_ERROR_OUT_OF_FRAMES)
     case .inUse, .unique: self.init(TESSERA_ERROR_IN_USE)
     case .unused: self.init(TESSERA_ERROR_NO_HANDLE)
     case .inTransition: self.init(TESSERA_ERROR_IN_TRANSITION)
-    case .outOfFrames: self.init(TESSERA_ERROR_OUT_OF_FRAMES)
-    case .empty: self.init(TESSERA_ERROR_EMPTY)
-    }
-  }
-
-  init(_ error: RangeError) {
-    switch error {
-    case .empty: self.init(TESSERA_ERROR_EMPTY)
-    case .notAligned: self.init(TESSERA_ERROR_NOT_ALIGNED)
-    case .outOfBounds: self.init(TESSERA_ERROR_OUT_OF_BOUNDS)
-    case .outOfFrames: self.init(TESSERA_ERROR_OUT_OF_FRAMES)
-    }
-  }
-
-  init(_ error: MapError) {
-    switch error {
     case .alreadyMapped(let address): self.init(TESSERA_ERROR_ALREADY_MAPPED, at: address)
     case .notMapped(let address): self.init(TESSERA_ERROR_NOT_MAPPED, at: address)
-    case .outOfFrames: self.init(TESSERA_ERROR_OUT_OF_FRAMES)
+    case .rightsWithheld: self.init(TESSERA_ERROR_INVALID_RIGHTS)
+    case .usedByProcessor, .managedMemory: self.init(TESSERA_ERROR_RIGHTS_IN_USE)
+    case .boot(let error): self.init(error)
+    case .notActive, .multiboot: panic("an error that no C function has")
     }
   }
 }
@@ -54,6 +43,19 @@ struct APIError: Error {
 /// Returns what a C function returns once `body` has run or thrown.
 @inline(__always)
 func result(of body: () throws(APIError) -> Void) -> tessera_result {
+  do throws(APIError) {
+    try body()
+    return tessera_result(TESSERA_OK)
+  } catch {
+    return error.result
+  }
+}
+
+/// As `result(of:)`, with preemption off while `body` runs.
+@inline(__always)
+func resultWithoutPreemption(of body: () throws(APIError) -> Void) -> tessera_result {
+  let state = Preemption.disable()
+  defer { Preemption.enable(state) }
   do throws(APIError) {
     try body()
     return tessera_result(TESSERA_OK)

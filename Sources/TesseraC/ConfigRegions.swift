@@ -14,15 +14,25 @@ struct ConfigRegions: MemoryRegionSource {
   /// or its kind is unknown.
   @unsafe init(_ config: tessera_config) throws(APIError) {
     let count = Int(clamping: unsafe config.region_count)
-    try check(count > 0, TESSERA_ERROR_INVALID_MEMORY_MAP)
-    try check(count < 1 << 32, TESSERA_ERROR_INVALID_ARGUMENT)
+    try check(count > 0, TESSERA_ERROR_INVALID_MEMORY_MAP, "region_count is zero")
+    try check(
+      count < 1 << 32, TESSERA_ERROR_INVALID_ARGUMENT, "region_count is more than 2^32 - 1")
+    StartError.note("regions is null or not aligned")
     // SAFETY: the caller lends that many regions.
     unsafe regions = UnsafeBufferPointer(start: try check(config.regions), count: count)
     for index in 0..<count {
       // SAFETY: the index is in bounds.
       let region = unsafe regions[index]
-      try check(region.reserved == 0, TESSERA_ERROR_INVALID_ARGUMENT)
-      try check(MemoryRegion(region) != nil, TESSERA_ERROR_INVALID_MEMORY_MAP)
+      let number = UInt64(index)
+      try check(
+        region.reserved == 0, TESSERA_ERROR_INVALID_ARGUMENT,
+        "the field reserved of a region is not zero", number)
+      try check(
+        MemoryKind(numbered: region.kind) != nil, TESSERA_ERROR_INVALID_MEMORY_MAP,
+        "the kind of a region is unknown", number)
+      try check(
+        MemoryRegion(region) != nil, TESSERA_ERROR_INVALID_MEMORY_MAP,
+        "a region extends beyond 2^52", number)
     }
   }
 

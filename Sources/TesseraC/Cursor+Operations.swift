@@ -27,19 +27,14 @@ extension Cursor {
   /// Describes the page at `address`, which is in the range.
   @inline(never)
   private func describe(_ address: VirtualAddress) -> tessera_conflict {
-    let (entry, level) = entry(at: address)
-    var conflict = tessera_conflict()
-    conflict.address = address.rawValue
-    conflict.entry = entry.rawValue
-    conflict.level = UInt32(level.number)
-    return conflict
+    tessera_conflict(address, entry(at: address))
   }
 
   /// Maps `frame`, and uses up one handle of it.
   mutating func map(_ frame: ClientFrameReference, flags: UInt32) throws(APIError) {
     let property = try property(for: frame, flags)
     var taken: Frame<ClientFrame>? = try frame.takeHandle()
-    do throws(MapError) {
+    do throws(TesseraError) {
       try map(&taken, as: property)
     } catch {
       if let frame = taken.take() { ClientFrameReference.addHandle(frame) }
@@ -51,7 +46,7 @@ extension Cursor {
   mutating func replace(with frame: ClientFrameReference, flags: UInt32) throws(APIError) {
     let property = try property(for: frame, flags)
     var taken: Frame<ClientFrame>? = try frame.takeHandle()
-    do throws(MapError) {
+    do throws(TesseraError) {
       try replace(with: &taken, as: property)
     } catch {
       // `replace` leaves the frame to its caller.
@@ -69,7 +64,7 @@ extension Cursor {
       count <= byteCountLeft / PageSize.fourKiB.byteCount, TESSERA_ERROR_OUT_OF_BOUNDS)
     let property = try property(flags)
     var taken: Segment<ClientFrame>? = try takeRun(first, count)
-    do throws(MapError) {
+    do throws(TesseraError) {
       try map(&taken, as: property)
     } catch {
       if let segment = taken.take() { returnRun(segment) }
@@ -81,9 +76,20 @@ extension Cursor {
   mutating func mapZeroed(length: UInt64, flags: UInt32) throws(APIError) {
     try checkLength(length)
     let property = try property(flags)
+    try checkFree(length: length)
     var frames = try ZeroedFrames(count: length / PageSize.fourKiB.byteCount)
-    do throws(MapError) {
+    do throws(TesseraError) {
       try map(pageCount: frames.count, as: property) { frames.next() }
+    } catch { throw APIError(error) }
+  }
+
+  /// Checks that new frames can be mapped in the next `length` bytes: that nothing is there, and
+  /// that there are as many free frames, those for page tables included. Does not move.
+  private func checkFree(length: UInt64) throws(APIError) {
+    do throws(TesseraError) {
+      let tableCount = UInt64(try missingNodeCount(toFill: length, wholeUpTo: .leafTable))
+      let frameCount = length / PageSize.fourKiB.byteCount + tableCount
+      if frameCount > NodePool.availableFrameCount { throw .outOfFrames }
     } catch { throw APIError(error) }
   }
 
@@ -94,7 +100,7 @@ extension Cursor {
     try checkLength(length)
     let property = try property(flags)
     let region = try DeviceMemory.find(physical, length)
-    do throws(MapError) {
+    do throws(TesseraError) {
       // SAFETY: no memory that is or will be allocated lies there; the rest is the caller's.
       try unsafe mapDevice(region.start, byteCount: length, as: property)
     } catch { throw APIError(error) }
@@ -102,20 +108,28 @@ extension Cursor {
 
   mutating func unmap(length: UInt64) throws(APIError) -> UInt64 {
     try checkLength(length)
-    do throws(MapError) { return try unmap(length) } catch { throw APIError(error) }
+    do throws(TesseraError) { return try unmap(length) } catch { throw APIError(error) }
   }
 
   mutating func protect(length: UInt64, flags: UInt32) throws(APIError) -> UInt64 {
     try checkLength(length)
-    let known = TESSERA_READ | TESSERA_WRITE | TESSERA_EXECUTE | TESSERA_ALLOW_WX
-    try check(Int(flags) & ~known == 0, TESSERA_ERROR_INVALID_ARGUMENT)
-    let access = try PageAccess(flags: flags)
-    do throws(MapError) { return try protect(length, to: access) } catch { throw APIError(error) }
+    let access = try PageAccess(onlyRights: flags)
+    do throws(TesseraError) { return try protect(length, to: access) } catch {
+      throw APIError(error)
+    }
+  }
+
+  mutating func change(length: UInt64, set: UInt32, clear: UInt32) throws(APIError) -> UInt64 {
+    try checkLength(length)
+    let change = try PageChange(set: set, clear: clear)
+    do throws(TesseraError) { return try self.change(length, by: change) } catch {
+      throw APIError(error)
+    }
   }
 
   mutating func setStatus(length: UInt64, _ status: UInt32) throws(APIError) {
     try checkLength(length)
-    do throws(MapError) { try setStatus(length, to: status) } catch { throw APIError(error) }
+    do throws(TesseraError) { try setStatus(length, to: status) } catch { throw APIError(error) }
   }
 
   @unsafe mutating func copy(
@@ -124,7 +138,7 @@ extension Cursor {
     try unsafe perform(conflict) { target throws(APIError) in
       try target.checkLength(length)
       try source.checkLength(length)
-      do throws(MapError) {
+      do throws(TesseraError) {
         try target.copy(from: &source, length)
       } catch { throw APIError(error) }
     }
@@ -141,13 +155,7 @@ extension Cursor {
     switch Int(flags) {
     case TESSERA_ACCESSED: return clearAccessed(length)
     case TESSERA_DIRTY: return clearDirty(length)
-    case TESSERA_ACCESSED | TESSERA_DIRTY:
-      // A dirty page has been accessed, so the first number includes the second.
-      let start = address
-      let cleared = clearAccessed(length)
-      _ = try? jump(to: start)
-      _ = clearDirty(length)
-      return cleared
+    case TESSERA_ACCESSED | TESSERA_DIRTY: return clearAccessedAndDirty(length)
     default: throw APIError(TESSERA_ERROR_INVALID_ARGUMENT)
     }
   }
@@ -156,7 +164,7 @@ extension Cursor {
   ///
   /// - Throws: `OUT_OF_BOUNDS` at the end.
   func page() throws(APIError) -> tessera_page {
-    do throws(RangeError) {
+    do throws(TesseraError) {
       let run = try query()
       return tessera_page(run, pageSize: run.entryByteCount)
     } catch { throw APIError(error) }

@@ -15,12 +15,22 @@ public func tessera_cursor_open(
   result { () throws(APIError) in
     let storage = unsafe try check(cursor)
     let handle = unsafe try SpaceHandle(space)
-    try check(flags & ~UInt32(TESSERA_RESERVE_TABLES) == 0, TESSERA_ERROR_INVALID_ARGUMENT)
-    unsafe try CursorHandle.checkNotOpen(at: storage)
-    let opened = try handle.cursor(
-      address, length, reservingNodes: flags & UInt32(TESSERA_RESERVE_TABLES) != 0)
+    let nodes = try CursorNodes(flags: flags)
     // SAFETY: the caller lends the memory.
-    unsafe CursorHandle.open(opened, on: handle, at: storage)
+    try unsafe CursorHandle.open(
+      at: storage, on: handle, address, length, nodes)
+  }
+}
+
+extension CursorNodes {
+  /// What the flags of `tessera_cursor_open` ask for. Fails with INVALID_ARGUMENT.
+  fileprivate init(flags: UInt32) throws(APIError) {
+    switch Int(flags) {
+    case 0: self = .added
+    case TESSERA_RESERVE_TABLES: self = .reserved
+    case TESSERA_NO_NEW_TABLES: self = .existing
+    default: throw APIError(TESSERA_ERROR_INVALID_ARGUMENT)
+    }
   }
 }
 
@@ -28,7 +38,7 @@ public func tessera_cursor_open(
 public func tessera_cursor_close(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?
 ) -> tessera_result {
-  result { () throws(APIError) in unsafe try CursorHandle(cursor).close() }
+  result { () throws(APIError) in try unsafe CursorHandle(cursor).close() }
 }
 
 @c @implementation @unsafe
@@ -45,7 +55,7 @@ public func tessera_cursor_jump(
   _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ address: UInt64
 ) -> tessera_result {
   unsafe withCursor(cursor) { cursor throws(APIError) in
-    do throws(RangeError) {
+    do throws(TesseraError) {
       try cursor.jump(to: VirtualAddress(address))
     } catch { throw APIError(error) }
   }
@@ -132,6 +142,17 @@ public func tessera_cursor_protect(
 ) -> tessera_result {
   unsafe withCursor(cursor) { cursor throws(APIError) in
     unsafe CallerOut.write(try cursor.protect(length: length, flags: flags), to: mapped)
+  }
+}
+
+@c @implementation @unsafe
+public func tessera_cursor_change(
+  _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64, _ set: UInt32,
+  _ clear: UInt32, _ changed: UnsafeMutablePointer<UInt64>?
+) -> tessera_result {
+  unsafe withCursor(cursor) { cursor throws(APIError) in
+    unsafe CallerOut.write(
+      try cursor.change(length: length, set: set, clear: clear), to: changed)
   }
 }
 

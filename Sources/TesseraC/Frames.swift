@@ -41,7 +41,7 @@ public func tessera_allocate_as(
 private func allocate(
   _ request: FrameRequest, _ onFree: FreeCallback
 ) throws(APIError) -> tessera_frame {
-  do throws(FrameError) {
+  do throws(TesseraError) {
     return try Frame(allocating: ClientFrame(onFree: onFree), request).relinquish().rawValue
   } catch { throw APIError(error) }
 }
@@ -50,7 +50,7 @@ private func allocate(
 private func allocate(
   run count: Int, _ request: FrameRequest, _ onFree: FreeCallback
 ) throws(APIError) -> tessera_frame {
-  do throws(FrameError) {
+  do throws(TesseraError) {
     let segment = try Segment<ClientFrame>(allocating: count, request) { _ in
       ClientFrame(onFree: onFree)
     }
@@ -90,7 +90,7 @@ extension PageSize {
 public func tessera_share(_ frame: tessera_frame) -> tessera_result {
   result { () throws(APIError) in
     let reference = try ClientFrameReference(frame)
-    do throws(FrameError) {
+    do throws(TesseraError) {
       let shared = try AnyFrame(sharing: reference.address)
       // SAFETY: the metadata is a client's, and stays so while the frame is in use.
       ClientFrameReference.addHandle(unsafe Frame<ClientFrame>(adopting: shared.relinquishSlot()))
@@ -150,9 +150,9 @@ public func tessera_claim(_ frame: tessera_frame) -> tessera_result {
     guard let address = PhysicalAddress(exactly: frame) else {
       throw APIError(TESSERA_ERROR_OUT_OF_BOUNDS)
     }
-    do throws(FrameError) {
+    do throws(TesseraError) {
       if let slot = try? FrameTable.slot(at: address), slot.kind.isPermanent {
-        throw FrameError.unique
+        throw TesseraError.unique
       }
       _ = try Frame(claiming: address, metadata: ClientFrame()).relinquish()
     } catch .unique {
@@ -178,7 +178,7 @@ public func tessera_frame_query(
     guard let address = PhysicalAddress(exactly: frame) else {
       throw APIError(TESSERA_ERROR_OUT_OF_BOUNDS)
     }
-    do throws(FrameError) {
+    do throws(TesseraError) {
       info.write(tessera_frame_info(try FrameTable.slot(at: address)))
     } catch { throw APIError(error) }
   }
@@ -238,7 +238,8 @@ public func tessera_add_memory(_ start: UInt64, _ length: UInt64) -> tessera_res
       throw APIError(TESSERA_ERROR_OUT_OF_BOUNDS)
     }
     try check(!KernelSpace.usesTable(in: region.start..<region.end), TESSERA_ERROR_IN_USE)
-    do throws(FrameError) {
+    try check(!KernelSpace.hasReadOnlyMemory(region.start..<region.end), TESSERA_ERROR_IN_USE)
+    do throws(TesseraError) {
       // SAFETY: the caller guarantees that the memory is not used any more.
       try unsafe FrameAllocator.donateReserved(from: region.start, to: region.end)
     } catch .inUse {

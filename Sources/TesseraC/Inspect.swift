@@ -67,7 +67,10 @@ public func tessera_audit(
     let violations = unsafe try CallerOut(violations)
     var audit = Audit(try unsafe CallbackSink(write, context))
     FrameTable.checkInvariants { audit.report($0, at: $1.rawValue) }
-    FrameAllocator.checkInvariants { audit.report($0) }
+    // The allocator's lock is held: nothing of the kernel's may be called.
+    FrameAllocator.checkInvariants { audit.note($0) }
+    audit.reportNoted()
+    KernelSpace.checkLoaderTables { audit.report($0, at: $1.rawValue) }
     KernelSpace.checkInvariants(
       allowsWriteExecute: true, { rule, address, _ in audit.report(rule, at: address.rawValue) })
     violations.write(audit.count)
@@ -111,8 +114,7 @@ extension tessera_statistics {
     largest_free_block = frames.largestFreeBlock
     pooled_tables = UInt64(NodePool.count)
     metadata_frames = totals.metadata
-    // Memory that was added after the start is managed now.
-    kernel_frames = totals.kernel - (frames.managedFrameCount - totals.usable)
+    kernel_frames = totals.kernelFrameCount(whileManaging: frames.managedFrameCount)
     reserved_frames = totals.reserved + totals.low
     unreachable_frames = report?.unreachableFrameCount ?? 0
     flushes = FlushStatistics.flushCount + FlushStatistics.fullFlushCount

@@ -11,8 +11,14 @@ internal import TesseraSpaces
 public func tessera_kernel_allocate(
   _ length: UInt64, _ flags: UInt32, _ address: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
 ) -> tessera_result {
-  unsafe mapInFreeRange(length, address) { cursor, length throws(APIError) in
-    try cursor.mapZeroed(length: length, flags: flags)
+  result { () throws(APIError) in
+    try Start.checkStarted()
+    let address = unsafe try CallerOut(address)
+    let range = try mapInFreeRange(length) { pages throws(APIError) in
+      try pages.mapZeroed(flags: flags)
+    }
+    // SAFETY: the kernel accesses what has been mapped for it.
+    unsafe address.writeStart(of: range)
   }
 }
 
@@ -21,39 +27,48 @@ public func tessera_kernel_map_device(
   _ physical: UInt64, _ length: UInt64, _ flags: UInt32,
   _ address: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
 ) -> tessera_result {
-  unsafe mapInFreeRange(length, address) { cursor, length throws(APIError) in
-    try cursor.mapDevice(physical, length: length, flags: flags)
-  }
-}
-
-/// Finds a free range of `length` bytes, rounded up to pages, runs `body` there, and writes the
-/// address of the first byte.
-@unsafe private func mapInFreeRange(
-  _ length: UInt64, _ address: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
-  _ body: (inout Cursor, UInt64) throws(APIError) -> Void
-) -> tessera_result {
   result { () throws(APIError) in
     try Start.checkStarted()
     let address = unsafe try CallerOut(address)
-    try check(length > 0, TESSERA_ERROR_EMPTY)
-    try check(length <= 1 << 39, TESSERA_ERROR_OUT_OF_ADDRESSES)
-    // The error of `body`, or else that no range was found: both arrive as one `MapError`.
-    var failure = APIError(TESSERA_ERROR_OUT_OF_ADDRESSES)
-    do throws(MapError) {
-      let range = try KernelVirtualArea.withFreeRange(pages(length)) {
-        cursor throws(MapError) in
-        do throws(APIError) {
-          try body(&cursor, pages(length))
-        } catch {
-          failure = error
-          throw .outOfFrames
-        }
-      }
-      // SAFETY: forming the pointer accesses nothing.
-      unsafe address.write(
-        UnsafeMutableRawPointer(bitPattern: UInt(range.lowerBound.rawValue)))
-    } catch { throw failure }
+    let memory = PhysicalAddress(exactly: physical)
+    let range = try mapInFreeRange(length, for: memory) { pages throws(APIError) in
+      try pages.mapDevice(physical, flags: flags)
+    }
+    // SAFETY: the kernel accesses what has been mapped for it.
+    unsafe address.writeStart(of: range)
   }
+}
+
+extension CallerOut<UnsafeMutableRawPointer?> {
+  /// Writes the first address of `range`.
+  @unsafe fileprivate func writeStart(of range: Range<VirtualAddress>) {
+    // SAFETY: forming the pointer accesses nothing.
+    unsafe write(UnsafeMutableRawPointer(bitPattern: UInt(range.lowerBound.rawValue)))
+  }
+}
+
+/// Finds a free range of `length` bytes, rounded up to pages, and runs `body` there. If it maps
+/// `memory`, the addresses are congruent with that.
+func mapInFreeRange(
+  _ length: UInt64, for memory: PhysicalAddress? = nil,
+  _ body: (PiecewiseRange) throws(APIError) -> Void
+) throws(APIError) -> Range<VirtualAddress> {
+  try check(length > 0, TESSERA_ERROR_EMPTY)
+  try check(length <= 1 << 39, TESSERA_ERROR_OUT_OF_ADDRESSES)
+  // The error of `body`, or else that no range was found: both arrive as one `TesseraError`.
+  var failure = APIError(TESSERA_ERROR_OUT_OF_ADDRESSES)
+  do throws(TesseraError) {
+    return try KernelVirtualArea.withFreeRange(pages(length), for: memory) {
+      pages throws(TesseraError) in
+      do throws(APIError) {
+        try body(pages)
+      } catch {
+        if let page = error.conflict { throw .alreadyMapped(page) }
+        failure = error
+        throw .outOfFrames
+      }
+    }
+  } catch { throw failure }
 }
 
 /// Returns `length`, which is at most 512 GiB, rounded up to pages.
@@ -65,32 +80,36 @@ public func tessera_kernel_free(
 ) -> tessera_result {
   result { () throws(APIError) in
     try Start.checkStarted()
-    let start = UInt64(UInt(bitPattern: address))
-    try check(length > 0, TESSERA_ERROR_EMPTY)
-    try check(length <= 1 << 39, TESSERA_ERROR_OUT_OF_BOUNDS)
-    try check(start % 4096 == 0, TESSERA_ERROR_NOT_ALIGNED)
-    let length = pages(length)
-    guard let end = VirtualAddress(start).advanced(byChecked: length) else {
-      throw APIError(TESSERA_ERROR_OUT_OF_BOUNDS)
-    }
-    var cursor: Cursor
-    do throws(RangeError) {
-      cursor = try KernelSpace.cursor(over: VirtualAddress(start)..<end)
-    } catch { throw APIError(error) }
-    try check(cursor.isMapped(length), TESSERA_ERROR_NOT_MAPPED)
-    _ = try cursor.unmap(length: length)
+    try unmapKernelRange(UInt64(UInt(bitPattern: address)), length)
   }
 }
 
-extension Cursor {
-  /// Returns whether every page of the next `byteCount` bytes is mapped. Does not move.
-  fileprivate mutating func isMapped(_ byteCount: UInt64) -> Bool {
-    let start = address
+/// Unmaps `length` bytes, rounded up to pages, from `start`, all of which are mapped in the area.
+func unmapKernelRange(_ start: UInt64, _ length: UInt64) throws(APIError) {
+  try check(length > 0, TESSERA_ERROR_EMPTY)
+  try check(length <= 1 << 39, TESSERA_ERROR_OUT_OF_BOUNDS)
+  try check(start % 4096 == 0, TESSERA_ERROR_NOT_ALIGNED)
+  let length = pages(length)
+  guard let end = VirtualAddress(start).advanced(byChecked: length) else {
+    throw APIError(TESSERA_ERROR_OUT_OF_BOUNDS)
+  }
+  try check(
+    KernelSpace.area.contains(VirtualAddress(start)) && end <= KernelSpace.area.upperBound,
+    TESSERA_ERROR_OUT_OF_BOUNDS)
+  let pages = PiecewiseRange(VirtualAddress(start)..<end, of: KernelSpace.root)
+  try check(pages.isMapped, TESSERA_ERROR_NOT_MAPPED)
+  _ = try pages.unmap()
+}
+
+extension PiecewiseRange {
+  /// Whether every page is mapped.
+  fileprivate var isMapped: Bool {
     var mapped: UInt64 = 0
-    forEachRun(within: byteCount) { run in
-      if run.content.isMapped { mapped += run.byteCount }
+    forEachPiece { cursor in
+      cursor.forEachRun(within: cursor.byteCountLeft) { run in
+        if run.content.isMapped { mapped += run.byteCount }
+      }
     }
-    _ = try? jump(to: start)
     return mapped >= byteCount
   }
 }

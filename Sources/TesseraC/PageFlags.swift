@@ -5,7 +5,8 @@ internal import TesseraPageTables
 extension PageAccess {
   /// The rights in `flags`.
   ///
-  /// - Throws: `INVALID_ARGUMENT` if no page can have them.
+  /// - Throws: `INVALID_RIGHTS` if no page can have them, and `WRITE_AND_EXECUTE` without the flag
+  ///   that allows both.
   init(flags: UInt32) throws(APIError) {
     let rights = TESSERA_READ | TESSERA_WRITE | TESSERA_EXECUTE
     switch (Int(flags) & rights, Int(flags) & TESSERA_ALLOW_WX != 0) {
@@ -14,8 +15,18 @@ extension PageAccess {
     case (TESSERA_READ | TESSERA_WRITE, false): self = .readWrite
     case (TESSERA_READ | TESSERA_EXECUTE, false): self = .readExecute
     case (rights, true): self = .readWriteExecute
-    default: throw APIError(TESSERA_ERROR_INVALID_ARGUMENT)
+    case (rights, false): throw APIError(TESSERA_ERROR_WRITE_AND_EXECUTE)
+    default: throw APIError(TESSERA_ERROR_INVALID_RIGHTS)
     }
+  }
+
+  /// The rights in `flags`, which has no other flags.
+  ///
+  /// - Throws: `INVALID_ARGUMENT`.
+  init(onlyRights flags: UInt32) throws(APIError) {
+    let known = TESSERA_READ | TESSERA_WRITE | TESSERA_EXECUTE | TESSERA_ALLOW_WX
+    try check(Int(flags) & ~known == 0, TESSERA_ERROR_INVALID_ARGUMENT)
+    self = try PageAccess(flags: flags)
   }
 
   fileprivate var flags: Int {
@@ -38,16 +49,9 @@ extension PageProperty {
       TESSERA_READ | TESSERA_WRITE | TESSERA_EXECUTE | TESSERA_ALLOW_WX | TESSERA_UNCACHEABLE
       | 3 * TESSERA_SOFTWARE
     try check(Int(flags) & ~known == 0, TESSERA_ERROR_INVALID_ARGUMENT)
-    let policy: CachePolicy =
-      switch Int(flags) & TESSERA_UNCACHEABLE {
-      case TESSERA_WRITE_THROUGH: .writeThrough
-      case TESSERA_WRITE_COMBINING: .writeCombining
-      case TESSERA_UNCACHEABLE: .uncacheable
-      default: .writeBack
-      }
     self = PageProperty(try PageAccess(flags: flags), isUser: isUser)
-      .with(cachePolicy: policy)
-      .with(software: UInt8(Int(flags) / TESSERA_SOFTWARE & 3))
+      .with(cachePolicy: CachePolicy(flags: flags))
+      .with(software: softwareBits(flags))
   }
 
   /// The header's flags for this property.
@@ -64,7 +68,60 @@ extension PageProperty {
     if isDirty { flags |= TESSERA_DIRTY }
     if isUser { flags |= TESSERA_USER }
     if isGlobal { flags |= TESSERA_GLOBAL }
+    if isCopyOnWrite { flags |= TESSERA_COPY_ON_WRITE }
     return UInt32(flags)
+  }
+}
+
+extension CachePolicy {
+  /// The cache policy in `flags`.
+  fileprivate init(flags: UInt32) {
+    switch Int(flags) & TESSERA_CACHE_POLICY {
+    case TESSERA_WRITE_THROUGH: self = .writeThrough
+    case TESSERA_WRITE_COMBINING: self = .writeCombining
+    case TESSERA_UNCACHEABLE: self = .uncacheable
+    default: self = .writeBack
+    }
+  }
+}
+
+/// The software bits in `flags`.
+private func softwareBits(_ flags: UInt32) -> UInt8 {
+  UInt8(Int(flags) / TESSERA_SOFTWARE & 3)
+}
+
+extension PageChange {
+  /// The change that clears the flags of `clear` and then sets those of `set`.
+  ///
+  /// - Throws: `INVALID_ARGUMENT`.
+  init(set: UInt32, clear: UInt32) throws(APIError) {
+    let rights = TESSERA_READ | TESSERA_WRITE | TESSERA_EXECUTE
+    let known = rights | TESSERA_CACHE_POLICY | 3 * TESSERA_SOFTWARE
+    try check(
+      Int(clear) & ~known == 0 && Int(set) & ~(known | TESSERA_ALLOW_WX) == 0,
+      TESSERA_ERROR_INVALID_ARGUMENT)
+    let policies = TESSERA_CACHE_POLICY
+    let setsPolicy = Int(set | clear) & policies != 0
+    try check(!setsPolicy || Int(clear) & policies == policies, TESSERA_ERROR_INVALID_ARGUMENT)
+    let removed = Rights(flags: clear)
+    let added = Rights(flags: set)
+    let allowsBoth = Int(set) & TESSERA_ALLOW_WX != 0
+    try check(
+      allowsBoth || Self.keepsApart(removing: removed, adding: added),
+      TESSERA_ERROR_INVALID_ARGUMENT)
+    self.init(
+      removing: removed, adding: added, clearingSoftware: softwareBits(clear),
+      settingSoftware: softwareBits(set),
+      cachePolicy: setsPolicy ? CachePolicy(flags: set) : nil, allowingWriteExecute: allowsBoth)
+  }
+}
+
+extension PageChange.Rights {
+  /// The rights in `flags`.
+  fileprivate init(flags: UInt32) {
+    let read: PageChange.Rights = Int(flags) & TESSERA_READ != 0 ? .read : .none
+    self = read.union(Int(flags) & TESSERA_WRITE != 0 ? .write : .none)
+      .union(Int(flags) & TESSERA_EXECUTE != 0 ? .execute : .none)
   }
 }
 

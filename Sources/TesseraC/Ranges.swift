@@ -7,22 +7,45 @@ public import TesseraHeader
 internal import TesseraPageTables
 internal import TesseraSpaces
 
-// Each of these is the cursor's operation of the same name, in `Cursor+Operations.swift`, on a
-// cursor that is open for the duration of the call.
+// Those for one page are the cursor's operations of the same name, in `Cursor+Operations.swift`, on
+// a cursor that is open for the duration of the call, with preemption off. Those for a range work
+// in pieces.
 
-/// Opens a cursor over `length` bytes at `address`, runs `body` on it and closes it.
+/// Opens a cursor over `length` bytes at `address`, runs `body` on it and closes it. What it has
+/// unmapped is freed with preemption on again.
+///
+/// No node is added before `body` has checked its arguments: an existing node is locked, of those
+/// that `nodes` says, for so short a time.
 @inline(__always)
 @unsafe private func withCursor(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ length: UInt64,
-  _ conflict: UnsafeMutablePointer<tessera_conflict>?,
+  _ conflict: UnsafeMutablePointer<tessera_conflict>?, _ nodes: CursorNodes = .existing,
   _ body: (inout Cursor) throws(APIError) -> Void
 ) -> tessera_result {
+  let state = Preemption.disable()
   do throws(APIError) {
-    var cursor = try unsafe SpaceHandle(space).cursor(address, length)
+    var cursor = try unsafe SpaceHandle(space).cursor(address, length, nodes)
     unsafe try cursor.perform(conflict, body)
+    let unmapped = cursor.close()
+    Preemption.enable(state)
+    _ = consume unmapped
     return tessera_result(TESSERA_OK)
   } catch {
+    Preemption.enable(state)
     return error.result
+  }
+}
+
+/// Runs `body` on the `length` bytes at `address`.
+@inline(__always)
+@unsafe private func withRange(
+  _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ length: UInt64,
+  _ conflict: UnsafeMutablePointer<tessera_conflict>?,
+  _ body: (PiecewiseRange) throws(APIError) -> Void
+) -> tessera_result {
+  result { () throws(APIError) in
+    let range = try unsafe SpaceHandle(space).range(address, length)
+    unsafe try range.perform(conflict, body)
   }
 }
 
@@ -44,8 +67,8 @@ public func tessera_map_run(
 ) -> tessera_result {
   let (length, overflow) = count.multipliedReportingOverflow(by: PageSize.fourKiB.byteCount)
   if overflow { return tessera_result(TESSERA_ERROR_OUT_OF_BOUNDS) }
-  return unsafe withCursor(space, address, length, conflict) { cursor throws(APIError) in
-    try cursor.mapRun(first, count: count, flags: flags)
+  return unsafe withRange(space, address, length, conflict) { range throws(APIError) in
+    try range.mapRun(first, count: count, flags: flags)
   }
 }
 
@@ -54,8 +77,8 @@ public func tessera_map_zeroed(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ length: UInt64, _ flags: UInt32,
   _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
-  unsafe withCursor(space, address, length, conflict) { cursor throws(APIError) in
-    try cursor.mapZeroed(length: length, flags: flags)
+  unsafe withRange(space, address, length, conflict) { range throws(APIError) in
+    try range.mapZeroed(flags: flags)
   }
 }
 
@@ -64,8 +87,8 @@ public func tessera_map_device(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ physical: UInt64,
   _ length: UInt64, _ flags: UInt32, _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
-  unsafe withCursor(space, address, length, conflict) { cursor throws(APIError) in
-    try cursor.mapDevice(physical, length: length, flags: flags)
+  unsafe withRange(space, address, length, conflict) { range throws(APIError) in
+    try range.mapDevice(physical, flags: flags)
   }
 }
 
@@ -75,7 +98,10 @@ public func tessera_replace(
   _ flags: UInt32, _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
   let frame = FrameLookup(frame)
-  return unsafe withCursor(space, address, frame.byteCount, conflict) { cursor throws(APIError) in
+  let isLarge = frame.byteCount > PageSize.fourKiB.byteCount
+  let nodes: CursorNodes = isLarge ? .existingAbove : .existing
+  return unsafe withCursor(space, address, frame.byteCount, conflict, nodes) {
+    cursor throws(APIError) in
     try cursor.replace(with: frame.found(), flags: flags)
   }
 }
@@ -85,8 +111,8 @@ public func tessera_unmap(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ length: UInt64,
   _ unmapped: UnsafeMutablePointer<UInt64>?
 ) -> tessera_result {
-  unsafe withCursor(space, address, length, nil) { cursor throws(APIError) in
-    unsafe CallerOut.write(try cursor.unmap(length: length), to: unmapped)
+  unsafe withRange(space, address, length, nil) { range throws(APIError) in
+    unsafe CallerOut.write(try range.unmap(), to: unmapped)
   }
 }
 
@@ -95,8 +121,18 @@ public func tessera_protect(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ length: UInt64, _ flags: UInt32,
   _ mapped: UnsafeMutablePointer<UInt64>?
 ) -> tessera_result {
-  unsafe withCursor(space, address, length, nil) { cursor throws(APIError) in
-    unsafe CallerOut.write(try cursor.protect(length: length, flags: flags), to: mapped)
+  unsafe withRange(space, address, length, nil) { range throws(APIError) in
+    unsafe CallerOut.write(try range.protect(flags: flags), to: mapped)
+  }
+}
+
+@c @implementation @unsafe
+public func tessera_change(
+  _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ length: UInt64, _ set: UInt32,
+  _ clear: UInt32, _ changed: UnsafeMutablePointer<UInt64>?
+) -> tessera_result {
+  unsafe withRange(space, address, length, nil) { range throws(APIError) in
+    unsafe CallerOut.write(try range.change(set: set, clear: clear), to: changed)
   }
 }
 
@@ -105,8 +141,8 @@ public func tessera_set_status(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ length: UInt64, _ status: UInt32,
   _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
-  unsafe withCursor(space, address, length, conflict) { cursor throws(APIError) in
-    try cursor.setStatus(length: length, status)
+  unsafe withRange(space, address, length, conflict) { range throws(APIError) in
+    try range.setStatus(number: status)
   }
 }
 
@@ -120,15 +156,10 @@ public func tessera_copy(
     let origin = unsafe try SpaceHandle(source)
     try check(!target.isKernel && !origin.isKernel, TESSERA_ERROR_KERNEL_SPACE)
     try check(target.rootAddress != origin.rootAddress, TESSERA_ERROR_INVALID_ARGUMENT)
-    // The order of the locks does not depend on the direction, or two copies could deadlock.
-    if target.isBelow(origin) {
-      var target = try target.cursor(address, length)
-      var origin = try origin.cursor(address, length)
-      try unsafe target.copy(from: &origin, length: length, conflict)
-    } else {
-      var origin = try origin.cursor(address, length)
-      var target = try target.cursor(address, length)
-      try unsafe target.copy(from: &origin, length: length, conflict)
+    let range = try target.range(address, length)
+    let source = try origin.range(address, length)
+    try unsafe range.perform(conflict) { range throws(APIError) in
+      do throws(TesseraError) { try range.copy(from: source) } catch { throw APIError(error) }
     }
   }
 }
@@ -138,9 +169,10 @@ public func tessera_query(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64,
   _ page: UnsafeMutablePointer<tessera_page>?
 ) -> tessera_result {
-  result { () throws(APIError) in
+  resultWithoutPreemption { () throws(APIError) in
     let page = unsafe try CallerOut(sized: page)
-    let cursor = try unsafe SpaceHandle(space).cursor(address, PageSize.fourKiB.byteCount)
+    let cursor = try unsafe SpaceHandle(space)
+      .cursor(address, PageSize.fourKiB.byteCount, .existing)
     page.write(try cursor.page())
   }
 }
@@ -152,8 +184,7 @@ public func tessera_visit(
 ) -> tessera_result {
   result { () throws(APIError) in
     guard let visit = unsafe visit else { throw APIError(TESSERA_ERROR_INVALID_POINTER) }
-    var cursor = try unsafe SpaceHandle(space).cursor(address, length)
-    cursor.forEachRun(within: length) { run in
+    try unsafe SpaceHandle(space).range(address, length).forEachRun { run in
       var page = tessera_page(run, pageSize: run.entryByteCount)
       // SAFETY: the caller passed the function for this; the page outlives the call.
       unsafe visit(context, &page)

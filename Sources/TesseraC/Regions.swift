@@ -40,7 +40,7 @@ public func tessera_read_multiboot(
     let regions = unsafe try check(regions)
     let count = unsafe try check(count)
     let information: MultibootInformation<MappedBootMemory>
-    do throws(MultibootError) {
+    do throws(TesseraError) {
       // SAFETY: the caller guarantees that the range is mapped.
       let memory = unsafe MappedBootMemory(
         mappedAt: direct_map, below: PhysicalAddress(exactly: direct_map_end) ?? .limit)

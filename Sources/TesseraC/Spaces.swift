@@ -25,19 +25,34 @@ public func tessera_space_create(
 }
 
 @c @implementation @unsafe
+public func tessera_space_new(
+  _ space: UnsafeMutablePointer<UnsafeMutablePointer<tessera_space>?>?
+) -> tessera_result {
+  result { () throws(APIError) in
+    try Start.checkStarted()
+    let space = unsafe try CallerOut(space)
+    unsafe space.write(try SpaceHandle.make())
+  }
+}
+
+@c @implementation @unsafe
 public func tessera_space_destroy(
   _ space: UnsafeMutablePointer<tessera_space>?
 ) -> tessera_result {
   result { () throws(APIError) in
     let handle = unsafe try SpaceHandle(space)
     try check(!handle.isKernel, TESSERA_ERROR_KERNEL_SPACE)
-    handle.destroy()
+    try handle.destroy()
   }
 }
 
 @c @implementation @unsafe
 public func tessera_space_activate(_ space: UnsafePointer<tessera_space>?) -> tessera_result {
-  result { () throws(APIError) in unsafe try SpaceHandle(space).activate() }
+  result { () throws(APIError) in
+    let handle = unsafe try SpaceHandle(space)
+    try check(ActiveSpace.isStartedHere, TESSERA_ERROR_NOT_STARTED)
+    handle.activate()
+  }
 }
 
 @c @implementation @unsafe
@@ -65,7 +80,7 @@ public func tessera_translate(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64,
   _ physical: UnsafeMutablePointer<UInt64>?, _ flags: UnsafeMutablePointer<UInt32>?
 ) -> tessera_result {
-  result { () throws(APIError) in
+  resultWithoutPreemption { () throws(APIError) in
     let handle = unsafe try SpaceHandle(space)
     let physical = unsafe try CallerOut(physical)
     guard let found = handle.translate(VirtualAddress(address)) else {

@@ -44,6 +44,32 @@ private func description(of result: Int) -> StaticString {
   case TESSERA_ERROR_STACK_IN_LOWER_HALF: "stack is in the lower half, which will be unmapped"
   case TESSERA_ERROR_GDT_IN_LOWER_HALF: "GDT is in the lower half, which will be unmapped"
   case TESSERA_ERROR_IDT_IN_LOWER_HALF: "IDT is in the lower half, which will be unmapped"
+  case TESSERA_ERROR_PROCESSOR_NUMBER_OUT_OF_BOUNDS:
+    "tessera_host_processor_id returned a number that is not below the processor count"
+  case TESSERA_ERROR_PROCESSOR_NUMBER_IN_USE:
+    "a processor with the number that tessera_host_processor_id returned has been started"
+  case TESSERA_ERROR_DIFFERENT_PAGING_LEVELS:
+    "processor has page tables of another number of levels than the first (LA57)"
+  case TESSERA_ERROR_DIFFERENT_PAGE_SIZES: "processor has no 1 GiB pages, unlike the first"
+  case TESSERA_ERROR_DIFFERENT_ADDRESS_WIDTH:
+    "processor has fewer physical address bits than the first"
+  case TESSERA_ERROR_DIFFERENT_MEMORY_TYPES:
+    "of this processor and the first, only one has a page attribute table"
+  case TESSERA_ERROR_IMAGE_IN_USABLE_MEMORY: "kernel image is in memory called usable"
+  case TESSERA_ERROR_STACK_IN_USABLE_MEMORY: "stack is in memory called usable"
+  case TESSERA_ERROR_GDT_IN_USABLE_MEMORY: "GDT is in memory called usable"
+  case TESSERA_ERROR_IDT_IN_USABLE_MEMORY: "IDT is in memory called usable"
+  case TESSERA_ERROR_TSS_IN_USABLE_MEMORY: "TSS is in memory called usable"
+  case TESSERA_ERROR_PAGE_TABLE_IN_USABLE_MEMORY: "page table is in memory called usable"
+  case TESSERA_ERROR_PAGE_TABLE_AT_TWO_LEVELS: "page table is reachable at two levels"
+  case TESSERA_ERROR_NO_ROOM_FOR_METADATA: "no region has room for the frame metadata"
+  case TESSERA_ERROR_WRITE_AND_EXECUTE: "page would be writable and executable"
+  case TESSERA_ERROR_INVALID_RIGHTS: "rights to write or execute require the right to read"
+  case TESSERA_ERROR_CODE_NOT_EXECUTABLE: "running code or a handler would not be executable"
+  case TESSERA_ERROR_RIGHTS_IN_USE: "rights are in use that would be taken away"
+  case TESSERA_ERROR_PAGE_TABLE_SHARED: "page table is shared by addresses with different rights"
+  case TESSERA_ERROR_PAGE_ZERO_IN_USE: "page at address zero is in use"
+  case TESSERA_ERROR_DIRECT_MAP_IN_USE: "no free place for the direct map"
   default: "unknown result"
   }
 }

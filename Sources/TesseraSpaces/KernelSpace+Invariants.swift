@@ -16,6 +16,7 @@ extension KernelSpace {
       report("kernel root has an entry in the user range", address, level)
     }
     checkRoot(root, report)
+    checkProcessors(report)
     let start = area.lowerBound
     let entry = root[AddressSpaceLayout.kernelVirtualAreaEntry]
     guard entry.isTable, let slot = try? FrameTable.slot(at: entry.tableAddress),
@@ -33,6 +34,27 @@ extension KernelSpace {
       report, visit: visit)
   }
 
+  /// Checks that each processor runs on a root that is active on it, and this one on the root in
+  /// CR3.
+  private static func checkProcessors(_ report: PageTableReport) {
+    let level = PagingMode.current.rootLevel
+    let start = VirtualAddress(0)
+    for processor in 0..<ProcessorSet.capacity {
+      guard let address = ActiveSpace.rootAddress(of: processor) else { continue }
+      if processor == Processor.current && Processor.rootAddress != address {
+        report("CR3 was loaded with another root than the one activated", start, level)
+      }
+      guard let slot = try? FrameTable.slot(at: address), slot.kind.usage == .pageTable else {
+        report("processor runs on a root that is no page-table node", start, level)
+        continue
+      }
+      // SAFETY: the frame's usage says that it is a node, and nothing else runs.
+      if unsafe !PageTableNode(at: address).activeProcessors.contains(processor) {
+        report("processor runs on a root that is not active on it", start, level)
+      }
+    }
+  }
+
   /// Checks what holds of every root: its owners, and that its kernel entries are the kernel's.
   static func checkRoot(_ node: PageTableNode, _ report: PageTableReport) {
     let level = PagingMode.current.rootLevel
@@ -40,6 +62,12 @@ extension KernelSpace {
     let ownerCount = 1 + UInt64(node.activeProcessors.count)
     if node.slot.count != ownerCount {
       report("root's owners are not its space and its active processors", start, level)
+    }
+    for processor in 0..<ProcessorSet.capacity {
+      let runsOnIt = ActiveSpace.rootAddress(of: processor) == node.address
+      if node.activeProcessors.contains(processor) != runsOnIt {
+        report("root is not active on the processors that run on it", start, level)
+      }
     }
     if node.slot.kind.usage != .pageTable { report("root is not a page-table node", start, level) }
     if node.isLocked { report("root is locked", start, level) }

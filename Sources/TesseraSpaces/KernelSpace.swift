@@ -6,8 +6,8 @@ public import TesseraPageTables
 ///
 /// All roots have the same kernel entries, which lead to the same tables. Those exist from the
 /// start and are never freed, so a change below them is seen in every space at once. Kernel pages
-/// are changed through cursors over `area`; everything else in the kernel half is what the loader
-/// mapped, and stays.
+/// are changed through cursors over `area`; everything else in the kernel half stays where the
+/// loader mapped it, with the rights that the start or `protect` leave.
 public enum KernelSpace {
   /// Access: written by `install`, constant afterwards.
   nonisolated(unsafe) private static var rootSlot: FrameSlotReference?
@@ -26,13 +26,18 @@ public enum KernelSpace {
   /// is mapped at the start.
   public static var area: Range<VirtualAddress> { AddressSpaceLayout.kernelVirtualArea }
 
-  /// Makes `node` the kernel's root and activates it. Its reference stays with the kernel. Called
-  /// once, before there are address spaces.
+  /// Makes `node` the kernel's root and activates it on this processor, whose number is in bounds.
+  /// Its reference stays with the kernel. Called once, before there are address spaces.
   package static func install(_ node: PageTableNode) {
     RootNode.setKernelRoot(node)
     // SAFETY: nothing else runs yet.
     unsafe rootSlot = node.slot
-    ActiveSpace.activate(root)
+    ActiveSpace.reset()
+    KernelVirtualArea.reset()
+    do throws(BootError) {
+      try ActiveSpace.claimProcessor()
+    } catch { panic("processor number is not below the processor count") }
+    ActiveSpace.start(on: root)
   }
 
   /// The physical address of the kernel's own root. Panics before the kernel space is started.
@@ -42,16 +47,36 @@ public enum KernelSpace {
   ///
   /// As `VmSpace.cursor(over:reservingNodes:)`, for kernel pages.
   ///
-  /// - Throws: `empty`, `notAligned`, `outOfBounds` if `range` is not in `area`, or, only if
-  ///   `reservingNodes`, `outOfFrames`.
+  /// - Throws: `empty`, `notAligned`, `outOfBounds` if `range` is not in `area`, or `outOfFrames`.
   @_lifetime(immortal)
   public static func cursor(
     over range: Range<VirtualAddress>, reservingNodes: Bool = false
-  ) throws(RangeError) -> Cursor {
+  ) throws(TesseraError) -> Cursor {
+    try cursor(over: range, reservingNodes ? .reserved : .added)
+  }
+
+  /// Locks the pages of `range`, which lies in `area`, without adding nodes. As
+  /// `VmSpace.cursor(overMapped:)`.
+  @_lifetime(immortal)
+  public static func cursor(
+    overMapped range: Range<VirtualAddress>
+  ) throws(TesseraError) -> Cursor {
+    try cursor(over: range, .existing)
+  }
+
+  @_lifetime(immortal)
+  package static func cursor(
+    over range: Range<VirtualAddress>, _ nodes: CursorNodes
+  ) throws(TesseraError) -> Cursor {
+    try checkBounds(of: range)
+    return try Cursor(over: range, of: root, nodes)
+  }
+
+  /// Throws `outOfBounds` unless `range` is in `area`.
+  static func checkBounds(of range: Range<VirtualAddress>) throws(TesseraError) {
     guard area.contains(range.lowerBound), range.upperBound <= area.upperBound else {
       throw .outOfBounds
     }
-    return try Cursor(over: range, of: root, reservesNodes: reservingNodes)
   }
 
   /// Returns the physical address that `address` is mapped to and the property of its page; nil if
@@ -65,7 +90,7 @@ public enum KernelSpace {
   /// Allocates a root with the kernel's entries and a reference count of one.
   ///
   /// - Throws: `outOfFrames`.
-  static func makeRoot() throws(FrameError) -> PageTableNode {
+  static func makeRoot() throws(TesseraError) -> PageTableNode {
     try RootNode.allocate(copying: root).relinquishUnlocked()
   }
 }

@@ -18,7 +18,7 @@ public func allocateUncountedFrames(_ count: Int) { allocateAnyFrames(count) }
 private func allocateAnyFrames(_ count: Int) {
   // SAFETY: the places hold nothing.
   let places = unsafe Handles.places(of: FrameLoops.self)
-  do throws(FrameError) {
+  do throws(TesseraError) {
     for index in 0..<count {
       let frame = try Frame(allocating: PlainMemory(), .uninitialized)
       unsafe (places + index).initialize(to: frame)
@@ -32,7 +32,7 @@ private func allocateAnyFrames(_ count: Int) {
 public func allocateZeroedFrames(_ count: Int) {
   // SAFETY: the places hold nothing.
   let places = unsafe Handles.places(of: FrameLoops.self)
-  do throws(FrameError) {
+  do throws(TesseraError) {
     for index in 0..<count {
       let frame = try Frame(allocating: PlainMemory())
       unsafe (places + index).initialize(to: frame)
@@ -74,7 +74,7 @@ public func freeScatteredFrames(_ count: Int) {
 public func allocateUniqueFrames(_ count: Int) {
   // SAFETY: the places hold nothing.
   let places = unsafe Handles.places(of: UniqueFrame<PlainMemory>.self)
-  do throws(FrameError) {
+  do throws(TesseraError) {
     for index in 0..<count {
       let frame = try UniqueFrame(allocating: PlainMemory(), .uninitialized)
       unsafe (places + index).initialize(to: frame)
@@ -95,7 +95,7 @@ public func freeUniqueFrames(_ count: Int) {
 public func allocateBareFrames(_ count: Int) {
   // SAFETY: the places hold nothing.
   let places = unsafe Handles.places(of: PhysicalAddress.self)
-  do throws(FrameError) {
+  do throws(TesseraError) {
     for index in 0..<count {
       let address = try FrameAllocator.allocate(1, .uninitialized)
       unsafe (places + index).initialize(to: address)

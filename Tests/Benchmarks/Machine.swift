@@ -22,7 +22,7 @@ struct Machine: ~Copyable {
     unsafe FrameAllocator.start(in: state, processorCount: 2)
     FrameAllocator.donate(from: .zero, to: FrameTable.end)
     unsafe limit_start(frameCount, memory)
-    do throws(FrameError) { try Spaces.start(roomFor: 1 << 12) } catch {
+    do throws(TesseraError) { try Spaces.start(roomFor: 1 << 12) } catch {
       panic("a benchmark ran out of frames")
     }
     usedFrameCount = FrameAllocator.statistics.usedFrameCount

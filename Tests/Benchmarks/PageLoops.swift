@@ -33,7 +33,7 @@ public func mapPages(_ count: Int) {
 
 @c(benchmark_alloc_map_page) @inline(never)
 public func allocateAndMapPages(_ count: Int) {
-  do throws(FrameError) {
+  do throws(TesseraError) {
     for index in 0..<count {
       map(try Frame(allocating: PlainMemory(), .uninitialized), at: index)
     }
@@ -50,7 +50,7 @@ private func map(_ frame: consuming Frame<PlainMemory>, at index: Int) {
 @inline(__always)
 private func map(_ frame: consuming Frame<PlainMemory>, with cursor: inout Cursor) {
   var frame: Frame<PlainMemory>? = frame
-  do throws(MapError) { try cursor.map(&frame, as: .userReadWrite) } catch { stop() }
+  do throws(TesseraError) { try cursor.map(&frame, as: .userReadWrite) } catch { stop() }
 }
 
 @c(benchmark_unmap_page) @inline(never)
@@ -58,7 +58,7 @@ public func unmapPages(_ count: Int) {
   for index in 0..<count {
     // SAFETY: as in `mapPages`.
     var cursor = cursor(over: Spaces.page(index), of: unsafe Spaces.active.pointee)
-    do throws(MapError) { try cursor.unmap(4096) } catch { stop() }
+    do throws(TesseraError) { try cursor.unmap(4096) } catch { stop() }
   }
 }
 
@@ -66,7 +66,7 @@ public func unmapPages(_ count: Int) {
 public func mapLargePages(_ count: Int) {
   // SAFETY: as in `mapPages`.
   var cursor = cursor(over: Spaces.largePages(count), of: unsafe Spaces.active.pointee)
-  do throws(MapError) {
+  do throws(TesseraError) {
     // Not where a page of 1 GiB would fit.
     let memory = PhysicalAddress(PageSize.twoMiB.byteCount)
     // SAFETY: the mapped memory is not accessed.
@@ -79,7 +79,7 @@ public func mapLargePages(_ count: Int) {
 public func unmapLargePages(_ count: Int) {
   // SAFETY: as in `mapPages`.
   var cursor = cursor(over: Spaces.largePages(count), of: unsafe Spaces.active.pointee)
-  do throws(MapError) {
+  do throws(TesseraError) {
     try cursor.unmap(PageSize.twoMiB.byteCount * UInt64(count))
   } catch { stop() }
 }
@@ -102,6 +102,6 @@ extension Cursor {
   /// As `jump`, to where there is something.
   @inline(__always)
   fileprivate mutating func move(to address: VirtualAddress) {
-    do throws(RangeError) { try jump(to: address) } catch { stop() }
+    do throws(TesseraError) { try jump(to: address) } catch { stop() }
   }
 }

@@ -37,7 +37,7 @@ public func mapOwnPages(_ processor: Int, _ count: Int) {
     // SAFETY: the spaces that stay were made at the start.
     var cursor = cursor(
       over: PairSpace.page(processor, index), of: unsafe Spaces.active.pointee)
-    do throws(MapError) { try cursor.map(&frame, as: .userReadWrite) } catch { stop() }
+    do throws(TesseraError) { try cursor.map(&frame, as: .userReadWrite) } catch { stop() }
   }
 }
 
@@ -61,7 +61,7 @@ public func protectOwnPages(_ processor: Int, _ count: Int) {
     // SAFETY: the spaces that stay were made at the start.
     var cursor = cursor(
       over: PairSpace.page(processor, index), of: unsafe Spaces.active.pointee)
-    do throws(MapError) { try cursor.protect(4096, to: .read) } catch { stop() }
+    do throws(TesseraError) { try cursor.protect(4096, to: .read) } catch { stop() }
   }
 }
 
@@ -71,7 +71,7 @@ public func unmapOwnPages(_ processor: Int, _ count: Int) {
     // SAFETY: the spaces that stay were made at the start.
     var cursor = cursor(
       over: PairSpace.page(processor, index), of: unsafe Spaces.active.pointee)
-    do throws(MapError) { try cursor.unmap(4096) } catch { stop() }
+    do throws(TesseraError) { try cursor.unmap(4096) } catch { stop() }
   }
 }
 
@@ -100,7 +100,7 @@ private func allocateAndFree(_ count: Int, _ first: Int) {
 private func allocate(_ count: Int, _ first: Int) {
   // SAFETY: no other processor uses these places, which hold nothing.
   let places = unsafe Handles.places(of: Frame<PlainMemory>.self) + first
-  do throws(FrameError) {
+  do throws(TesseraError) {
     for index in 0..<count {
       let frame = try Frame(allocating: PlainMemory(), .uninitialized)
       unsafe (places + index).initialize(to: frame)

@@ -22,7 +22,7 @@ enum PairSpace {
       // SAFETY: the spaces that stay were made at the start.
       var cursor = cursor(
         over: page(processor, (1 << 18) - 1), of: unsafe Spaces.active.pointee)
-      do throws(MapError) {
+      do throws(TesseraError) {
         if isHeld { try cursor.setStatus(4096, to: 1) } else { try cursor.unmap(4096) }
       } catch { stop() }
     }

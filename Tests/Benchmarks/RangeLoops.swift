@@ -68,7 +68,7 @@ public func forkRange(_ count: Int) {
   // SAFETY: as in `mapRange`.
   var source = cursor(over: Spaces.pages(count), of: unsafe Spaces.active.pointee)
   var target = cursor(over: Spaces.pages(count), of: unsafe Spaces.copy.pointee)
-  do throws(MapError) { try target.copy(from: &source, byteCount(count)) } catch { stop() }
+  do throws(TesseraError) { try target.copy(from: &source, byteCount(count)) } catch { stop() }
 }
 
 @c(benchmark_setup_drop_fork) @inline(never)
@@ -101,7 +101,7 @@ private func mapHandles(
   let places = unsafe Handles.places(of: Frame<PlainMemory>.self)
   var index = 0
   var cursor = cursor(over: Spaces.pages(count), of: space)
-  do throws(MapError) {
+  do throws(TesseraError) {
     try cursor.map(pageCount: count, as: property) {
       let frame = unsafe (places + index).move()
       index = stride == 1 ? index &+ 1 : (index &+ stride) & (count &- 1)
@@ -125,7 +125,7 @@ private func queryAll(_ count: Int) {
 private func protectAll(_ count: Int, to access: PageAccess) {
   // SAFETY: as in `mapRange`.
   var cursor = cursor(over: Spaces.pages(count), of: unsafe Spaces.active.pointee)
-  do throws(MapError) {
+  do throws(TesseraError) {
     let changed = try cursor.protect(byteCount(count), to: access)
     require(changed == byteCount(count), "a benchmark's protection missed a page")
   } catch { stop() }
@@ -134,7 +134,7 @@ private func protectAll(_ count: Int, to access: PageAccess) {
 @inline(__always)
 private func unmapAll(_ count: Int, of space: borrowing VmSpace) {
   var cursor = cursor(over: Spaces.pages(count), of: space)
-  do throws(MapError) {
+  do throws(TesseraError) {
     let unmapped = try cursor.unmap(byteCount(count))
     require(unmapped == byteCount(count), "a benchmark's removal missed a page")
   } catch { stop() }
@@ -147,7 +147,7 @@ func byteCount(_ count: Int) -> UInt64 { UInt64(count) << 12 }
 @inline(__always)
 @_lifetime(borrow space)
 func cursor(over range: Range<VirtualAddress>, of space: borrowing VmSpace) -> Cursor {
-  do throws(RangeError) { return try space.cursor(over: range) } catch {
+  do throws(TesseraError) { return try space.cursor(over: range) } catch {
     panic("a benchmark asked for a range that there is not")
   }
 }

@@ -20,7 +20,7 @@ public func freeSegmentsOf512(_ count: Int) { freeSegments(of: 512, count) }
 private func allocateSegments(of frameCount: Int, _ count: Int) {
   // SAFETY: the places hold nothing.
   let places = unsafe Handles.places(of: SegmentLoops.self)
-  do throws(FrameError) {
+  do throws(TesseraError) {
     for index in 0..<count {
       let segment = try Segment(allocating: frameCount, .uninitialized) { _ in PlainMemory() }
       unsafe (places + index).initialize(to: segment)

@@ -41,5 +41,5 @@ private func dropAnySpaces(_ count: Int) {
 
 @inline(__always)
 func makeSpace() -> VmSpace {
-  do throws(FrameError) { return try VmSpace() } catch { panic("a benchmark ran out of frames") }
+  do throws(TesseraError) { return try VmSpace() } catch { panic("a benchmark ran out of frames") }
 }

@@ -12,7 +12,7 @@ enum Spaces {
 
   /// Starts the kernel's space on a root with two tables in its upper half, as for a direct map and
   /// an image, and makes the two spaces that stay, of which the first is active.
-  static func start(roomFor count: Int) throws(FrameError) {
+  static func start(roomFor count: Int) throws(TesseraError) {
     let root = try FrameAllocator.allocate()
     // A whole block, so that the loops find the free memory as aligned as it was.
     let tables = try FrameAllocator.allocate(512)

@@ -8,15 +8,19 @@ struct GuestSuite: ~Copyable {
   private var console = Console()
   private var passedCount: UInt64 = 0
   private var failedCount: UInt64 = 0
+  /// Selects the random numbers: `seed=` on the command line, or that of the host's tests.
+  private let seed: UInt64
 
   /// The largest number of frames that are all checked after each scenario.
   private static var frameCountVisitedEachTime: UInt64 { 20_000 }
+
+  init(seed: UInt64?) { self.seed = seed ?? 20_261_121 }
 
   mutating func runScenarios() {
     let isSmall = FrameTable.frameCount <= Self.frameCountVisitedEachTime
     for number in 0..<Scenario.count {
       let scenario = Scenario(at: number)
-      var checks = Checks()
+      var checks = Checks(seed: seed)
       if !scenario.run(&checks, visitingEveryFrame: isSmall) {
         checks.fail("out of memory for the scenario")
       }
@@ -26,11 +30,11 @@ struct GuestSuite: ~Copyable {
 
   /// Runs the random operations on real memory, with the same seed as on the host.
   mutating func runRandomFrameOperations() {
-    var options = RandomFrameOptions(seed: Self.seed, stepCount: 4_000, frameCount: 64)
+    var options = RandomFrameOptions(seed: seed, stepCount: 4_000, frameCount: 64)
     options.fullCheckInterval =
       FrameTable.frameCount <= Self.frameCountVisitedEachTime ? 100 : 2_000
     var checks = Checks()
-    do throws(FrameError) {
+    do throws(TesseraError) {
       let outcome = try RandomFrameOperations.runInBlock(options)
       checks.expect(outcome.problem == nil, outcome.problem ?? "frames match the model")
       checks.expect(outcome.mostUsed > 60, "a run reaches the end of memory")
@@ -43,7 +47,7 @@ struct GuestSuite: ~Copyable {
 
   /// Runs the random operations on address spaces on the real MMU, with the seed of the host.
   mutating func runRandomSpaceOperations() {
-    var options = RandomSpaceOptions(seed: Self.seed, operationCount: 10_000)
+    var options = RandomSpaceOptions(seed: seed, operationCount: 10_000)
     options.fullCheckInterval =
       FrameTable.frameCount <= Self.frameCountVisitedEachTime ? 100 : 1_000
     let outcome = RandomSpaceOperations.run(options)
@@ -62,13 +66,11 @@ struct GuestSuite: ~Copyable {
     }
   }
 
-  private static var seed: UInt64 { 20_261_121 }
-
   private mutating func reportEnd(_ outcome: RandomFrameOutcome) {
     console.write("     step ")
     console.write(decimal: UInt64(outcome.stepCount))
     console.write(" of the run with seed ")
-    console.write(decimal: Self.seed)
+    console.write(decimal: seed)
     console.write(": ")
     console.write(outcome.operation.name)
     console.writeLine()

@@ -11,7 +11,7 @@ public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
   let information = MemoryStart.readInformation(magic: magic, address: information)
   _ = MemoryStart.start(on: information)
 
-  var suite = GuestSuite()
+  var suite = GuestSuite(seed: information.commandLine.value(of: "seed")?.decimal)
   suite.runScenarios()
   suite.runRandomFrameOperations()
   suite.runRandomSpaceOperations()

@@ -15,9 +15,12 @@ package struct Checks: ~Copyable {
   /// The number of them that did not hold, also beyond those that are kept.
   package private(set) var failureCount = 0
 
+  /// Selects the random numbers of a scenario that draws some.
+  package let seed: UInt64
+
   private var kept = [8 of Failure?](repeating: nil)
 
-  package init() {}
+  package init(seed: UInt64 = 0) { self.seed = seed }
 
   /// Notes a failure with `message` unless `condition` holds.
   package mutating func expect(

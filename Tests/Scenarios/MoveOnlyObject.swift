@@ -1,4 +1,5 @@
 internal import TesseraFrames
+internal import TesseraHardware
 
 /// Metadata that cannot be copied, and tells the ledger also when it is destroyed.
 struct MoveOnlyObject: FrameMetadata, ~Copyable {
@@ -33,15 +34,15 @@ struct FullMetadata: FrameMetadata {
 /// Metadata that tries to reach its own frame while it is dropped.
 struct ReentrantObject: FrameMetadata {
   /// The error that every attempt must throw.
-  let expected: FrameError
+  let expected: TesseraError
 
   // SAFETY: handed on to the caller of the destructor.
   static var destructor: FrameMetadataDestructor { { unsafe ReentrantObject.destroy(at: $0) } }
 
   mutating func onDrop(_ contents: FrameContents) {
     let address = contents.address
-    let sharing = ThrownError.of { () throws(FrameError) in _ = try AnyFrame(sharing: address) }
-    let claiming = ThrownError.of { () throws(FrameError) in
+    let sharing = ThrownError.of { () throws(TesseraError) in _ = try AnyFrame(sharing: address) }
+    let claiming = ThrownError.of { () throws(TesseraError) in
       _ = try Frame(claiming: address, metadata: PlainMemory())
     }
     if sharing == expected { DropStatistics.noteFailure() }

@@ -10,7 +10,7 @@ struct RawAllocation: ~Copyable {
   /// Bit n is set if frame n was freed by itself.
   private var freedFrames: UInt64 = 0
 
-  init(_ frameCount: Int = 1, _ request: FrameRequest = .uninitialized) throws(FrameError) {
+  init(_ frameCount: Int = 1, _ request: FrameRequest = .uninitialized) throws(TesseraError) {
     address = try FrameAllocator.allocate(frameCount, request)
     self.frameCount = frameCount
   }

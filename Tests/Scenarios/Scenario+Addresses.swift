@@ -3,18 +3,18 @@ internal import TesseraHardware
 
 extension Scenario {
   /// The error that claiming the frame at `address` throws, or nil.
-  private static func claimError(_ address: PhysicalAddress) -> FrameError? {
-    ThrownError.of { () throws(FrameError) in
+  private static func claimError(_ address: PhysicalAddress) -> TesseraError? {
+    ThrownError.of { () throws(TesseraError) in
       _ = try Frame(claiming: address, metadata: TracedObject(0))
     }
   }
 
   /// The error that sharing the frame at `address` throws, or nil.
-  private static func shareError(_ address: PhysicalAddress) -> FrameError? {
-    ThrownError.of { () throws(FrameError) in _ = try AnyFrame(sharing: address) }
+  private static func shareError(_ address: PhysicalAddress) -> TesseraError? {
+    ThrownError.of { () throws(TesseraError) in _ = try AnyFrame(sharing: address) }
   }
 
-  static func addressErrors(_ checks: inout Checks) throws(FrameError) {
+  static func addressErrors(_ checks: inout Checks) throws(TesseraError) {
     let offsets: [5 of UInt64] = [1, 8, 512, 2048, 4095]
     for index in offsets.indices {
       let misaligned = FrameTable.end + offsets[index]
@@ -32,7 +32,7 @@ extension Scenario {
     checks.expect(!list.contains(PhysicalAddress(1)), "no list has what is not a frame")
   }
 
-  static func claimingInUse(_ checks: inout Checks) throws(FrameError) {
+  static func claimingInUse(_ checks: inout Checks) throws(TesseraError) {
     let frame = try Frame(allocating: TracedObject(1))
     let second = frame.share()
     checks.expect(claimError(frame.address) == .inUse, "a frame in use cannot be claimed")
@@ -44,7 +44,7 @@ extension Scenario {
     _ = consume second
   }
 
-  static func sharingByAddress(_ checks: inout Checks) throws(FrameError) {
+  static func sharingByAddress(_ checks: inout Checks) throws(TesseraError) {
     let calls = DropStatistics.callCount
     let frame = try Frame(allocating: TracedObject(31))
     let address = frame.address
@@ -59,7 +59,7 @@ extension Scenario {
     checks.expect(shareError(address) == .unused, "a free frame cannot be shared")
   }
 
-  static func claimingFree(_ checks: inout Checks) throws(FrameError) {
+  static func claimingFree(_ checks: inout Checks) throws(TesseraError) {
     let used = FrameAllocator.statistics.usedFrameCount
     // The first of the two ends up in the processor's cache, the other one in a free block.
     for place in 0..<2 {
@@ -83,7 +83,7 @@ extension Scenario {
     }
   }
 
-  static func claimingRaw(_ checks: inout Checks) throws(FrameError) {
+  static func claimingRaw(_ checks: inout Checks) throws(TesseraError) {
     let used = FrameAllocator.statistics.usedFrameCount
     var run = try RawAllocation(2)
     let address = run.address
@@ -100,7 +100,7 @@ extension Scenario {
       FrameAllocator.statistics.usedFrameCount == used, "claimed frames go back to the allocator")
   }
 
-  static func claimingReserved(_ checks: inout Checks) throws(FrameError) {
+  static func claimingReserved(_ checks: inout Checks) throws(TesseraError) {
     guard let address = reservedFrame() else {
       return checks.fail("the machine reserves low memory")
     }
@@ -130,7 +130,7 @@ extension Scenario {
     return nil
   }
 
-  static func oneWinner(_ checks: inout Checks) throws(FrameError) {
+  static func oneWinner(_ checks: inout Checks) throws(TesseraError) {
     guard let address = reservedFrame() else {
       return checks.fail("the machine reserves low memory")
     }

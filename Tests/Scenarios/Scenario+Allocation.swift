@@ -2,7 +2,7 @@ internal import TesseraFrames
 internal import TesseraHardware
 
 extension Scenario {
-  static func lastFreedIsNext(_ checks: inout Checks) throws(FrameError) {
+  static func lastFreedIsNext(_ checks: inout Checks) throws(TesseraError) {
     let first = try Frame(allocating: TracedObject(1))
     let second = try Frame(allocating: TracedObject(2))
     let addresses = (first.address, second.address)
@@ -21,7 +21,7 @@ extension Scenario {
     checks.expect(raw.address == addresses.1, "and without one")
   }
 
-  static func zeroedMemory(_ checks: inout Checks) throws(FrameError) {
+  static func zeroedMemory(_ checks: inout Checks) throws(TesseraError) {
     let dirtied = try Segment(allocating: 64, .uninitialized) { _ in PlainMemory() }
     dirtied.fill(with: .max)
     var held = MemoryPressure()
@@ -48,7 +48,7 @@ extension Scenario {
     checks.expect(MemoryPattern.isZero(raw), "an aligned frame is zeroed too")
   }
 
-  static func uninitializedMemory(_ checks: inout Checks) throws(FrameError) {
+  static func uninitializedMemory(_ checks: inout Checks) throws(TesseraError) {
     guard !SimulationHooks.poisonsFreedFrames else { return }
     let dirty = try Frame(allocating: PlainMemory())
     dirty.fill(with: 0x77)
@@ -59,7 +59,7 @@ extension Scenario {
     checks.expect(reused.word(at: 4088) == 0x77, "memory for who writes it all is left alone")
   }
 
-  static func contiguousRuns(_ checks: inout Checks) throws(FrameError) {
+  static func contiguousRuns(_ checks: inout Checks) throws(TesseraError) {
     var count = 1
     while count <= 512 {
       let run = try RawAllocation(count)
@@ -75,7 +75,7 @@ extension Scenario {
     }
   }
 
-  static func alignedRuns(_ checks: inout Checks) throws(FrameError) {
+  static func alignedRuns(_ checks: inout Checks) throws(TesseraError) {
     FrameAllocator.drainCache()
     let largest = FrameAllocator.statistics.largestFreeBlock * 4096
     var alignment: UInt64 = 4096
@@ -89,13 +89,13 @@ extension Scenario {
       alignment *= 2
     }
     checks.expect(alignment > 2 << 20, "alignments went beyond 2 MiB")
-    let beyond = ThrownError.of { () throws(FrameError) in
+    let beyond = ThrownError.of { () throws(TesseraError) in
       _ = try FrameAllocator.allocate(1, FrameRequest(alignment: 1 << 63))
     }
     checks.expect(beyond == .outOfFrames, "an alignment beyond all memory cannot be allocated")
   }
 
-  static func limitedRuns(_ checks: inout Checks) throws(FrameError) {
+  static func limitedRuns(_ checks: inout Checks) throws(TesseraError) {
     let limits: [5 of UInt64] = [
       16 << 20, 4 << 30, (16 << 20) - 4096, (12 << 20) + 12345, 1 << 52,
     ]
@@ -110,14 +110,14 @@ extension Scenario {
     }
     for byteCount in 0..<3 as Range<UInt64> {
       let limit = PhysicalAddress(byteCount * 2047)
-      let error = ThrownError.of { () throws(FrameError) in
+      let error = ThrownError.of { () throws(TesseraError) in
         _ = try FrameAllocator.allocate(1, FrameRequest(below: limit))
       }
       checks.expect(error == .outOfFrames, "nothing lies below the first frame's end")
     }
   }
 
-  static func limitIsExact(_ checks: inout Checks) throws(FrameError) {
+  static func limitIsExact(_ checks: inout Checks) throws(TesseraError) {
     let run = try RawAllocation(16)
     let last = run.frame(15)
     var held = MemoryPressure()
@@ -132,7 +132,7 @@ extension Scenario {
       checks.expect(other.end <= last, "a limit and an alignment hold together")
     }
     let start = PhysicalAddress(last.rawValue - 15 * 4096)
-    let none = ThrownError.of { () throws(FrameError) in
+    let none = ThrownError.of { () throws(TesseraError) in
       _ = try FrameAllocator.allocate(1, FrameRequest(isZeroed: false, below: start + 4095))
     }
     checks.expect(none == .outOfFrames, "a limit is exact to the byte")
@@ -140,7 +140,7 @@ extension Scenario {
     checks.expect(one.address == start, "a limit leaves what ends there")
   }
 
-  static func highMemoryFirst(_ checks: inout Checks) throws(FrameError) {
+  static func highMemoryFirst(_ checks: inout Checks) throws(TesseraError) {
     FrameAllocator.drainCache()
     let border = PhysicalAddress(16 << 20)
     guard FrameTable.end > PhysicalAddress(24 << 20) else { return }

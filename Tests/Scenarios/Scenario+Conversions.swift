@@ -1,7 +1,8 @@
 internal import TesseraFrames
+internal import TesseraHardware
 
 extension Scenario {
-  static func erasing(_ checks: inout Checks) throws(FrameError) {
+  static func erasing(_ checks: inout Checks) throws(TesseraError) {
     let calls = DropStatistics.callCount
     let frame = try Frame(allocating: TracedObject(1))
     let address = frame.address
@@ -19,7 +20,7 @@ extension Scenario {
       DropStatistics.callCount == calls + 1, "a frame is dropped through its own metadata")
   }
 
-  static func dropErased(_ checks: inout Checks) throws(FrameError) {
+  static func dropErased(_ checks: inout Checks) throws(TesseraError) {
     let calls = DropStatistics.callCount
     let sum = DropStatistics.checksum
     let frame = try Frame(allocating: TracedObject(77)).erased()
@@ -33,7 +34,7 @@ extension Scenario {
       "a handle of any kind drops the metadata that is there")
   }
 
-  static func wrongType(_ checks: inout Checks) throws(FrameError) {
+  static func wrongType(_ checks: inout Checks) throws(TesseraError) {
     let erased = try Frame(allocating: TracedObject(2)).erased()
     let address = erased.address
     switch erased.typed(as: TracedMemory.self) {
@@ -47,7 +48,7 @@ extension Scenario {
     }
   }
 
-  static func untyping(_ checks: inout Checks) throws(FrameError) {
+  static func untyping(_ checks: inout Checks) throws(TesseraError) {
     let memory = try Frame(allocating: TracedMemory(3))
     let address = memory.address
     memory.setWord(5, at: 8)
@@ -69,7 +70,7 @@ extension Scenario {
     }
   }
 
-  static func typedIsNotUntyped(_ checks: inout Checks) throws(FrameError) {
+  static func typedIsNotUntyped(_ checks: inout Checks) throws(TesseraError) {
     let erased = try Frame(allocating: TracedObject(4)).erased()
     switch erased.untyped() {
     case .converted: checks.fail("an object's frame is not plain memory")
@@ -79,7 +80,7 @@ extension Scenario {
     }
   }
 
-  static func metadataOfAny(_ checks: inout Checks) throws(FrameError) {
+  static func metadataOfAny(_ checks: inout Checks) throws(TesseraError) {
     let frame = try Frame(allocating: TracedObject(5))
     let erased = frame.share().erased()
     checks.expect(

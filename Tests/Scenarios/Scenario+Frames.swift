@@ -2,7 +2,7 @@ internal import TesseraFrames
 internal import TesseraHardware
 
 extension Scenario {
-  static func lastHandleFrees(_ checks: inout Checks) throws(FrameError) {
+  static func lastHandleFrees(_ checks: inout Checks) throws(TesseraError) {
     let before = FrameAllocator.statistics.usedFrameCount
     let first = try Frame(allocating: TracedObject(1))
     let second = first.share()
@@ -17,14 +17,14 @@ extension Scenario {
       FrameAllocator.statistics.usedFrameCount == before, "the last handle frees the frame")
   }
 
-  static func ownersSeeMetadata(_ checks: inout Checks) throws(FrameError) {
+  static func ownersSeeMetadata(_ checks: inout Checks) throws(TesseraError) {
     let first = try Frame(allocating: TracedObject(0x1234_5678))
     let second = first.share()
     checks.expect(first.metadata.value == 0x1234_5678, "metadata is what the frame was made with")
     checks.expect(second.metadata == first.metadata, "every owner sees the same metadata")
   }
 
-  static func metadataFillsSlot(_ checks: inout Checks) throws(FrameError) {
+  static func metadataFillsSlot(_ checks: inout Checks) throws(TesseraError) {
     let expected = FullMetadata(0xfedc_ba98_7654_3210)
     let frame = try Frame(allocating: FullMetadata(0xfedc_ba98_7654_3210))
     let another = try Frame(allocating: FullMetadata(7))
@@ -34,7 +34,7 @@ extension Scenario {
     checks.expect(frame.usage == .object, "metadata does not reach the kind")
   }
 
-  static func dropIsToldOnce(_ checks: inout Checks) throws(FrameError) {
+  static func dropIsToldOnce(_ checks: inout Checks) throws(TesseraError) {
     let before = DropStatistics.callCount
     let sum = DropStatistics.checksum
     let frame = try Frame(allocating: TracedObject(42))
@@ -51,7 +51,7 @@ extension Scenario {
       "metadata is told the frame it belonged to")
   }
 
-  static func dropSeesBytes(_ checks: inout Checks) throws(FrameError) {
+  static func dropSeesBytes(_ checks: inout Checks) throws(TesseraError) {
     let frame = try Frame(allocating: TracedMemory(7))
     let address = frame.address
     frame.setWord(0x0102_0304_0506_0708, at: 0)
@@ -61,7 +61,7 @@ extension Scenario {
     checks.expect(last.word == 0x0102_0304_0506_0708, "its bytes are there while it is dropped")
   }
 
-  static func dropIsPrivate(_ checks: inout Checks) throws(FrameError) {
+  static func dropIsPrivate(_ checks: inout Checks) throws(TesseraError) {
     let before = DropStatistics.failureCount
     let frame = try Frame(allocating: ReentrantObject(expected: .inTransition))
     _ = consume frame
@@ -79,7 +79,7 @@ extension Scenario {
       "a segment's frames are in transition while they are dropped")
   }
 
-  static func metadataIsDestroyed(_ checks: inout Checks) throws(FrameError) {
+  static func metadataIsDestroyed(_ checks: inout Checks) throws(TesseraError) {
     let calls = DropStatistics.callCount
     let destructions = DropStatistics.destructionCount
     let frame = try Frame(allocating: MoveOnlyObject(value: 3))
@@ -93,22 +93,22 @@ extension Scenario {
       DropStatistics.destructionCount == destructions + 1, "metadata is destroyed exactly once")
   }
 
-  static func metadataOfNoFrame(_ checks: inout Checks) throws(FrameError) {
+  static func metadataOfNoFrame(_ checks: inout Checks) throws(TesseraError) {
     let owner = try Frame(allocating: MoveOnlyObject(value: 4))
     let address = owner.address
     let calls = DropStatistics.callCount
     let destructions = DropStatistics.destructionCount
-    let claiming = ThrownError.of { () throws(FrameError) in
+    let claiming = ThrownError.of { () throws(TesseraError) in
       _ = try Frame(claiming: address, metadata: MoveOnlyObject(value: 5))
     }
     checks.expect(claiming == .inUse, "a frame with an owner cannot be claimed")
-    let allocating = ThrownError.of { () throws(FrameError) in
+    let allocating = ThrownError.of { () throws(TesseraError) in
       _ = try Frame(
         allocating: MoveOnlyObject(value: 6),
         FrameRequest(below: PhysicalAddress(4096), alignment: 8192))
     }
     checks.expect(allocating == .outOfFrames, "no frame lies below the limit")
-    let alone = ThrownError.of { () throws(FrameError) in
+    let alone = ThrownError.of { () throws(TesseraError) in
       _ = try UniqueFrame(claiming: address, metadata: MoveOnlyObject(value: 7))
     }
     checks.expect(alone == .inUse, "neither can it be claimed alone")
@@ -119,7 +119,7 @@ extension Scenario {
     checks.expect(owner.metadata.value == 4, "the owner's metadata is untouched")
   }
 
-  static func borrowing(_ checks: inout Checks) throws(FrameError) {
+  static func borrowing(_ checks: inout Checks) throws(TesseraError) {
     let frame = try Frame(allocating: TracedObject(9))
     let shared = checkBorrowed(frame, &checks)
     checks.expect(frame.referenceCount == 2, "sharing what is borrowed adds an owner")
@@ -139,7 +139,7 @@ extension Scenario {
     return borrowed.share()
   }
 
-  static func relinquishing(_ checks: inout Checks) throws(FrameError) {
+  static func relinquishing(_ checks: inout Checks) throws(TesseraError) {
     let calls = DropStatistics.callCount
     let frame = try Frame(allocating: TracedObject(10))
     let witness = frame.share()
@@ -157,7 +157,7 @@ extension Scenario {
     checks.expect(DropStatistics.callCount == calls + 1, "the frame is dropped once")
   }
 
-  static func sharingForTables(_ checks: inout Checks) throws(FrameError) {
+  static func sharingForTables(_ checks: inout Checks) throws(TesseraError) {
     let frame = try Frame(allocating: TracedMemory(11))
     // SAFETY: `frame` holds a count.
     unsafe FrameTable.share(at: frame.address)
@@ -169,7 +169,7 @@ extension Scenario {
     checks.expect(frame.referenceCount == 1, "the added reference can be dropped")
   }
 
-  static func describing(_ checks: inout Checks) throws(FrameError) {
+  static func describing(_ checks: inout Checks) throws(TesseraError) {
     let object = try Frame(allocating: TracedObject(1))
     let memory = try Frame(allocating: PlainMemory())
     checks.expect(!object.isUntyped, "an object's frame is typed")
@@ -186,7 +186,7 @@ extension Scenario {
     checks.expect(text == expected && text.count > 9, "a frame writes its address for people")
   }
 
-  static func plainMemory(_ checks: inout Checks) throws(FrameError) {
+  static func plainMemory(_ checks: inout Checks) throws(TesseraError) {
     let frame = try Frame(allocating: PlainMemory())
     let segment = try Segment(allocating: 2) { _ in PlainMemory() }
     let unique = try UniqueFrame(allocating: PlainMemory())
@@ -200,7 +200,7 @@ extension Scenario {
     checks.expect(MemoryPattern.isThere(in: segment), "filling stays inside its frame")
   }
 
-  static func bytesOfMemory(_ checks: inout Checks) throws(FrameError) {
+  static func bytesOfMemory(_ checks: inout Checks) throws(TesseraError) {
     let segment = try Segment(allocating: 2) { _ in PlainMemory() }
     var bytes = InlineArray<24, UInt8> { UInt8(200 + $0) }
     var span = bytes.mutableSpan

@@ -2,10 +2,10 @@ internal import TesseraFrames
 internal import TesseraHardware
 
 extension Scenario {
-  static func freeingInAnyOrder(_ checks: inout Checks) throws(FrameError) {
+  static func freeingInAnyOrder(_ checks: inout Checks) throws(TesseraError) {
     FrameAllocator.drainCache()
     let before = FrameAllocator.statistics
-    var generator = SplitMix(seed: 0x5eed)
+    var generator = SplitMix(seed: checks.seed ^ 0x5eed)
     for _ in 0..<20 {
       var run = try RawAllocation(64)
       var order = InlineArray<64, Int> { $0 }
@@ -16,10 +16,10 @@ extension Scenario {
     }
   }
 
-  static func freeingInPieces(_ checks: inout Checks) throws(FrameError) {
+  static func freeingInPieces(_ checks: inout Checks) throws(TesseraError) {
     FrameAllocator.drainCache()
     let before = FrameAllocator.statistics
-    var generator = SplitMix(seed: 0xf00d)
+    var generator = SplitMix(seed: checks.seed ^ 0xf00d)
     for round in 0..<30 {
       var run = try RawAllocation(50 + round)
       let first = run.address
@@ -36,7 +36,7 @@ extension Scenario {
     }
   }
 
-  static func coalescing(_ checks: inout Checks) throws(FrameError) {
+  static func coalescing(_ checks: inout Checks) throws(TesseraError) {
     var run = try RawAllocation(32)
     // Every second frame is free: no two of them can merge.
     for index in 0..<16 { run.free(at: 2 * index) }
@@ -53,7 +53,7 @@ extension Scenario {
     checks.expect(FrameAllocator.statistics.largestFreeBlock >= 32, "neighbours merge")
   }
 
-  static func cacheOverflow(_ checks: inout Checks) throws(FrameError) {
+  static func cacheOverflow(_ checks: inout Checks) throws(TesseraError) {
     let before = FrameAllocator.statistics.usedFrameCount
     for round in 1...2 {
       var list = FrameList<TracedObject>()
@@ -72,7 +72,7 @@ extension Scenario {
     checks.expect(FrameAllocator.statistics.cachedFrameCount == 0, "a cache can be emptied")
   }
 
-  static func exhaustion(_ checks: inout Checks) throws(FrameError) {
+  static func exhaustion(_ checks: inout Checks) throws(TesseraError) {
     FrameAllocator.drainCache()
     let before = FrameAllocator.statistics
     let block = try RawAllocation(128)
@@ -84,7 +84,7 @@ extension Scenario {
     _ = consume block
     for _ in 0..<2 {
       var list = FrameList<TracedObject>()
-      let outcome = ThrownError.of { () throws(FrameError) in
+      let outcome = ThrownError.of { () throws(TesseraError) in
         while true {
           let frame = try UniqueFrame(allocating: TracedObject(1))
           let isInBlock = start <= frame.address && frame.address < end
@@ -99,7 +99,7 @@ extension Scenario {
       checks.expect(list.count == 128, "every frame was allocated once")
       checks.expect(
         now.usedFrameCount == before.managedFrameCount, "all frames are in use when it fails")
-      let run = ThrownError.of { () throws(FrameError) in _ = try FrameAllocator.allocate(2) }
+      let run = ThrownError.of { () throws(TesseraError) in _ = try FrameAllocator.allocate(2) }
       checks.expect(run == .outOfFrames, "and so is a run")
     }
     _ = consume held
@@ -107,7 +107,7 @@ extension Scenario {
     checks.expect(FrameAllocator.statistics == before, "everything comes back")
   }
 
-  static func runFromCache(_ checks: inout Checks) throws(FrameError) {
+  static func runFromCache(_ checks: inout Checks) throws(TesseraError) {
     var block = try RawAllocation(32)
     var held = MemoryPressure()
     try held.allocateAll()
@@ -117,11 +117,11 @@ extension Scenario {
     checks.expect(whole.address == block.address, "a run is found though its frames are cached")
   }
 
-  static func rawErrors(_ checks: inout Checks) throws(FrameError) {
+  static func rawErrors(_ checks: inout Checks) throws(TesseraError) {
     let none: [3 of Int] = [0, -1, .min]
     for index in none.indices {
       let count = none[index]
-      let error = ThrownError.of { () throws(FrameError) in _ = try FrameAllocator.allocate(count)
+      let error = ThrownError.of { () throws(TesseraError) in _ = try FrameAllocator.allocate(count)
       }
       checks.expect(error == .empty, "an allocation of no frames is an error")
     }
@@ -129,17 +129,17 @@ extension Scenario {
     for index in tooMany.indices {
       let count = tooMany[index]
       for delta in -1...1 {
-        let error = ThrownError.of { () throws(FrameError) in
+        let error = ThrownError.of { () throws(TesseraError) in
           _ = try FrameAllocator.allocate(count + delta)
         }
         checks.expect(error == .outOfFrames, "an allocation of more than all memory fails")
       }
     }
-    let most = ThrownError.of { () throws(FrameError) in _ = try FrameAllocator.allocate(.max) }
+    let most = ThrownError.of { () throws(TesseraError) in _ = try FrameAllocator.allocate(.max) }
     checks.expect(most == .outOfFrames, "an allocation of the largest number fails")
   }
 
-  static func statisticsAddUp(_ checks: inout Checks) throws(FrameError) {
+  static func statisticsAddUp(_ checks: inout Checks) throws(TesseraError) {
     let before = FrameAllocator.statistics
     let frame = try Frame(allocating: TracedObject(1))
     let unique = try UniqueFrame(allocating: TracedObject(2))
@@ -157,7 +157,7 @@ extension Scenario {
     checks.expect(segment.end <= raw.address || raw.end <= segment.address, "runs are apart")
   }
 
-  static func censusAddsUp(_ checks: inout Checks) throws(FrameError) {
+  static func censusAddsUp(_ checks: inout Checks) throws(TesseraError) {
     FrameAllocator.drainCache()
     let before = FrameTable.census
     let frame = try Frame(allocating: TracedObject(1))

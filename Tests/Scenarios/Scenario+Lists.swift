@@ -3,7 +3,7 @@ internal import TesseraHardware
 
 extension Scenario {
   /// A list of unique frames with the values from 0 up to `count`.
-  private static func list(of count: Int) throws(FrameError) -> FrameList<TracedObject> {
+  private static func list(of count: Int) throws(TesseraError) -> FrameList<TracedObject> {
     var list = FrameList<TracedObject>()
     for value in 0..<count {
       list.pushBack(try UniqueFrame(allocating: TracedObject(UInt64(value)), .uninitialized))
@@ -20,7 +20,7 @@ extension Scenario {
     checks.expect(list.isEmpty == (count == 0), "a list is empty exactly if it has no members")
   }
 
-  static func listOrder(_ checks: inout Checks) throws(FrameError) {
+  static func listOrder(_ checks: inout Checks) throws(TesseraError) {
     var list = FrameList<TracedObject>()
     check(list, has: 0, &checks)
     checks.expect(list.popFront() == nil && list.popBack() == nil, "an empty list gives nothing")
@@ -35,7 +35,7 @@ extension Scenario {
     check(list, has: 0, &checks)
   }
 
-  static func listCursor(_ checks: inout Checks) throws(FrameError) {
+  static func listCursor(_ checks: inout Checks) throws(TesseraError) {
     let list = try list(of: 3)
     var cursor = list.front
     let first = cursor.address
@@ -59,7 +59,7 @@ extension Scenario {
     checks.expect(nowhere == empty.back, "in both directions")
   }
 
-  static func listInsertion(_ checks: inout Checks) throws(FrameError) {
+  static func listInsertion(_ checks: inout Checks) throws(TesseraError) {
     var list = try list(of: 2)
     var cursor = list.front
     list.moveNext(&cursor)
@@ -77,7 +77,7 @@ extension Scenario {
     check(list, has: 0, &checks)
   }
 
-  static func listTaking(_ checks: inout Checks) throws(FrameError) {
+  static func listTaking(_ checks: inout Checks) throws(TesseraError) {
     var list = try list(of: 5)
     var cursor = list.front
     list.moveNext(&cursor)
@@ -95,7 +95,7 @@ extension Scenario {
     check(list, has: 2, &checks)
   }
 
-  static func listMembership(_ checks: inout Checks) throws(FrameError) {
+  static func listMembership(_ checks: inout Checks) throws(TesseraError) {
     var list = try list(of: 2)
     var other = FrameList<TracedObject>()
     let address = list.front.address ?? .zero
@@ -115,7 +115,7 @@ extension Scenario {
     checks.expect(!list.contains(outsider.address), "a frame that was never in a list is no member")
   }
 
-  static func listMetadata(_ checks: inout Checks) throws(FrameError) {
+  static func listMetadata(_ checks: inout Checks) throws(TesseraError) {
     var list = try list(of: 3)
     var cursor = list.front
     list.moveNext(&cursor)
@@ -127,13 +127,13 @@ extension Scenario {
     checks.expect(list.withMetadata(at: cursor) { $0.value } == nil, "past the end there is none")
   }
 
-  static func listOwnsMembers(_ checks: inout Checks) throws(FrameError) {
+  static func listOwnsMembers(_ checks: inout Checks) throws(TesseraError) {
     let calls = DropStatistics.callCount
     let used = FrameAllocator.statistics.usedFrameCount
     let list = try list(of: 70)
     let address = list.front.address ?? .zero
     checks.expect(FrameAllocator.statistics.usedFrameCount == used + 70, "members are in use")
-    let sharing = ThrownError.of { () throws(FrameError) in _ = try AnyFrame(sharing: address) }
+    let sharing = ThrownError.of { () throws(TesseraError) in _ = try AnyFrame(sharing: address) }
     checks.expect(sharing == .unique, "members are unique")
     _ = consume list
     checks.expect(DropStatistics.callCount == calls + 70, "a list drops its members")
@@ -142,7 +142,7 @@ extension Scenario {
     checks.expect(!slot.isLinked, "a frame that was dropped is in no list")
   }
 
-  static func listHandover(_ checks: inout Checks) throws(FrameError) {
+  static func listHandover(_ checks: inout Checks) throws(TesseraError) {
     let calls = DropStatistics.callCount
     var first = try list(of: 20)
     var second = FrameList<TracedObject>()

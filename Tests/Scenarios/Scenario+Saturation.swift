@@ -2,7 +2,7 @@ internal import TesseraFrames
 internal import TesseraHardware
 
 extension Scenario {
-  static func saturation(_ checks: inout Checks) throws(FrameError) {
+  static func saturation(_ checks: inout Checks) throws(TesseraError) {
     let saturated = FrameTable.saturatedFrameCount
     let frame = try Frame(allocating: TracedObject(1))
     let slot = FrameTable.slot(number: frame.address.frameNumber)
@@ -28,7 +28,7 @@ extension Scenario {
     slot.setCount(1)
   }
 
-  static func saturationByAddress(_ checks: inout Checks) throws(FrameError) {
+  static func saturationByAddress(_ checks: inout Checks) throws(TesseraError) {
     let saturated = FrameTable.saturatedFrameCount
     let calls = DropStatistics.callCount
     let frame = try Frame(allocating: TracedObject(2))
@@ -43,7 +43,7 @@ extension Scenario {
     let fourth = try AnyFrame(sharing: frame.address)
     checks.expect(frame.referenceCount == maximum, "and not beyond")
     checks.expect(FrameTable.saturatedFrameCount == saturated + 1, "it is noted once")
-    let claiming = ThrownError.of { () throws(FrameError) in
+    let claiming = ThrownError.of { () throws(TesseraError) in
       _ = try Frame(claiming: second.address, metadata: TracedObject(3))
     }
     checks.expect(claiming == .inUse, "a saturated frame is in use")
@@ -55,7 +55,7 @@ extension Scenario {
     slot.setCount(1)
   }
 
-  static func saturationOfSegments(_ checks: inout Checks) throws(FrameError) {
+  static func saturationOfSegments(_ checks: inout Checks) throws(TesseraError) {
     let segment = try Segment(allocating: 3) { _ in TracedObject(4) }
     let slot = FrameTable.slot(number: segment.address.frameNumber + 1)
     slot.setCount(ReferenceCount.maximum - 1)
@@ -69,7 +69,7 @@ extension Scenario {
     slot.setCount(1)
   }
 
-  static func permanentFrames(_ checks: inout Checks) throws(FrameError) {
+  static func permanentFrames(_ checks: inout Checks) throws(TesseraError) {
     // Frames of the kernel and the firmware are used permanently; a simulated machine may have
     // none.
     var number: UInt64 = 0
@@ -86,7 +86,7 @@ extension Scenario {
     _ = consume shared
     _ = consume again
     checks.expect(slot.count == ReferenceCount.maximum, "handles to it come and go")
-    let claiming = ThrownError.of { () throws(FrameError) in
+    let claiming = ThrownError.of { () throws(TesseraError) in
       _ = try UniqueFrame(claiming: slot.address, metadata: TracedObject(1))
     }
     checks.expect(claiming == .inUse, "it cannot be claimed")

@@ -16,7 +16,7 @@ extension Scenario {
     segment.borrowFrame(at: index).address
   }
 
-  static func segmentFrames(_ checks: inout Checks) throws(FrameError) {
+  static func segmentFrames(_ checks: inout Checks) throws(TesseraError) {
     let calls = DropStatistics.callCount
     let used = FrameAllocator.statistics.usedFrameCount
     let segment = try Segment(allocating: 16) { TracedObject($0.rawValue) }
@@ -37,7 +37,7 @@ extension Scenario {
     checks.expect(FrameAllocator.statistics.usedFrameCount == used, "each frame is freed")
   }
 
-  static func segmentIsOneBlock(_ checks: inout Checks) throws(FrameError) {
+  static func segmentIsOneBlock(_ checks: inout Checks) throws(TesseraError) {
     FrameAllocator.drainCache()
     let before = FrameAllocator.statistics
     let segment = try Segment(allocating: 64) { _ in PlainMemory() }
@@ -46,7 +46,7 @@ extension Scenario {
       FrameAllocator.statistics == before, "a segment goes back past the cache, as one block")
   }
 
-  static func segmentSizes(_ checks: inout Checks) throws(FrameError) {
+  static func segmentSizes(_ checks: inout Checks) throws(TesseraError) {
     for count in 1...70 {
       let segment = try Segment(allocating: count) { _ in PlainMemory() }
       checks.expect(segment.frameCount == count, "a segment may have any number of frames")
@@ -55,19 +55,19 @@ extension Scenario {
     }
   }
 
-  static func segmentErrors(_ checks: inout Checks) throws(FrameError) {
-    let none = ThrownError.of { () throws(FrameError) in
+  static func segmentErrors(_ checks: inout Checks) throws(TesseraError) {
+    let none = ThrownError.of { () throws(TesseraError) in
       _ = try Segment(allocating: 0) { _ in PlainMemory() }
     }
     checks.expect(none == .empty, "a segment of no frames is an error")
-    let negative = ThrownError.of { () throws(FrameError) in
+    let negative = ThrownError.of { () throws(TesseraError) in
       _ = try Segment(allocating: -1) { _ in PlainMemory() }
     }
     checks.expect(negative == .empty, "a segment of fewer than no frames is an error")
     let counts: [5 of Int] = [.max, .max - 1, 1 << 62, 1 << 52, 1 << 31]
     for index in counts.indices {
       let count = counts[index]
-      let huge = ThrownError.of { () throws(FrameError) in
+      let huge = ThrownError.of { () throws(TesseraError) in
         _ = try Segment(allocating: count) { _ in PlainMemory() }
       }
       checks.expect(huge == .outOfFrames, "a segment larger than all memory cannot be allocated")
@@ -75,13 +75,14 @@ extension Scenario {
   }
 
   /// The error that claiming the range throws, or nil.
-  private static func claimError(_ start: PhysicalAddress, _ end: PhysicalAddress) -> FrameError? {
-    ThrownError.of { () throws(FrameError) in
+  private static func claimError(_ start: PhysicalAddress, _ end: PhysicalAddress) -> TesseraError?
+  {
+    ThrownError.of { () throws(TesseraError) in
       _ = try Segment(claiming: start..<end) { _ in TracedObject(0) }
     }
   }
 
-  static func claimingRanges(_ checks: inout Checks) throws(FrameError) {
+  static func claimingRanges(_ checks: inout Checks) throws(TesseraError) {
     let end = FrameTable.end
     checks.expect(claimError(end + 1, end + 4096) == .notAligned, "the start is aligned")
     checks.expect(claimError(.zero, end + 1) == .notAligned, "the end is aligned")
@@ -100,14 +101,14 @@ extension Scenario {
       "each frame has the metadata made for it")
   }
 
-  static func claimingUpToEnd(_ checks: inout Checks) throws(FrameError) {
+  static func claimingUpToEnd(_ checks: inout Checks) throws(TesseraError) {
     let last = FrameTable.slot(number: FrameTable.frameCount - 1)
     let isFree = last.count == ReferenceCount.free
     let outcome = claimError(last.address, FrameTable.end)
     checks.expect(outcome == (isFree ? nil : .inUse), "a range may end with the last frame")
   }
 
-  static func claimingRollsBack(_ checks: inout Checks) throws(FrameError) {
+  static func claimingRollsBack(_ checks: inout Checks) throws(TesseraError) {
     let run = try RawAllocation(6)
     for failing in 0..<6 {
       let frame = try Frame(claiming: run.frame(failing), metadata: PlainMemory())
@@ -122,7 +123,7 @@ extension Scenario {
   }
 
   /// Makes the frame at `address`, which its handle has freed, the caller's again.
-  private static func takeBack(_ address: PhysicalAddress) throws(FrameError) {
+  private static func takeBack(_ address: PhysicalAddress) throws(TesseraError) {
     let slot = FrameTable.slot(number: address.frameNumber)
     try FrameAllocator.claim(slot)
     slot.makeUnowned()
@@ -130,7 +131,7 @@ extension Scenario {
 
   /// Expects that claiming the whole run, of which one frame has an owner, leaves all as it was.
   private static func expectClaimFailure(
-    of run: borrowing RawAllocation, at failing: Int, _ error: FrameError, _ checks: inout Checks
+    of run: borrowing RawAllocation, at failing: Int, _ error: TesseraError, _ checks: inout Checks
   ) {
     let before = FrameAllocator.statistics
     let calls = DropStatistics.callCount
@@ -147,7 +148,7 @@ extension Scenario {
     }
   }
 
-  static func claimingRollsBackFree(_ checks: inout Checks) throws(FrameError) {
+  static func claimingRollsBackFree(_ checks: inout Checks) throws(TesseraError) {
     let segment = try Segment(allocating: 4) { _ in PlainMemory() }
     let start = segment.address
     let end = segment.end
@@ -164,7 +165,7 @@ extension Scenario {
 }
 
 extension Scenario {
-  static func splitting(_ checks: inout Checks) throws(FrameError) {
+  static func splitting(_ checks: inout Checks) throws(TesseraError) {
     let calls = DropStatistics.callCount
     let segment = try Segment(allocating: 8) { TracedObject($0.rawValue) }
     let start = segment.address
@@ -181,7 +182,7 @@ extension Scenario {
     checks.expect(DropStatistics.callCount == calls + 5, "a part is dropped by itself")
   }
 
-  static func slicing(_ checks: inout Checks) throws(FrameError) {
+  static func slicing(_ checks: inout Checks) throws(TesseraError) {
     let calls = DropStatistics.callCount
     let segment = try Segment(allocating: 8) { TracedObject($0.rawValue) }
     let slice = segment.slice(8192..<20480)
@@ -203,7 +204,7 @@ extension Scenario {
     checks.expect(owners(of: slice, at: 1) == 1, "the slice is the only owner left")
   }
 
-  static func iterating(_ checks: inout Checks) throws(FrameError) {
+  static func iterating(_ checks: inout Checks) throws(TesseraError) {
     let calls = DropStatistics.callCount
     var segment = try Segment(allocating: 5) { TracedObject($0.rawValue) }
     let start = segment.address
@@ -224,7 +225,7 @@ extension Scenario {
     checks.expect(FrameAllocator.statistics.usedFrameCount == used - 5, "all were freed")
   }
 
-  static func segmentOfOne(_ checks: inout Checks) throws(FrameError) {
+  static func segmentOfOne(_ checks: inout Checks) throws(TesseraError) {
     let frame = try Frame(allocating: TracedObject(1))
     let witness = frame.share()
     let segment = Segment(frame)
@@ -235,7 +236,7 @@ extension Scenario {
     checks.expect(witness.referenceCount == 1, "and goes with it")
   }
 
-  static func convertingSegments(_ checks: inout Checks) throws(FrameError) {
+  static func convertingSegments(_ checks: inout Checks) throws(TesseraError) {
     let calls = DropStatistics.callCount
     let segment = try Segment(allocating: 4) { TracedMemory($0.rawValue) }
     segment.setWord(12, at: 4096)
@@ -251,12 +252,38 @@ extension Scenario {
         let untyped = typed.untyped()
         checks.expect(untyped.word(at: 4096) == 12, "untyped memory is the same memory")
         checks.expect(untyped.frameCount == 4, "it has as many frames")
+        convertingUntyped(untyped, &checks)
       }
     }
     checks.expect(DropStatistics.callCount == calls + 4, "each frame is dropped once")
+    let objects = try Segment(allocating: 2) { TracedObject($0.rawValue) }
+    switch objects.erased().untyped() {
+    case .converted: checks.fail("a segment of objects does not become plain memory")
+    case .unchanged(let original):
+      checks.expect(original.frameCount == 2, "a failed conversion returns the segment")
+    }
+    checks.expect(DropStatistics.callCount == calls + 6, "each frame is dropped once")
   }
 
-  static func droppingInPart(_ checks: inout Checks) throws(FrameError) {
+  /// Converts a segment of four frames of `TracedMemory`, whose second begins with 12.
+  private static func convertingUntyped(
+    _ untyped: consuming UntypedSegment, _ checks: inout Checks
+  ) {
+    guard let again = untyped.erased().untyped().get() else {
+      return checks.fail("plain memory of any kind is untyped")
+    }
+    switch again.typed(as: PlainMemory.self) {
+    case .converted: checks.fail("untyped memory does not become one of other metadata")
+    case .unchanged(let original):
+      if let typed = original.typed(as: TracedMemory.self).get() {
+        checks.expect(typed.word(at: 4096) == 12, "untyped memory is typed as what it is")
+      } else {
+        checks.fail("untyped memory is typed as what it is")
+      }
+    }
+  }
+
+  static func droppingInPart(_ checks: inout Checks) throws(TesseraError) {
     let used = FrameAllocator.statistics.usedFrameCount
     let calls = DropStatistics.callCount
     let segment = try Segment(allocating: 9) { TracedObject($0.rawValue) }

@@ -2,7 +2,7 @@ internal import TesseraFrames
 internal import TesseraHardware
 
 extension Scenario {
-  static func uniqueMetadata(_ checks: inout Checks) throws(FrameError) {
+  static func uniqueMetadata(_ checks: inout Checks) throws(TesseraError) {
     let calls = DropStatistics.callCount
     let sum = DropStatistics.checksum
     var unique = try UniqueFrame(allocating: TracedObject(1))
@@ -18,19 +18,19 @@ extension Scenario {
       "it is dropped with the metadata it has by then")
   }
 
-  static func uniqueIsAlone(_ checks: inout Checks) throws(FrameError) {
+  static func uniqueIsAlone(_ checks: inout Checks) throws(TesseraError) {
     let unique = try UniqueFrame(allocating: TracedObject(1))
     let address = unique.address
-    let sharing = ThrownError.of { () throws(FrameError) in _ = try AnyFrame(sharing: address) }
+    let sharing = ThrownError.of { () throws(TesseraError) in _ = try AnyFrame(sharing: address) }
     checks.expect(sharing == .unique, "a unique frame cannot be shared by address")
-    let claiming = ThrownError.of { () throws(FrameError) in
+    let claiming = ThrownError.of { () throws(TesseraError) in
       _ = try Frame(claiming: address, metadata: TracedObject(2))
     }
     checks.expect(claiming == .unique, "a unique frame cannot be claimed")
     checks.expect(unique.metadata.value == 1, "the owner noticed nothing")
   }
 
-  static func sharingUnique(_ checks: inout Checks) throws(FrameError) {
+  static func sharingUnique(_ checks: inout Checks) throws(TesseraError) {
     var unique = try UniqueFrame(allocating: TracedObject(1))
     unique.metadata.value = 6
     let frame = unique.shared()
@@ -52,7 +52,7 @@ extension Scenario {
     }
   }
 
-  static func repurposing(_ checks: inout Checks) throws(FrameError) {
+  static func repurposing(_ checks: inout Checks) throws(TesseraError) {
     let used = FrameAllocator.statistics.usedFrameCount
     let calls = DropStatistics.callCount
     let sum = DropStatistics.checksum
@@ -76,13 +76,13 @@ extension Scenario {
     checks.expect(DropStatistics.callCount == calls + 2, "nothing is dropped twice")
   }
 
-  static func relinquishingUnique(_ checks: inout Checks) throws(FrameError) {
+  static func relinquishingUnique(_ checks: inout Checks) throws(TesseraError) {
     let calls = DropStatistics.callCount
     var unique = try UniqueFrame(allocating: TracedObject(10))
     unique.metadata.value = 11
     let address = unique.relinquish()
     checks.expect(DropStatistics.callCount == calls, "a relinquished frame is not dropped")
-    let sharing = ThrownError.of { () throws(FrameError) in _ = try AnyFrame(sharing: address) }
+    let sharing = ThrownError.of { () throws(TesseraError) in _ = try AnyFrame(sharing: address) }
     checks.expect(sharing == .unique, "a relinquished frame stays unique")
     // SAFETY: the unique count was relinquished above, and only here is it adopted.
     let adopted = unsafe UniqueFrame<TracedObject>(adopting: address)

@@ -1,4 +1,5 @@
 internal import TesseraFrames
+internal import TesseraHardware
 
 /// A test of frames, their handles or the allocator that runs both on the host and in a kernel.
 ///
@@ -53,7 +54,7 @@ package struct Scenario {
     Self.visitAll { _, _, body in
       defer { position += 1 }
       guard position == index else { return }
-      do throws(FrameError) {
+      do throws(TesseraError) {
         try body(&checks)
       } catch .outOfFrames {
         isComplete = false
@@ -68,7 +69,7 @@ package struct Scenario {
 
 extension Scenario {
   private typealias Visitor = (
-    StaticString, Allocator, _ body: (inout Checks) throws(FrameError) -> Void
+    StaticString, Allocator, _ body: (inout Checks) throws(TesseraError) -> Void
   ) -> Void
 
   /// Calls `visit` for each scenario, with its name, its allocators and its function.

@@ -41,6 +41,7 @@ public final class KernelPool: @unchecked Sendable {
   private var callsUntilFailure = 0
   private var failed = false
   private var falseAnswer: UInt64?
+  private var nextCall: (@Sendable () -> Void)?
 
   /// Whether frames of the pool may be claimed without a call of the pool.
   private let acceptsClaimed: Bool
@@ -67,7 +68,9 @@ public final class KernelPool: @unchecked Sendable {
 
   public static let allocateFrames: ExternalAllocator.Allocate = {
     context, count, alignment, limit in
-    KernelPool.at(context).allocate(count, alignment, limit)
+    let pool = KernelPool.at(context)
+    pool.takeNextCall()?()
+    return pool.allocate(count, alignment, limit)
   }
 
   public static let freeFrames: ExternalAllocator.Free = { context, first, count in
@@ -113,6 +116,18 @@ extension KernelPool {
 
   /// Returns `address` from the next allocation, whatever its arguments are.
   public func answerNext(_ address: UInt64) { lock.withLock { falseAnswer = address } }
+
+  /// Calls `body` from the next allocation, before it allocates: what other processors do then.
+  public func onNextAllocation(_ body: @escaping @Sendable () -> Void) {
+    lock.withLock { nextCall = body }
+  }
+
+  private func takeNextCall() -> (@Sendable () -> Void)? {
+    lock.withLock {
+      defer { nextCall = nil }
+      return nextCall
+    }
+  }
 
   /// Allocates a frame for the kernel itself, without Tessera.
   public func takeForKernel() -> UInt64? {

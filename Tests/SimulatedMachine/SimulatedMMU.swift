@@ -5,7 +5,7 @@ import Foundation
 ///
 /// Walks the tables in the machine's memory as processors do, checks rights, sets accessed and
 /// dirty bits, and tracks everything that the translation caches of each processor may hold
-/// (`MayCache`). It observes each store to an entry, each flush and each freed frame, and reports
+/// (`TLBModel`). It observes each store to an entry, each flush and each freed frame, and reports
 /// violations; see `violations` and `checkCoherent`.
 ///
 /// All functions may be called from any thread.
@@ -13,7 +13,7 @@ public final class SimulatedMMU: @unchecked Sendable {
   let memory: SimulatedMemory
   private let lock = NSLock()
   /// Access: under `lock`.
-  private var cache: MayCache
+  private var cache: TLBModel
   private var counters = Counters()
 
   /// Counts of events since the start.
@@ -34,7 +34,7 @@ public final class SimulatedMMU: @unchecked Sendable {
   /// address zero and the current registers, and starts to observe it.
   init(frameCount: Int, processorCount: Int) {
     memory = SimulatedMemory(byteCount: UInt64(frameCount) << 12)
-    cache = MayCache(memory: memory, processorCount: processorCount)
+    cache = TLBModel(memory: memory, processorCount: processorCount)
     install()
   }
 
@@ -42,7 +42,7 @@ public final class SimulatedMMU: @unchecked Sendable {
 
   /// Runs `body` under the lock.
   func locked<Result, Failure: Error>(
-    _ body: (inout MayCache, inout Counters) throws(Failure) -> Result
+    _ body: (inout TLBModel, inout Counters) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     lock.lock()
     defer { lock.unlock() }

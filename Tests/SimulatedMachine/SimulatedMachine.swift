@@ -1,7 +1,7 @@
 import CTessera
 import Foundation
 public import Tessera
-public import TesseraFrames
+internal import TesseraFrames
 public import TesseraHardware
 
 /// A machine in this process, with its memory in an arena and threads as processors.
@@ -23,9 +23,11 @@ public final class SimulatedMachine {
   /// rest belong to the allocator.
   ///
   /// Slots and the allocator's state are outside the memory, so that tests can use every frame. If
-  /// the kernel `hasPool`, the rest belongs to the pool, which never allocates frame 0.
+  /// the kernel `hasPool`, the rest belongs to the pool, which never allocates frame 0. Memory that
+  /// is not `isFilled` is zero and costs nothing until it is accessed, so there can be gigabytes.
   public init(
-    frameCount: Int, reserved: Int = 0, processorCount: Int = 1, hasPool: Bool = false
+    frameCount: Int, reserved: Int = 0, processorCount: Int = 1, hasPool: Bool = false,
+    isFilled: Bool = true
   ) {
     self.frameCount = frameCount
     self.processorCount = processorCount
@@ -33,9 +35,11 @@ public final class SimulatedMachine {
     let slotByteCount = frameCount * Int(FrameSlot.byteCount)
     let stateByteCount = Int(FrameAllocator.stateByteCount(processorCount: processorCount))
     arena = Arena(
-      memoryByteCount: frameCount * 4096, recordByteCount: slotByteCount + stateByteCount)
+      memoryByteCount: frameCount * 4096, recordByteCount: slotByteCount + stateByteCount,
+      isFilled: isFilled)
     simulated_reset_registers()
-    becomeProcessor(0)
+    simulated_require_first_processor()
+    simulated_set_interrupt_handler { TLBShootdown.serve() }
     unsafe FrameTable.install(arena.records, frameCount: UInt64(frameCount))
     unsafe FrameAllocator.start(
       in: arena.records + slotByteCount, processorCount: processorCount,
@@ -50,17 +54,18 @@ public final class SimulatedMachine {
   /// - Throws: what `Boot.startFrames` throws.
   public init(
     booting regions: [MemoryRegion], processorCount: Int = 1, pool: KernelPool? = nil
-  ) throws(FrameError) {
+  ) throws(TesseraError) {
     self.processorCount = processorCount
     self.pool = pool
     let list = UnsafeMutableBufferPointer<MemoryRegion>.allocate(capacity: regions.count)
     defer { list.deallocate() }
     _ = list.initialize(from: regions)
     let map = unsafe MemoryMap(MemoryRegionList(UnsafeBufferPointer(list)))
-    frameCount = Int(map.endOfMemory.frameNumber)
+    frameCount = Int(map.endOfFrames.frameNumber)
     arena = Arena(memoryByteCount: frameCount * 4096, recordByteCount: 64)
     simulated_reset_registers()
-    becomeProcessor(0)
+    simulated_require_first_processor()
+    simulated_set_interrupt_handler { TLBShootdown.serve() }
     guard let pool else {
       totals = try Boot.startFrames(
         on: map, early: EarlyAllocator(map), processorCount: processorCount)
@@ -70,9 +75,13 @@ public final class SimulatedMachine {
   }
 
   /// Creates a machine that lives until the process ends, for exit tests.
-  public static func permanent(frameCount: Int, reserved: Int = 0) {
-    SimulatedMachine(frameCount: frameCount, reserved: reserved).stayPermanently()
+  public static func permanent(frameCount: Int, reserved: Int = 0, processorCount: Int = 1) {
+    SimulatedMachine(
+      frameCount: frameCount, reserved: reserved, processorCount: processorCount
+    ).stayPermanently()
   }
+
+  deinit { simulated_require_first_processor() }
 
   /// Keeps the machine alive until the process ends.
   public func stayPermanently() { _ = Unmanaged.passRetained(self) }
@@ -83,11 +92,21 @@ extension SimulatedMachine {
   public func address(_ number: Int) -> PhysicalAddress { PhysicalAddress(UInt64(number) << 12) }
 
   /// Starts the kernel's address space on an empty root, as a loader leaves it.
-  public func startKernelSpace() throws(FrameError) {
+  public func startKernelSpace() throws(TesseraError) {
     let root = try FrameAllocator.allocate()
     unsafe Processor.loadRootRegister(root.rawValue)
     try KernelSpace.start()
     FrameAllocator.free(root)
+  }
+
+  /// Starts all processors but the first, which has started the kernel's address space.
+  public func startProcessors() throws {
+    for number in 1..<processorCount {
+      try asProcessor(number) {
+        try ActiveSpace.claimProcessor()
+        ActiveSpace.start(on: KernelSpace.root)
+      }
+    }
   }
 
   /// The MMUs of the processors.
@@ -109,12 +128,6 @@ extension SimulatedMachine {
         physical_address_width: UInt32(physicalAddressWidth), has_five_levels: hasFiveLevels,
         has_one_gib_pages: hasOneGiBPages))
     simulated_reset_registers()
-  }
-
-  /// Makes the calling thread processor `number` of the machine, with interrupts enabled.
-  public func becomeProcessor(_ number: Int) {
-    simulated_current_processor().pointee.number = UInt32(number)
-    simulated_current_processor().pointee.interrupts_enabled = true
   }
 
   /// Runs `body` on all processors concurrently and waits until all have finished.
@@ -155,15 +168,23 @@ extension SimulatedMachine {
 
 /// The memory of a simulated machine, and the frame metadata outside it.
 ///
-/// The memory is filled with a pattern, to detect memory that should be zeroed but is not.
+/// The memory is filled with a pattern, to detect memory that should be zeroed but is not, unless
+/// there is too much of it.
 private final class Arena {
   let memory: UnsafeMutableRawPointer
   let records: UnsafeMutableRawPointer
+  /// The number of bytes of memory that were reserved rather than allocated.
+  private let reservedByteCount: Int
 
   /// Allocates the memory and makes it the direct map of physical address zero.
-  init(memoryByteCount: Int, recordByteCount: Int) {
-    memory = .allocate(byteCount: memoryByteCount, alignment: 1 << 21)
-    memset(memory, 0xa5, memoryByteCount)
+  init(memoryByteCount: Int, recordByteCount: Int, isFilled: Bool = true) {
+    reservedByteCount = isFilled ? 0 : memoryByteCount
+    if isFilled {
+      memory = .allocate(byteCount: memoryByteCount, alignment: 1 << 21)
+      memset(memory, 0xa5, memoryByteCount)
+    } else {
+      memory = Self.reserve(memoryByteCount)
+    }
     records = .allocate(byteCount: recordByteCount, alignment: 4096)
     Self.stopSimulatedFaults()
     unsafe PhysicalMemory.setDirectMap(at: UInt(bitPattern: memory))
@@ -171,8 +192,18 @@ private final class Arena {
 
   deinit {
     Self.stopSimulatedFaults()
-    memory.deallocate()
+    if reservedByteCount > 0 { munmap(memory, reservedByteCount) } else { memory.deallocate() }
     records.deallocate()
+  }
+
+  /// Reserves memory of the host, whose pages exist once they are accessed.
+  private static func reserve(_ byteCount: Int) -> UnsafeMutableRawPointer {
+    // A machine without memory has an arena nevertheless.
+    let result = mmap(
+      nil, max(1, byteCount), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+      -1, 0)
+    guard let result, result != MAP_FAILED else { fatalError("the host has no memory") }
+    return result
   }
 
   private static func stopSimulatedFaults() {

@@ -84,9 +84,7 @@ struct HandMadeTables {
 
   /// Runs `body` on processor `number`.
   func run(_ number: Int, _ body: () -> Void) {
-    machine.becomeProcessor(number)
-    body()
-    machine.becomeProcessor(0)
+    asProcessor(number, body)
   }
 
   /// Executes INVLPG for page `index`.

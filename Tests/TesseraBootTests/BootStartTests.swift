@@ -32,10 +32,13 @@ extension OnSimulatedMachine {
         var configuration = unsafe BootConfiguration(
           regions: MemoryRegionList(regions), kernelImage: Self.image, directMap: directMap)
         change(&configuration)
-        do throws(BootError) {
+        do throws(TesseraError) {
           _ = try Boot.start(configuration)
           return nil
-        } catch { return error }
+        } catch {
+          guard case .boot(let reason) = error else { preconditionFailure("\(error)") }
+          return reason
+        }
       }
     }
 
@@ -150,6 +153,27 @@ extension OnSimulatedMachine {
       #expect(error(plan()) { $0.externalAllocator = Self.none } == .externalAllocatorNotSupported)
     }
 
+    @Test func `a direct map is not built where something stays mapped`() {
+      func error(at base: UInt64?, lowEnd: UInt64 = 0) -> BootError? {
+        guard case .build(var plan) = plan(at: base) else { return nil }
+        plan.keepsUpperHalf = true
+        plan.kernelLowEnd = VirtualAddress(lowEnd)
+        return self.error(.build(plan))
+      }
+      let table = 0x3 | LoadedMachine.tables[1]
+      machine.setEntry(table, at: 288, of: machine.root)
+      #expect(error(at: 0xffff_9000_0000_0000) == .directMapInUse)
+      #expect(error(at: 0xffff_9040_0000_0000) == .directMapInUse)
+      #expect(error(at: 0xffff_ff80_0000_0000) == .invalidDirectMap)
+      #expect(error(at: 0xffff_c000_0000_0000) == .kernelAreaMapped)
+      #expect(error(at: nil, lowEnd: 1 << 47) == .invalidKernelLowEnd)
+      for index in 288..<512 where index != 384 {
+        machine.setEntry(table, at: index, of: machine.root)
+      }
+      #expect(error(at: nil) == .directMapInUse)
+      #expect(!Boot.isStarted)
+    }
+
     private static let none = unsafe ExternalAllocator(
       allocateFrames: { _, _, _, _ in 0 }, freeFrames: { _, _, _ in })
 
@@ -179,7 +203,7 @@ extension OnSimulatedMachine {
       // The loader has mapped no usable memory that a table could lie in.
       let root = Processor.rootRegister
       let base = PhysicalMemory.directMapBase
-      #expect(error(plan(end: 0x10_4000)) == .outOfFrames)
+      #expect(error(plan(end: 0x10_4000)) == .noRoomForTables)
       #expect(Processor.rootRegister == root && PhysicalMemory.directMapBase == base)
       #expect(!Boot.isStarted)
       #expect(error(loader(lowEnd: 1 << 39)) == nil)
@@ -189,7 +213,7 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        Boot.startProcessor()
+        try Boot.startProcessor()
       }
       try expectPanic(in: result, "a further processor was started before Tessera")
     }
@@ -199,7 +223,21 @@ extension OnSimulatedMachine {
         .alreadyStarted, .processorWithoutNoExecute, .invalidProcessorCount, .invalidDirectMap,
         .invalidKernelLowEnd, .externalAllocatorNotSupported, .noMemory, .memoryBeyondProcessor,
         .memoryNotMapped, .imageNotMapped, .codeNotKept, .stackNotKept, .segmentTableNotKept,
-        .interruptTableNotKept, .kernelAreaMapped, .outOfFrames,
+        .interruptTableNotKept, .kernelAreaMapped, .outOfFrames, .pageTableNotMapped(.zero),
+        .pageTableAtTwoLevels(.zero), .inUsableMemory(.zero, .code), .inUsableMemory(.zero, .stack),
+        .inUsableMemory(.zero, .variables), .inUsableMemory(.zero, .segmentTable),
+        .inUsableMemory(.zero, .interruptTable), .inUsableMemory(.zero, .taskState),
+        .processorNumberOutOfBounds,
+        .processorNumberInUse, .differentPagingLevels, .processorWithoutOneGiBPages,
+        .narrowerPhysicalAddresses, .differentMemoryTypes,
+        .inUsableMemory(.zero, .pageTable), .noRoomForMetadata, .noRoomForTables,
+        .directMapInUse, .invalidText, .textNotMapped(VirtualAddress(0)), .codeOutsideText,
+        .codeNotExecutable,
+        .handlerOutsideText, .inReadOnlyMemory(.stack), .inReadOnlyMemory(.variables),
+        .inReadOnlyMemory(.segmentTable), .inReadOnlyMemory(.pageTable), .pageTableShared(.zero),
+        .pageZeroNotInDirectMap, .inPageZero(.code), .inPageZero(.variables), .inPageZero(.stack),
+        .inPageZero(.segmentTable), .inPageZero(.interruptTable), .inPageZero(.taskState),
+        .inPageZero(.pageTable),
       ]
       #expect(Set(errors.map { "\($0.description)" }).count == errors.count)
     }

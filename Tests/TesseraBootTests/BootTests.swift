@@ -68,11 +68,11 @@ extension OnSimulatedMachine {
       do {
         let frame = try Frame(claiming: trampoline, metadata: PlainMemory())
         #expect(frame.usage == .object)
-        #expect(throws: FrameError.inUse) {
+        #expect(throws: TesseraError.inUse) {
           _ = try Frame(claiming: trampoline, metadata: PlainMemory())
         }
       }
-      #expect(throws: FrameError.unused) { _ = try AnyFrame(sharing: trampoline) }
+      #expect(throws: TesseraError.unused) { _ = try AnyFrame(sharing: trampoline) }
       #expect(FrameTable.census.unused == machine.totals.low)
       _ = try Frame(claiming: trampoline, metadata: PlainMemory())
     }
@@ -80,7 +80,7 @@ extension OnSimulatedMachine {
     @Test func `permanently used frames can be shared but not claimed`() throws {
       let machine = try SimulatedMachine(booting: Self.regions)
       let kernel = PhysicalAddress(0x10_0000)
-      #expect(throws: FrameError.inUse) {
+      #expect(throws: TesseraError.inUse) {
         _ = try Frame(claiming: kernel, metadata: PlainMemory())
       }
       for _ in 0..<2 {
@@ -96,7 +96,7 @@ extension OnSimulatedMachine {
       #expect(FrameTable.end == PhysicalAddress(0x80_0000))
       _ = try Frame(claiming: PhysicalAddress(0x7f_f000), metadata: PlainMemory())
       for address in [0x80_0000, 0xfd_0000_0000, 1 << 52] as [UInt64] {
-        #expect(throws: FrameError.outOfBounds) {
+        #expect(throws: TesseraError.outOfBounds) {
           _ = try AnyFrame(sharing: PhysicalAddress(address))
         }
       }
@@ -104,17 +104,15 @@ extension OnSimulatedMachine {
     }
 
     @Test func `memory too small for its own metadata is an error`() {
-      #expect(throws: FrameError.outOfFrames) {
+      #expect(throws: TesseraError.outOfFrames) {
         _ = try SimulatedMachine(booting: [Self.region(0x10_0000, 0x10_1000, .usable)])
       }
-      #expect(throws: FrameError.outOfFrames) { _ = try SimulatedMachine(booting: []) }
+      #expect(throws: TesseraError.outOfFrames) { _ = try SimulatedMachine(booting: []) }
     }
 
     @Test func `there is a cache for each processor`() throws {
       let machine = try SimulatedMachine(booting: Self.regions, processorCount: 64)
-      machine.becomeProcessor(63)
-      let address = try FrameAllocator.allocate()
-      FrameAllocator.free(address)
+      try asProcessor(63) { FrameAllocator.free(try FrameAllocator.allocate()) }
       #expect(FrameAllocator.statistics.cachedFrameCount == 32)
       #expect(machine.violations == [])
     }

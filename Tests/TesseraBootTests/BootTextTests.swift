@@ -1,6 +1,7 @@
 import MultibootFuzz
 import TesseraBoot
 import TesseraHardware
+import TestSupport
 import Testing
 
 @Suite("Command line") struct BootTextTests {
@@ -67,11 +68,4 @@ import Testing
     let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
     #expect(text.contains("text index is out of range"))
   }
-}
-
-/// A sink that collects text.
-private struct TextBuffer: TextSink {
-  private(set) var bytes: [UInt8] = []
-  var text: String { String(decoding: bytes, as: UTF8.self) }
-  mutating func write(byte: UInt8) { bytes.append(byte) }
 }

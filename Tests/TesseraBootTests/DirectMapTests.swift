@@ -247,11 +247,11 @@ extension OnSimulatedMachine {
       let base: UInt64 = 0xffff_ff00_0000_0000
       try build([region(0x7f_ffff_f000, 0x80_0000_0000, .usable)], at: base)
       for top in [0x80_0000_1000, 1 << 52] as [UInt64] {
-        #expect(throws: FrameError.outOfBounds) {
+        #expect(throws: TesseraError.outOfBounds) {
           try build([region(top - 0x1000, top, .usable)], at: base)
         }
       }
-      #expect(throws: FrameError.outOfBounds) { try build([], at: 0xffff_ff80_0000_0000) }
+      #expect(throws: TesseraError.outOfBounds) { try build([], at: 0xffff_ff80_0000_0000) }
     }
 
     @Test func `with five levels there is one more table, and 256 TiB for the image`()
@@ -267,10 +267,10 @@ extension OnSimulatedMachine {
       // In the last entry of a level 4 root, but not of a level 5 root.
       let last: UInt64 = 0xfffe_ff80_0000_0000
       try build([region(0x7f_ffff_f000, 0x80_0000_0000, .usable)], at: last)
-      #expect(throws: FrameError.outOfBounds) {
+      #expect(throws: TesseraError.outOfBounds) {
         try build([region(0x80_0000_0000, 0x80_0000_1000, .usable)], at: last)
       }
-      #expect(throws: FrameError.outOfBounds) { try build([], at: 0xffff_0000_0000_0000) }
+      #expect(throws: TesseraError.outOfBounds) { try build([], at: 0xffff_0000_0000_0000) }
     }
 
     @Test func `failure to allocate any table is an error`() throws {
@@ -281,7 +281,7 @@ extension OnSimulatedMachine {
       for available in 0..<needed {
         let end = Arena.free.start.rawValue + available * 4096
         var allocator = EarlyAllocator(memoryMap([Arena.free]))
-        #expect(throws: FrameError.outOfFrames) {
+        #expect(throws: TesseraError.outOfFrames) {
           _ = try DirectMap.build(
             mapping: memoryMap(regions), at: Self.base, largestPage: .oneGiB, from: &allocator,
             running: arena.runningMapping(below: end))
@@ -289,9 +289,9 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `random maps are mapped page by page`() throws {
-      var generator = SplitMix(seed: 11)
-      for round in 0..<150 {
+    @Test(.seeded(11)) func `random maps are mapped page by page`() throws {
+      var generator = SplitMix(seed: Seed.current)
+      for round in 0..<Seed.rounds(150, ofRange: 12) {
         let unit: UInt64 = [0x1000, 0x20_0000, 0x1000_0000][round % 3]
         let regions = (0..<Int.random(in: 1...6, using: &generator)).map { _ in
           let start = UInt64.random(in: 0...24, using: &generator) * unit

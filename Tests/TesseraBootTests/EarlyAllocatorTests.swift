@@ -47,11 +47,11 @@ import Testing
   @Test func `a limit is exact to the byte`() throws {
     var allocator = EarlyAllocator(machine)
     let limit = PhysicalAddress(0x20_4000)
-    #expect(throws: FrameError.outOfFrames) {
+    #expect(throws: TesseraError.outOfFrames) {
       _ = try allocator.allocate(byteCount: 0x1001, below: limit)
     }
     #expect(try allocator.allocate(byteCount: 0x1000, below: limit).rawValue == 0x20_3000)
-    #expect(throws: FrameError.outOfFrames) {
+    #expect(throws: TesseraError.outOfFrames) {
       _ = try allocator.allocate(byteCount: 1, alignment: 1, below: limit)
     }
     let reachable = try allocator.allocate(
@@ -71,12 +71,12 @@ import Testing
     var allocator = EarlyAllocator(machine)
     let before = allocator.byteCountLeft
     for count: UInt64 in [0x4000_0001, 1 << 52, UInt64.max] {
-      #expect(throws: FrameError.outOfFrames) { _ = try allocator.allocate(byteCount: count) }
+      #expect(throws: TesseraError.outOfFrames) { _ = try allocator.allocate(byteCount: count) }
     }
-    #expect(throws: FrameError.outOfFrames) {
+    #expect(throws: TesseraError.outOfFrames) {
       _ = try allocator.allocate(byteCount: 1, alignment: 1 << 52)
     }
-    #expect(throws: FrameError.empty) { _ = try allocator.allocate(byteCount: 0) }
+    #expect(throws: TesseraError.empty) { _ = try allocator.allocate(byteCount: 0) }
     #expect(allocator.byteCountLeft == before)
     #expect(allocator.allocations.all == [])
   }
@@ -84,7 +84,7 @@ import Testing
   @Test func `the last byte can be allocated, and then none`() throws {
     var allocator = EarlyAllocator(memoryMap([region(0x10_0000, 0x10_1000, .usable)]))
     #expect(try allocator.allocate(byteCount: 0x1000).rawValue == 0x10_0000)
-    #expect(throws: FrameError.outOfFrames) {
+    #expect(throws: TesseraError.outOfFrames) {
       _ = try allocator.allocate(byteCount: 1, alignment: 1)
     }
   }
@@ -94,7 +94,7 @@ import Testing
     #expect(try allocator.allocate(byteCount: 0x1000).rawValue == 0xf000_0000)
     #expect(
       try allocator.allocate(byteCount: 0x1000, preferring: .mostRoom).rawValue == 0x1_0000_0000)
-    #expect(throws: FrameError.outOfFrames) {
+    #expect(throws: TesseraError.outOfFrames) {
       _ = try allocator.allocate(byteCount: 0x8000_0001)
     }
   }
@@ -102,7 +102,7 @@ import Testing
   @Test func `a map without usable memory fails every request`() {
     var allocator = EarlyAllocator(
       memoryMap([region(0, 0x9_0000, .usable)], lowMemoryEnd: 0x10_0000))
-    #expect(throws: FrameError.outOfFrames) { _ = try allocator.allocate(byteCount: 1) }
+    #expect(throws: TesseraError.outOfFrames) { _ = try allocator.allocate(byteCount: 1) }
     #expect(allocator.retire().all == [])
   }
 

@@ -77,8 +77,8 @@ extension OnSimulatedMachine {
       let other = try VmSpace()
       do {
         let space = try VmSpace()
-        var error: RangeError?
-        do throws(RangeError) {
+        var error: TesseraError?
+        do throws(TesseraError) {
           _ = try space.cursor(over: bytes(VmSpace.start.rawValue - 4096, 8192))
         } catch let found { error = found }
         #expect(error == .outOfBounds)
@@ -98,8 +98,8 @@ extension OnSimulatedMachine {
       let space = try VmSpace()
       space.activate()
       defer { VmSpace.deactivate() }
-      var error: UserMemoryError?
-      do throws(UserMemoryError) {
+      var error: TesseraError?
+      do throws(TesseraError) {
         _ = try space.reader(at: VirtualAddress(VmSpace.start.rawValue - 1), byteCount: 2)
       } catch let found { error = found }
       #expect(error == .outOfBounds)

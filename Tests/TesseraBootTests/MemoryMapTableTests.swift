@@ -1,13 +1,7 @@
 import TesseraFrames
 import TesseraHardware
+import TestSupport
 import Testing
-
-/// A sink that collects text.
-private struct TextBuffer: TextSink {
-  private(set) var bytes: [UInt8] = []
-  var text: String { String(decoding: bytes, as: UTF8.self) }
-  mutating func write(byte: UInt8) { bytes.append(byte) }
-}
 
 @Suite("Table of the memory map") struct MemoryMapTableTests {
   @Test func `one line for each region, sizes right aligned, kinds in words`() {

@@ -1,14 +1,8 @@
 import MultibootFuzz
 import TesseraBoot
 import TesseraHardware
+import TestSupport
 import Testing
-
-/// A sink that collects text.
-private struct TextBuffer: TextSink {
-  private(set) var bytes: [UInt8] = []
-  var text: String { String(decoding: bytes, as: UTF8.self) }
-  mutating func write(byte: UInt8) { bytes.append(byte) }
-}
 
 /// A way to corrupt boot information, and the expected error.
 struct Corruption: Sendable, CustomTestStringConvertible {
@@ -92,9 +86,9 @@ struct Corruption: Sendable, CustomTestStringConvertible {
     .init("the command line lies outside", .one, .unreadable(address: 0xffff_ffff)) {
       $0.set(0xffff_ffff, at: 16)
     },
-    .init("the name of the loader has no end", .one, .textNotTerminated(address: base + 0x400)) {
+    .init("the name of the loader has no end", .one, .textTooLong(address: base + 0x400)) {
       image in
-      image.bytes += [UInt8](repeating: 0x61, count: 8192)
+      image.bytes += [UInt8](repeating: 0x61, count: 70_000)
       image.set(UInt32(base) + 0x400, at: 64)
     },
   ]
@@ -161,8 +155,9 @@ struct Corruption: Sendable, CustomTestStringConvertible {
   ]
 
   /// Whether `error` is `expected`, in which a zero stands for a number that depends on the image.
-  func matches(_ error: MultibootError) -> Bool {
-    switch (expected, error) {
+  func matches(_ error: TesseraError) -> Bool {
+    guard case .multiboot(let error) = error else { return false }
+    return switch (expected, error) {
     case (.noEndTag(0), .noEndTag), (.tagTooSmall(0), .tagTooSmall), (.tagPastEnd(0), .tagPastEnd),
       (.textNotTerminated(0), .textNotTerminated), (.secondMemoryMap(0), .secondMemoryMap),
       (.unreadable(0), .unreadable):
@@ -189,7 +184,7 @@ struct Corruption: Sendable, CustomTestStringConvertible {
   @Test func `an unknown magic number is an error before anything is read`() {
     let memory = ByteMemory([], at: 0)
     for magic: UInt32 in [0, 0x1bad_b002, 0x36d7_6288, 0xffff_ffff] {
-      #expect(throws: MultibootError.wrongMagic(magic)) {
+      #expect(throws: TesseraError.multiboot(.wrongMagic(magic))) {
         _ = try MultibootInformation(magic: magic, address: 0, memory: memory)
       }
     }
@@ -198,7 +193,7 @@ struct Corruption: Sendable, CustomTestStringConvertible {
 
   @Test func `version 2 must be aligned to eight bytes`() throws {
     for offset: UInt32 in 1..<8 {
-      #expect(throws: MultibootError.misaligned(address: 0x1_0000 + UInt64(offset))) {
+      #expect(throws: TesseraError.multiboot(.misaligned(address: 0x1_0000 + UInt64(offset)))) {
         _ = try information(of: image(.two, Corruption.contents, at: 0x1_0000 + offset))
       }
     }
@@ -207,7 +202,7 @@ struct Corruption: Sendable, CustomTestStringConvertible {
 
   @Test func `information at the end of the address space is an error and does not wrap`() {
     for magic in [MultibootImage.version1Magic, MultibootImage.version2Magic] {
-      #expect(throws: MultibootError.unreadable(address: 0xffff_fff8)) {
+      #expect(throws: TesseraError.multiboot(.unreadable(address: 0xffff_fff8))) {
         _ = try MultibootInformation(
           magic: magic, address: 0xffff_fff8, memory: ByteMemory([0], at: 0))
       }
@@ -226,7 +221,7 @@ struct Corruption: Sendable, CustomTestStringConvertible {
         _ = try information(of: cut)
         Issue.record("accepted with \(count) of \(whole.bytes.count) bytes")
       } catch {
-        guard case .unreadable(let address) = error else {
+        guard case .multiboot(.unreadable(let address)) = error else {
           Issue.record("\(error)")
           continue
         }
@@ -247,6 +242,9 @@ struct Corruption: Sendable, CustomTestStringConvertible {
       (.entryPastEnd(index: 4), "index 4"), (.entryWraps(index: 5), "index 5"),
       (.badModule(index: 6), "index 6"), (.tooManyModules(count: 70_000), "count 70000"),
       (.textNotTerminated(address: 0x99), "address 0x99"),
+      (.textTooLong(address: 0x99), "65535 bytes: address 0x99"),
+      (.badSections(byteCount: 48), "bytes 48"), (.badSection(index: 7), "index 7"),
+      (.badFrameBuffer(address: 0xf0), "2^52: address 0xf0"),
     ]
     var sentences: Set<String> = []
     for (error, end) in errors {

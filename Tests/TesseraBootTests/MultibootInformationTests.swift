@@ -7,7 +7,7 @@ import Testing
 /// Reads `image` as the kernel does.
 func information(
   of image: MultibootImage
-) throws(MultibootError) -> MultibootInformation<ByteMemory> {
+) throws(TesseraError) -> MultibootInformation<ByteMemory> {
   try MultibootInformation(
     magic: image.magic, address: image.base,
     memory: ByteMemory(image.bytes, at: UInt64(image.base)))
@@ -85,7 +85,9 @@ extension BootText {
   @Test func `an empty map in version 1 counts as missing`() throws {
     var contents = MultibootImage.Contents()
     contents.entries = []
-    #expect(throws: MultibootError.noMemoryMap) { _ = try information(of: image(.one, contents)) }
+    #expect(throws: TesseraError.multiboot(.noMemoryMap)) {
+      _ = try information(of: image(.one, contents))
+    }
     contents.sizes = (1, 1)
     #expect(try information(of: image(.one, contents)).entryCount == 2)
   }
@@ -219,4 +221,100 @@ private final class FadingMemory: BootMemory {
   init(_ memory: ByteMemory) { self.memory = memory }
 
   func byte(at address: UInt64) -> UInt8? { isGone ? nil : memory.byte(at: address) }
+}
+
+extension MultibootInformationTests {
+  @Test(arguments: [MultibootVersion.one, .two], [true, false])
+  func `sections beside the image and the frame buffer are reserved`(
+    version: MultibootVersion, is64Bit: Bool
+  ) throws {
+    var contents = MultibootImage.Contents()
+    contents.entries = [.init(0x10_0000, 0x7f0_0000, 1)]
+    contents.is64Bit = is64Bit
+    contents.sections = [
+      .init(0, flags: 0, 0, 0), .init(1, flags: 6, 0x8010_0000, 0x4000),
+      .init(2, flags: 0, 0x20_0000, 0x1800, link: 3), .init(3, flags: 0, 0x20_2004, 0x100),
+      .init(1, flags: 0, 0, 0x700),
+    ]
+    contents.frameBuffer = (0x40_0000, 4096, 16)
+    let image = image(version, contents)
+    let found = try information(of: image)
+    let kept = [
+      region(0x20_0000, 0x20_1800, .bootInformation),
+      region(0x20_2004, 0x20_2104, .bootInformation), region(0x40_0000, 0x41_0000, .reserved),
+    ]
+    for region in kept { #expect(found.all.contains(region)) }
+    #expect(!found.all.contains { $0.start.rawValue == 0x8010_0000 })
+    let symbols = try #require(found.symbols)
+    #expect(symbols.entries == kept[0].start..<kept[0].end)
+    #expect(symbols.names == kept[1].start..<kept[1].end)
+    #expect(symbols.is64Bit == is64Bit)
+    // The headers themselves are kept.
+    let headers = UInt64(image.base) + UInt64(image.sectionsOffset)
+    #expect(
+      found.all.contains {
+        $0.kind == .bootInformation && $0.start.rawValue <= headers
+          && headers + 5 * (is64Bit ? 64 : 40) <= $0.end.rawValue
+      })
+  }
+
+  @Test func `the root pointer of the latest revision is found in any order`() throws {
+    let old = (type: UInt32(14), bytes: [UInt8](repeating: 14, count: 20))
+    let new = (type: UInt32(15), bytes: [UInt8](repeating: 15, count: 36))
+    var contents = MultibootImage.Contents()
+    contents.entries = Self.machine
+    #expect(try information(of: image(.two, contents)).acpiRootPointer == nil)
+    for (pointers, first) in [([old], 14), ([old, new], 15), ([new, old], 15)] {
+      contents.rootPointers = pointers
+      let image = image(.two, contents)
+      let address = try #require(try information(of: image).acpiRootPointer).rawValue
+      #expect(image.bytes[Int(address) - Int(image.base)] == first)
+    }
+  }
+
+  @Test(arguments: [(14, 19), (15, 35)])
+  func `a root pointer that is cut off is an error`(type: UInt32, byteCount: Int) throws {
+    var contents = MultibootImage.Contents()
+    contents.entries = []
+    contents.rootPointers = [(type, [UInt8](repeating: 1, count: byteCount))]
+    #expect(throws: TesseraError.multiboot(.tagTooSmall(offset: 24))) {
+      try information(of: image(.two, contents))
+    }
+  }
+
+  @Test(arguments: [MultibootVersion.one, .two])
+  func `sections and frame buffers beyond physical addresses are errors`(
+    version: MultibootVersion
+  ) throws {
+    var contents = MultibootImage.Contents()
+    contents.entries = [.init(0x10_0000, 0x7f0_0000, 1)]
+    contents.frameBuffer = ((1 << 52) - 4096, 4096, 2)
+    #expect(throws: TesseraError.multiboot(.badFrameBuffer(address: (1 << 52) - 4096))) {
+      _ = try information(of: image(version, contents))
+    }
+    contents.frameBuffer = nil
+    contents.sections = [.init(1, flags: 0, 1 << 51, 1 << 52)]
+    #expect(throws: TesseraError.multiboot(.badSection(index: 0))) {
+      _ = try information(of: image(version, contents))
+    }
+    contents.sections[0].flags = 2
+    var spoiled = image(version, contents)
+    #expect(try information(of: spoiled).symbols?.names == nil)
+    spoiled.set(48, at: version == .one ? 32 : spoiled.sectionsOffset - 8)
+    #expect(throws: TesseraError.multiboot(.badSections(byteCount: 48))) {
+      _ = try information(of: spoiled)
+    }
+  }
+
+  @Test func `a command line may have 65535 bytes, and no more`() throws {
+    var contents = MultibootImage.Contents()
+    contents.entries = [.init(0x10_0000, 0x7f0_0000, 1)]
+    contents.commandLine = String(repeating: "x", count: 65535)
+    #expect(try information(of: image(.one, contents)).commandLine.byteCount == 65535)
+    contents.commandLine? += "x"
+    let long = image(.one, contents)
+    #expect(throws: TesseraError.multiboot(.textTooLong(address: UInt64(long.word(at: 16))))) {
+      _ = try information(of: long)
+    }
+  }
 }

@@ -62,14 +62,32 @@ extension OnSimulatedMachine {
       #expect(start() == TESSERA_OK)
     }
 
-    @Test func `a configuration of the first version has no allocator`() {
-      let size = UInt64(MemoryLayout<tessera_config>.size)
-      for wrong in [size - 8, size - 16, size - 32, size + 8] {
+    /// The sizes of the versions of the configuration.
+    private static let sizes = [80, 104, 144] as [UInt64]
+
+    @Test func `the sizes of all versions are known, and no others`() {
+      #expect(UInt64(MemoryLayout<tessera_config>.size) == Self.sizes.last)
+      for wrong in stride(from: 0, through: 256, by: 8) as StrideThrough<UInt64>
+      where !Self.sizes.contains(wrong) {
         #expect(start { $0.size = wrong } == TESSERA_ERROR_INVALID_SIZE)
       }
+    }
+
+    @Test func `a configuration of the second version has an allocator and no code`() {
+      let status = start {
+        $0.size = Self.sizes[1]
+        $0.flags = UInt64(TESSERA_NO_OTHER_EXECUTION)
+        ($0.text_start, $0.text_end) = (1 << 63, 1 << 63 + 4096)
+      }
+      #expect(status == TESSERA_ERROR_INVALID_ARGUMENT)
+      #expect(start { $0.size = Self.sizes[1] } == TESSERA_OK)
+      #expect(pool.givenCount > 0)
+    }
+
+    @Test func `a configuration of the first version has no allocator`() {
       // The fields beyond are ignored, although one of the functions is missing there.
       let status = start {
-        $0.size = size - 24
+        $0.size = Self.sizes[0]
         $0.free_frames = nil
       }
       #expect(status == TESSERA_OK)

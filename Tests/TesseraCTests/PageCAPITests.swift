@@ -1,3 +1,4 @@
+import CTessera
 import CallFuzz
 import SimulatedMachine
 import TesseraHeader
@@ -186,6 +187,177 @@ extension OnSimulatedMachine {
       end(free)
     }
 
+    @Test func `a cursor copies no further than either cursor reaches`() {
+      let free = machine.freeFrames
+      expect(tessera_map_zeroed(space, page, 0x4000, readWrite, nil), TESSERA_OK)
+      for (source, target) in [(0x4000, 0x2000), (0x2000, 0x4000)] as [(UInt64, UInt64)] {
+        expect(tessera_cursor_open(cursor, space, page, source, 0), TESSERA_OK)
+        expect(tessera_cursor_open(cursor + 1, space + 1, page, target, 0), TESSERA_OK)
+        expect(
+          tessera_cursor_copy(cursor + 1, cursor, 0x3000, nil), TESSERA_ERROR_OUT_OF_BOUNDS)
+        #expect(tessera_cursor_address(cursor) == page)
+        #expect(tessera_cursor_address(cursor + 1) == page)
+        expect(tessera_cursor_close(cursor + 1), TESSERA_OK)
+        expect(tessera_cursor_close(cursor), TESSERA_OK)
+      }
+      #expect(Int(query(page).flags) & TESSERA_COPY_ON_WRITE == 0)
+      end(free)
+    }
+
+    @Test func `a change by mask sets and clears flags, and tells what changed`() {
+      let free = machine.freeFrames
+      expect(tessera_map_zeroed(space, page, 0x3000, readWrite, nil), TESSERA_OK)
+      expect(tessera_protect(space, page, 0x1000, UInt32(TESSERA_NO_ACCESS), nil), TESSERA_OK)
+      let software = UInt32(TESSERA_SOFTWARE)
+      var changed: UInt64 = 0
+      expect(
+        tessera_change(space, page, 0x4000, software, UInt32(TESSERA_WRITE), &changed), TESSERA_OK)
+      #expect(changed == 0x3000)
+      expect(tessera_change(space, page, 0x4000, software, 0, &changed), TESSERA_OK)
+      #expect(changed == 0)
+      // What is in both masks is set: it is cleared first.
+      let writing = UInt32(TESSERA_WRITE)
+      expect(
+        tessera_change(
+          space, page + 0x2000, 0x1000, writing, UInt32(TESSERA_EXECUTE) | writing, nil),
+        TESSERA_OK)
+      #expect(Int(query(page + 0x2000).flags) & TESSERA_WRITE != 0)
+      expect(tessera_change(space, page + 0x2000, 0x1000, 0, writing, nil), TESSERA_OK)
+      let user = TESSERA_USER | TESSERA_SOFTWARE
+      #expect(Int(query(page).flags) == user)
+      #expect(Int(query(page + 0x1000).flags) == user | TESSERA_READ)
+      expect(tessera_cursor_open(cursor, space, page, 0x3000, 0), TESSERA_OK)
+      expect(
+        tessera_cursor_change(
+          cursor, 0x2000, UInt32(TESSERA_READ | TESSERA_WRITE | TESSERA_WRITE_COMBINING),
+          UInt32(TESSERA_EXECUTE | TESSERA_CACHE_POLICY | 3 * TESSERA_SOFTWARE), &changed),
+        TESSERA_OK)
+      #expect(changed == 0x2000)
+      #expect(tessera_cursor_address(cursor) == page + 0x2000)
+      expect(tessera_cursor_close(cursor), TESSERA_OK)
+      let combining = TESSERA_READ | TESSERA_WRITE | TESSERA_WRITE_COMBINING | TESSERA_USER
+      #expect(Int(query(page).flags) == combining)
+      #expect(Int(query(page + 0x2000).flags) == user | TESSERA_READ)
+      end(free)
+    }
+
+    @Test func `pages that were shared without access, or read-only, do not become writable`() {
+      let free = machine.freeFrames
+      expect(tessera_map_zeroed(space, page, 0x3000, readWrite, nil), TESSERA_OK)
+      expect(tessera_protect(space, page, 0x1000, UInt32(TESSERA_NO_ACCESS), nil), TESSERA_OK)
+      expect(tessera_protect(space, page + 0x1000, 0x1000, UInt32(TESSERA_READ), nil), TESSERA_OK)
+      expect(tessera_copy(space + 1, space, page, 0x3000, nil), TESSERA_OK)
+      let copyOnWrite = TESSERA_USER | TESSERA_COPY_ON_WRITE
+      #expect(Int(query(page).flags) == copyOnWrite)
+      #expect(Int(query(page + 0x1000).flags) == TESSERA_USER | TESSERA_READ)
+      #expect(Int(query(page + 0x2000).flags) == copyOnWrite | TESSERA_READ)
+      for space in [space, space + 1] {
+        expect(tessera_protect(space, page, 0x3000, readWrite, nil), TESSERA_OK)
+        for offset in [0, 0x1000, 0x2000] as [UInt64] {
+          var physical: UInt64 = 0
+          var flags: UInt32 = 0
+          expect(tessera_translate(space, page + offset, &physical, &flags), TESSERA_OK)
+          #expect(Int(flags) == copyOnWrite | TESSERA_READ)
+        }
+      }
+      expect(tessera_unmap(space + 1, page, 0x3000, nil), TESSERA_OK)
+      expect(tessera_protect(space, page, 0x3000, readWrite, nil), TESSERA_OK)
+      for offset in [0, 0x1000, 0x2000] as [UInt64] {
+        #expect(Int(query(page + offset).flags) == Int(readWrite) | TESSERA_USER)
+      }
+      end(free)
+    }
+
+    @Test func `mapping more zeroed memory than there is allocates nothing`() {
+      let free = machine.freeFrames
+      let calls =
+        [
+          { tessera_map_zeroed(space, page, $0, readWrite, nil) },
+          { length in
+            expect(tessera_cursor_open(cursor, space, page, 1 << 40, 0), TESSERA_OK)
+            defer { expect(tessera_cursor_close(cursor), TESSERA_OK) }
+            return tessera_cursor_map_zeroed(cursor, length, readWrite, nil)
+          },
+        ] as [(UInt64) -> tessera_result]
+      for call in calls {
+        for length in [(free + 1) << 12, 1 << 30, 1 << 40] as [UInt64] {
+          // Every allocation would fail, and be noticed.
+          simulated_fail_allocation(1)
+          expect(call(length), TESSERA_ERROR_OUT_OF_FRAMES)
+          #expect(simulated_failed_allocations() == 0, "something was allocated")
+          simulated_fail_allocation(0)
+          #expect(machine.freeFrames == free)
+        }
+      }
+      end(free)
+    }
+
+    @Test func `a mapping in the way of zeroed memory is found before anything is allocated`() {
+      let free = machine.freeFrames
+      expect(tessera_map_zeroed(space, page + 0x5000, 0x1000, readWrite, nil), TESSERA_OK)
+      var conflict = tessera_conflict()
+      simulated_fail_allocation(1)
+      expect(
+        tessera_map_zeroed(space, page, 0x8000, readWrite, &conflict),
+        TESSERA_ERROR_ALREADY_MAPPED)
+      #expect(simulated_failed_allocations() == 0, "something was allocated")
+      simulated_fail_allocation(0)
+      #expect(conflict.address == page + 0x5000)
+      end(free)
+    }
+
+    @Test func `zeroed memory that runs out half way is freed`() {
+      let free = machine.freeFrames
+      var ordinal: UInt64 = 1
+      while ordinal < 40 {
+        simulated_fail_allocation(ordinal)
+        let status = Int(tessera_map_zeroed(space, page, 0x8000, readWrite, nil))
+        let hasFailed = simulated_failed_allocations() != 0
+        simulated_fail_allocation(0)
+        #expect(status == (hasFailed ? TESSERA_ERROR_OUT_OF_FRAMES : TESSERA_OK))
+        if !hasFailed { break }
+        #expect(machine.freeFrames == free)
+        #expect(runs(0x8000) == [[page, 0x8000, UInt64(TESSERA_PAGE_ABSENT), 0]])
+        ordinal += 1
+      }
+      #expect(ordinal == 8 + 3 + 1, "frames, and tables of three levels")
+      end(free)
+    }
+
+    @Test func `the audits report what is wrong, and nothing once it is right`() {
+      let free = machine.freeFrames
+      expect(tessera_map_zeroed(space, page, 0x1000, readWrite, nil), TESSERA_OK)
+      var address: UnsafeMutableRawPointer?
+      expect(tessera_kernel_allocate(4096, readWrite, &address), TESSERA_OK)
+      let kernelPage = UInt64(UInt(bitPattern: address))
+      func table(_ address: UInt64) -> UInt64 {
+        var table = tessera_space_root(space)
+        for shift in [39, 30, 21] as [UInt64] {
+          table = machine.entry(at: Int(address >> shift & 511), of: table) & 0xf_ffff_ffff_f000
+        }
+        return table
+      }
+      // The user bit is flipped.
+      for (address, isKernel) in [(page, false), (kernelPage, true)] {
+        let (leafTable, index) = (table(address), Int(address >> 12 & 511))
+        let entry = machine.entry(at: index, of: leafTable)
+        machine.setEntry(entry ^ 4, at: index, of: leafTable)
+        var count: UInt64 = 0
+        let text = gathering { write, context in
+          isKernel
+            ? tessera_audit(write, context, &count)
+            : tessera_audit_space(space, write, context, &count)
+        }
+        #expect(count == 1)
+        #expect(text.contains("user page in the kernel's half, or kernel page in the user half"))
+        #expect(text.contains(String(address, radix: 16)))
+        machine.setEntry(entry, at: index, of: leafTable)
+      }
+      #expect(machine.violations == "")
+      expect(tessera_kernel_free(address, 4096), TESSERA_OK)
+      end(free)
+    }
+
     @Test func `a copy between cursors makes both mappings read-only`() {
       let free = machine.freeFrames
       expect(tessera_map_zeroed(space, page, 0x2000, readWrite, nil), TESSERA_OK)
@@ -203,8 +375,8 @@ extension OnSimulatedMachine {
         expect(
           tessera_translate(space + 1, page + 0x8000 + offset, &targets[1], &flags[1]), TESSERA_OK)
         #expect(targets[0] == targets[1])
-        #expect(
-          flags == [UInt32(TESSERA_READ | TESSERA_USER), UInt32(TESSERA_READ | TESSERA_USER)])
+        let shared = UInt32(TESSERA_READ | TESSERA_USER | TESSERA_COPY_ON_WRITE)
+        #expect(flags == [shared, shared])
       }
       end(free)
     }

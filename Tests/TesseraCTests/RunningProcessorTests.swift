@@ -49,12 +49,12 @@ extension OnSimulatedMachine {
 
     @Test(arguments: [0x8e, 0x8f, 0xee] as [UInt8])
     func `an IDT with a page-fault gate in the lower half is an error`(kind: UInt8) {
-      useInterruptTable(at: 0x30_0000, kind: kind)
+      useInterruptTable(at: 0x11_0000, kind: kind)
       #expect(machine.start() == TESSERA_ERROR_IDT_IN_LOWER_HALF)
       // The gate may lie on the next page of the table.
-      useInterruptTable(at: 0x30_1f80, kind: kind)
+      useInterruptTable(at: 0x11_1f80, kind: kind)
       #expect(machine.start() == TESSERA_ERROR_IDT_IN_LOWER_HALF)
-      registers.pointee.interrupts.base = LoadedMachine.directMap + 0x30_1f80
+      registers.pointee.interrupts.base = LoadedMachine.directMap + 0x11_1f80
       #expect(machine.start() == TESSERA_OK)
     }
 
@@ -80,18 +80,18 @@ extension OnSimulatedMachine {
       async throws
     {
       #expect(machine.start { $0.processor_count = 2 } == TESSERA_OK)
-      simulated_current_processor().pointee.number = 1
-      var frame: tessera_frame = 0
-      expect(tessera_allocate(&frame), TESSERA_OK)
-      expect(tessera_drop(frame), TESSERA_OK)
+      asProcessor(1) {
+        var frame: tessera_frame = 0
+        expect(tessera_allocate(&frame), TESSERA_OK)
+        expect(tessera_drop(frame), TESSERA_OK)
+      }
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
         let machine = LoadedMachine()
         _ = machine.start { $0.processor_count = 2 }
-        simulated_current_processor().pointee.number = 2
         var frame: tessera_frame = 0
-        _ = tessera_allocate(&frame)
+        asProcessor(2) { tessera_allocate(&frame) }
       }
       try expectPanic(
         in: result, "a processor has a higher number than the allocator was started with")
@@ -105,12 +105,12 @@ extension OnSimulatedMachine {
         _ = machine.start { $0.processor_count = 2 }
         var space = tessera_space()
         _ = tessera_space_create(&space)
-        simulated_current_processor().pointee.number = 1
-        _ = tessera_space_activate(&space)
-        _ = tessera_space_activate(tessera_kernel_space())
-        print("up to here all was well")
-        simulated_current_processor().pointee.number = 2
-        _ = tessera_space_activate(&space)
+        asProcessor(1) {
+          _ = tessera_start_processor()
+          _ = tessera_space_activate(&space)
+          _ = tessera_space_activate(tessera_kernel_space())
+        }
+        asProcessor(2) { tessera_space_activate(&space) }
       }
       try expectPanic(
         in: result, "processor number is not below the processor count")

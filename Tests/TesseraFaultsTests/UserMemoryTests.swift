@@ -225,8 +225,8 @@ extension OnSimulatedMachine {
         expectError(.outOfBounds, in: space, .max, 0)
         expectError(.outOfBounds, in: space, KernelSpace.area.lowerBound.rawValue, 8)
         let kernel = KernelSpace.area
-        #expect(throws: UserMemoryError.outOfBounds) { _ = try space.reader(of: kernel) }
-        #expect(throws: UserMemoryError.outOfBounds) { _ = try space.writer(of: kernel) }
+        #expect(throws: TesseraError.outOfBounds) { _ = try space.reader(of: kernel) }
+        #expect(throws: TesseraError.outOfBounds) { _ = try space.writer(of: kernel) }
       }
     }
 
@@ -243,21 +243,20 @@ extension OnSimulatedMachine {
     @Test func `a space must be active on the calling processor`() throws {
       let space = try VmSpace()
       let other = try VmSpace()
+      try machine.startProcessors()
       expectError(.notActive, in: space, 0x5000, 8)
       other.activate()
       expectError(.notActive, in: space, 0x5000, 8)
-      machine.becomeProcessor(1)
-      space.activate()
-      _ = try space.reader(at: VirtualAddress(0x5000), byteCount: 8)
-      machine.becomeProcessor(0)
+      try asProcessor(1) {
+        space.activate()
+        _ = try space.reader(at: VirtualAddress(0x5000), byteCount: 8)
+      }
       expectError(.notActive, in: space, 0x5000, 8)
       space.activate()
       _ = try space.writer(at: VirtualAddress(0x5000), byteCount: 8)
       VmSpace.deactivate()
       expectError(.notActive, in: space, 0x5000, 8)
-      machine.becomeProcessor(1)
-      VmSpace.deactivate()
-      machine.becomeProcessor(0)
+      asProcessor(1) { VmSpace.deactivate() }
     }
 
     @Test func `integers of each width are loaded and stored, aligned or not`() throws {
@@ -343,7 +342,7 @@ extension OnSimulatedMachine {
 
     /// Expects that neither a reader nor a writer of these bytes can be opened.
     private func expectError(
-      _ error: UserMemoryError, in space: borrowing VmSpace, _ address: UInt64,
+      _ error: TesseraError, in space: borrowing VmSpace, _ address: UInt64,
       _ byteCount: UInt64, sourceLocation: SourceLocation = #_sourceLocation
     ) {
       #expect(throws: error, sourceLocation: sourceLocation) {

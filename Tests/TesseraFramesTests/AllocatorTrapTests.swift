@@ -103,9 +103,8 @@ extension OnSimulatedMachine {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]
       ) {
-        let machine = SimulatedMachine(frameCount: 8, processorCount: 2)
-        machine.becomeProcessor(2)
-        _ = try FrameAllocator.allocate()
+        SimulatedMachine.permanent(frameCount: 8, processorCount: 2)
+        try asProcessor(2) { try FrameAllocator.allocate() }
       }
       try expectPanic(
         in: result, "a processor has a higher number than the allocator was started with")

@@ -4,31 +4,31 @@ import SimulatedMachine
 import Synchronization
 import TesseraFrames
 import TesseraHardware
+import TestSupport
 import Testing
 
 extension OnSimulatedMachine.ConcurrencyTests {
   /// Concurrent use of memory that has one owner at a time.
   @Suite("Concurrent use of memory") struct ConcurrencyMemoryTests {
-    private static let rounds = 8_000
+    private static let rounds = Seed.rounds(8_000, ofRange: 200)
 
     private func expectNothingLost(_ machine: SimulatedMachine) {
       for processor in 0..<machine.processorCount {
-        machine.becomeProcessor(processor)
-        FrameAllocator.drainCache()
+        asProcessor(processor) { FrameAllocator.drainCache() }
       }
-      machine.becomeProcessor(0)
       #expect(FrameAllocator.statistics.usedFrameCount == 0)
       #expect(machine.violations == [])
     }
 
-    @Test(arguments: [2, 4])
+    @Test(.seeded(0), arguments: [2, 4])
     func `memory allocated and freed on different processors has one owner at a time`(
       processorCount: Int
     ) {
       let machine = SimulatedMachine(frameCount: 128, reserved: 1, processorCount: processorCount)
       let mailbox = Mailbox()
+      let seed = Seed.current
       machine.onEveryProcessor { processor in
-        var random = SplitMix(seed: UInt64(processor))
+        var random = SplitMix(seed: seed ^ UInt64(processor) << 32)
         for round in 0..<Self.rounds {
           let mark = UInt64(processor + 1) << 32 | UInt64(round)
           if let frame = try? Frame(allocating: PlainMemory()) {
@@ -54,12 +54,13 @@ extension OnSimulatedMachine.ConcurrencyTests {
       Stamp.write(0, to: frame)
     }
 
-    @Test(arguments: [2, 4])
+    @Test(.seeded(0), arguments: [2, 4])
     func `a frame claimed by address is not allocated as well`(processorCount: Int) {
       let machine = SimulatedMachine(frameCount: 48, processorCount: processorCount)
       let claimCount = Atomic<Int>(0)
+      let seed = Seed.current
       machine.onEveryProcessor { processor in
-        var random = SplitMix(seed: UInt64(processor) + 100)
+        var random = SplitMix(seed: seed ^ UInt64(processor + 100) << 32)
         for round in 0..<Self.rounds {
           let mark = UInt64(processor + 1) << 32 | UInt64(round)
           let address = PhysicalAddress(UInt64(random.below(47)) << 12)
@@ -82,13 +83,40 @@ extension OnSimulatedMachine.ConcurrencyTests {
       expectNothingLost(machine)
     }
 
-    @Test(arguments: [2, 4])
+    @Test(.seeded(0), arguments: [2, 4])
+    func `no more frames are free than there are, while other processors allocate`(
+      processorCount: Int
+    ) {
+      let machine = SimulatedMachine(frameCount: 256, reserved: 1, processorCount: processorCount)
+      let mailbox = Mailbox()
+      let seed = Seed.current
+      machine.onEveryProcessor { processor in
+        var random = SplitMix(seed: seed ^ UInt64(processor + 300) << 32)
+        for _ in 0..<Self.rounds {
+          if processor == 0 {
+            let now = FrameAllocator.statistics
+            #expect(now.managedFrameCount == 255)
+            #expect(now.freeFrameCount + now.cachedFrameCount <= 255)
+            #expect(now.usedFrameCount <= 255)
+          } else if let frame = try? Frame(allocating: PlainMemory()) {
+            Stamp.write(1, to: frame)
+            let address = frame.relinquish().rawValue
+            mailbox.exchange(address, at: random.below(Mailbox.count)).map(Self.verify)
+          }
+        }
+      }
+      for place in 0..<Mailbox.count { mailbox.exchange(0, at: place).map(Self.verify) }
+      expectNothingLost(machine)
+    }
+
+    @Test(.seeded(0), arguments: [2, 4])
     func `runs are split and merged without overlapping`(
       processorCount: Int
     ) {
       let machine = SimulatedMachine(frameCount: 96, processorCount: processorCount)
+      let seed = Seed.current
       machine.onEveryProcessor { processor in
-        var random = SplitMix(seed: UInt64(processor) + 200)
+        var random = SplitMix(seed: seed ^ UInt64(processor + 200) << 32)
         for round in 0..<Self.rounds / 2 {
           let mark = UInt64(processor + 1) << 32 | UInt64(round)
           let count = 1 + random.below(7)
@@ -104,7 +132,7 @@ extension OnSimulatedMachine.ConcurrencyTests {
 
     /// Claims the two frames at `address`, if both can be claimed.
     private static func claimPair(_ address: PhysicalAddress, _ mark: UInt64) {
-      do throws(FrameError) {
+      do throws(TesseraError) {
         let pair = try Segment(claiming: address..<address + 8192) { _ in PlainMemory() }
         Stamp.write(mark, to: pair)
         #expect(Stamp.read(pair) == mark)
@@ -115,7 +143,7 @@ extension OnSimulatedMachine.ConcurrencyTests {
 
     /// Claims `count` frames at `address`, which are the caller's raw allocation.
     private static func useRaw(_ address: PhysicalAddress, _ count: Int, _ mark: UInt64) {
-      do throws(FrameError) {
+      do throws(TesseraError) {
         let end = address + UInt64(count) * 4096
         let segment = try Segment(claiming: address..<end) { _ in PlainMemory() }
         Stamp.write(mark, to: segment)

@@ -15,10 +15,8 @@ extension OnSimulatedMachine {
 
     private func expectNothingLost(_ machine: SimulatedMachine) {
       for processor in 0..<machine.processorCount {
-        machine.becomeProcessor(processor)
-        FrameAllocator.drainCache()
+        asProcessor(processor) { FrameAllocator.drainCache() }
       }
-      machine.becomeProcessor(0)
       #expect(FrameAllocator.statistics.usedFrameCount == 0)
       #expect(machine.violations == [])
     }
@@ -54,6 +52,26 @@ extension OnSimulatedMachine {
       _ = consume owner
       #expect(DropStatistics.callCount == calls + 2)
       expectNothingLost(machine)
+    }
+
+    @Test(arguments: [2, 4])
+    func `a count that all processors change at its maximum stays there`(
+      processorCount: Int
+    ) throws {
+      let machine = SimulatedMachine(frameCount: 16, processorCount: processorCount)
+      let slot = FrameTable.slot(
+        number: try Frame(allocating: PlainMemory()).relinquish().frameNumber)
+      slot.setCount(ReferenceCount.maximum)
+      machine.onEveryProcessor { number in
+        for round in 0..<Self.rounds {
+          if (round + number) % 2 == 0 {
+            slot.share()
+          } else if slot.drop() {
+            Issue.record("a saturated frame was left without an owner")
+          }
+        }
+      }
+      #expect(slot.count == ReferenceCount.maximum)
     }
 
     /// Each owner writes a word of the frame and drops its reference. The last one gets the frame
@@ -104,7 +122,7 @@ extension OnSimulatedMachine {
         for round in 0..<rounds {
           let address = PhysicalAddress(UInt64(round % 4) << 12)
           meeting.wait()
-          do throws(FrameError) {
+          do throws(TesseraError) {
             let frame = try Frame(claiming: address, metadata: TracedObject(1))
             winnerCount.wrappingAdd(1, ordering: .relaxed)
             meeting.wait()
@@ -132,7 +150,7 @@ extension OnSimulatedMachine {
       machine.onEveryProcessor { processor in
         for round in 0..<Self.rounds / 3 {
           if processor == 0 {
-            do throws(FrameError) {
+            do throws(TesseraError) {
               let frame = try Frame(allocating: TracedObject(UInt64(round)))
               published.store(frame.address.rawValue, ordering: .releasing)
               meeting.wait()
@@ -145,7 +163,7 @@ extension OnSimulatedMachine {
           } else {
             meeting.wait()
             let address = PhysicalAddress(published.load(ordering: .acquiring))
-            do throws(FrameError) {
+            do throws(TesseraError) {
               let frame = try AnyFrame(sharing: address)
               #expect(frame.withMetadata(as: TracedObject.self) { $0.value } == UInt64(round))
               sharedCount.wrappingAdd(1, ordering: .relaxed)

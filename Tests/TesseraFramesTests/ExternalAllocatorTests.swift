@@ -165,7 +165,7 @@ extension OnSimulatedMachine {
       var addresses: [PhysicalAddress] = []
       while let address = try? FrameAllocator.allocate() { addresses.append(address) }
       #expect(addresses.count == 255)
-      #expect(throws: FrameError.outOfFrames) { _ = try FrameAllocator.allocate(2) }
+      #expect(throws: TesseraError.outOfFrames) { _ = try FrameAllocator.allocate(2) }
       FrameAllocator.free(addresses[7])
       #expect(try FrameAllocator.allocate() == addresses[7])
       for address in addresses { FrameAllocator.free(address) }
@@ -175,10 +175,10 @@ extension OnSimulatedMachine {
 
     @Test func `requests for no frames, or more than there are, are not passed on`() throws {
       let (machine, _) = try Self.start()
-      #expect(throws: FrameError.outOfFrames) { _ = try FrameAllocator.allocate(Int.max) }
-      #expect(throws: FrameError.outOfFrames) { _ = try FrameAllocator.allocate(257) }
-      #expect(throws: FrameError.empty) { _ = try FrameAllocator.allocate(0) }
-      #expect(throws: FrameError.outOfFrames) {
+      #expect(throws: TesseraError.outOfFrames) { _ = try FrameAllocator.allocate(Int.max) }
+      #expect(throws: TesseraError.outOfFrames) { _ = try FrameAllocator.allocate(257) }
+      #expect(throws: TesseraError.empty) { _ = try FrameAllocator.allocate(0) }
+      #expect(throws: TesseraError.outOfFrames) {
         _ = try FrameAllocator.allocate(1, FrameRequest(below: .zero))
       }
       #expect(machine.violations == [])
@@ -193,7 +193,7 @@ extension OnSimulatedMachine {
       do {
         let frame = try Frame(claiming: mine, metadata: PlainMemory())
         #expect(FrameAllocator.statistics.usedFrameCount == 1)
-        #expect(throws: FrameError.inUse) {
+        #expect(throws: TesseraError.inUse) {
           _ = try Frame(claiming: mine, metadata: PlainMemory())
         }
         #expect(machine.violations == [])
@@ -205,7 +205,7 @@ extension OnSimulatedMachine {
       _ = pool.takeFreed()
       let used = try Frame(allocating: PlainMemory())
       let start = used.address.rawValue - 3 * 4096
-      #expect(throws: FrameError.inUse) {
+      #expect(throws: TesseraError.inUse) {
         _ = try Segment(claiming: PhysicalAddress(start)..<(used.address + 4096)) { _ in
           PlainMemory()
         }

@@ -62,12 +62,12 @@ extension OnSimulatedMachine {
     @Test func `starting fails without memory for the metadata`() throws {
       let pool = Self.makePool()
       pool.failCall(1)
-      #expect(throws: FrameError.outOfFrames) {
+      #expect(throws: TesseraError.outOfFrames) {
         _ = try SimulatedMachine(booting: Self.regions, pool: pool)
       }
       #expect(pool.givenCount == 0)
       let small = KernelPool([0x300..<0x320])
-      #expect(throws: FrameError.outOfFrames) {
+      #expect(throws: TesseraError.outOfFrames) {
         _ = try SimulatedMachine(booting: Self.regions, pool: small)
       }
       #expect(small.givenCount == 0 && small.problems == [])

@@ -58,6 +58,18 @@ extension OnSimulatedMachine {
       #expect(violations() == ["two free buddies are not merged"])
     }
 
+    /// The orders that are not empty lie after the bounds, the count and the 31 lists.
+    @Test func `an order whose bit is wrong is reported`() {
+      var zone = BuddyZone(from: 0, to: 8)
+      withUnsafeMutablePointer(to: &zone) {
+        UnsafeMutableRawPointer($0).storeBytes(of: 1 << 5, toByteOffset: 34 * 8, as: UInt32.self)
+      }
+      #expect(zone.nonEmptyOrders == 1 << 5)
+      var found: [String] = []
+      zone.checkInvariants { found.append("\($0)") }
+      #expect(found == ["bit of an order does not match its list"])
+    }
+
     @Test func `a misaligned block is reported`() {
       var zone = BuddyZone(from: 0, to: 64)
       zone.free(1, order: 1)

@@ -7,23 +7,23 @@ import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
-  /// `TESSERA_SEED` and `TESSERA_STEPS` in the environment choose another walk.
+  /// `TESSERA_SEED` and `TESSERA_STEPS` in the environment choose other walks.
   @Suite("Random walk") struct RandomFrameOperationsTests {
     private static let environment = ProcessInfo.processInfo.environment
-
-    private static let seed = environment["TESSERA_SEED"].flatMap { UInt64($0) } ?? 20_261_121
 
     /// With optimization there is time for millions of steps.
     private static var stepCount: Int {
       if let chosen = environment["TESSERA_STEPS"].flatMap({ Int($0) }) { return chosen }
-      return isOptimized ? 2_050_000 : 50_000
+      return Seed.rounds(isOptimized ? 2_050_000 : 50_000, ofRange: 4_000)
     }
 
     /// The options of a walk on a machine with `processorCount` processors that fails allocations.
     private func options(
       _ frameCount: Int, steps: Int, processorCount: Int = 1
     ) -> RandomFrameOptions {
-      var options = RandomFrameOptions(seed: Self.seed, stepCount: steps, frameCount: frameCount)
+      var options = RandomFrameOptions(
+        seed: Seed.current, stepCount: steps, frameCount: frameCount)
+      if Seed.isSpoiled { options.injectedFault = .leakedFrame }
       options.machine = RandomFrameMachine(
         processorCount: processorCount,
         failNextAllocation: { simulated_fail_allocation(1) },
@@ -32,42 +32,35 @@ extension OnSimulatedMachine {
       return options
     }
 
-    /// Describes how to repeat the walk, and what it did.
-    ///
-    /// The walk has one step for each `divisor` steps requested.
-    private func describe(_ outcome: RandomFrameOutcome, dividedBy divisor: Int = 1) -> String {
-      let stepCount = outcome.stepCount * divisor
+    /// Describes what a walk did.
+    private func describe(_ outcome: RandomFrameOutcome) -> String {
       let counts = (0..<FrameOperation.count).map { number in
         "\(FrameOperation(rawValue: number).map { "\($0)" } ?? "") \(outcome.counts[number])"
       }
       return """
-        TESSERA_SEED=\(Self.seed) TESSERA_STEPS=\(stepCount) swift test --filter RandomFrame
+        seed \(Seed.current), \(outcome.stepCount) steps
         at most \(outcome.mostUsed) frames in use, \(outcome.failureCount) allocations failed
         \(counts.joined(separator: ", "))
         """
     }
 
-    private func expectNoProblem(
-      _ outcome: RandomFrameOutcome, _ machine: SimulatedMachine, dividedBy divisor: Int = 1
-    ) {
+    private func expectNoProblem(_ outcome: RandomFrameOutcome, _ machine: SimulatedMachine) {
       if let problem = outcome.problem {
-        let description = describe(outcome, dividedBy: divisor)
-        Issue.record(
-          "step \(outcome.stepCount), \(outcome.operation.name): \(problem)\n\(description)")
+        let place = "step \(outcome.stepCount), \(outcome.operation.name)"
+        Issue.record("\(place): \(problem)\n\(describe(outcome))")
       }
       for processor in 0..<machine.processorCount {
-        machine.becomeProcessor(processor)
-        FrameAllocator.drainCache()
+        asProcessor(processor) { FrameAllocator.drainCache() }
       }
       #expect(FrameAllocator.statistics.usedFrameCount == 0)
       #expect(FrameAllocator.statistics.cachedFrameCount == 0)
       #expect(machine.violations == [])
     }
 
-    @Test func `frames match the model`() {
+    @Test(.seeded(20_261_121)) func `frames match the model`() {
       let machine = SimulatedMachine(frameCount: 72, reserved: 5)
       let outcome = RandomFrameOperations.run(options(72, steps: Self.stepCount))
-      print(describe(outcome))
+      if !Seed.isRange { print(describe(outcome)) }
       expectNoProblem(outcome, machine)
       // A walk that is long enough does most of what it can do, and comes to the end of memory.
       guard Self.stepCount >= 50_000 else { return }
@@ -77,28 +70,29 @@ extension OnSimulatedMachine {
       #expect(outcome.failureCount > Self.stepCount / 200)
     }
 
-    @Test func `frames match the model on three processors`() {
+    @Test(.seeded(20_261_121)) func `frames match the model on three processors`() {
       let machine = SimulatedMachine(frameCount: 160, reserved: 3, processorCount: 3)
       let outcome = RandomFrameOperations.run(
         options(160, steps: Self.stepCount / 5, processorCount: 3))
-      expectNoProblem(outcome, machine, dividedBy: 5)
+      expectNoProblem(outcome, machine)
     }
 
-    @Test func `frames match the model while freed memory is poisoned`() {
+    @Test(.seeded(20_261_121)) func `frames match the model while freed memory is poisoned`() {
       let machine = SimulatedMachine(frameCount: 64, reserved: 1)
       machine.poisonFreedFrames()
       let outcome = RandomFrameOperations.run(options(64, steps: Self.stepCount / 10))
-      expectNoProblem(outcome, machine, dividedBy: 10)
+      expectNoProblem(outcome, machine)
     }
 
-    @Test func `a walk in a block of a larger machine does not change the rest`() throws {
+    @Test(.seeded(20_261_121))
+    func `a walk in a block of a larger machine does not change the rest`() throws {
       let machine = SimulatedMachine(frameCount: 1000, reserved: 8)
       let outcome = try RandomFrameOperations.runInBlock(options(64, steps: Self.stepCount / 20))
-      #expect(outcome.mostUsed > 40)
-      expectNoProblem(outcome, machine, dividedBy: 20)
+      #expect(outcome.mostUsed > 40 || Self.stepCount < 50_000)
+      expectNoProblem(outcome, machine)
     }
 
-    @Test func `the same seed is the same walk`() {
+    @Test(.seeded(20_261_121)) func `the same seed is the same walk`() {
       let machine = SimulatedMachine(frameCount: 64)
       let first = RandomFrameOperations.run(options(64, steps: 2000))
       expectNoProblem(first, machine)
@@ -108,7 +102,7 @@ extension OnSimulatedMachine {
       expectNoProblem(second, again)
     }
 
-    @Test(arguments: 0..<InjectedFrameFault.count)
+    @Test(.seeded(20_261_121), arguments: 0..<InjectedFrameFault.count)
     func `a walk detects each deliberate error`(number: Int) throws {
       let fault = try #require(InjectedFrameFault(rawValue: number))
       let machine = SimulatedMachine(frameCount: 96, reserved: 5)
@@ -117,8 +111,10 @@ extension OnSimulatedMachine {
       let outcome = RandomFrameOperations.run(options)
       let step = try #require(outcome.faultStep, "\(fault) was never possible")
       #expect(outcome.problem != nil, "\(fault) at step \(step) went unnoticed")
-      #expect(outcome.stepCount >= step && outcome.stepCount < step + 1000)
-      if let problem = outcome.problem {
+      // A word is read when its frame is used again or freed, which may be long after.
+      let limit = fault == .changedWord ? 4000 : 1000
+      #expect(outcome.stepCount >= step && outcome.stepCount < step + limit)
+      if let problem = outcome.problem, !Seed.isRange {
         print("\(fault) at step \(step) is noticed at \(outcome.stepCount): \(problem)")
       }
       // The walk undid it, so that nothing was lost.

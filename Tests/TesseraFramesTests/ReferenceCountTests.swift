@@ -63,10 +63,10 @@ extension OnSimulatedMachine {
     @Test func `a frame in transition can be neither claimed nor shared`() throws {
       let slot = try FrameTable.slot(at: machine.address(1))
       slot.setCount(ReferenceCount.inTransition)
-      #expect(throws: FrameError.inTransition) {
+      #expect(throws: TesseraError.inTransition) {
         _ = try Frame(claiming: machine.address(1), metadata: PlainMemory())
       }
-      #expect(throws: FrameError.inTransition) { _ = try AnyFrame(sharing: machine.address(1)) }
+      #expect(throws: TesseraError.inTransition) { _ = try AnyFrame(sharing: machine.address(1)) }
       slot.setCount(ReferenceCount.unused)
       #expect(machine.violations == [])
     }
@@ -75,11 +75,11 @@ extension OnSimulatedMachine {
       let machine = SimulatedMachine(frameCount: 64, processorCount: 2)
       let address = try FrameAllocator.allocate()
       FrameAllocator.free(address)
-      machine.becomeProcessor(1)
-      #expect(throws: FrameError.inTransition) {
-        _ = try Frame(claiming: address, metadata: PlainMemory())
+      asProcessor(1) {
+        _ = #expect(throws: TesseraError.inTransition) {
+          _ = try Frame(claiming: address, metadata: PlainMemory())
+        }
       }
-      machine.becomeProcessor(0)
       _ = try Frame(claiming: address, metadata: PlainMemory())
       #expect(machine.violations == [])
     }

@@ -1,5 +1,6 @@
 import Scenarios
 import SimulatedMachine
+import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
@@ -7,10 +8,21 @@ extension OnSimulatedMachine {
   @Suite("Scenarios") struct ScenarioTests {
     let machine = SimulatedMachine(frameCount: 6144, reserved: 16)
 
+    /// The scenarios that draw random numbers.
+    private static let random = (0..<Scenario.count).filter {
+      "\(Scenario(at: $0).name)".contains("freed in any ")
+    }
+
     @Test(arguments: 0..<Scenario.count)
-    func `a scenario passes`(number: Int) {
+    func `a scenario passes`(number: Int) { expectSuccess(number, Checks()) }
+
+    @Test(.seeded(20_261_121), arguments: random)
+    func `a scenario passes with any random numbers`(number: Int) {
+      expectSuccess(number, Checks(seed: Seed.current))
+    }
+
+    private func expectSuccess(_ number: Int, _ checks: consuming Checks) {
       let scenario = Scenario(at: number)
-      var checks = Checks()
       let isComplete = scenario.run(&checks, visitingEveryFrame: true)
       #expect(isComplete, "\(scenario.name): memory ran out")
       #expect(checks.expectationCount > 5)
@@ -23,6 +35,7 @@ extension OnSimulatedMachine {
     @Test func `every scenario has a unique name`() {
       let names = (0..<Scenario.count).map { "\(Scenario(at: $0).name)" }
       #expect(Set(names).count == Scenario.count)
+      #expect(Self.random.count == 2)
       #expect(names.allSatisfy { $0.count > 10 })
     }
 

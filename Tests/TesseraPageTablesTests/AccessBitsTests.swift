@@ -1,5 +1,6 @@
 import SimulatedMachine
 import Tessera
+import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
@@ -65,7 +66,8 @@ extension OnSimulatedMachine {
       VmSpace.deactivate()
     }
 
-    @Test func `pages without access, absent pages and statuses are unchanged`() throws {
+    @Test func `pages without access are cleared too, absent pages and statuses unchanged`() throws
+    {
       let space = try VmSpace()
       try mapUsed(16, 2, in: space)
       let address = space.translate(VirtualAddress(16 << 12))?.address
@@ -75,7 +77,7 @@ extension OnSimulatedMachine {
         try cursor.jump(to: VirtualAddress(20 << 12))
         try cursor.setStatus(1 << 12, to: 5)
         try cursor.jump(to: VirtualAddress(16 << 12))
-        #expect(cursor.clearAccessed(1024 << 12) == 1 << 12)
+        #expect(cursor.clearAccessed(1024 << 12) == 2 << 12)
         let isAtEnd = cursor.isAtEnd
         #expect(isAtEnd)
         try cursor.jump(to: VirtualAddress(20 << 12))
@@ -84,6 +86,97 @@ extension OnSimulatedMachine {
         try cursor.protect(1 << 12, to: .read)
       }
       #expect(space.translate(VirtualAddress(16 << 12))?.address == address)
+      #expect(machine.violations == [])
+    }
+
+    /// Which bits to clear.
+    enum Bits: CaseIterable {
+      case accessed, dirty, both
+
+      /// Clears them in `range`. Returns the number of pages that had one.
+      func clear(_ range: Range<VirtualAddress>, _ cursor: inout Cursor) throws -> UInt64 {
+        try cursor.jump(to: range.lowerBound)
+        let byteCount = range.upperBound.rawValue - range.lowerBound.rawValue
+        switch self {
+        case .accessed: return cursor.clearAccessed(byteCount) >> 12
+        case .dirty: return cursor.clearDirty(byteCount) >> 12
+        case .both: return cursor.clearAccessedAndDirty(byteCount) >> 12
+        }
+      }
+    }
+
+    @Test(arguments: Bits.allCases)
+    func `a page without access tells its bits once, and is not flushed`(bits: Bits) throws {
+      let space = try VmSpace()
+      try mapUsed(16, 3, in: space)
+      do {
+        var cursor = try space.cursor(over: pages(16, 3))
+        try cursor.protect(3 << 12, to: .none)
+      }
+      space.activate()
+      let flushed = FlushStatistics.pageCount
+      do {
+        var cursor = try space.cursor(over: pages(16, 3))
+        #expect(try bits.clear(pages(17, 1), &cursor) == 1)
+        #expect(try bits.clear(pages(16, 3), &cursor) == 2)
+        #expect(try bits.clear(pages(16, 3), &cursor) == 0)
+      }
+      #expect(FlushStatistics.pageCount == flushed)
+      do {
+        var cursor = try space.cursor(over: pages(16, 3))
+        try cursor.protect(3 << 12, to: .readWrite)
+      }
+      let found = property(17, in: space)
+      #expect(found?.isAccessed == (bits == .dirty))
+      #expect(found?.isDirty == (bits == .accessed))
+      VmSpace.deactivate()
+      #expect(machine.violations == [])
+    }
+
+    /// The bits that each page of a run has, by page number modulo 4.
+    private static let mixture: [(isAccessed: Bool, isDirty: Bool)] = [
+      (true, true), (false, true), (true, false), (false, false),
+    ]
+
+    @Test(arguments: Bits.allCases, [false, true])
+    func `the bits of a run of unlike pages are told and cleared`(
+      bits: Bits, hasAccess: Bool
+    ) throws {
+      let space = try VmSpace()
+      for page in 508..<516 as Range<UInt64> {
+        let (isAccessed, isDirty) = Self.mixture[Int(page % 4)]
+        try mapFrame(
+          at: page << 12, in: space,
+          as: .userReadWrite.with(isAccessed: isAccessed, isDirty: isDirty))
+      }
+      var cursor = try space.cursor(over: pages(500, 24))
+      if !hasAccess { try cursor.protect(24 << 12, to: .none) }
+      #expect(try bits.clear(pages(500, 24), &cursor) == (bits == .both ? 6 : 4))
+      #expect(try bits.clear(pages(500, 24), &cursor) == 0)
+      for page in 508..<516 as Range<UInt64> {
+        let (isAccessed, isDirty) = Self.mixture[Int(page % 4)]
+        try cursor.jump(to: VirtualAddress(page << 12))
+        guard case .mapped(_, let left, _) = try cursor.query().content else {
+          Issue.record("page \(page) is not mapped")
+          continue
+        }
+        #expect(left.isAccessed == (isAccessed && bits == .dirty), "page \(page)")
+        #expect(left.isDirty == (isDirty && bits == .accessed), "page \(page)")
+      }
+      #expect(machine.violations == [])
+    }
+
+    @Test(arguments: [PageAccess.none, .readWrite])
+    func `a large page that is dirty but not accessed is told whole`(access: PageAccess) throws {
+      let space = try VmSpace()
+      var frame: Frame<PlainMemory>? = try Frame(
+        allocating: PlainMemory(), FrameRequest(size: .twoMiB))
+      var cursor = try space.cursor(over: pages(0, 2048))
+      try cursor.jump(to: VirtualAddress(512 << 12))
+      try cursor.map(&frame, as: Self.used.with(access))
+      #expect(try Bits.accessed.clear(pages(600, 2), &cursor) == 512)
+      #expect(try Bits.both.clear(pages(0, 2048), &cursor) == 512)
+      #expect(try Bits.both.clear(pages(0, 2048), &cursor) == 0)
       #expect(machine.violations == [])
     }
 

@@ -144,6 +144,16 @@ extension OnSimulatedMachine {
       #expect(space.problems == [])
     }
 
+    @Test func `an emptied table that is locked before its removal stays`() throws {
+      let space = try VmSpace()
+      let nodes = try emptyFirstTable(of: space) { $0.node(for: 0x5000, at: 1)?.acquireLock() }
+      #expect(nodes[0].isLocked && !nodes[0].isDetached)
+      #expect(!nodes[1].isLocked)
+      #expect(space.rootNode.node(for: 0x5000, at: 1)?.address == nodes[0].address)
+      nodes[0].releaseLock()
+      #expect(space.problems == [])
+    }
+
     @Test func `an emptied table removed by another cursor leaves its parent unlocked`() throws {
       let space = try VmSpace()
       let nodes = try emptyFirstTable(of: space) { root in

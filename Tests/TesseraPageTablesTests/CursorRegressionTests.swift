@@ -117,7 +117,7 @@ extension OnSimulatedMachine {
       try unsafe source.mapDevice(device, byteCount: 0x20_0000, as: property)
       try source.jump(to: VirtualAddress(0x20_1000))
       var cursor = try second.cursor(over: range(0x60_0000, 0x2000))
-      #expect(throws: MapError.alreadyMapped(VirtualAddress(0x60_0000))) {
+      #expect(throws: TesseraError.alreadyMapped(VirtualAddress(0x60_0000))) {
         try cursor.copy(from: &source, 0x2000)
       }
       #expect(try source.query().byteCount == 0x20_0000)
@@ -248,7 +248,7 @@ extension OnSimulatedMachine {
         try mapFrame(at: 0x20_0000, in: space)
         var frame: Frame<PlainMemory>? = try largeFrame()
         var cursor = try space.cursor(over: range(0x20_0000, 0x20_0000))
-        #expect(throws: MapError.notMapped(VirtualAddress(0x20_1000))) {
+        #expect(throws: TesseraError.notMapped(VirtualAddress(0x20_1000))) {
           try cursor.replace(with: &frame, as: .userReadWrite)
         }
         let isLost = isGone(frame)

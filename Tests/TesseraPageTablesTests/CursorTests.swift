@@ -65,8 +65,8 @@ extension OnSimulatedMachine {
       try cursor.jump(to: VirtualAddress(0x7000))
       let isAtEnd = cursor.isAtEnd
       #expect(isAtEnd)
-      var error: RangeError?
-      do throws(RangeError) { _ = try cursor.query() } catch let found { error = found }
+      var error: TesseraError?
+      do throws(TesseraError) { _ = try cursor.query() } catch let found { error = found }
       #expect(error == .outOfBounds)
       try cursor.jump(to: VirtualAddress(0x6000))
       #expect(try cursorContent(cursor) == .absent)
@@ -118,7 +118,7 @@ extension OnSimulatedMachine {
     func `mapping a segment fails if any of its pages is mapped`(index: UInt64) throws {
       let space = try VmSpace()
       try mapFrame(at: 0x5000 + index * 4096, in: space)
-      #expect(throws: MapError.alreadyMapped(VirtualAddress(0x5000 + index * 4096))) {
+      #expect(throws: TesseraError.alreadyMapped(VirtualAddress(0x5000 + index * 4096))) {
         try mapSegment(3, at: 0x5000, in: space)
       }
       #expect(space.problems == [])

@@ -65,6 +65,65 @@ extension OnSimulatedMachine {
       VmSpace.deactivate()
     }
 
+    /// More long runs than fit in a table, so that the cursor has to flush early.
+    @Test func `no frame is freed while nodes are locked, however many are unmapped`() throws {
+      let space = try VmSpace()
+      let runs = 20
+      let byteCount = try mapLongRuns(runs, in: space)
+      try watchNodes(of: space)
+      space.activate()
+      let flushes = FlushStatistics.fullFlushCount
+      do {
+        var cursor = try space.cursor(over: bytes(Self.page, byteCount))
+        try cursor.unmap(byteCount)
+        #expect(FlushStatistics.fullFlushCount > flushes, "there was room for all")
+        #expect(ObservingMemory.freedCount == 0, "freed before the cursor closes")
+      }
+      expectFreed(9 * runs)
+      VmSpace.deactivate()
+    }
+
+    /// Each of the tables of runs is held by an open cursor.
+    @Test func `a cursor that gets no table for its runs flushes early, and frees at its end`()
+      throws
+    {
+      let machine = SimulatedMachine(frameCount: 2048)
+      try machine.startKernelSpace()
+      try unmapWithOpenCursors(32)
+      #expect(ObservingMemory.freedCount == 33 * 18)
+      #expect(ObservingMemory.failures == [])
+      #expect(machine.violations == [])
+    }
+
+    /// Unmaps two long runs of a space, then calls itself `count` times before the cursor closes.
+    private func unmapWithOpenCursors(_ count: Int) throws {
+      let space = try VmSpace()
+      let byteCount = try mapLongRuns(2, in: space)
+      let (flushes, freed) = (FlushStatistics.fullFlushCount, ObservingMemory.freedCount)
+      var cursor = try space.cursor(over: bytes(Self.page, byteCount))
+      try cursor.unmap(byteCount)
+      #expect(FlushStatistics.fullFlushCount == flushes + (count == 0 ? 1 : 0))
+      #expect(ObservingMemory.freedCount == freed)
+      if count > 0 { try unmapWithOpenCursors(count - 1) }
+    }
+
+    /// Maps `count` runs of nine frames, no two of which are contiguous. Returns the number of
+    /// bytes.
+    private func mapLongRuns(_ count: Int, in space: borrowing VmSpace) throws -> UInt64 {
+      let byteCount = UInt64(count) * 9 * 4096
+      var gaps: [PhysicalAddress] = []
+      do {
+        var cursor = try space.cursor(over: bytes(Self.page, byteCount))
+        for _ in 0..<count {
+          var run: Segment<ObservingMemory>? = try Segment(allocating: 9) { _ in ObservingMemory() }
+          try cursor.map(&run, as: .userReadWrite)
+          gaps.append(try FrameAllocator.allocate(7))
+        }
+      }
+      for gap in gaps { FrameAllocator.free(gap, 7) }
+      return byteCount
+    }
+
     @Test func `a replaced frame is freed after the cursor releases its locks`() throws {
       let space = try VmSpace()
       try mapObservingFrames(1, in: space)
@@ -105,13 +164,13 @@ extension OnSimulatedMachine {
       expectFreed(9)
     }
 
-    @Test func `frames of a dropped space are freed when it is deactivated`() throws {
+    @Test func `frames of a space that is dropped while it is active are freed at once`() throws {
       do {
         let space = try VmSpace()
         try mapObservingFrames(9, in: space)
         space.activate()
       }
-      #expect(ObservingMemory.freedCount == 0)
+      expectFreed(9)
       VmSpace.deactivate()
       expectFreed(9)
     }

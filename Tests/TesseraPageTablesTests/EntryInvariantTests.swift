@@ -101,6 +101,14 @@ import Testing
       #expect(isInvalid(leaf(size), PageTableEntry.statusBit, at: level))
       #expect(isInvalid(leaf(size, .none), PageTableEntry.statusBit, at: level))
       #expect(!isInvalid(leaf(size), PageTableEntry.ownsFrameBit, at: level))
+      // Shared by a fork: not writable, and of a frame; copied only if shared.
+      #expect(!isInvalid(leaf(size), PageTableEntry.sharedByForkBit, at: level))
+      #expect(!isInvalid(leaf(size, .none), PageTableEntry.forkMask, at: level))
+      #expect(isInvalid(leaf(size), PageTableEntry.copyOnWrite, at: level))
+      #expect(isInvalid(leaf(size, .readWrite), PageTableEntry.sharedByForkBit, at: level))
+      #expect(isInvalid(leaf(size, .readWrite), PageTableEntry.forkMask, at: level))
+      let ofDevice = PageTableEntry.sharedByForkBit | PageTableEntry.ownsFrameBit
+      #expect(isInvalid(leaf(size), ofDevice, at: level))
     }
     for level in 2...5 {
       #expect(isInvalid(table, PageTableEntry.leafBit, at: level))

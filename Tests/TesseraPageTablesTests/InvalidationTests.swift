@@ -118,7 +118,7 @@ extension OnSimulatedMachine {
         var frame: Frame<PlainMemory>? = try Frame(allocating: PlainMemory())
         var cursor = try space.cursor(over: bytes(1 << 30, 4096))
         try cursor.replace(with: &frame, as: .userReadWrite)
-        #expect(throws: FrameError.self, "freed before the cursor closes") {
+        #expect(throws: TesseraError.self, "freed before the cursor closes") {
           _ = try Frame(claiming: memory, metadata: PlainMemory())
         }
       }

@@ -47,8 +47,8 @@ extension OnSimulatedMachine {
         #expect(isZeroed)
         #expect(FrameAllocator.statistics.usedFrameCount == used + 512)
         let inside = frame.address + 0x1000
-        #expect(throws: FrameError.notAligned) { _ = try AnyFrame(sharing: inside) }
-        #expect(throws: FrameError.inUse) {
+        #expect(throws: TesseraError.notAligned) { _ = try AnyFrame(sharing: inside) }
+        #expect(throws: TesseraError.inUse) {
           _ = try Frame(claiming: inside, metadata: PlainMemory())
         }
         let second = frame.share()
@@ -205,6 +205,88 @@ extension OnSimulatedMachine {
       VmSpace.deactivate()
     }
 
+    /// The part of 1 GiB that is given other rights for a while: a page, so that there are tables
+    /// of two levels to collapse, or 2 MiB, so that there are 512 large pages.
+    @Test(arguments: [0x1000, 0x20_0000] as [UInt64])
+    func `512 pages of 2 MiB become one of 1 GiB`(part: UInt64) throws {
+      _ = machine.mmu
+      let space = try VmSpace()
+      let oneGiB = PageSize.oneGiB.byteCount
+      try mapDevice(at: oneGiB, 0x40_0000_0000, oneGiB, in: space)
+      space.activate()
+      for access in [PageAccess.read, .readWrite] {
+        var cursor = try space.cursor(over: range(oneGiB + 7 * Self.twoMiB, part))
+        try cursor.protect(part, to: access)
+        try cursor.jump(to: VirtualAddress(oneGiB + 7 * Self.twoMiB))
+        let size = try cursor.query().byteCount
+        #expect(size == part)
+      }
+      do {
+        var cursor = try space.cursor(over: range(0, 4 * oneGiB))
+        #expect(cursor.collapse(4 * oneGiB) == (part == 4096 ? 2 : 1))
+        try cursor.jump(to: VirtualAddress(oneGiB))
+        let found = try cursor.query()
+        #expect(found.byteCount == oneGiB)
+      }
+      #expect(machine.mmu.incoherences() == [])
+      let last = space.translate(VirtualAddress(2 * oneGiB - 1))
+      #expect(last?.address.rawValue == 0x40_3fff_ffff)
+      #expect(last?.property.access == .readWrite)
+      VmSpace.deactivate()
+      #expect(space.problems == [])
+      #expect(machine.violations == [])
+    }
+
+    @Test func `512 frames of 2 MiB do not become a page of 1 GiB`() throws {
+      let oneGiB = PageSize.oneGiB.byteCount
+      let machine = SimulatedMachine(
+        frameCount: 2 * Int(oneGiB / 4096), reserved: Int(oneGiB / 4096) - 2048, isFilled: false)
+      try machine.startKernelSpace()
+      let space = try VmSpace()
+      // All of the second GiB, in order.
+      var frames: [UInt64] = []
+      while let frame = try? Frame(
+        allocating: PlainMemory(), FrameRequest(isZeroed: false, size: .twoMiB))
+      { frames.append(frame.relinquish().rawValue) }
+      let (inside, outside) = (frames.filter { $0 >= oneGiB }, frames.filter { $0 < oneGiB })
+      #expect(inside.count == 512)
+      for address in inside {
+        var frame = unsafe Optional(Frame<PlainMemory>(adopting: PhysicalAddress(address)))
+        var cursor = try space.cursor(over: range(address, Self.twoMiB))
+        try cursor.map(&frame, as: .userReadWrite)
+      }
+      for address in outside { _ = unsafe Frame<PlainMemory>(adopting: PhysicalAddress(address)) }
+      do {
+        var cursor = try space.cursor(over: range(0, 4 * oneGiB))
+        #expect(cursor.collapse(4 * oneGiB) == 0)
+        try cursor.jump(to: VirtualAddress(oneGiB + 5 * Self.twoMiB))
+        let found = try cursor.query()
+        #expect(found.byteCount == Self.twoMiB)
+      }
+      for address in inside { #expect(FrameTable.slot(number: address >> 12).count == 1) }
+      #expect(space.problems == [])
+    }
+
+    @Test(arguments: [512, 511, 1] as [UInt64])
+    func `a split beside the greatest count saturates it, and is counted once`(
+      distance: UInt64
+    ) throws {
+      let space = try VmSpace()
+      let slot = FrameTable.slot(number: try mapLargeFrame(in: space).frameNumber)
+      slot.setCount(ReferenceCount.maximum - distance)
+      let saturated = FrameTable.saturatedFrameCount
+      do {
+        var cursor = try space.cursor(over: range(Self.twoMiB, 4096))
+        try cursor.protect(4096, to: .read)
+      }
+      #expect(slot.count == min(ReferenceCount.maximum, ReferenceCount.maximum - distance + 511))
+      #expect(FrameTable.saturatedFrameCount == saturated + (distance <= 511 ? 1 : 0))
+      // Again, from the greatest count.
+      slot.share(adding: 511)
+      if distance <= 511 { #expect(slot.count == ReferenceCount.maximum) }
+      #expect(FrameTable.saturatedFrameCount == saturated + 1)
+    }
+
     @Test(arguments: [PageProperty.userRead, .userReadWrite, .userReadExecute])
     func `a collapsed leaf keeps the access, and the access bits of every page`(
       property: PageProperty
@@ -228,6 +310,18 @@ extension OnSimulatedMachine {
       #expect(
         space.translate(VirtualAddress(Self.twoMiB))?.property
           == property.with(isAccessed: true, isDirty: true))
+    }
+
+    @Test(arguments: [0, 4096] as [UInt64])
+    func `a table that lacks one page does not collapse`(missing: UInt64) throws {
+      let space = try VmSpace()
+      let length = Self.twoMiB - 4096
+      try mapDevice(at: Self.twoMiB + missing, 0x40_0000_0000 + missing, length, in: space)
+      do {
+        var cursor = try space.cursor(over: range(0, 2 * Self.twoMiB))
+        #expect(cursor.collapse(2 * Self.twoMiB) == 0)
+      }
+      #expect(space.problems == [])
     }
 
     @Test func `misaligned contiguous memory does not collapse`() throws {

@@ -74,7 +74,7 @@ extension OnSimulatedMachine {
           // The deepest node that spans the range, and its descendants that overlap it.
           let covering = places.filter { $0.spans(start, end - 1) }.min { $0.level < $1.level }
           let level = covering?.level ?? 0
-          let cursor = try space.cursor(over: range)
+          let cursor = try space.cursor(overMapped: range)
           for place in places {
             let isWanted = place.level <= level && place.meets(start, end - 1)
             #expect(place.node.isLocked == isWanted, "\(range), level \(place.level)")
@@ -88,6 +88,31 @@ extension OnSimulatedMachine {
       #expect(space.problems == [])
     }
 
+    @Test func `a cursor that adds nodes locks no others than those of its range`() throws {
+      let space = try makeSpace()
+      let before = places(under: space.rootNode).count
+      for page in Self.pages {
+        for start in [page, page ^ 4096, page ^ (4 << 20), page ^ (2 << 30)] as [UInt64] {
+          for byteCount in [4096, 3 << 20, 2 << 30] as [UInt64] {
+            let range = VirtualAddress(start)..<VirtualAddress(start + byteCount)
+            guard range.upperBound <= VmSpace.end else { continue }
+            let cursor = try space.cursor(over: range)
+            let places = places(under: space.rootNode)
+            let covering = places.filter { $0.spans(start, start + byteCount - 1) }
+              .min { $0.level < $1.level }
+            for place in places {
+              let isWanted =
+                place.level <= covering?.level ?? 0 && place.meets(start, start + byteCount - 1)
+              #expect(place.node.isLocked == isWanted, "\(range), level \(place.level)")
+            }
+            _ = consume cursor
+          }
+        }
+      }
+      #expect(places(under: space.rootNode).count == before, "what was added was removed")
+      #expect(space.problems == [])
+    }
+
     @Test func `nodes created by a cursor are locked until it closes`() throws {
       let space = try VmSpace()
       do {
@@ -95,7 +120,7 @@ extension OnSimulatedMachine {
         try cursor.setStatus(4096, to: 1)
         let places = places(under: space.rootNode)
         #expect(places.map(\.level) == [4, 3, 2, 1])
-        #expect(places.allSatisfy { $0.node.isLocked }, "the root was the covering node")
+        #expect(places.map(\.node.isLocked) == [false, true, true, true], "the second covers")
       }
       #expect(!places(under: space.rootNode).contains { $0.node.isLocked })
     }

@@ -136,7 +136,7 @@ extension StarvedOperation {
     StarvedOperation(
       testDescription: "create a space", allocationCount: 1, prepare: nothing,
       perform: { _, _, _ in
-        do throws(FrameError) { _ = try VmSpace() } catch { throw error }
+        do throws(TesseraError) { _ = try VmSpace() } catch { throw error }
       }),
     StarvedOperation(
       testDescription: "reserve nodes", allocationCount: 10, prepare: nothing,

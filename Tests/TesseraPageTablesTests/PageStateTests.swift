@@ -90,7 +90,7 @@ extension OnSimulatedMachine {
 
     private func expectedError(
       of operation: Operation, _ states: [State], at start: UInt64
-    ) -> MapError? {
+    ) -> TesseraError? {
       func address(_ index: Int) -> VirtualAddress { VirtualAddress(start + UInt64(index) * 4096) }
       switch operation {
       case .mapFrame: return states[0].isMapped ? .alreadyMapped(address(0)) : nil
@@ -107,7 +107,7 @@ extension OnSimulatedMachine {
     private func perform(
       _ operation: Operation, _ pageCount: UInt64, _ start: UInt64,
       over range: Range<VirtualAddress>, of space: borrowing VmSpace, from other: borrowing VmSpace
-    ) throws -> MapError? {
+    ) throws -> TesseraError? {
       var frame: Frame<PlainMemory>? = try Frame(allocating: PlainMemory())
       var segment: Segment<PlainMemory>? = try Segment(allocating: Int(pageCount)) { _ in
         PlainMemory()
@@ -115,7 +115,7 @@ extension OnSimulatedMachine {
       try mapFrame(at: 0x5000, in: other)
       var cursor = try space.cursor(over: range)
       var source = try other.cursor(over: bytes(0x5000, pageCount * 4096))
-      do throws(MapError) {
+      do throws(TesseraError) {
         switch operation {
         case .mapFrame: try cursor.map(&frame, as: .userReadWrite)
         case .mapSegment: try cursor.map(&segment, as: .userReadWrite)

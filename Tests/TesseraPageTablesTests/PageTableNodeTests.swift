@@ -33,6 +33,7 @@ extension OnSimulatedMachine {
       #expect((0..<512).allSatisfy { node[$0].isAbsent })
       #expect(isUsedAsNode(node))
       #expect(!node.slot.kind.isUntyped, "a node is typed")
+      node.releaseLock()
       NodePool.release(node)
     }
 
@@ -47,7 +48,7 @@ extension OnSimulatedMachine {
         for index in 0..<100 { frames.setWord(~0, at: UInt64(index) * 4096) }
         _ = consume frames
         FrameAllocator.drainCache()
-        let node = try NodePool.allocate(level: .leafTable).relinquish()
+        let node = try NodePool.allocate(level: .leafTable).relinquishUnlocked()
         #expect((0..<512).allSatisfy { node[$0].isAbsent })
         NodePool.release(node)
         NodePool.drain()
@@ -64,7 +65,7 @@ extension OnSimulatedMachine {
       }
       #expect(NodePool.count > 0)
       while NodePool.count > 0 {
-        let node = try NodePool.allocate(level: .leafTable).relinquish()
+        let node = try NodePool.allocate(level: .leafTable).relinquishUnlocked()
         #expect((0..<512).allSatisfy { node[$0].isAbsent })
         _ = node.slot.drop()
       }
@@ -82,8 +83,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `a node's lock is mutually exclusive`() throws {
-      let node = try NodePool.allocate(level: .leafTable).relinquish()
-      node.releaseLock()
+      let node = try NodePool.allocate(level: .leafTable).relinquishUnlocked()
       machine.onEveryProcessor { _ in
         for _ in 0..<2000 {
           node.acquireLock()
@@ -97,7 +97,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `an entry is exchanged atomically, with the processor's bits`() throws {
-      let node = try NodePool.allocate(level: .leafTable).relinquish()
+      let node = try NodePool.allocate(level: .leafTable).relinquishUnlocked()
       let frame = try Frame(allocating: PlainMemory())
       let leaf = PageTableEntry.leaf(
         at: frame.address, property: .userReadWrite, size: .fourKiB, ownsFrame: false)
@@ -188,7 +188,46 @@ extension OnSimulatedMachine {
       #expect(Set(writes[..<link].map { $0.new & PageTableEntry.addressMask }).count == 512)
     }
 
-    @Test func `the active root outlives its space`() throws {
+    @Test(arguments: [PageTableEntry.accessed, PageTableEntry.dirty])
+    func `what the processor notes in a large leaf while it is split is kept`(bit: UInt64) throws {
+      let space = try VmSpace()
+      try mapDevice(at: 2 << 20, 0x40_0000_0000, 2 << 20, in: space)
+      let node = try #require(space.rootNode.node(for: 2 << 20, at: 2))
+      let log = EntryLog(setting: bit, in: node.address.rawValue + 8, after: 300)
+      do {
+        var cursor = try space.cursor(over: bytes(2 << 20, 4096))
+        try cursor.protect(4096, to: .read)
+      }
+      _ = log.stop()
+      let table = try #require(space.rootNode.node(for: 2 << 20, at: 1))
+      for index in 0..<512 { #expect(table[index].rawValue & bit != 0, "\(index)") }
+      #expect(machine.violations == [])
+    }
+
+    @Test(arguments: [PageTableEntry.accessed, PageTableEntry.dirty])
+    func `what the processor notes in small leaves while they are collapsed is kept`(
+      bit: UInt64
+    ) throws {
+      let space = try VmSpace()
+      try mapDevice(at: 2 << 20, 0x40_0000_0000, 2 << 20, in: space)
+      for access in [PageAccess.read, .readWrite] {
+        var cursor = try space.cursor(over: bytes(2 << 20, 4096))
+        try cursor.protect(4096, to: access)
+      }
+      let table = try #require(space.rootNode.node(for: 2 << 20, at: 1))
+      // The first write is that of the large leaf.
+      let log = EntryLog(setting: bit, in: table.address.rawValue + 8 * 77, after: 1)
+      do {
+        var cursor = try space.cursor(over: bytes(0, 4 << 20))
+        #expect(cursor.collapse(4 << 20) == 1)
+      }
+      _ = log.stop()
+      let node = try #require(space.rootNode.node(for: 2 << 20, at: 2))
+      #expect(node[1].isLeaf && node[1].rawValue & bit != 0)
+      #expect(machine.violations == [])
+    }
+
+    @Test func `the active root outlives its space, and maps nothing`() throws {
       let used = FrameAllocator.statistics.usedFrameCount
       var root: PageTableNode?
       var memory = PhysicalAddress.zero
@@ -201,7 +240,8 @@ extension OnSimulatedMachine {
       }
       #expect(root?.slot.count == 1)
       #expect(Processor.rootRegister == root?.address.rawValue)
-      #expect(FrameTable.slot(number: memory.frameNumber).count == 1)
+      #expect(root?.presentCount == 0)
+      #expect(FrameTable.slot(number: memory.frameNumber).count == ReferenceCount.free)
       VmSpace.deactivate()
       NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
@@ -256,12 +296,36 @@ private final class EntryLog {
   /// Access: single-threaded, by the test only.
   nonisolated(unsafe) private static var writes: [Write] = []
 
+  /// What a processor sets in the word at an address, after so many writes.
+  private struct Late {
+    let bits: UInt64
+    let address: UInt64
+    let count: Int
+  }
+
+  /// Access: as `writes`.
+  nonisolated(unsafe) private static var late: Late?
+
+  /// After `count` stores, sets `bits` in the word at `address`, as a processor might.
+  convenience init(setting bits: UInt64, in address: UInt64, after count: Int) {
+    self.init()
+    Self.late = Late(bits: bits, address: address, count: count)
+  }
+
+  private static func setLate() {
+    guard let late, writes.count == late.count else { return }
+    unsafe PhysicalMemory.pointer(to: PhysicalAddress(late.address))
+      .assumingMemoryBound(to: UInt64.self).pointee |= late.bits
+  }
+
   init() {
     Self.writes = []
+    Self.late = nil
     var observer = simulated_observer(
       context: nil,
       entry_write: { _, _, address, _, new in
         EntryLog.writes.append(Write(address: address, new: new))
+        EntryLog.setLate()
       },
       frame_free: { _, _, _, _ in },
       control: { _, _, _, _, _ in },

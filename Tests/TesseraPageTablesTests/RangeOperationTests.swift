@@ -8,15 +8,16 @@ import Testing
 
 /// An operation of a cursor on a number of bytes.
 enum RangeOperation: String, CaseIterable, Codable {
-  case findNext, forEachRun, mapDevice, setStatus, unmap, protect, clearAccessed, clearDirty,
-    collapse
+  case findNext, forEachRun, mapDevice, setStatus, unmap, protect, change, clearAccessed,
+    clearDirty,
+    clearAccessedAndDirty, collapse
   case copy, copySource
 
   /// Performs it on `byteCount` bytes at the position of `cursor`; `other` is a cursor of another
   /// space.
   func perform(
     _ byteCount: UInt64, _ cursor: inout Cursor, _ other: inout Cursor
-  ) throws(MapError) {
+  ) throws(TesseraError) {
     switch self {
     case .findNext: _ = cursor.findNext(within: byteCount)
     case .forEachRun: cursor.forEachRun(within: byteCount) { _ in }
@@ -26,8 +27,10 @@ enum RangeOperation: String, CaseIterable, Codable {
     case .setStatus: try cursor.setStatus(byteCount, to: 1)
     case .unmap: try cursor.unmap(byteCount)
     case .protect: try cursor.protect(byteCount, to: .read)
+    case .change: try cursor.change(byteCount, by: PageChange(removing: .write))
     case .clearAccessed: cursor.clearAccessed(byteCount)
     case .clearDirty: cursor.clearDirty(byteCount)
+    case .clearAccessedAndDirty: cursor.clearAccessedAndDirty(byteCount)
     case .collapse: cursor.collapse(byteCount)
     case .copy: try cursor.copy(from: &other, byteCount)
     case .copySource: try other.copy(from: &cursor, byteCount)
@@ -101,7 +104,7 @@ extension OnSimulatedMachine {
           var cursor = try space.cursor(over: locked)
           var other = try second.cursor(over: locked)
           let byteCount = range.upperBound - range.lowerBound
-          do throws(MapError) {
+          do throws(TesseraError) {
             try operation.perform(byteCount, &cursor, &other)
             let stopsEarly = operation == .findNext
             let isAtEnd = cursor.isAtEnd
@@ -135,6 +138,19 @@ extension OnSimulatedMachine {
         isTooLong
           ? "device memory lies beyond what the processor can address"
           : "length is not a multiple of the page size")
+    }
+
+    @Test func `mapping more frames than fit traps before one is supplied`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try withTwoCursors { cursor, _ in
+          try cursor.map(pageCount: 3, as: .userReadWrite) { () -> Frame<PlainMemory> in
+            panic("a frame was asked for")
+          }
+        }
+      }
+      try expectPanic(in: result, "operation reaches beyond the range of its cursor")
     }
 
     @Test(arguments: RangeOperation.allCases, [3 << 12, 1 << 47, .max - 4095] as [UInt64])

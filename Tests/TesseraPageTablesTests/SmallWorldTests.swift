@@ -147,6 +147,9 @@ struct SmallWorld {
   /// The contents of the two pages, and of one page each of the rest of their 2 MiB and of the GiB.
   private var model = [Page](repeating: .absent, count: 5)
   private var copied: [Page]?
+  /// Whether the frame of each page has been shared by a fork. The handles to the frames stay, so
+  /// that such a page never becomes writable again.
+  private var isForked = [Bool](repeating: false, count: 5)
 
   /// The two pages, one page each that shares 2 MiB with them, and the last page of the GiB.
   private static let probes: [UInt64] = [
@@ -200,7 +203,7 @@ extension SmallWorld {
 
   /// Returns the content of the page at `address` of `space`.
   private static func content(_ space: borrowing VmSpace, _ address: UInt64) -> Page {
-    guard let cursor = try? space.cursor(over: bytes(address, 4096)),
+    guard let cursor = try? space.cursor(overMapped: bytes(address, 4096)),
       let run = try? cursor.query()
     else { return .absent }
     switch run.content {
@@ -226,7 +229,7 @@ extension SmallWorld {
     }
     var cursor = try space.cursor(over: Self.oneGiB)
     let expected = expectedError(of: step)
-    do throws(MapError) {
+    do throws(TesseraError) {
       try Self.perform(step, &cursor, frames)
       note(step, frames)
       return expected == nil ? nil : "\(step) should fail with \(expected!)"
@@ -237,7 +240,7 @@ extension SmallWorld {
 
   private static func perform(
     _ step: Step, _ cursor: inout Cursor, _ frames: borrowing Segment<PlainMemory>
-  ) throws(MapError) {
+  ) throws(TesseraError) {
     switch step {
     case .map(let page, let index):
       var frame = Self.share(frames, index)
@@ -285,7 +288,7 @@ extension SmallWorld {
   ) throws -> String? {
     var source = try space.cursor(over: Self.oneGiB)
     var target = try copy.cursor(over: Self.oneGiB)
-    do throws(MapError) {
+    do throws(TesseraError) {
       try target.copy(from: &source, 1 << 30)
       let isEmpty = !(copied ?? []).contains { $0 != .absent }
       for index in model.indices {
@@ -293,6 +296,11 @@ extension SmallWorld {
           continue
         }
         model[index] = .memory(address, .read)
+      }
+      for index in model.indices {
+        if case .memory(let address, _) = model[index], address < Self.device {
+          isForked[index] = true
+        }
       }
       copied = model
       return isEmpty ? nil : "a copy over existing mappings should fail"
@@ -310,7 +318,7 @@ extension SmallWorld {
     return probes.indices.filter { probes[$0] >= start && probes[$0] < start + size.byteCount }
   }
 
-  private func expectedError(of step: Step) -> MapError? {
+  private func expectedError(of step: Step) -> TesseraError? {
     switch step {
     case .map(let page, _), .setStatus(let page):
       return model[page].isMapped ? .alreadyMapped(VirtualAddress(Self.pages[page])) : nil
@@ -329,15 +337,18 @@ extension SmallWorld {
     switch step {
     case .map(let page, let index), .replace(let page, let index):
       model[page] = .memory(frames.borrowFrame(at: index).address.rawValue, .readWrite)
+      isForked[page] = false
     case .device(let page, let size):
       for index in Self.probed(by: page, size) {
         model[index] = .memory(Self.device + Self.probes[index], .readWrite)
+        isForked[index] = false
       }
     case .unmap(let page): model[page] = .absent
     case .unmapBoth: for page in 0..<2 { model[page] = .absent }
     case .unmapAll: for index in model.indices { model[index] = .absent }
     case .protect(let page, let access): model[page] = model[page].with(access)
-    case .protectBoth: for page in 0..<2 { model[page] = model[page].with(.readWrite) }
+    case .protectBoth:
+      for page in 0..<2 { model[page] = model[page].with(isForked[page] ? .read : .readWrite) }
     case .setStatus(let page): model[page] = .status
     case .copy, .forget: break
     }
@@ -347,7 +358,7 @@ extension SmallWorld {
 extension Cursor {
   /// Moves to `address`, which must be in the range.
   fileprivate mutating func go(to address: UInt64) {
-    do throws(RangeError) { try jump(to: VirtualAddress(address)) } catch {
+    do throws(TesseraError) { try jump(to: VirtualAddress(address)) } catch {
       Issue.record("a jump within the range failed")
     }
   }

@@ -42,7 +42,7 @@ extension OnSimulatedMachine {
     }
 
     private func expect(
-      _ error: RangeError?, oneOf allowed: Set<String>, _ start: UInt64, _ end: UInt64
+      _ error: TesseraError?, oneOf allowed: Set<String>, _ start: UInt64, _ end: UInt64
     ) {
       let found = error.map { "\($0)" }
       let isAllowed = found.map { allowed.contains($0) } ?? allowed.isEmpty
@@ -56,8 +56,8 @@ extension OnSimulatedMachine {
       for start in Self.edges {
         for end in Self.edges where start <= end {
           count += 1
-          var error: RangeError?
-          do throws(RangeError) {
+          var error: TesseraError?
+          do throws(TesseraError) {
             let cursor = try space.cursor(over: VirtualAddress(start)..<VirtualAddress(end))
             #expect(cursor.address.rawValue == start)
           } catch let found { error = found }
@@ -78,8 +78,8 @@ extension OnSimulatedMachine {
       for start in Self.edges {
         for end in Self.edges where start <= end {
           count += 1
-          var error: RangeError?
-          do throws(RangeError) {
+          var error: TesseraError?
+          do throws(TesseraError) {
             _ = try KernelSpace.cursor(over: VirtualAddress(start)..<VirtualAddress(end))
           } catch let found { error = found }
           let reasons = allowedErrors(
@@ -104,12 +104,12 @@ extension OnSimulatedMachine {
         over: VirtualAddress(range.lowerBound)..<VirtualAddress(range.upperBound))
       for address in Self.edges {
         let before = cursor.address
-        var error: RangeError?
-        do throws(RangeError) { try cursor.jump(to: VirtualAddress(address)) } catch let found {
+        var error: TesseraError?
+        do throws(TesseraError) { try cursor.jump(to: VirtualAddress(address)) } catch let found {
           error = found
         }
         let isInside = range.contains(address) || address == range.upperBound
-        let expected: RangeError? =
+        let expected: TesseraError? =
           address % 4096 != 0 ? .notAligned : isInside ? nil : .outOfBounds
         #expect(error == expected, "\(String(address, radix: 16))")
         let after = cursor.address
@@ -135,7 +135,7 @@ extension OnSimulatedMachine {
       let node = try #require(space.rootNode.node(for: 0x5000, at: 1))
       let before = space.rootNode.hash()
       let used = FrameAllocator.statistics.usedFrameCount
-      let claims: [(UInt64, FrameError)] = [
+      let claims: [(UInt64, TesseraError)] = [
         (mapped.rawValue, .inUse), (node.address.rawValue, .inUse),
         (space.rootAddress.rawValue, .inUse), (node.address.rawValue + 8, .notAligned),
         (mapped.rawValue + 1, .notAligned), (64 << 12, .outOfBounds), (1 << 40, .outOfBounds),

@@ -105,8 +105,8 @@ extension OnSimulatedMachine {
         bytes(1 << 56, 4096), bytes(0xfeff_ffff_ffff_f000, 4096), bytes(Self.directMap, 4096),
         bytes(KernelSpace.area.lowerBound.rawValue, 4096),
       ] {
-        var error: RangeError?
-        do throws(RangeError) { _ = try space.cursor(over: range) } catch let found {
+        var error: TesseraError?
+        do throws(TesseraError) { _ = try space.cursor(over: range) } catch let found {
           error = found
         }
         #expect(error == .outOfBounds)

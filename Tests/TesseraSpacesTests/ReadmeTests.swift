@@ -1,6 +1,7 @@
 import Foundation
 import SimulatedMachine
 import Tessera
+import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
@@ -12,48 +13,58 @@ extension OnSimulatedMachine {
       try machine.startKernelSpace()
     }
 
-    // The program in README, verbatim: the last test compares them.
+    // The program in README and on the page for Swift kernels: the last test compares them.
     // begin
-    func mapOnePage() throws {
-      var space = try VmSpace()
+    func mapOnePage(_ console: inout some TextSink) throws(TesseraError) {
+      let space = try VmSpace()
       var frame: Frame<PlainMemory>? = try Frame(allocating: PlainMemory())
       let page = VirtualAddress(0x40_0000)..<VirtualAddress(0x40_1000)
-      do {
-        var cursor = try space.cursor(over: page)
+      try space.withCursor(over: page) { cursor throws(TesseraError) in
         try cursor.map(&frame, as: .userReadWrite)
       }
       space.activate()
-      if let found = space.translate(VirtualAddress(0x40_0123)) {
-        check(found.address.rawValue % 4096 == 0x123 && found.property.access == .readWrite)
-      }
+      try space.withWriter(of: page) { writer in _ = writer.store(42 as UInt64) }
+      space.writeWalk(of: page.lowerBound, to: &console)
       VmSpace.deactivate()
-      space.handleFaults(with: { address, errorCode, context in false })
+      try space.withCursor(over: page) { cursor throws(TesseraError) in
+        try cursor.unmap(4096)
+      }
+      space.writeWalk(of: page.lowerBound, to: &console)
     }
     // end
-
-    private func check(_ holds: Bool) { #expect(holds) }
 
     @Test func `the program maps a page and frees everything`() throws {
       NodePool.drain()
       let used = FrameAllocator.statistics.usedFrameCount
-      try mapOnePage()
+      _ = machine.mmu
+      var console = TextBuffer()
+      try mapOnePage(&console)
       NodePool.drain()
       #expect(FrameAllocator.statistics.usedFrameCount == used)
       #expect(machine.violations == [])
+      let walks = console.text.components(separatedBy: "walk ").dropFirst()
+      #expect(walks.count == 2)
+      #expect(walks.first?.contains("rw- u") == true && walks.last?.contains("absent") == true)
     }
 
-    @Test func `README contains the program as it is compiled here`() throws {
+    /// The hobby kernel `swift-newcomer` compiles and boots what is on the page.
+    @Test func `README and the page for Swift kernels contain the program`() throws {
       let here = URL(filePath: #filePath)
       let root = here.deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
-      let source = try String(contentsOf: here, encoding: .utf8).components(separatedBy: "\n")
-      let readme = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
-      let start = try #require(source.firstIndex(of: "    // begin"))
-      let end = try #require(source.firstIndex(of: "    // end"))
-      let lines = readme.components(separatedBy: "\n")
-      for line in source[(start + 1)..<end] {
-        #expect(lines.contains(line), "README lacks: \(line)")
+      func text(_ path: String) throws -> String {
+        try String(contentsOf: root.appending(path: path), encoding: .utf8)
       }
+      let source = try String(contentsOf: here, encoding: .utf8)
+      let start = try #require(source.range(of: "    // begin\n")?.upperBound)
+      let end = try #require(source.range(of: "    // end\n")?.lowerBound)
+      let program = String(source[start..<end])
+      #expect(program.contains("withCursor"))
+      #expect(try text("README.md").contains(program))
+      let indentation = "\n    "
+      let unindented = ("\n" + program).replacingOccurrences(of: indentation, with: "\n")
+      let page = "Sources/Tessera/Tessera.docc/TesseraInYourSwiftKernel.md"
+      #expect(try text(page).contains(unindented))
     }
   }
 }

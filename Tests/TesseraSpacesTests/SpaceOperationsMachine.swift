@@ -3,6 +3,7 @@ import Scenarios
 import SimulatedMachine
 import Tessera
 import TesseraPageTables
+import TestSupport
 import Testing
 
 /// The machine that a walk through spaces runs on.
@@ -15,11 +16,13 @@ enum SpaceOperationsMachine {
   ///
   /// If `watched`, the machine models the TLBs of its processors and checks for stale translations.
   /// If `isSpoiled`, the walk contains a deliberate fault and leaks are expected. If `hasPool`, all
-  /// memory comes from an external allocator, which must get it back.
+  /// memory comes from an external allocator, which must get it back. Processor
+  /// `number` runs it, and is the only one that is started.
   static func walk(
-    _ options: RandomSpaceOptions, watched: Bool, isSpoiled: Bool = false, hasPool: Bool = false
+    _ options: RandomSpaceOptions, watched: Bool, isSpoiled: Bool = false, hasPool: Bool = false,
+    on number: Int = 0
   ) throws -> RandomSpaceOutcome {
-    try run(options, watched: watched, isSpoiled: isSpoiled, hasPool: hasPool) {
+    try run(options, watched: watched, isSpoiled: isSpoiled, hasPool: hasPool, on: number) {
       RandomSpaceOperations.run($0)
     }
   }
@@ -36,27 +39,33 @@ enum SpaceOperationsMachine {
 
   private static func run(
     _ options: RandomSpaceOptions, watched: Bool, isSpoiled: Bool, hasPool: Bool = false,
-    _ body: (RandomSpaceOptions) -> RandomSpaceOutcome
+    on number: Int = 0, _ body: (RandomSpaceOptions) -> RandomSpaceOutcome
   ) throws -> RandomSpaceOutcome {
-    let machine = SimulatedMachine(frameCount: 8192, hasPool: hasPool)
+    // With many seeds, filling the memory of their machines takes longer than the walks.
+    let machine = SimulatedMachine(
+      frameCount: Seed.rounds(8192, ofRange: 4096), processorCount: number + 1, hasPool: hasPool)
     current = machine
     isWatched = watched
     defer { current = nil }
-    try machine.startKernelSpace()
-    if watched { machine.mmu.options.setsAccessedAndDirty = true }
-    var options = options
-    options.machine = hooks
-    let used = FrameAllocator.statistics.usedFrameCount
-    let outcome = body(options)
-    if outcome.problem == nil && !isSpoiled {
-      #expect(FrameAllocator.statistics.usedFrameCount == used)
-      if let pool = machine.pool {
-        #expect(pool.outCount == used)
-        print("the external allocator allocated \(pool.givenCount) frames; \(used) are in use")
-      }
-      #expect(machine.violations == [])
+    return try asProcessor(number) {
+      try machine.startKernelSpace()
+      if watched { machine.mmu.options.setsAccessedAndDirty = true }
+      var options = options
+      options.machine = hooks
+      let used = FrameAllocator.statistics.usedFrameCount
+      let outcome = body(options)
+      if outcome.problem == nil && !isSpoiled { checkLeaks(on: machine, used: used) }
+      return outcome
     }
-    return outcome
+  }
+
+  private static func checkLeaks(on machine: SimulatedMachine, used: UInt64) {
+    #expect(FrameAllocator.statistics.usedFrameCount == used)
+    if let pool = machine.pool {
+      #expect(pool.outCount == used)
+      print("the external allocator allocated \(pool.givenCount) frames; \(used) are in use")
+    }
+    #expect(machine.violations == [])
   }
 
   private static let hooks = RandomSpaceMachine(

@@ -265,6 +265,34 @@ extension OnSimulatedMachine {
         in: result, "operation reaches beyond the range of its cursor")
     }
 
+    @Test func `copying beyond the target traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 4096)) { cursor in
+          let other = try VmSpace()
+          var source = try other.cursor(over: bytes(0, 8192))
+          try cursor.copy(from: &source, 8192)
+        }
+      }
+      try expectPanic(
+        in: result, "operation reaches beyond the range of its cursor")
+    }
+
+    @Test func `replacing by a large frame beyond the range traps`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        try OneSpace.withCursor(over: bytes(0, 4096)) { cursor in
+          var frame: Frame<PlainMemory>? = try Frame(
+            allocating: PlainMemory(), FrameRequest(size: .twoMiB))
+          try cursor.replace(with: &frame, as: .userReadWrite)
+        }
+      }
+      try expectPanic(
+        in: result, "operation reaches beyond the range of its cursor")
+    }
+
     @Test func `creating a space before the kernel space traps`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]

@@ -40,7 +40,7 @@ extension OnSimulatedMachine {
         let isMoved = isMissing(frame)
         #expect(isMoved)
         #expect(space.translate(VirtualAddress(0x5123))?.address == address + 0x123)
-        #expect(throws: FrameError.inUse) {
+        #expect(throws: TesseraError.inUse) {
           _ = try Frame(claiming: address, metadata: PlainMemory())
         }
         do {
@@ -62,7 +62,7 @@ extension OnSimulatedMachine {
       var cursor = try space.cursor(over: pages(5, 2))
       try cursor.map(&first, as: .userReadWrite)
       try cursor.jump(to: VirtualAddress(0x5000))
-      #expect(throws: MapError.alreadyMapped(VirtualAddress(0x5000))) {
+      #expect(throws: TesseraError.alreadyMapped(VirtualAddress(0x5000))) {
         try cursor.map(&second, as: .userReadWrite)
       }
       let isLost = isMissing(second)
@@ -129,9 +129,9 @@ extension OnSimulatedMachine {
     @Test func `a processor holds a reference to the root it runs on, and drops it on leaving`()
       throws
     {
-      // CR3 is zero on processors that have no root yet, so zero must not be a node's address.
-      let machine = SimulatedMachine(frameCount: 256, reserved: 1, processorCount: 4)
+      let machine = SimulatedMachine(frameCount: 256, processorCount: 4)
       try machine.startKernelSpace()
+      try machine.startProcessors()
       let space = try VmSpace()
       let counts = LockedCounts()
       machine.onEveryProcessor { number in
@@ -148,6 +148,117 @@ extension OnSimulatedMachine {
       #expect(space.rootNode.slot.count == 1)
       #expect(space.activeProcessorCount == 0)
       #expect(space.problems == [])
+    }
+
+    @Test func `a space destroyed while it is active is empty at once, and flushed`() throws {
+      _ = machine.mmu
+      NodePool.drain()
+      let used = FrameAllocator.statistics.usedFrameCount
+      do {
+        let space = try VmSpace()
+        try mapSegment(30, at: 0x5000, in: space)
+        try mapFrame(at: VmSpace.end.rawValue - 4096, in: space)
+        try mapDevice(at: 1 << 30, 1 << 39, 1 << 30, in: space)
+        try mark(1 << 40, 1 << 39, as: 3, in: space)
+        space.activate()
+        _ = try machine.mmu.read(UInt64.self, at: 0x5000)
+      }
+      NodePool.drain()
+      // The root alone, which the processor runs on.
+      #expect(FrameAllocator.statistics.usedFrameCount == used + 1)
+      machine.checkCoherent()
+      machine.expectNoCachedRights(in: 0..<VmSpace.end.rawValue)
+      VmSpace.deactivate()
+      NodePool.drain()
+      #expect(FrameAllocator.statistics.usedFrameCount == used)
+      #expect(machine.violations == [] && KernelSpace.problems == [])
+    }
+
+    @Test func `a processor that leaves a destroyed space with interrupts off frees nothing`()
+      throws
+    {
+      let machine = SimulatedMachine(frameCount: 256, processorCount: 2)
+      try machine.startKernelSpace()
+      try machine.startProcessors()
+      NodePool.drain()
+      let used = FrameAllocator.statistics.usedFrameCount
+      func destroyWhileActiveElsewhere() throws {
+        let space = try VmSpace()
+        try mapSegment(30, at: 0x5000, in: space)
+        asProcessor(1) { space.activate() }
+      }
+      // Off, as on a context switch: the pages are released by the next change with interrupts on.
+      try destroyWhileActiveElsewhere()
+      try asProcessor(1) {
+        let before = FrameAllocator.statistics.usedFrameCount
+        let interrupts = Processor.disableInterrupts()
+        VmSpace.deactivate()
+        Processor.restoreInterrupts(interrupts)
+        #expect(FrameAllocator.statistics.usedFrameCount == before && before > used + 30)
+        do { _ = try VmSpace() }
+        NodePool.drain()
+        #expect(FrameAllocator.statistics.usedFrameCount == used)
+      }
+      // On: at once.
+      try destroyWhileActiveElsewhere()
+      asProcessor(1) {
+        VmSpace.deactivate()
+        NodePool.drain()
+        #expect(FrameAllocator.statistics.usedFrameCount == used)
+      }
+      #expect(machine.violations == [] && KernelSpace.problems == [])
+    }
+
+    @Test func `a processor that loaded CR3 itself holds the references that it activated`() throws
+    {
+      let kernel = unsafe PageTableNode(at: KernelSpace.rootAddress)
+      let count = kernel.slot.count
+      let space = try VmSpace()
+      unsafe Processor.loadRootRegister(space.rootAddress.rawValue)
+      #expect(
+        KernelSpace.problems.count == 1, "the kernel's audit finds the root that is not recorded")
+      space.activate()
+      #expect(space.activeProcessorCount == 1 && space.rootNode.slot.count == 2)
+      #expect(kernel.slot.count == count - 1)
+      unsafe Processor.loadRootRegister(KernelSpace.rootAddress.rawValue)
+      VmSpace.deactivate()
+      #expect(space.activeProcessorCount == 0 && space.rootNode.slot.count == 1)
+      #expect(kernel.slot.count == count)
+      // Activating what is recorded loads CR3 if it has something else.
+      unsafe Processor.loadRootRegister(space.rootAddress.rawValue)
+      VmSpace.deactivate()
+      #expect(Processor.rootAddress == KernelSpace.rootAddress && kernel.slot.count == count)
+      #expect(space.problems == [] && KernelSpace.problems == [])
+    }
+
+    @Test func `the audit finds a processor whose root is no page-table node`() throws {
+      let space = try VmSpace()
+      space.activate()
+      let slot = space.rootNode.slot
+      let kind = slot.kind
+      slot.setKind(.plain)
+      let problem = "processor runs on a root that is no page-table node"
+      #expect(KernelSpace.problems.contains { $0.contains(problem) })
+      slot.setKind(kind)
+      VmSpace.deactivate()
+      #expect(KernelSpace.problems == [])
+    }
+
+    @Test func `the audit finds roots that are not active on the processors that run on them`()
+      throws
+    {
+      let space = try VmSpace()
+      space.activate()
+      space.rootNode.setActive(false, on: 0)
+      let problem = "root is not active on the processors that run on it"
+      #expect(space.problems.contains { $0.contains(problem) })
+      let other = "processor runs on a root that is not active on it"
+      #expect(KernelSpace.problems.contains { $0.contains(other) })
+      space.rootNode.setActive(true, on: 0)
+      space.rootNode.setActive(true, on: 1)
+      #expect(space.problems.contains { $0.contains(problem) })
+      space.rootNode.setActive(false, on: 1)
+      VmSpace.deactivate()
     }
   }
 }

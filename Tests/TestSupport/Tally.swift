@@ -1,4 +1,4 @@
-import Testing
+package import Testing
 
 /// Counts claims and keeps the first one that fails, for loops that check millions.
 package struct Tally {

@@ -40,26 +40,22 @@ struct FolderGraph {
     return parts[0..<3].joined(separator: "/")
   }
 
-  /// A finding for each use that is part of a cycle, other than the `known` ones, each of which is
-  /// written `FOLDER uses FOLDER`.
-  func cycles(except known: Set<String> = []) -> [Finding] {
-    func isKnown(_ folder: String, _ other: String) -> Bool {
-      known.contains("\(folder) uses \(other)")
-    }
+  /// A finding for each use that is part of a cycle.
+  var cycles: [Finding] {
     func reaches(_ start: String, _ end: String) -> Bool {
       var pending = [start]
       var seen: Set<String> = [start]
       while let folder = pending.popLast() {
         if folder == end { return true }
-        for next in (uses[folder] ?? [:]).keys where !isKnown(folder, next) {
-          if seen.insert(next).inserted { pending.append(next) }
+        for next in (uses[folder] ?? [:]).keys where seen.insert(next).inserted {
+          pending.append(next)
         }
       }
       return false
     }
     return uses.keys.sorted().flatMap { folder in
       (uses[folder] ?? [:]).sorted { $0.key < $1.key }.filter {
-        !isKnown(folder, $0.key) && reaches($0.key, folder)
+        reaches($0.key, folder)
       }.map {
         Finding(
           file: folder, line: 1, advice: "uses \($0.key), which uses it in turn: \($0.value)")

@@ -14,6 +14,18 @@ import Testing
     #expect(lines(Tidy.importsUpwards(in: file)) == [2])
   }
 
+  @Test func `an invariant that no test violates is found`() {
+    let source = frames(
+      """
+      if a { report("first is wrong") }
+      report(
+        "second is wrong", address)
+      """)
+    let test = SourceText(path: "Tests/T/T.swift", text: "#expect(x == [\"first is wrong (1)\"])")
+    #expect(lines(CheckedInvariants.untested(in: [source], tests: [test])) == [2])
+    #expect(lines(CheckedInvariants.untested(in: [source], tests: [])) == [1, 2])
+  }
+
   @Test func `a module without a layer is found`() {
     let file = SourceText(path: "Sources/Attic/Attic.swift", text: "struct Attic {}")
     #expect(lines(Tidy.importsUpwards(in: file)) == [1])
@@ -91,6 +103,17 @@ import Testing
     #expect(lines(Tidy.orderingsWithoutReason(in: file)) == [5])
   }
 
+  @Test func `random numbers from a seed of their own are found`() {
+    let path = "Tests/TesseraFramesTests/StormTests.swift"
+    func found(_ text: String) -> [Int] {
+      lines(Tidy.seedsOfTheirOwn(in: SourceText(path: path, text: text)))
+    }
+    #expect(found("let seed = Seed.current\nvar numbers = SplitMix(seed: 7)\n") == [2])
+    #expect(found("var numbers = SplitMix(seed: UInt64(number))\n") == [1])
+    #expect(found("state = state &* 6_364_136_223_846_793_005\n") == [1])
+    #expect(found("let seed = Seed.current\nvar numbers = SplitMix(seed: seed ^ 1)\n") == [])
+  }
+
   @Test(arguments: ["TO" + "DO: later", "a FIX" + "ME", "(XX" + "X)"])
   func `unfinished work is found`(words: String) {
     #expect(lines(Tidy.unfinishedWork(in: frames("\n// \(words)\n"))) == [2])
@@ -131,6 +154,12 @@ import Testing
     let row = "| " + String(repeating: "a", count: 120) + " |"
     let readme = SourceText(path: "README.md", text: "\(row)\n\(row.dropFirst())")
     #expect(lines(Tidy.linesThatAreTooLong(in: readme)) == [2])
+  }
+
+  @Test func `a long line that a kernel has printed passes`() {
+    let line = String(repeating: "a", count: 120)
+    #expect(Tidy.linesThatAreTooLong(in: SourceText(path: "Tests/a.json", text: line)) == [])
+    #expect(lines(Tidy.linesThatAreTooLong(in: SourceText(path: "Tests/a.svg", text: line))) == [1])
   }
 
   @Test func `a file that is not called after its type is found`() {

@@ -17,7 +17,7 @@ struct SourceText {
     }
   }
 
-  /// The path from the top of the checkout, such as `Sources/TesseraFrames/FrameError.swift`.
+  /// The path from the top of the checkout, such as `Sources/TesseraFrames/TesseraError.swift`.
   let path: String
   let lines: [Line]
 

@@ -1,3 +1,5 @@
+import Foundation
+
 extension Tidy {
   /// Above each `unsafe` expression, in the same paragraph, a comment answers the duty; or the
   /// declaration around it is `@unsafe` and passes the duty on.
@@ -43,6 +45,28 @@ extension Tidy {
   private static func endsParagraph(_ line: SourceText.Line) -> Bool {
     line.isBlank || line.statement.hasPrefix("}")
   }
+
+  /// A test that draws random numbers takes its seed from `Seed.current`, so that a failure can be
+  /// repeated, and the test be run with many seeds.
+  static func seedsOfTheirOwn(in file: SourceText) -> [Finding] {
+    guard file.components[0] == "Tests", file.module?.hasSuffix("Tests") ?? false else { return [] }
+    let takesSeed = file.lines.contains { $0.code.contains("Seed.current") }
+    return file.lines.indices.compactMap { index in
+      let code = file.lines[index].code
+      let isFixed = code.range(of: "SplitMix[(]seed: [0-9]", options: .regularExpression) != nil
+      let isMade = makersOfNumbers.contains { code.contains($0) }
+      guard isFixed || code.contains("SystemRandomNumberGenerator") || (isMade && !takesSeed) else {
+        return nil
+      }
+      return file.finding(at: index, "take the seed from `Seed.current`, in a test `.seeded`")
+    }
+  }
+
+  /// What random numbers are made of: the generators of the tests, and a well-known multiplier.
+  private static let makersOfNumbers = [
+    "SplitMix(", "FuzzGenerator(", "RandomFrameOptions(", "RandomSpaceOptions(",
+    "6_364_136_223_846_793_005",
+  ]
 
   private static func isAtomicOperation(_ code: String) -> Bool {
     guard code.lowercased().contains("ordering: .") else { return false }

@@ -33,7 +33,7 @@ enum Tidy {
     findings += wordsOfTheWorkplace(in: file)
     guard file.path.hasSuffix(".swift") else { return findings }
     findings += filesThatAreTooLong(in: file) + functionsThatAreTooLong(in: file)
-    findings += namesThatDiffer(in: file) + importsUpwards(in: file)
+    findings += namesThatDiffer(in: file) + importsUpwards(in: file) + seedsOfTheirOwn(in: file)
     guard isFreestanding(file) else { return findings }
     findings += conditionalCompilation(in: file) + importsOfTheSeam(in: file)
     findings += unsafeWithoutReason(in: file) + orderingsWithoutReason(in: file)

@@ -12,5 +12,15 @@
 /// physical address 0.
 #define KERNEL_PAGE_TABLES 4
 
+/// The size of the stack that the kernel runs on. Code that is not optimised needs more: it builds
+/// the initial value of a large variable on the stack, several times over.
+#ifndef KERNEL_STACK_SIZE
+#define KERNEL_STACK_SIZE 65536
+#endif
+
+/// The most processors there can be, and the bytes of the record of each, which Swift lays out.
+#define PROCESSOR_COUNT 64
+#define PROCESSOR_RECORD_SIZE 512
+
 /// The physical address of a symbol of the image.
 #define PHYSICAL(symbol) ((symbol) - KERNEL_BASE)

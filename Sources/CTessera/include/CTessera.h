@@ -51,6 +51,9 @@ typedef struct {
 // each store to a page-table entry, with the physical address of the entry; `hw_note_frame_free`
 // follows each free of frames; `hw_is_observed` returns whether an observer is installed.
 //
+// `hw_try_read_word` reads the 8 bytes at a virtual address, and returns false if that faults. It
+// needs a valid GDT and a stack, and interrupts off. `hw_task_selector` is TR.
+//
 // Access to user memory: `hw_set_user_access` sets or clears EFLAGS.AC, for a processor with SMAP.
 // `hw_copy_from_user` and `hw_copy_to_user` copy `count` bytes and return the number copied: fewer
 // if one faulted and the page-fault handler continued after the instruction (REP MOVSB, which

@@ -9,6 +9,9 @@
 #endif
 
 TESSERA_INLINE uint32_t hw_processor_id(void) { return tessera_host_processor_id(); }
+TESSERA_INLINE void hw_interrupt_processors(uint64_t processors) {
+  tessera_host_interrupt(processors);
+}
 TESSERA_INLINE bool hw_disable_interrupts(void) {
   uint64_t flags;
   __asm__ volatile("pushfq; popq %0; cli" : "=r"(flags) : : "memory");
@@ -56,7 +59,9 @@ TESSERA_INLINE void hw_write_msr(uint32_t number, uint64_t value) {
 }
 TESSERA_INLINE uint64_t hw_stack_pointer(void) {
   uint64_t value;
-  __asm__ volatile("mov %%rsp, %0" : "=r"(value));
+  // By way of the stack: the value is a number from which others are computed, and not a base by
+  // which the stack is accessed.
+  __asm__ volatile("pushq %%rsp; popq %0" : "=r"(value));
   return value;
 }
 TESSERA_INLINE uint64_t hw_instruction_pointer(void) {
@@ -73,6 +78,42 @@ TESSERA_INLINE uint64_t hw_instruction_pointer(void) {
 TESSERA_DESCRIPTOR_TABLE(segment, "sgdt")
 TESSERA_DESCRIPTOR_TABLE(interrupt, "sidt")
 #undef TESSERA_DESCRIPTOR_TABLE
+TESSERA_INLINE uint16_t hw_task_selector(void) {
+  uint16_t selector;
+  __asm__ volatile("str %0" : "=r"(selector));
+  return selector;
+}
+// The kernel may have no handler for page faults yet, so this brings its own table for the length
+// of the read. A fault continues at label 2 on the same stack, below the error code, RIP, CS,
+// RFLAGS, RSP and SS. It is not left by IRET, which would load a stale SS. An NMI is lost.
+#define TESSERA_GATE(vector, label)                                                      \
+  "leaq " label "(%%rip), %%rax; movw %%ax, 16*" vector "(%[gates])\n\t"              \
+  "shrq $16, %%rax; movw %%ax, 16*" vector "+6(%[gates])\n\t"                         \
+  "shrq $16, %%rax; movl %%eax, 16*" vector "+8(%[gates])\n\t"
+TESSERA_INLINE bool hw_try_read_word(uint64_t address, uint64_t *value) {
+  uint64_t gates[2 * 15] = {0}, selector;
+  struct __attribute__((packed)) { uint16_t limit; uint64_t base; } kernels, own;
+  bool is_read;
+  __asm__ volatile("xorl %k0, %k0; movw %%cs, %w0" : "=r"(selector));
+  gates[2 * 2] = gates[2 * 12] = gates[2 * 13] = gates[2 * 14] = selector << 16 | 0x8e0000000000;
+  own.limit = sizeof gates - 1;
+  own.base = (uint64_t)gates;
+  __asm__ volatile(
+      // NMI, stack-segment fault, general protection, page fault.
+      TESSERA_GATE("2", "4f") TESSERA_GATE("12", "2f") TESSERA_GATE("13", "2f")
+      TESSERA_GATE("14", "2f")
+      "sidt %[kernels]; lidt %[own]\n\t"
+      "movq (%[address]), %%rax; movb $1, %%dl; jmp 3f\n"
+      "2:\tmovq 24(%%rsp), %%rcx; movq 32(%%rsp), %%rsp; pushq %%rcx; popfq\n\t"
+      "xorl %%eax, %%eax; xorl %%edx, %%edx; jmp 3f\n"
+      "4:\tiretq\n"
+      "3:\tlidt %[kernels]"
+      : "=&a"(*value), "=&d"(is_read), [kernels] "=&m"(kernels)
+      : [gates] "r"(gates), [own] "m"(own), [address] "r"(address)
+      : "rcx", "memory", "cc");
+  return is_read;
+}
+#undef TESSERA_GATE
 /// Writes back and invalidates all caches (WBINVD).
 TESSERA_INLINE void hw_flush_caches(void) { __asm__ volatile("wbinvd" : : : "memory"); }
 TESSERA_INLINE hw_cpuid_result hw_cpuid(uint32_t leaf, uint32_t subleaf) {

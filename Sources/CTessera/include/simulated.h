@@ -12,6 +12,10 @@ typedef struct {
   bool user_access_allowed;
   /// Numbers of instructions that this thread has executed.
   uint64_t interrupt_disables, page_invalidations, root_loads;
+  /// How often preemption is off at this moment, and how often it was turned off.
+  uint64_t preemption_depth, preemption_disables;
+  /// Called whenever preemption has just been turned on again: what another thread does then.
+  void (*_Nullable preemption_point)(void);
 } simulated_processor;
 
 /// The largest number of processors of a simulated machine.
@@ -22,6 +26,7 @@ typedef struct {
   uint64_t cr0, cr2, cr3, cr4, efer, pat;
   uint64_t stack_pointer, instruction_pointer;
   hw_descriptor_table segments, interrupts;
+  uint16_t task_selector;
   /// Whether CR3 has been loaded; no table is used before.
   bool has_root;
 } simulated_registers;
@@ -80,6 +85,10 @@ extern SIMULATED_SWITCH _Atomic bool simulated_frame_poisoning;
 extern SIMULATED_SWITCH const simulated_observer *_Nullable simulated_installed_observer;
 
 simulated_processor *simulated_current_processor(void);
+/// Enables interrupts on the calling processor, and aborts unless it is the first.
+///
+/// A machine calls this when it is created and when it ends, since threads outlive machines.
+void simulated_require_first_processor(void);
 /// The registers of processor `number`; aborts at or above the limit.
 simulated_registers *simulated_registers_of(uint32_t number);
 /// Sets all registers to the values of a running kernel, with paging and no-execute enabled.
@@ -87,6 +96,8 @@ void simulated_reset_registers(void);
 /// Sets the features that CPUID reports.
 void simulated_set_features(simulated_features features);
 simulated_features simulated_current_features(void);
+/// Hides features that all simulated processors have, until the registers are reset.
+void simulated_hide_features(bool no_execute, bool attribute_table);
 /// Installs a copy of `observer`, or none if null. No other thread runs meanwhile.
 void simulated_install_observer(const simulated_observer *_Nullable observer);
 /// Writes a register of the calling processor and notifies the observer.
@@ -100,10 +111,20 @@ void simulated_write_port(uint16_t port, uint32_t value);
 uint64_t simulated_read_msr(uint32_t number);
 void simulated_write_msr(uint32_t number, uint64_t value);
 _Noreturn void simulated_halt(void);
+/// Reads the 8 bytes at `address` of this process; returns false if nothing is mapped there.
+bool simulated_try_read_word(uint64_t address, uint64_t *value);
 /// Copies through the observer; aborts if there is none.
 size_t simulated_copy_user(uint64_t user_address, void *buffer, size_t byte_count, bool is_write);
 
+/// Sets the handler of the interrupt that processors send each other.
+void simulated_set_interrupt_handler(void (*_Nullable handler)(void));
+/// Has the handler run as each of `processors`.
+void simulated_interrupt(uint64_t processors);
+
 TESSERA_INLINE uint32_t hw_processor_id(void) { return simulated_this_processor.number; }
+TESSERA_INLINE void hw_interrupt_processors(uint64_t processors) {
+  simulated_interrupt(processors);
+}
 TESSERA_INLINE bool hw_disable_interrupts(void) {
   bool enabled = simulated_this_processor.interrupts_enabled;
   simulated_this_processor.interrupts_enabled = false;
@@ -168,6 +189,12 @@ TESSERA_INLINE hw_descriptor_table hw_segment_table(void) {
 }
 TESSERA_INLINE hw_descriptor_table hw_interrupt_table(void) {
   return simulated_these_registers()->interrupts;
+}
+TESSERA_INLINE uint16_t hw_task_selector(void) {
+  return simulated_these_registers()->task_selector;
+}
+TESSERA_INLINE bool hw_try_read_word(uint64_t address, uint64_t *value) {
+  return simulated_try_read_word(address, value);
 }
 TESSERA_INLINE void hw_flush_caches(void) {}
 TESSERA_INLINE hw_cpuid_result hw_cpuid(uint32_t leaf, uint32_t subleaf) {

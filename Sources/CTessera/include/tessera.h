@@ -18,12 +18,37 @@
  * written. Misuse that cannot be reported as an error ends in `tessera_host_panic`; each case is
  * mentioned below.
  *
- * Context. Unless a function says otherwise, it may be called with interrupts on or off, on any
- * processor. It disables interrupts briefly and restores them, never sleeps, never allocates from a
- * heap, and calls only the hooks and the functions that it was passed. Functions of spaces and
- * cursors may spin until another processor closes a cursor over the same pages. An interrupt
- * handler must not call them if it may have interrupted one of them on the same processor.
- * Functions of frames may be called anywhere.
+ * Context. The comment of each function names its class after `Context:`.
+ *
+ *     class   other      with a  in an      in a page-  in an NMI   waits     for how long
+ *             threads    cursor  interrupt  fault       or machine  for       preemption
+ *             meanwhile  open    handler    handler     check                 is off
+ *
+ *     pure    yes        yes     yes        yes         yes         nothing   not at all
+ *     frames  yes        yes     yes        yes         no          (a)       bounded
+ *     lookup  yes        yes     yes        yes         no          nothing   bounded
+ *     thread  yes        (b)     no         (c)         no          (a)       bounded
+ *     cursor  no         (b)     no         (c)         no          (a)       by the caller
+ *     quiet   no         no      no         yes         no          (a)       see the function
+ *     boot    no         no      no         no          no          nothing   by the caller
+ *
+ * Other threads: the timer of this processor may interrupt the function anywhere and switch to
+ * another thread that calls functions of these classes too. (a) Spins while another processor holds
+ * a lock, that of the allocator or of the page tables that it needs, and until other processors
+ * have flushed their TLBs; meanwhile it answers their requests. It never sleeps. (b) Unless the
+ * cursor is over the same pages; see `tessera_cursor`. (c) Yes for faults of programs and of
+ * the kernel's own code, no if the fault interrupted Tessera: the kernel has then passed an invalid
+ * pointer, or changed page tables itself.
+ *
+ * Bounded: preemption or interrupts are never off for more than 20 microseconds at a time on a
+ * processor of 3 GHz, taking an instruction as one cycle; a frame that is filled with zeros is
+ * filled with both as they were. What the kernel's own functions take comes on top: its hooks, its
+ * frame allocator, and what it has called when a frame is freed. Where a function may exceed this,
+ * its comment says so.
+ *
+ * An interrupt handler must not call functions of `thread`, `cursor` and `quiet` if it may have
+ * interrupted one of them. No function allocates from a heap, and each calls only the hooks and the
+ * functions that it was passed. With interrupts off they may all be called, and leave them off.
  *
  * Registers. Tessera uses general-purpose registers only, no red zone, and about 4 KiB of stack. */
 #ifndef TESSERA_H
@@ -44,7 +69,9 @@ extern "C" {
  * before 1.0.0, minor versions may break too. */
 #define TESSERA_VERSION 200
 
-/** Returns the version of the library that was linked, to be compared with TESSERA_VERSION. */
+/** Returns the version of the library that was linked, to be compared with TESSERA_VERSION.
+ *
+ * Context: pure. */
 uint32_t tessera_version(void);
 
 /* Hooks: functions that the kernel supplies --------------------------------------------------- */
@@ -59,8 +86,38 @@ TESSERA_NORETURN void tessera_host_panic(const char *message, size_t length);
 /** Returns the number of the calling processor, which is less than the configured processor count.
  *
  * Called very often, with interrupts off. A number out of range panics. A kernel that uses one
- * processor need not supply this hook: the default returns 0. */
+ * processor need not supply this hook: the default returns 0. A kernel that uses several must, in
+ * an object file that is linked: the default is weak, and the linker prefers it to a definition in
+ * an archive that nothing else needs. `tessera_start_processor` then fails. */
 uint32_t tessera_host_processor_id(void);
+
+/** Interrupts `processors`, a bit for each, with a vector of the kernel's choice, whose handler
+ * calls `tessera_serve`. Returns without waiting for them.
+ *
+ * Called when this processor has changed pages that others may have in their TLBs; it then waits
+ * until they have flushed. With interrupts on or off, possibly with page tables locked: the hook
+ * must not call Tessera, nor wait for a lock whose owner may wait for Tessera. A processor whose
+ * interrupts are off is interrupted once they are on, or calls `tessera_serve`; one that does
+ * neither for minutes has Tessera panic, with its number. A kernel that uses one processor need not
+ * supply this hook: the default panics. */
+void tessera_host_interrupt(uint64_t processors);
+
+/** Turns preemption off: until the matching call of `tessera_host_preempt_enable`, the calling
+ * thread stays on its processor, and no other thread runs there. Returns a state for that call.
+ *
+ * Tessera locks page tables with a spin lock, and does so between these two hooks only: were the
+ * thread switched away, the next thread that wants the lock would never get it. They may be called
+ * with preemption or interrupts already off, and are nested; the state says what to return to. They
+ * must not sleep, switch threads, or call Tessera. If a switch becomes due meanwhile, the second
+ * may make it before it returns, unless its state says that preemption stays off.
+ *
+ * The default turns interrupts off, and returns whether they were on. A kernel with a counter that
+ * its scheduler respects supplies both, and so takes interrupts while Tessera has preemption off;
+ * its interrupt handlers must then not call functions of the class `thread`. */
+uint64_t tessera_host_preempt_disable(void);
+
+/** Ends what the latest `tessera_host_preempt_disable` began. `state` is what that returned. */
+void tessera_host_preempt_enable(uint64_t state);
 
 /* Results ------------------------------------------------------------------------------------- */
 
@@ -84,7 +141,9 @@ enum {
   TESSERA_ERROR_INVALID_MEMORY_MAP = 7,
   /** Memory that must be in the direct map is not mapped there. */
   TESSERA_ERROR_NOT_IN_DIRECT_MAP = 8,
-  /** No free memory fits the request. */
+  /** No free memory fits the request. Pooled page tables and the frames in the cache of this
+   * processor have been returned before; the cache of each other one may hold up to 63 free frames.
+   * They lie below 16 MiB only if no memory above was known when they were freed. */
   TESSERA_ERROR_OUT_OF_FRAMES = 9,
   /** The kernel virtual area has no free range of this length. */
   TESSERA_ERROR_OUT_OF_ADDRESSES = 10,
@@ -123,9 +182,54 @@ enum {
   TESSERA_ERROR_STACK_IN_LOWER_HALF = 26,
   TESSERA_ERROR_GDT_IN_LOWER_HALF = 27,
   TESSERA_ERROR_IDT_IN_LOWER_HALF = 28,
+  /** `tessera_host_processor_id` returned a number that is not below the processor count. */
+  TESSERA_ERROR_PROCESSOR_NUMBER_OUT_OF_BOUNDS = 29,
+  /** A processor with the number that `tessera_host_processor_id` returned has been started. If the
+   * kernel's function was not linked, every processor has number 0. */
+  TESSERA_ERROR_PROCESSOR_NUMBER_IN_USE = 30,
+  /** The processor differs from the one that started Tessera, and cannot use the same page tables:
+   * in the number of levels (LA57), in pages of 1 GiB, in the number of physical address bits, or
+   * in the page attribute table (PAT). */
+  TESSERA_ERROR_DIFFERENT_PAGING_LEVELS = 31,
+  TESSERA_ERROR_DIFFERENT_PAGE_SIZES = 32,
+  TESSERA_ERROR_DIFFERENT_ADDRESS_WIDTH = 33,
+  TESSERA_ERROR_DIFFERENT_MEMORY_TYPES = 34,
+  /** What the processor uses at the start lies in memory that the memory map calls usable, and
+   * would be overwritten: the running code or Tessera's variables, the stack, the GDT, the IDT, the
+   * TSS, a page table. */
+  TESSERA_ERROR_IMAGE_IN_USABLE_MEMORY = 35,
+  TESSERA_ERROR_STACK_IN_USABLE_MEMORY = 36,
+  TESSERA_ERROR_GDT_IN_USABLE_MEMORY = 37,
+  TESSERA_ERROR_IDT_IN_USABLE_MEMORY = 38,
+  TESSERA_ERROR_TSS_IN_USABLE_MEMORY = 39,
+  TESSERA_ERROR_PAGE_TABLE_IN_USABLE_MEMORY = 40,
+  /** A page table of the kernel's part of the address space is reachable at two levels, as by an
+   * entry of the root that leads to the root. */
+  TESSERA_ERROR_PAGE_TABLE_AT_TWO_LEVELS = 41,
+  /** No region of usable memory has room for the frame metadata, which is contiguous. */
+  TESSERA_ERROR_NO_ROOM_FOR_METADATA = 42,
+  /** The rights are TESSERA_WRITE and TESSERA_EXECUTE without TESSERA_ALLOW_WX. */
+  TESSERA_ERROR_WRITE_AND_EXECUTE = 43,
+  /** The rights are TESSERA_WRITE or TESSERA_EXECUTE without TESSERA_READ, or TESSERA_ALLOW_WX
+   * without both. */
+  TESSERA_ERROR_INVALID_RIGHTS = 44,
+  /** The code that calls Tessera, or that a gate of the IDT leads to, is outside of the code that
+   * stays executable. */
+  TESSERA_ERROR_CODE_NOT_EXECUTABLE = 45,
+  /** The processor or Tessera uses memory with a right that would be taken away: code, the stack,
+   * variables, descriptor tables, page tables, memory of an allocator. */
+  TESSERA_ERROR_RIGHTS_IN_USE = 46,
+  /** A page table of the loader maps pages at several addresses, whose rights have to differ. */
+  TESSERA_ERROR_PAGE_TABLE_SHARED = 47,
+  /** What the processor or Tessera uses lies in the page at virtual address 0. */
+  TESSERA_ERROR_PAGE_ZERO_IN_USE = 48,
+  /** The running page tables map pages where the direct map would be built, or leave no room. */
+  TESSERA_ERROR_DIRECT_MAP_IN_USE = 49,
 };
 
-/** Returns a description of `result` in English: a static, null-terminated string. Never null. */
+/** Returns a description of `result` in English: a static, null-terminated string. Never null.
+ *
+ * Context: pure. */
 const char *tessera_strerror(tessera_result result);
 
 /* Start --------------------------------------------------------------------------------------- */
@@ -171,6 +275,55 @@ enum {
   TESSERA_COPY = 1,
 };
 
+/** Flags of `tessera_config`. */
+enum {
+  /** Nothing of the kernel's part of the address space stays executable but the code from
+   * `text_start` to `text_end`, at these addresses, which becomes read-only. No mapping of that
+   * memory, nor of the constants from `rodata_start` to `rodata_end`, stays writable: the direct
+   * map neither, unless it is where the code is; there it is executable and read-only. All else
+   * keeps its right to write. Large pages are split at the borders, which takes a frame for each
+   * table.
+   *
+   * Both ranges are contiguous in physical memory, and the map does not call them usable. The code
+   * that calls `tessera_start` and the handlers of all gates of the IDT, if it has one for page
+   * faults, must be in the code; Tessera's code is linked there, too. The stack and Tessera's
+   * variables must not be in either range, nor a page table that stays in use, nor a GDT with a
+   * segment that is not marked as accessed, or with a task that is not busy: the processor would
+   * write it. Other variables, stacks of exceptions and other code are not checked.
+   *
+   * With TESSERA_ADOPT, the page tables of the code must be reachable from one address each;
+   * TESSERA_COPY gives each address a table of its own. */
+  TESSERA_NO_OTHER_EXECUTION = 1,
+  /** The page at virtual address 0 is unmapped, so that a null pointer faults, if the kernel keeps
+   * low addresses (`kernel_low_end`); otherwise it is a program's already. A large page there is
+   * split. Physical address 0 stays mapped in the direct map, which has to be elsewhere: the start
+   * fails with PAGE_ZERO_IN_USE if `direct_map` is zero. It also fails so if the code, the stack,
+   * Tessera's variables, the GDT, the IDT or the TSS lies in the page, and with PAGE_TABLE_SHARED
+   * as above. */
+  TESSERA_NO_PAGE_ZERO = 2,
+  /** Tessera builds a direct map of its own, for a kernel whose page tables map a part of memory
+   * only: the first `direct_map_end` bytes, at `direct_map`. That mapping is used to read the
+   * kernel's page tables and to write the new ones. It does not have to stay, and may be in the
+   * part of the lower half that is unmapped; `regions` must not be there.
+   *
+   * The direct map has all memory of the memory map, and the first mebibyte, in the largest pages
+   * that fit; reserved memory is not mapped. It is readable, writable and not executable; but see
+   * TESSERA_NO_OTHER_EXECUTION. It begins at `built_direct_map`, a multiple of 1 GiB in the upper
+   * half; if that is zero, at 0xffff900000000000, or at 0xff20000000000000 with 5-level paging. It
+   * shares no entry of the root with other mappings, and lies below the last entry: it covers
+   * multiples of 512 GiB (256 TiB with 5-level paging) in which the running tables map nothing, nor
+   * the kernel virtual area. A place that is in use is DIRECT_MAP_IN_USE, or, if it is the kernel
+   * virtual area, KERNEL_AREA_IN_USE; the place for zero is then the next that is free.
+   *
+   * Its page tables are allocated from the largest region of usable memory below 4 GiB, below
+   * `direct_map_end`, or if that has no room, from the largest above: one frame for each part of
+   * 512 GiB, of 1 GiB and of 2 MiB that is not mapped by one page, and two for roots. They count as
+   * metadata. The other mappings of the kernel's part stay, `direct_map` too if it is there.
+   * `tessera_get_direct_map` says what was built. Not together with `allocate_frames`, which is
+   * INVALID_ARGUMENT. */
+  TESSERA_BUILD_DIRECT_MAP = 4,
+};
+
 /* A kernel that has a frame allocator can let Tessera use it. Both functions are called during a
  * call of Tessera, on the same processor: interrupts may be off, page tables may be locked, and
  * several processors may call at once. They must not sleep, call Tessera, or wait for anything but
@@ -201,8 +354,8 @@ typedef struct {
   const tessera_region *regions;
   uint64_t region_count;
   /** The virtual address at which physical address 0 is mapped, readable and writable, now and
-   * permanently, in the part of the address space that the kernel keeps. Zero: memory is identity
-   * mapped. */
+   * permanently, in the part of the address space that the kernel keeps; with
+   * TESSERA_BUILD_DIRECT_MAP, during the start. Zero: memory is identity mapped. */
   uint64_t direct_map;
   /** The end of the physical memory that is mapped there. Usable memory beyond is not used. Zero:
    * the whole memory map is mapped. */
@@ -216,9 +369,10 @@ typedef struct {
   uint32_t kernel_half;
   /** For a kernel that runs at low addresses: addresses below this one belong to the kernel in
    * every space, rounded up to a multiple of 512 GiB (256 TiB with 5-level paging). Programs start
-   * there. Zero: the whole lower half belongs to programs, and its current mappings are dropped. */
+   * there, and must be left at least as much: otherwise the start fails with INVALID_ARGUMENT.
+   * Zero: the whole lower half belongs to programs, and its current mappings are dropped. */
   uint64_t kernel_low_end;
-  /** Must be zero. */
+  /** TESSERA_NO_OTHER_EXECUTION, TESSERA_NO_PAGE_ZERO and TESSERA_BUILD_DIRECT_MAP. */
   uint64_t flags;
   /** The kernel's own frame allocator, and the context of its functions. The memory map still lists
    * all memory; usable memory belongs to this allocator. Tessera allocates all its memory from it,
@@ -227,14 +381,21 @@ typedef struct {
   tessera_allocate_frames_fn allocate_frames;
   tessera_free_frames_fn free_frames;
   void *frames_context;
+  /** For TESSERA_NO_OTHER_EXECUTION, ignored otherwise: the virtual addresses of the kernel's code,
+   * and of its constants, which may be none. Multiples of 4096. */
+  uint64_t text_start, text_end, rodata_start, rodata_end;
+  /** For TESSERA_BUILD_DIRECT_MAP, ignored otherwise: the address at which the direct map begins.
+   * Zero: one that is free. */
+  uint64_t built_direct_map;
 } tessera_config;
 
 /** Starts Tessera: takes over the memory of `config->regions` and the running page tables.
  *
- * Reserves 64 bytes of metadata per 4 KiB below the end of memory, adds the other usable frames to
- * the allocator, and loads CR3 with a new root. Enables no-execute pages, write protection and
- * global pages, and programs the page attribute table for the cache policies below; existing
- * mappings keep their memory types. Memory below 1 MiB is not allocated, but can be claimed.
+ * Reserves 64 bytes of metadata, contiguous, per 4 KiB below the end of what can be allocated, adds
+ * the other usable frames to the allocator, and loads CR3 with a new root. Enables no-execute
+ * pages, write protection and global pages, and programs the page attribute table for the cache
+ * policies below; existing mappings keep their memory types. Memory below 1 MiB is not allocated,
+ * but can be claimed.
  *
  * The lower half of the address space is unmapped, except for addresses below `kernel_low_end`.
  * Before the call, the kernel must move its code, its stack, the descriptor tables (GDT, IDT, TSS)
@@ -242,27 +403,107 @@ typedef struct {
  * would be a triple fault. The code, the stack and the GDT are checked, and the IDT if it has a
  * gate for page faults; the others are not.
  *
+ * What the processor uses must not lie in memory that the memory map calls usable, because that is
+ * overwritten at once: the code, the page of the stack, the GDT, the IDT, the TSS, and every page
+ * table of the part of the address space that is kept are looked up. Stacks of exceptions are not,
+ * nor is anything if the kernel has its own allocator, which may have allocated it. Page tables in
+ * low memory are reserved.
+ *
+ * The tables of that part are adopted once each, however many entries lead to one, but none may be
+ * reachable at two levels. Entries that give access to user programs lose it.
+ *
+ * A wrong `direct_map` is an error, too, as long as the GDT and the stack are valid: page tables
+ * are read with a page-fault handler of Tessera's for the length of each read, in which an NMI is
+ * lost. Only a device that is mapped there would notice the reads.
+ *
  * Call it once, on one processor, with interrupts off. On failure, all frames are returned to the
- * kernel's allocator.
+ * kernel's allocator, the kernel runs on its own page tables, and it may start again; no-execute
+ * pages, write protection and global pages may be enabled already if the error is OUT_OF_FRAMES.
+ *
+ * Context: boot.
  *
  * Errors: ALREADY_STARTED, INVALID_POINTER (also if one function of the allocator is null and the
  * other is not), INVALID_SIZE, INVALID_ARGUMENT, UNSUPPORTED_PROCESSOR, INVALID_MEMORY_MAP,
  * NOT_IN_DIRECT_MAP, CODE_IN_LOWER_HALF, STACK_IN_LOWER_HALF, GDT_IN_LOWER_HALF, IDT_IN_LOWER_HALF,
- * OUT_OF_FRAMES, KERNEL_AREA_IN_USE. */
+ * KERNEL_AREA_IN_USE, IMAGE_IN_USABLE_MEMORY, STACK_IN_USABLE_MEMORY, GDT_IN_USABLE_MEMORY,
+ * IDT_IN_USABLE_MEMORY, TSS_IN_USABLE_MEMORY, PAGE_TABLE_IN_USABLE_MEMORY,
+ * PAGE_TABLE_AT_TWO_LEVELS, PROCESSOR_NUMBER_OUT_OF_BOUNDS, NO_ROOM_FOR_METADATA,
+ * OUT_OF_FRAMES; with flags also NOT_MAPPED for code or constants that are not mapped, not
+ * executable if they are code, or not contiguous, CODE_NOT_EXECUTABLE, RIGHTS_IN_USE,
+ * PAGE_TABLE_SHARED, PAGE_ZERO_IN_USE, DIRECT_MAP_IN_USE. */
 tessera_result tessera_start(const tessera_config *config);
 
-/** Prepares a further processor, one of the configured count, to use Tessera. It must run on a root
- * that has the kernel half.
+/** Says why the last call of `tessera_start` failed: a sentence that names the field of the
+ * configuration, or what the processor uses. Writes the address or the index of the region that it
+ * is about, or zero, to `number`, unless that is null.
  *
- * Errors: NOT_STARTED. */
+ * A static, null-terminated string; empty if no call has failed. To be called by the processor that
+ * called `tessera_start`.
+ *
+ * Context: boot. */
+const char *tessera_start_error(uint64_t *number);
+
+/** The direct map that Tessera uses. */
+typedef struct {
+  /** sizeof(tessera_direct_map), set by the caller. */
+  uint64_t size;
+  /** The virtual address of physical address 0. */
+  uint64_t base;
+  /** The physical address after the last that is mapped, or that Tessera reads or writes if it has
+   * not built the direct map. Not all below it is mapped. */
+  uint64_t end;
+  /** Page tables of the direct map as it was built, with one for the root, and its pages of 4 KiB,
+   * 2 MiB and 1 GiB; what was split afterwards, as for TESSERA_NO_OTHER_EXECUTION, is not counted.
+   * All zero if the start had no TESSERA_BUILD_DIRECT_MAP. */
+  uint64_t tables, pages_4k, pages_2m, pages_1g;
+} tessera_direct_map;
+
+/** Writes where the direct map is.
+ *
+ * Context: pure.
+ *
+ * Errors: NOT_STARTED, INVALID_POINTER, INVALID_SIZE. */
+tessera_result tessera_get_direct_map(tessera_direct_map *direct_map);
+
+/** Prepares a further processor, one of the configured count, to use Tessera: loads CR3 with the
+ * kernel's root, enables no-execute pages, write protection and global pages, and programs the page
+ * attribute table.
+ *
+ * Call it once on each processor but the one that called `tessera_start`, with interrupts off,
+ * before any other function of spaces. The processor may run on any page tables, whether Tessera's
+ * or a trampoline's own, but its code, stack, GDT and IDT must be at addresses that the kernel half
+ * maps. `tessera_host_processor_id` must return a number of its own for each processor. SMEP and
+ * SMAP are not compared: they are the kernel's choice on each processor. On failure nothing has
+ * changed. From then on, the processor has to answer when `tessera_host_interrupt` interrupts it.
+ *
+ * Context: boot.
+ *
+ * Errors: NOT_STARTED, PROCESSOR_NUMBER_OUT_OF_BOUNDS, PROCESSOR_NUMBER_IN_USE, also for a second
+ * call on one processor, DIFFERENT_PAGING_LEVELS, UNSUPPORTED_PROCESSOR, DIFFERENT_PAGE_SIZES,
+ * DIFFERENT_ADDRESS_WIDTH, DIFFERENT_MEMORY_TYPES, CODE_IN_LOWER_HALF, STACK_IN_LOWER_HALF,
+ * GDT_IN_LOWER_HALF, IDT_IN_LOWER_HALF, CODE_NOT_EXECUTABLE if the kernel half does not let the
+ * calling code run, as far as the running page tables map the direct map to look. */
 tessera_result tessera_start_processor(void);
+
+/** Flushes what other processors have asked this one to flush, if they have.
+ *
+ * The handler of the interrupt that `tessera_host_interrupt` sends calls it, and then acknowledges
+ * the interrupt. So does a loop of the kernel that waits, with interrupts off, for what another
+ * processor does: that may be waiting in Tessera for this one. Does nothing before the start.
+ *
+ * Context: pure. */
+void tessera_serve(void);
 
 /** Reads the memory map of a multiboot 1 or 2 loader into `regions`, an array of `capacity`
  * elements, and writes the number of regions to `count`.
  *
  * `magic` and `address` are the values that the loader left in EAX and EBX. The regions include
- * everything else that the loader left in memory. `direct_map` is the virtual address at which the
- * first `direct_map_end` bytes of physical memory are mapped. May be called before the start.
+ * everything else that the loader left in memory: its information with all that it points to,
+ * modules, the sections of the kernel that it loaded beside the image, such as symbols, and the
+ * frame buffer. `direct_map` is the virtual address at which the first `direct_map_end` bytes of
+ * physical memory are mapped. May be called before the start.
+ *
+ * Context: pure.
  *
  * Errors: INVALID_POINTER, INVALID_BOOT_INFORMATION, OUT_OF_BOUNDS if `capacity` is too small;
  * `count` is then written too. */
@@ -270,21 +511,29 @@ tessera_result tessera_read_multiboot(
     uint32_t magic, uint32_t address, uint64_t direct_map, uint64_t direct_map_end,
     tessera_region *regions, uint64_t capacity, uint64_t *count);
 
-/** Returns the kind of a region of an E820 or multiboot memory map, by its type there. */
+/** Returns the kind of a region of an E820 or multiboot memory map, by its type there.
+ *
+ * Context: pure. */
 uint32_t tessera_kind_of_e820(uint32_t type);
 
 /** Returns the kind of a region of a Limine memory map, by its type there. Memory that the loader
- * calls reclaimable is TESSERA_LOADER: pass it to `tessera_add_memory` once it is not needed. */
+ * calls reclaimable is TESSERA_LOADER: pass it to `tessera_add_memory` once it is not needed.
+ *
+ * Context: pure. */
 uint32_t tessera_kind_of_limine(uint64_t type);
 
 /** Adds memory of the kernel image, of modules or of the loader to the allocator: `length` bytes at
  * `start`, both multiples of 4096.
  *
- * The caller guarantees that the memory is not used any more. If the kernel has its own allocator,
+ * The caller guarantees that the memory is not used any more, nor mapped as device memory, and that
+ * no other call adds it at the same time. If the kernel has its own allocator,
  * that may return the memory from now on, but is not called here.
  *
+ * Context: thread.
+ *
  * Errors: NOT_STARTED, EMPTY, NOT_ALIGNED, OUT_OF_BOUNDS, NOT_CLIENT if the memory is of another
- * kind, IN_USE if it has a page table of the kernel half, as after TESSERA_ADOPT. */
+ * kind, IN_USE if it has a page table of the kernel half, as after TESSERA_ADOPT, or is not
+ * writable in the direct map, as after TESSERA_NO_OTHER_EXECUTION. */
 tessera_result tessera_add_memory(uint64_t start, uint64_t length);
 
 /* Frames -------------------------------------------------------------------------------------- */
@@ -303,8 +552,15 @@ typedef uint64_t tessera_frame;
 /** Called when the last reference to a frame is dropped, before the frame is free. Its contents and
  * its `data` are still valid.
  *
- * Runs in the context of that drop, possibly inside Tessera with interrupts off. It must not sleep,
- * and of Tessera may call the functions of frames only. */
+ * Runs inside the call that drops that reference, before the call returns: for pages that the call
+ * unmaps, at its end, after the TLB flush. Interrupts are off meanwhile, and nothing of Tessera is
+ * locked but the cursors that the caller has open. It must not sleep or turn interrupts on, and of
+ * Tessera may call functions of the classes `pure` and `frames` only.
+ *
+ * It may drop other frames. For those that are freed by that, the function is called once it has
+ * returned, for one after the other, before the outermost drop returns: a chain of frames that drop
+ * each other takes no more stack than one frame, and between two calls interrupts are as the
+ * outermost drop found them. */
 typedef void (*tessera_on_free_fn)(tessera_frame frame, void *data);
 
 /** A request for frames. Fields may be zero where a meaning of zero is given. */
@@ -332,20 +588,34 @@ enum {
 
 /** Allocates a zeroed 4 KiB frame with one handle.
  *
+ * Context: frames.
+ *
  * Errors: NOT_STARTED, INVALID_POINTER, OUT_OF_FRAMES. */
 tessera_result tessera_allocate(tessera_frame *frame);
 
 /** Allocates frames as `request` says, with one handle each, and writes the first one.
+ *
+ * The frames may lie anywhere below the limit and at any multiple of the alignment; below 16 MiB
+ * only if nothing above that, and below the limit, is free and large enough. In fragmented
+ * memory they are searched for, as long as it takes, in pieces between which preemption and
+ * interrupts are as the caller left them. What is free during the whole call and not in another
+ * processor's cache is found.
+ *
+ * Context: frames.
  *
  * Errors: NOT_STARTED, INVALID_POINTER, INVALID_SIZE, INVALID_ARGUMENT, OUT_OF_FRAMES. */
 tessera_result tessera_allocate_as(const tessera_request *request, tessera_frame *frame);
 
 /** Adds a handle to `frame`. The caller must have a handle or know that the frame stays mapped.
  *
+ * Context: frames.
+ *
  * Errors: NOT_STARTED, NOT_ALIGNED, OUT_OF_BOUNDS, NOT_CLIENT, NO_HANDLE if the frame is free. */
 tessera_result tessera_share(tessera_frame frame);
 
 /** Drops a handle of `frame`. Dropping the last reference frees the frame.
+ *
+ * Context: frames.
  *
  * Errors: NOT_STARTED, NOT_ALIGNED, OUT_OF_BOUNDS, NOT_CLIENT, NO_HANDLE if it has no handle:
  * mappings keep their references. */
@@ -353,12 +623,16 @@ tessera_result tessera_drop(tessera_frame frame);
 
 /** Drops a handle of each of `count` contiguous 4 KiB frames, or none on failure.
  *
+ * Context: frames.
+ *
  * Errors: as `tessera_drop`, EMPTY, INVALID_ARGUMENT if a frame is larger. */
 tessera_result tessera_drop_run(tessera_frame first, uint64_t count);
 
 /** Allocates a particular 4 KiB frame, which must be free or unowned, as memory below 1 MiB is. Its
  * contents stay. If the kernel has its own allocator, the frame must have been allocated there, and
  * is freed there with its last reference.
+ *
+ * Context: frames.
  *
  * Errors: NOT_STARTED, NOT_ALIGNED, OUT_OF_BOUNDS, IN_USE, NOT_CLIENT, IN_TRANSITION. */
 tessera_result tessera_claim(tessera_frame frame);
@@ -398,20 +672,29 @@ enum {
 
 /** Describes any frame. The counts may be stale.
  *
+ * Context: frames.
+ *
  * Errors: NOT_STARTED, INVALID_POINTER, INVALID_SIZE, NOT_ALIGNED, OUT_OF_BOUNDS. */
 tessera_result tessera_frame_query(tessera_frame frame, tessera_frame_info *info);
 
 /** Returns the contents of `frame` in the direct map, or null if the frame is not a client's, not
- * aligned or out of bounds, or Tessera has not been started. */
+ * aligned or out of bounds, or Tessera has not been started.
+ *
+ * Context: frames. */
 void *tessera_frame_bytes(tessera_frame frame);
 
 /** Returns the kernel's own data about `frame`: TESSERA_FRAME_DATA_SIZE bytes, aligned to 8, zero
- * after allocation, and valid until the frame is freed. Null as for `tessera_frame_bytes`. */
+ * after allocation, and valid until the frame is freed. Null as for `tessera_frame_bytes`.
+ *
+ * Context: frames. */
 void *tessera_frame_data(tessera_frame frame);
 
 /* Pages --------------------------------------------------------------------------------------- */
 
-/** Access rights, cache policy and attributes of a page. These are not the bits of its entry. */
+/** Access rights, cache policy and attributes of a page. These are not the bits of its entry.
+ *
+ * Where a function takes them, rights that no page can have fail with INVALID_RIGHTS, or with
+ * WRITE_AND_EXECUTE, and other invalid flags with INVALID_ARGUMENT. */
 enum {
   /** The page stays mapped and keeps its frame, but every access faults. */
   TESSERA_NO_ACCESS = 0,
@@ -425,6 +708,8 @@ enum {
   TESSERA_WRITE_THROUGH = 1 << 4,
   TESSERA_WRITE_COMBINING = 2 << 4,
   TESSERA_UNCACHEABLE = 3 << 4,
+  /** All bits of the cache policy, for masks. */
+  TESSERA_CACHE_POLICY = 3 << 4,
   /** Two software bits for the kernel's use: 0 to 3 times this. */
   TESSERA_SOFTWARE = 1 << 6,
 
@@ -434,6 +719,11 @@ enum {
   /** Accessible in user mode. Follows from the space. */
   TESSERA_USER = 1 << 10,
   TESSERA_GLOBAL = 1 << 11,
+  /** `tessera_copy` has shared the frame of the page, which is not writable but would be otherwise:
+   * copy the frame and replace the page before it is written, or make it writable with
+   * `tessera_protect` once nothing else refers to the frame. A page without access that was shared
+   * has the flag too: whether it would be writable is not known. */
+  TESSERA_COPY_ON_WRITE = 1 << 12,
 };
 
 /** Contents of a page. */
@@ -480,45 +770,95 @@ typedef struct {
 
 /* Spaces -------------------------------------------------------------------------------------- */
 
-/** An address space. The kernel supplies the memory, which must not move, and accesses it through
- * the functions below only. */
+/** An address space. Its memory is the kernel's, for `tessera_space_create`, and must not move; or
+ * Tessera's, for `tessera_space_new`. It is accessed through the functions below only. */
 typedef struct {
   uint64_t opaque[8];
 } tessera_space;
 
-/** Creates an empty space.
+/** Creates an empty space in memory that the kernel supplies, whatever it contains.
  *
- * Errors: NOT_STARTED, INVALID_POINTER, OUT_OF_FRAMES, IN_USE if `space` already is one. */
+ * Of several calls with the same memory at once, one succeeds.
+ *
+ * Context: thread.
+ *
+ * Errors: NOT_STARTED, INVALID_POINTER, OUT_OF_FRAMES, IN_USE if `space` already is one, or is
+ * being created or destroyed. */
 tessera_result tessera_space_create(tessera_space *space);
 
-/** Destroys a space, and drops the references of its mappings. A processor that runs on the space
- * keeps its root, without any pages, until it activates another. Panics if a cursor is open on it.
+/** Creates an empty space in memory of Tessera's own, 64 spaces in a frame, and writes a pointer to
+ * it. `tessera_space_destroy` frees the memory too: the pointer must not be used afterwards.
+ *
+ * Context: thread.
+ *
+ * Errors: NOT_STARTED, INVALID_POINTER, OUT_OF_FRAMES. */
+tessera_result tessera_space_new(tessera_space **space);
+
+/** Destroys a space: unmaps everything, and drops the references of its mappings. A processor that
+ * runs on the space keeps its root, without any pages, until it activates another. If other
+ * processors run on it, the pages stay until they have left.
+ *
+ * Panics if a cursor is open on it. Of several calls at once, one succeeds.
+ *
+ * Context: thread.
  *
  * Errors: INVALID_POINTER, INVALID_SPACE, KERNEL_SPACE. */
 tessera_result tessera_space_destroy(tessera_space *space);
 
 /** Returns the kernel space: the kernel virtual area, which all spaces share. Null before the
- * start. The functions below accept it unless they list KERNEL_SPACE. */
+ * start. The functions below accept it unless they list KERNEL_SPACE.
+ *
+ * Context: lookup. */
 tessera_space *tessera_kernel_space(void);
 
-/** Activates `space` on the calling processor. With the kernel space, no program's space stays
- * active. Does nothing if the space is already active.
+/** Activates `space` on the calling processor: loads CR3 with its root. With the kernel space, no
+ * program's space stays active. Does nothing if the space is already active.
  *
- * Errors: INVALID_POINTER, INVALID_SPACE. */
+ * Tessera records what each processor runs on, and flushes the TLB accordingly. Activate spaces
+ * with this function. A kernel that loads CR3 itself must call it before Tessera changes the space.
+ * With interrupts off, as on a context switch, it takes little longer than a load of CR3, and waits
+ * for nothing.
+ *
+ * Context: thread.
+ *
+ * Errors: INVALID_POINTER, INVALID_SPACE, NOT_STARTED if `tessera_start_processor` has not been
+ * called on this processor. */
 tessera_result tessera_space_activate(const tessera_space *space);
 
 /** Returns the physical address of the root page table, which CR3 holds while the space is active.
- * Zero if `space` is not a space. */
+ * Zero if `space` is not a space.
+ *
+ * Context: lookup. */
 uint64_t tessera_space_root(const tessera_space *space);
 
 /** Writes the range of addresses at which pages can be mapped: `*start` up to, not including,
  * `*end`.
  *
+ * Context: lookup.
+ *
  * Errors: INVALID_POINTER, INVALID_SPACE. */
 tessera_result tessera_space_bounds(const tessera_space *space, uint64_t *start, uint64_t *end);
 
-/* Each of the following functions locks the pages, performs one operation, and flushes the TLB as
+/* Each of the following functions performs one operation on the pages, and flushes the TLB as
  * required before it returns. `address` and `length` are multiples of 4096.
+ *
+ * A single page is locked for the whole call. A longer range is locked, changed and flushed in
+ * pieces of at most 128 pages, large ones included. What was unmapped is freed with nothing locked,
+ * and with preemption as it was before the call. Before the first change all pieces are checked,
+ * and all memory that the call needs is allocated; so on failure nothing has changed, however long
+ * the range, as long as no other thread changes the range during the call. If one does, then
+ *  - a call that maps unmaps what it has mapped so far, unless that was changed again meanwhile,
+ *    and fails as if nothing had been mapped: the caller keeps its handles;
+ *  - `tessera_set_status` has set the status of all pages before `conflict->address`;
+ *  - `tessera_unmap`, `tessera_protect` and `tessera_change` fail only if a large page was mapped
+ *    across the end of the range meanwhile and cannot be split: they have then changed all pages
+ *    before it, and can be repeated;
+ *  - `tessera_copy` may have copied a first part.
+ *
+ * Spurious page faults. Nothing is flushed where rights are added, or where a page that was absent
+ * is mapped: a processor may still have the old entry in its TLB, and fault once. The page-fault
+ * handler sees from `tessera_translate` that the page has the rights by now, and returns: the fault
+ * has removed the stale entry. Handlers of copy-on-write and of pages on demand must expect this.
  *
  * Errors of all of them: INVALID_POINTER, INVALID_SPACE, EMPTY, NOT_ALIGNED, OUT_OF_BOUNDS, and
  * OUT_OF_FRAMES if no frame is left for a page table. With ALREADY_MAPPED and NOT_MAPPED,
@@ -526,6 +866,11 @@ tessera_result tessera_space_bounds(const tessera_space *space, uint64_t *start,
 
 /** Maps `frame`, of any size, at `address`, a multiple of that size. Consumes one handle; on
  * failure the caller keeps it.
+ *
+ * Where page tables of smaller pages are, the frame is mapped as its parts. For a frame of 1 GiB,
+ * that keeps preemption off for longer than 20 microseconds.
+ *
+ * Context: thread.
  *
  * Errors: INVALID_ARGUMENT, ALREADY_MAPPED, NOT_CLIENT, NO_HANDLE. */
 tessera_result tessera_map(
@@ -535,6 +880,8 @@ tessera_result tessera_map(
 /** Maps `count` contiguous 4 KiB frames. Consumes one handle of each; on failure the caller keeps
  * them.
  *
+ * Context: thread.
+ *
  * Errors: as `tessera_map`. */
 tessera_result tessera_map_run(
     const tessera_space *space, uint64_t address, tessera_frame first, uint64_t count,
@@ -542,7 +889,13 @@ tessera_result tessera_map_run(
 
 /** Maps new zeroed 4 KiB frames without handles: unmapping a page frees its frame.
  *
- * Errors: INVALID_ARGUMENT, ALREADY_MAPPED. */
+ * The range is checked first, and that there are as many free frames; nothing is allocated if not.
+ * Then all frames are allocated and zeroed, one by one and with nothing locked, and mapped. With
+ * `tessera_cursor_map_zeroed` the range of the cursor stays locked meanwhile.
+ *
+ * Context: thread.
+ *
+ * Errors: INVALID_ARGUMENT, ALREADY_MAPPED, OUT_OF_FRAMES. */
 tessera_result tessera_map_zeroed(
     const tessera_space *space, uint64_t address, uint64_t length, uint32_t flags,
     tessera_conflict *conflict);
@@ -550,14 +903,25 @@ tessera_result tessera_map_zeroed(
 /** Maps device memory, or other memory without reference counts, at physical address `physical`, a
  * multiple of 4096, in the largest pages that fit.
  *
- * Errors: INVALID_ARGUMENT, ALREADY_MAPPED, IN_USE if it includes memory that Tessera or the
- * kernel's own allocator allocates. */
+ * The memory must not be passed to `tessera_add_memory` while it is mapped; `tessera_audit_space`
+ * reports such mappings.
+ *
+ * Context: thread.
+ *
+ * Errors: INVALID_ARGUMENT, ALREADY_MAPPED, NOT_ALIGNED, OUT_OF_BOUNDS if it reaches beyond the
+ * physical addresses of the processor, IN_USE if it includes memory that Tessera or the kernel's
+ * own allocator allocates, or a page table of the kernel half. */
 tessera_result tessera_map_device(
     const tessera_space *space, uint64_t address, uint64_t physical, uint64_t length,
     uint32_t flags, tessera_conflict *conflict);
 
 /** Replaces the page mapped at `address` by `frame`, which has the same size. Consumes one handle;
  * on failure the caller keeps it. The reference of the old mapping is dropped after the TLB flush.
+ *
+ * A frame of 1 GiB that replaces pages of 4 KiB keeps preemption off for longer than 20
+ * microseconds, because all of them are checked before one is replaced.
+ *
+ * Context: thread.
  *
  * Errors: INVALID_ARGUMENT, NOT_MAPPED, NOT_CLIENT, NO_HANDLE. */
 tessera_result tessera_replace(
@@ -566,7 +930,9 @@ tessera_result tessera_replace(
 
 /** Unmaps pages, clears statuses, and drops the references of the mappings. Splits a large page
  * that is only partly in the range. Writes the number of bytes that were mapped, unless `unmapped`
- * is null. */
+ * is null.
+ *
+ * Context: thread. */
 tessera_result tessera_unmap(
     const tessera_space *space, uint64_t address, uint64_t length,
     uint64_t *unmapped);
@@ -574,13 +940,42 @@ tessera_result tessera_unmap(
 /** Changes the rights of all mapped pages of the range to those in `flags`, which must have no
  * other flags. Writes the number of mapped bytes, unless `mapped` is null.
  *
+ * With TESSERA_WRITE, a page whose frame was shared by `tessera_copy` becomes writable only if
+ * nothing else refers to the frame any more, neither a mapping nor a handle. Otherwise it gets the
+ * other rights and TESSERA_COPY_ON_WRITE. A page of 4 KiB in a larger frame counts the other pages
+ * of that frame. A page that was unmapped with a cursor counts until that cursor is closed.
+ *
+ * Context: thread.
+ *
  * Errors: INVALID_ARGUMENT. */
 tessera_result tessera_protect(
     const tessera_space *space, uint64_t address, uint64_t length, uint32_t flags,
     uint64_t *mapped);
 
+/** Changes what all mapped pages of the range have: the flags of each lose those in `clear`, and
+ * then get those in `set`. Both may have rights, the cache policy and software bits; everything
+ * else stays, and so do absent pages and statuses. Splits a large page that is only partly in the
+ * range. Writes the number of bytes whose pages are not as before, unless `changed` is null.
+ *
+ * A page without TESSERA_READ has no other right: clearing it clears all, and setting another alone
+ * has no effect on such a page. TESSERA_WRITE that a fork withholds counts as a right that the page
+ * has, and is given as by `tessera_protect`. To change the cache policy, `clear` has
+ * TESSERA_CACHE_POLICY and `set` the new one; lines of the memory in the processors' caches are the
+ * caller's business. Nothing is flushed from the TLB for rights that are added or software bits.
+ *
+ * Context: thread.
+ *
+ * Errors: INVALID_ARGUMENT for any other flag, for a part of the cache policy, and if a page might
+ * become both writable and executable that was not: `set` has one of these rights, `clear` has not
+ * the other or `set` has it too, and `set` lacks TESSERA_ALLOW_WX. */
+tessera_result tessera_change(
+    const tessera_space *space, uint64_t address, uint64_t length, uint32_t set, uint32_t clear,
+    uint64_t *changed);
+
 /** Sets the status of pages that are not mapped: a number with a meaning of the kernel's choice,
  * such as zero on demand, or a swap slot.
+ *
+ * Context: thread.
  *
  * Errors: ALREADY_MAPPED. */
 tessera_result tessera_set_status(
@@ -589,7 +984,10 @@ tessera_result tessera_set_status(
 
 /** Copies the mappings and statuses of `source` to the same addresses of `space`, for a fork with
  * copy-on-write: frames are shared, and become read-only in both spaces. The range of `space` must
- * be empty.
+ * be empty. No later change of rights lets one space write what the other reads; see
+ * TESSERA_COPY_ON_WRITE. Device memory is shared with the rights it has.
+ *
+ * Context: thread.
  *
  * Errors: ALREADY_MAPPED, INVALID_ARGUMENT if the spaces are the same, KERNEL_SPACE if one is the
  * kernel space. */
@@ -599,6 +997,8 @@ tessera_result tessera_copy(
 
 /** Describes the page at `address`, and the pages after it that the same entry covers.
  *
+ * Context: thread.
+ *
  * Errors: INVALID_SIZE. */
 tessera_result tessera_query(
     const tessera_space *space, uint64_t address, tessera_page *page);
@@ -606,19 +1006,57 @@ tessera_result tessera_query(
 /** Called with a run of pages. `page` is valid until it returns. */
 typedef void (*tessera_visit_fn)(void *context, const tessera_page *page);
 
-/** Calls `visit` with each run of pages of the range, absent ones too, in ascending order. The
- * range is locked and interrupts are off: the callback must not operate on the range. */
+/** Calls `visit` with each run of pages of the range, absent ones too, in ascending order.
+ *
+ * Nothing is locked and preemption is as it was while `visit` runs, so that it may call what its
+ * caller may call, for these pages too, and change the range; it must not destroy the space. Runs
+ * are read ahead in pieces: what `visit` or another thread changes is seen from the next piece on.
+ *
+ * Context: thread. */
 tessera_result tessera_visit(
     const tessera_space *space, uint64_t address, uint64_t length, tessera_visit_fn visit,
     void *context);
 
-/** Translates any virtual address: writes its physical address, and the flags of the page unless
- * `flags` is null. Takes no lock, so the result may be stale.
+/** Translates any virtual address, as a processor on `space` would for an access of the kernel that
+ * reads: writes its physical address, and the flags of the page unless `flags` is null.
+ *
+ * A page without rights (TESSERA_NO_ACCESS) is NOT_MAPPED here, since an access to it faults;
+ * `tessera_query` finds it, and the frame that it keeps. Takes no lock, so the result may be stale.
+ *
+ * Context: lookup.
  *
  * Errors, no others: INVALID_POINTER, INVALID_SPACE, NOT_MAPPED. */
 tessera_result tessera_translate(
     const tessera_space *space, uint64_t address, uint64_t *physical,
     uint32_t *flags);
+
+/* The kernel's own pages ---------------------------------------------------------------------- */
+
+/** Changes the rights of `length` bytes of pages from `start` to those in `flags`, which must have
+ * no other flags: pages that the kernel was loaded with, in the part of the address space that it
+ * keeps, such as a section of its image, or the direct map. Pages of the kernel virtual area are
+ * changed by `tessera_protect`, with `tessera_kernel_space`.
+ *
+ * Large pages that are only partly in the range are split, which takes a frame for each table.
+ * Other addresses of the same memory keep their rights, as those in the direct map, unless the
+ * loader's tables lead to the pages of several addresses by one table: those change together.
+ *
+ * The TLBs of all processors are flushed. The last page of the address space cannot be changed.
+ *
+ * Context: thread.
+ *
+ * Errors: NOT_STARTED, EMPTY, NOT_ALIGNED; INVALID_ARGUMENT, INVALID_RIGHTS, WRITE_AND_EXECUTE for
+ * the flags; OUT_OF_BOUNDS if the range wraps around, or is not in the kernel's part, or overlaps
+ * the kernel virtual area; NOT_MAPPED if one of its pages is not mapped; INVALID_RIGHTS also if an
+ * entry of the loader's tables above the pages withholds a right that they would get;
+ * OUT_OF_FRAMES; RIGHTS_IN_USE
+ *  - if a page loses a right that this processor needs: to execute the code that calls this
+ *    function or that a gate of the IDT leads to; to write the stack, Tessera's variables, or a GDT
+ *    with a segment that is not marked as accessed; to read the GDT, the IDT or the TSS. Other
+ *    code, stacks and variables are not checked;
+ *  - if a page of the direct map would not be writable whose memory is not the kernel's image, the
+ *    loader's or reserved, or has a page table that is in use. */
+tessera_result tessera_kernel_protect(const void *start, uint64_t length, uint32_t flags);
 
 /* The kernel virtual area --------------------------------------------------------------------- */
 
@@ -626,13 +1064,19 @@ tessera_result tessera_translate(
  * 5-level paging. It must be unmapped at the start. */
 
 /** Maps `length` bytes of new zeroed memory, rounded up to pages, at a free range of the area, and
- * writes the address. The page after them stays unmapped as a guard.
+ * writes the address. The pages before and after them stay unmapped as guards. Pages that the
+ * kernel mapped or gave a status in the area itself are not free.
+ *
+ * Context: thread.
  *
  * Errors: NOT_STARTED, INVALID_POINTER, EMPTY, INVALID_ARGUMENT, OUT_OF_FRAMES,
  * OUT_OF_ADDRESSES. */
 tessera_result tessera_kernel_allocate(uint64_t length, uint32_t flags, void **address);
 
-/** Maps device memory at physical address `physical`, a multiple of 4096, in the same way.
+/** Maps device memory at physical address `physical`, a multiple of 4096, in the same way, in the
+ * largest pages that fit: the address is congruent with `physical` if there is room.
+ *
+ * Context: thread.
  *
  * Errors: as `tessera_kernel_allocate` and `tessera_map_device`. */
 tessera_result tessera_kernel_map_device(
@@ -640,8 +1084,38 @@ tessera_result tessera_kernel_map_device(
 
 /** Unmaps what one of these functions mapped, with the address it wrote and the same length.
  *
+ * Context: thread.
+ *
  * Errors: NOT_STARTED, EMPTY, NOT_ALIGNED, OUT_OF_BOUNDS, NOT_MAPPED. */
 tessera_result tessera_kernel_free(void *address, uint64_t length);
+
+/** A stack of the kernel: the bytes from `bottom` up to, not including, `top`. */
+typedef struct {
+  void *bottom;
+  /** The initial stack pointer, a multiple of 4096. */
+  void *top;
+} tessera_kernel_stack;
+
+/** Allocates a zeroed stack of `length` bytes, rounded up to pages, readable and writable, in the
+ * kernel virtual area.
+ *
+ * The page below `bottom` is a guard: a stack that overflows faults there instead of overwriting
+ * what lies below. That page fault cannot be delivered on the same stack, so its handler, or that
+ * of the double fault that follows, needs a stack of its own (IST). The page above `top` is a guard
+ * too.
+ *
+ * Context: thread.
+ *
+ * Errors: NOT_STARTED, INVALID_POINTER, EMPTY, OUT_OF_FRAMES, OUT_OF_ADDRESSES. */
+tessera_result tessera_kernel_stack_allocate(uint64_t length, tessera_kernel_stack *stack);
+
+/** Frees a stack that `tessera_kernel_stack_allocate` allocated and that no processor uses.
+ *
+ * Context: thread.
+ *
+ * Errors: NOT_STARTED, INVALID_POINTER, EMPTY, NOT_ALIGNED, OUT_OF_BOUNDS, NOT_MAPPED, IN_USE if
+ * the caller runs on it. */
+tessera_result tessera_kernel_stack_free(const tessera_kernel_stack *stack);
 
 /* Cursors ------------------------------------------------------------------------------------- */
 
@@ -649,21 +1123,54 @@ tessera_result tessera_kernel_free(void *address, uint64_t length);
  * and share one TLB flush.
  *
  * The kernel supplies the memory, which must not move. Every open cursor must be closed, on the
- * processor that opened it. Until then the caller must not migrate to another processor, and must
- * not open a second cursor over the same pages, which panics or deadlocks. What a cursor unmaps is
- * flushed and freed when it is closed. */
+ * processor that opened it. What a cursor unmaps is flushed and freed when it is closed.
+ *
+ * From before it is opened until it is closed, the caller keeps preemption off, by its own means:
+ * were the thread switched away, the next one that needs the same page table would wait for ever.
+ * With one processor Tessera notices, and panics. How long preemption is off is the caller's
+ * choice: the work on a page takes some 20 to 200 instructions.
+ *
+ * A cursor locks a block: the smallest of 2 MiB, 1 GiB, 512 GiB and so on, aligned to its size,
+ * that contains the range and is larger than it. For a range inside one large page, it is the block
+ * of that page; inside a larger aligned part that has one status throughout, that of the part.
+ * While the cursor is open, the same processor may call
+ *
+ * - the functions that take no space, but those of the kernel virtual area only if the cursor is
+ *   not on the kernel space, and not `tessera_audit`,
+ * - all functions for other spaces,
+ * - `tessera_translate`, the functions that print, `tessera_space_activate`, `tessera_space_root`
+ *   and `tessera_space_bounds` for the same space,
+ * - all other functions for the same space, and cursors on it, if the block of their range has no
+ *   page in common with that of the cursor.
+ *
+ * A block that has pages in common panics with one processor, and waits for ever with several.
+ * `tessera_space_destroy` of the same space panics. */
 typedef struct {
   uint64_t opaque[96];
 } tessera_cursor;
 
 enum {
-  /** Allocate all page tables that the range may need before locking it, so that no operation of
-   * the cursor fails with OUT_OF_FRAMES. */
+  /** Allocate the page tables that the range may need before locking it: enough to map every page
+   * of it, to set statuses and to split what lies across its ends, in any order, without
+   * OUT_OF_FRAMES. A table that an operation removes, because it is emptied by unmapping or a
+   * larger page takes its place, does not come back: mapping there again may need a new one. Frames
+   * to be mapped are not reserved, and `tessera_cursor_map_zeroed` still allocates its own. What is
+   * left is freed when the cursor is closed. */
   TESSERA_RESERVE_TABLES = 1,
+  /** Add no page table when opening: for looking at, changing and unmapping what is mapped. Opening
+   * then never fails with OUT_OF_FRAMES, but the block may be any larger one, up to the whole
+   * space, if nothing is mapped there. Not together with TESSERA_RESERVE_TABLES. */
+  TESSERA_NO_NEW_TABLES = 2,
 };
 
 /** Opens a cursor: locks `length` bytes at `address`, with the position at the start. Spins while
- * another cursor has part of the range.
+ * another processor has a cursor over a block with pages in common.
+ *
+ * Adds the page tables that span the block, if they are missing, and fails with OUT_OF_FRAMES if
+ * that is not possible; if any page of the range is mapped, none is missing. What is still empty
+ * when the cursor is closed is freed.
+ *
+ * Context: cursor.
  *
  * Errors: INVALID_POINTER, INVALID_SPACE, INVALID_ARGUMENT, EMPTY, NOT_ALIGNED, OUT_OF_BOUNDS,
  * OUT_OF_FRAMES, IN_USE if `cursor` is already open. */
@@ -674,20 +1181,28 @@ tessera_result tessera_cursor_open(
 /** Closes a cursor: flushes the TLB as required, unlocks the range, and drops the references of
  * what was unmapped.
  *
+ * Context: cursor.
+ *
  * Errors: INVALID_POINTER, INVALID_CURSOR. */
 tessera_result tessera_cursor_close(tessera_cursor *cursor);
 
 /** Returns the address of the position: a page of the range or its end. Zero if `cursor` is not
- * open. */
+ * open.
+ *
+ * Context: cursor. */
 uint64_t tessera_cursor_address(const tessera_cursor *cursor);
 
 /** Moves to `address`, a page of the range or its end.
+ *
+ * Context: cursor.
  *
  * Errors: INVALID_POINTER, INVALID_CURSOR, NOT_ALIGNED, OUT_OF_BOUNDS. */
 tessera_result tessera_cursor_jump(tessera_cursor *cursor, uint64_t address);
 
 /* Each of these functions performs the operation of the same name at the position, and moves past
  * the pages; `tessera_cursor_query` does not move. On failure the position stays.
+ *
+ * Context: cursor.
  *
  * Errors: those listed there, INVALID_CURSOR instead of INVALID_SPACE, and OUT_OF_BOUNDS beyond the
  * range. */
@@ -710,13 +1225,17 @@ tessera_result tessera_cursor_unmap(
     tessera_cursor *cursor, uint64_t length, uint64_t *unmapped);
 tessera_result tessera_cursor_protect(
     tessera_cursor *cursor, uint64_t length, uint32_t flags, uint64_t *mapped);
+tessera_result tessera_cursor_change(
+    tessera_cursor *cursor, uint64_t length, uint32_t set, uint32_t clear, uint64_t *changed);
 tessera_result tessera_cursor_set_status(
     tessera_cursor *cursor, uint64_t length, uint32_t status,
     tessera_conflict *conflict);
 tessera_result tessera_cursor_query(tessera_cursor *cursor, tessera_page *page);
 
 /** Copies the next `length` bytes at the position of `source`, as `tessera_copy`. Both cursors move
- * past them; on failure neither moves. */
+ * past them; on failure neither moves.
+ *
+ * Context: cursor. */
 tessera_result tessera_cursor_copy(
     tessera_cursor *cursor, tessera_cursor *source, uint64_t length,
     tessera_conflict *conflict);
@@ -724,12 +1243,17 @@ tessera_result tessera_cursor_copy(
 /** Moves to the first mapped page of the next `length` bytes, or past them, and writes whether
  * there is one.
  *
+ * Context: cursor.
+ *
  * Errors: INVALID_POINTER, INVALID_CURSOR, EMPTY, NOT_ALIGNED, OUT_OF_BOUNDS. */
 tessera_result tessera_cursor_find_next(tessera_cursor *cursor, uint64_t length, bool *found);
 
 /** Clears the accessed bits, the dirty bits or both, as `flags` says with TESSERA_ACCESSED and
  * TESSERA_DIRTY, in the next `length` bytes. Writes the number of bytes of the pages that had one
- * of them set, unless `cleared` is null.
+ * of these bits set, unless `cleared` is null. Pages without access count too, and a large page
+ * that is only partly in the range counts whole.
+ *
+ * Context: cursor.
  *
  * Errors: INVALID_POINTER, INVALID_CURSOR, INVALID_ARGUMENT, EMPTY, NOT_ALIGNED, OUT_OF_BOUNDS. */
 tessera_result tessera_cursor_clear_access_bits(
@@ -743,23 +1267,36 @@ typedef void (*tessera_write_fn)(void *context, const char *text, size_t length)
 /** Prints the memory map of `config` as Tessera reads it: sorted and merged, a line per region. May
  * be called before the start.
  *
+ * Context: pure.
+ *
  * Errors: INVALID_POINTER, INVALID_SIZE, INVALID_ARGUMENT, INVALID_MEMORY_MAP. */
 tessera_result tessera_print_memory_map(
     const tessera_config *config, tessera_write_fn write, void *context);
 
 /** Prints the mappings of `space`: a line per range of pages that differ only in their addresses.
- * Takes no lock.
+ * For the kernel space, those of the upper half and of addresses below `kernel_low_end`.
+ *
+ * Takes no lock, and turns nothing off: panic code may call it. If another thread changes the space
+ * meanwhile, what is printed of the changed part is of no use.
+ *
+ * Context: quiet.
  *
  * Errors: INVALID_POINTER, INVALID_SPACE. */
 tessera_result tessera_dump(
     const tessera_space *space, tessera_write_fn write, void *context);
 
-/** Prints the same as lines of JSON. */
+/** Prints the same as lines of JSON.
+ *
+ * Context: quiet.
+ *
+ * Errors: INVALID_POINTER, INVALID_SPACE. */
 tessera_result tessera_dump_json(
     const tessera_space *space, tessera_write_fn write, void *context);
 
 /** Prints the page-table walk of any virtual address: a line per entry, from the root down. Takes
  * no lock, so page-fault handlers and panic code may call it.
+ *
+ * Context: lookup.
  *
  * Errors: INVALID_POINTER, INVALID_SPACE. */
 tessera_result tessera_print_walk(
@@ -767,13 +1304,20 @@ tessera_result tessera_print_walk(
     void *context);
 
 /** Checks the invariants of the frame metadata, the free lists and the kernel's page tables. Prints
- * a line per violation, and writes their number. Tessera must not be used meanwhile.
+ * a line per violation, and writes their number. Tessera must not be used meanwhile. Interrupts are
+ * off for as long as it takes to visit every free block, which may be more than 20 microseconds;
+ * not while `write` is called.
+ *
+ * Context: quiet.
  *
  * Errors: NOT_STARTED, INVALID_POINTER. */
 tessera_result tessera_audit(
     tessera_write_fn write, void *context, uint64_t *violations);
 
-/** Checks the invariants of the page tables of `space`, which must not be used meanwhile.
+/** Checks the invariants of the page tables of `space`, which must not be used meanwhile. Takes no
+ * lock, and turns nothing off. Prints a line per violation, and writes their number.
+ *
+ * Context: quiet.
  *
  * Errors: INVALID_POINTER, INVALID_SPACE. */
 tessera_result tessera_audit_space(
@@ -786,9 +1330,11 @@ typedef struct {
   uint64_t size;
   /** Frames that the allocator manages, those of them that are free, and those of these that lie in
    * the caches of processors. If the kernel has its own allocator, all frames that Tessera does not
-   * use count as free. */
+   * use count as free. While other processors allocate and free, the number in caches may be off by
+   * the frames that moved; no more frames than all are ever free. */
   uint64_t managed_frames, free_frames, cached_frames;
-  /** Frames of the largest free block. Zero if the kernel has its own allocator. */
+  /** Frames of the largest free block; adjacent blocks are allocated as one. Zero if the kernel has
+   * its own allocator. */
   uint64_t largest_free_block;
   /** Page tables that are in no space and are pooled for reuse. They do not count as free. */
   uint64_t pooled_tables;
@@ -804,6 +1350,8 @@ typedef struct {
 } tessera_statistics;
 
 /** Writes the current statistics.
+ *
+ * Context: frames.
  *
  * Errors: NOT_STARTED, INVALID_POINTER, INVALID_SIZE. */
 tessera_result tessera_get_statistics(tessera_statistics *statistics);

@@ -4,7 +4,7 @@ internal import TesseraHardware
 /// What the processor uses during the start and must still find after it: with a GDT at an address
 /// that is no longer mapped, for instance, the next exception is a triple fault.
 struct RunningProcessor {
-  private let tables: RunningTables
+  private var tables: RunningTables
   private let kept: KeptAddresses
   /// Addresses at which `tables` map memory linearly.
   private let linear: KeptAddresses
@@ -17,29 +17,31 @@ struct RunningProcessor {
   }
 
   /// Throws `codeNotKept`, `stackNotKept`, `segmentTableNotKept` or `interruptTableNotKept`.
-  func check() throws(BootError) {
+  mutating func check() throws(BootError) {
     guard keeps(Processor.instructionPointer) else { throw .codeNotKept }
     guard keeps(Processor.stackPointer) else { throw .stackNotKept }
     guard keeps(Processor.segmentTable.base) else { throw .segmentTableNotKept }
-    let interrupts = Processor.interruptTable
-    guard keeps(interrupts.base) || !hasPageFaultGate(interrupts) else {
+    guard keeps(Processor.interruptTable.base) || !usesInterruptTable else {
       throw .interruptTableNotKept
     }
   }
 
   private func keeps(_ address: UInt64) -> Bool { kept.contains(address) }
 
-  /// Whether `table` is in use. A kernel that has none yet runs with what its loader left: nothing,
+  /// Whether the IDT is in use. A kernel that has none yet runs with what its loader left: nothing,
   /// or the table of a firmware in real mode, whose vectors are no gates.
   ///
   /// Intel SDM Vol. 3A, "64-Bit Mode IDT": gates have 16 bytes, and the sixth holds the type.
-  private func hasPageFaultGate(_ table: Processor.DescriptorTable) -> Bool {
-    let offset: UInt64 = 14 * 16
-    guard UInt64(table.limit) >= offset + 15,
-      let place = VirtualAddress(table.base).advanced(byChecked: offset + 5),
-      let kind = tables.byte(at: place, mappedAt: linear)
-    else { return false }
-    // Present, and an interrupt gate or a trap gate.
-    return kind & 0x9e == 0x8e
+  var usesInterruptTable: Bool {
+    mutating get {
+      let table = Processor.interruptTable
+      let offset: UInt64 = 14 * 16
+      guard UInt64(table.limit) >= offset + 15,
+        let place = VirtualAddress(table.base).advanced(byChecked: offset + 5),
+        let kind = tables.byte(at: place, mappedAt: linear)
+      else { return false }
+      // Present, and an interrupt gate or a trap gate.
+      return kind & 0x9e == 0x8e
+    }
   }
 }

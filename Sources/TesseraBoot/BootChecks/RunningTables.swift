@@ -1,49 +1,93 @@
 internal import TesseraHardware
 internal import TesseraPageTables
 
-/// The page tables that the processor runs on, before they have nodes.
+/// The page tables that the processor runs on, before they have nodes and before it is known that
+/// they are mapped where the kernel says.
+///
+/// A table that cannot be read there is reported, and never faults. What is read may still be
+/// wrong, if the kernel's direct map is: it is trusted once all memory is found mapped as it should
+/// be.
 struct RunningTables {
-  private let root: PhysicalAddress
-  let tables: RawPageTables
+  let root: PhysicalAddress
+  private let tables: RawPageTables
   private let base: UInt64
+  /// The table of each level, from 1, that was last found to be readable.
+  private var readable = [5 of PhysicalAddress](repeating: .limit)
 
-  /// The tables are read through a linear mapping at `base`; if they are not mapped there, reading
-  /// them is a page fault.
-  init(base: UInt64) {
-    self.init(
-      base: base, root: Processor.rootAddress)
-  }
-
-  /// The tables below `root`.
-  init(base: UInt64, root: PhysicalAddress) {
+  /// Reads the tables through a linear mapping at `base`: those that the processor runs on, or
+  /// those below another `root`.
+  init(base: UInt64, root: PhysicalAddress = Processor.rootAddress) {
     self.root = root
-    // SAFETY: the kernel's promise of `BootConfiguration.init`; only the tables that the processor
-    // uses are read.
+    // SAFETY: tables are read only, and only once they are known to be readable.
     tables = unsafe RawPageTables(base: UInt(base))
     self.base = base
   }
 
-  func rootEntry(at index: Int) -> PageTableEntry { tables.entry(at: index, of: root) }
+  /// The entry at `index` of `table`, of `level`; nil if the table cannot be read.
+  mutating func entry(
+    at index: Int, of table: PhysicalAddress, _ level: PagingLevel
+  ) -> PageTableEntry? {
+    let (address, overflow) = base.addingReportingOverflow(table.rawValue)
+    if readable[level.number - 1] != table {
+      guard !overflow, Processor.tryReadWord(at: address) != nil else { return nil }
+      readable[level.number - 1] = table
+    }
+    return tables.entry(at: index, of: table)
+  }
 
-  /// Calls `body` for each table below the root's entry at `index`; see
-  /// `RawPageTables.forEachTable`.
-  func forEachTable(
-    below index: Int, before end: PhysicalAddress,
-    _ body: (_ table: PhysicalAddress, _ level: PagingLevel) -> Void
-  ) {
-    tables.forEachTable(
-      below: rootEntry(at: index), at: PagingMode.current.rootLevel, before: end, body)
+  mutating func rootEntry(at index: Int) -> PageTableEntry? {
+    entry(at: index, of: root, PagingMode.current.rootLevel)
+  }
+}
+
+extension RunningTables {
+  /// A page of the running tables.
+  struct Page {
+    /// The physical address of its first byte.
+    let target: UInt64
+    let byteCount: UInt64
+    let isWritable: Bool
+    let isExecutable: Bool
+  }
+
+  /// The page that `address` lies in; nil if it is not mapped, or a table cannot be read.
+  mutating func page(at address: VirtualAddress) -> Page? {
+    guard address.isCanonical else { return nil }
+    var table = root
+    var level = PagingMode.current.rootLevel
+    var rights = PageTableEntry.writable
+    var prohibitions: UInt64 = 0
+    while true {
+      guard let entry = entry(at: address.index(at: level), of: table, level), entry.isPresent
+      else { return nil }
+      rights &= entry.rawValue
+      prohibitions |= entry.rawValue & PageTableEntry.noExecute
+      guard entry.leadsToTable(at: level) else {
+        guard let size = level.pageSize else { return nil }
+        return Page(
+          target: entry.leafAddress(size: size).rawValue, byteCount: size.byteCount,
+          isWritable: rights != 0, isExecutable: prohibitions == 0)
+      }
+      table = entry.tableAddress
+      level = level.below
+    }
+  }
+
+  /// The physical address of the byte at `address`; nil if it is not mapped.
+  mutating func target(of address: UInt64) -> PhysicalAddress? {
+    guard let page = page(at: VirtualAddress(address)) else { return nil }
+    return PhysicalAddress(exactly: page.target + address % page.byteCount)
   }
 
   /// Whether every page of `region` is mapped at its physical address plus the base, at addresses
-  /// in `kept`.
-  func map(_ region: MemoryRegion, at kept: KeptAddresses) -> Bool {
+  /// in `kept`, and writable if it is usable memory.
+  mutating func map(_ region: MemoryRegion, at kept: KeptAddresses) -> Bool {
     var position = region.start
     while position < region.end {
       let (address, overflow) = base.addingReportingOverflow(position.rawValue)
-      let virtual = VirtualAddress(address)
-      guard !overflow, kept.contains(address), virtual.isCanonical, let page = page(at: virtual),
-        page.target == position.rawValue & ~(page.byteCount - 1)
+      guard !overflow, kept.contains(address), let page = page(at: VirtualAddress(address)),
+        page.target == position.rawValue & ~(page.byteCount - 1),
+        page.isWritable || region.kind != .usable
       else { return false }
       let step = page.byteCount - position.rawValue % page.byteCount
       guard let next = position.advanced(byChecked: step) else { return false }
@@ -53,21 +97,27 @@ struct RunningTables {
   }
 
   /// The byte at `address`, or nil if it is not mapped or its frame is not mapped at `kept`.
-  func byte(at address: VirtualAddress, mappedAt kept: KeptAddresses) -> UInt8? {
-    guard address.isCanonical, let page = page(at: address) else { return nil }
-    let byte = page.target + address.rawValue % page.byteCount
-    guard let frame = PhysicalAddress(exactly: byte & ~4095),
-      let region = MemoryRegion(start: frame.rawValue, byteCount: 4096, kind: .usable),
-      map(region, at: kept)
-    else { return nil }
-    let word = tables.entry(at: Int(byte % 4096 / 8), of: frame).rawValue
-    return UInt8(truncatingIfNeeded: word >> (byte % 8 * 8))
+  mutating func byte(at address: VirtualAddress, mappedAt kept: KeptAddresses) -> UInt8? {
+    guard let word = alignedWord(at: address.rawValue & ~7, mappedAt: kept) else { return nil }
+    return UInt8(truncatingIfNeeded: word >> (address.rawValue % 8 * 8))
   }
 
-  /// The page that `address` lies in: its first physical byte, and its size.
-  private func page(at address: VirtualAddress) -> (target: UInt64, byteCount: UInt64)? {
-    let end = tables.walk(to: address, from: root, at: PagingMode.current.rootLevel)
-    guard end.entry.isPresent, let size = end.level.pageSize else { return nil }
-    return (end.entry.leafAddress(size: size).rawValue, size.byteCount)
+  /// The eight bytes at `address`, or nil as for `byte`.
+  mutating func word(at address: UInt64, mappedAt kept: KeptAddresses) -> UInt64? {
+    guard let low = alignedWord(at: address & ~7, mappedAt: kept) else { return nil }
+    let shift = address % 8 * 8
+    if shift == 0 { return low }
+    guard let high = alignedWord(at: (address & ~7) &+ 8, mappedAt: kept) else { return nil }
+    return low >> shift | high << (64 - shift)
+  }
+
+  private mutating func alignedWord(at address: UInt64, mappedAt kept: KeptAddresses) -> UInt64? {
+    guard let place = target(of: address) else { return nil }
+    let frame = place.alignedDown(to: PageSize.fourKiB.byteCount)
+    guard
+      let region = MemoryRegion(start: frame.rawValue, byteCount: 4096, kind: .kernelImage),
+      map(region, at: kept)
+    else { return nil }
+    return tables.entry(at: Int(place.byteCount(from: frame) / 8), of: frame).rawValue
   }
 }

@@ -1,4 +1,4 @@
-package import TesseraFrames
+internal import TesseraFrames
 public import TesseraHardware
 
 /// The direct map: a linear mapping of all memory for the kernel, in page tables of its own.
@@ -12,6 +12,8 @@ public struct DirectMap: Sendable {
   public internal(set) var root = PhysicalAddress.zero
   /// The virtual address of physical byte zero.
   public let base: UInt64
+  /// The end of the physical memory that is mapped.
+  public let end: PhysicalAddress
   /// The number of tables, including the root.
   public internal(set) var tableCount: UInt64 = 0
   /// The number of leaves of each size.
@@ -19,7 +21,10 @@ public struct DirectMap: Sendable {
   public internal(set) var twoMiBCount: UInt64 = 0
   public internal(set) var oneGiBCount: UInt64 = 0
 
-  init(base: UInt64) { self.base = base }
+  init(base: UInt64, end: PhysicalAddress) {
+    self.base = base
+    self.end = end
+  }
 
   /// The number of bytes that are mapped.
   public var byteCount: UInt64 {
@@ -34,11 +39,17 @@ extension DirectMap {
     let tables: RawPageTables
     let root: PhysicalAddress
     let limit: PhysicalAddress
+    /// The entries of the root that stay as they are.
+    let keptEntries: (low: Range<Int>, high: Range<Int>)
 
     /// The caller promises that physical memory below `limit` is mapped at its address plus `base`,
     /// and that the table at `root`, of the root level of the current `PagingMode`, lies there and
-    /// has the kernel image below its last entry.
-    @unsafe package init(base: UInt, below limit: PhysicalAddress, root: PhysicalAddress) {
+    /// has the kernel image below its entries `low` or `high`.
+    @unsafe package init(
+      base: UInt, below limit: PhysicalAddress, root: PhysicalAddress,
+      keeping low: Range<Int> = 0..<0, _ high: Range<Int> = 511..<512
+    ) {
+      keptEntries = (low, high)
       // SAFETY: the caller's promise; only tables below the limit are accessed.
       tables = unsafe RawPageTables(base: base)
       self.limit = limit
@@ -52,8 +63,8 @@ extension DirectMap {
 
   /// Builds page tables that map the memory of `map` at `base`, with pages up to `largestPage`.
   ///
-  /// The last entry of the new root is that of the running one: they share the tables below it.
-  /// The caller loads CR3.
+  /// The entries of the running root that are kept are also those of the new one: they share the
+  /// tables below them, and map nothing where the direct map will be. The caller loads CR3.
   ///
   /// - Parameter readOnly: Memory that is mapped read-only; its ends are 4 KiB aligned.
   /// - Throws: `outOfFrames` if `allocator` has no room below the limit of `running` for a table;
@@ -64,7 +75,7 @@ extension DirectMap {
     mapping map: MemoryMap<Source>, at base: UInt64, largestPage: PageSize,
     readOnly: Range<PhysicalAddress> = .zero..<(.zero),
     from allocator: inout EarlyAllocator, running: RunningMapping
-  ) throws(FrameError) -> DirectMap {
+  ) throws(TesseraError) -> DirectMap {
     let half = PagingMode.current.lowerHalfEnd.rawValue
     require(base >= 0 &- half, "direct map is not in the upper half")
     require(base % PageSize.oneGiB.byteCount == 0, "direct map is not 1 GiB aligned")
@@ -75,12 +86,12 @@ extension DirectMap {
     if base >= highestEnd || end.rawValue > highestEnd - base { throw .outOfBounds }
 
     var builder = try DirectMapBuilder(
-      at: base, readOnly: readOnly, from: &allocator, running: running)
+      at: base, end: end, readOnly: readOnly, from: &allocator, running: running)
     try builder.map(.zero, upTo: DirectMapBuilder.lowEnd, upToSize: .fourKiB, from: &allocator)
-    var failure: FrameError?
+    var failure: TesseraError?
     map.forEachExtent(from: DirectMapBuilder.lowEnd) { start, end in
       if failure != nil { return }
-      do throws(FrameError) {
+      do throws(TesseraError) {
         try builder.map(start, upTo: end, upToSize: largestPage, from: &allocator)
       } catch { failure = error }
     }

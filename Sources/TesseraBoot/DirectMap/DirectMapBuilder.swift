@@ -14,27 +14,29 @@ struct DirectMapBuilder {
   /// which a large page must not span (Intel SDM Vol. 3A, "Large Page Size Considerations").
   static var lowEnd: PhysicalAddress { PhysicalAddress(0x10_0000) }
 
-  /// Makes the root, which maps only the kernel image.
+  /// Makes the root, which maps only what is kept of the running one.
   init(
-    at base: UInt64, readOnly: Range<PhysicalAddress>, from allocator: inout EarlyAllocator,
+    at base: UInt64, end: PhysicalAddress, readOnly: Range<PhysicalAddress>,
+    from allocator: inout EarlyAllocator,
     running: DirectMap.RunningMapping
-  ) throws(FrameError) {
+  ) throws(TesseraError) {
     tables = running.tables
     limit = running.limit
     self.readOnly = readOnly
     require(running.root < limit, "running root table is beyond the loader's mapping")
-    let image = tables.entry(at: 511, of: running.root)
-    require(image.isPresent, "running root table maps no kernel image")
-    result = DirectMap(base: base)
+    result = DirectMap(base: base, end: end)
     result.root = try makeTable(from: &allocator)
-    tables.set(image, at: 511, of: result.root)
+    let kept = running.keptEntries
+    for index in 0..<512 where kept.low.contains(index) || kept.high.contains(index) {
+      tables.set(tables.entry(at: index, of: running.root), at: index, of: result.root)
+    }
   }
 
   /// Maps the bytes from `start` up to `end`, both 4 KiB aligned.
   mutating func map(
     _ start: PhysicalAddress, upTo end: PhysicalAddress, upToSize largest: PageSize,
     from allocator: inout EarlyAllocator
-  ) throws(FrameError) {
+  ) throws(TesseraError) {
     var position = start
     while position < end {
       let size = largestSize(
@@ -70,7 +72,7 @@ struct DirectMapBuilder {
   /// Maps the page of `size` at `address`, and makes the tables above it.
   private mutating func map(
     _ address: PhysicalAddress, size: PageSize, from allocator: inout EarlyAllocator
-  ) throws(FrameError) {
+  ) throws(TesseraError) {
     let virtual = VirtualAddress(result.base + address.rawValue)
     let leafLevel = PagingLevel(leafOf: size)
     var table = result.root
@@ -95,7 +97,7 @@ struct DirectMapBuilder {
 
   private mutating func makeTable(
     from allocator: inout EarlyAllocator
-  ) throws(FrameError) -> PhysicalAddress {
+  ) throws(TesseraError) -> PhysicalAddress {
     let table = try allocator.allocate(byteCount: PageSize.fourKiB.byteCount, below: limit)
     tables.clear(table)
     result.tableCount += 1

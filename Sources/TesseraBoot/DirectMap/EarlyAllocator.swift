@@ -1,4 +1,4 @@
-public import TesseraFrames
+internal import TesseraFrames
 public import TesseraHardware
 
 /// A bump allocator for the time before there are frames: for the slots and for the page tables of
@@ -47,7 +47,7 @@ public struct EarlyAllocator: ~Copyable {
   public mutating func allocate(
     byteCount: UInt64, alignment: UInt64 = PageSize.fourKiB.byteCount,
     below limit: PhysicalAddress = .limit, preferring preference: Preference = .lowest
-  ) throws(FrameError) -> PhysicalAddress {
+  ) throws(TesseraError) -> PhysicalAddress {
     require(
       alignment.nonzeroBitCount == 1 && alignment <= PhysicalAddress.limit.rawValue,
       "alignment is not a power of two up to 2^52")

@@ -38,6 +38,9 @@ extension MemoryKind {
   @inline(__always)
   public var isMemory: Bool { rawValue <= MemoryKind.acpiNonVolatile.rawValue }
 
+  /// Whether memory of this kind is free, or becomes free once it is not used any more.
+  var isAllocatable: Bool { rawValue <= MemoryKind.metadata.rawValue }
+
   /// The usage of frames of this kind.
   package var frameUsage: FrameUsage {
     switch self {

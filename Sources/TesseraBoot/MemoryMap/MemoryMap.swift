@@ -57,6 +57,14 @@ extension MemoryMap: MemoryRegionSource {
 }
 
 extension MemoryMap {
+  /// The part, from the page of `address` on, of the region that the page lies in; nil if the page
+  /// is in a hole.
+  func region(at address: PhysicalAddress) -> MemoryRegion? {
+    let page = address.alignedDown(to: PageSize.fourKiB.byteCount)
+    guard let piece = firstPiece(from: page), piece.start == page else { return nil }
+    return piece
+  }
+
   /// The first piece of a region at or after `position`, a multiple of 4 KiB; nil if none is left.
   private func firstPiece(from position: PhysicalAddress) -> MemoryRegion? {
     var page = position

@@ -62,4 +62,14 @@ extension MemoryMap {
     forEachRegion { if $0.kind.isMemory { end = $0.end } }
     return end
   }
+
+  /// The end of the highest region that can ever be allocated, up to which frames have slots; zero
+  /// if there is none.
+  ///
+  /// Memory of the firmware is never allocated, and may lie far above all other memory.
+  public var endOfFrames: PhysicalAddress {
+    var end = PhysicalAddress.zero
+    forEachRegion { if $0.kind.isAllocatable { end = $0.end } }
+    return end
+  }
 }

@@ -50,8 +50,8 @@ struct BootTextPlace {
   /// The empty text.
   static var none: BootTextPlace { BootTextPlace(start: 0, byteCount: 0) }
 
-  /// The longest valid text. Loaders write a few hundred bytes at most.
-  static var maximumByteCount: UInt64 { 4096 }
+  /// The longest valid text, with its zero byte. Most have a few hundred bytes.
+  static var maximumByteCount: UInt64 { 65536 }
 }
 
 /// Physical memory below a limit, read through a linear mapping.

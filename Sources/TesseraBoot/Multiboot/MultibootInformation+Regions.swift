@@ -16,6 +16,14 @@ extension MultibootInformation {
           kind: .module))
       body(used(module.commandLine))
     }
+    for index in layout.others.indices { body(used(layout.others[index])) }
+    if let region = layout.frameBuffer.region { body(region) }
+    for index in 0..<layout.sections.count {
+      let section = memory.knownSection(at: index, of: layout.sections)
+      if section.isLoadedBesideImage {
+        body(used(section.start..<section.start + section.byteCount))
+      }
+    }
   }
 
   /// Calls `body` for each module in the loader's order.
@@ -98,6 +106,10 @@ extension BootMemory {
     do throws(MultibootError) {
       if let region = try region(at: address, index: 0) { body(region) }
     } catch { changed() }
+  }
+
+  func knownSection(at index: UInt64, of sections: MultibootSections) -> MultibootSection {
+    do throws(MultibootError) { return try section(at: index, of: sections) } catch { changed() }
   }
 
   fileprivate func knownListedModule(

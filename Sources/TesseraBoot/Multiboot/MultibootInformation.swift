@@ -12,15 +12,24 @@ public struct MultibootInformation<Memory: BootMemory>: MemoryRegionSource {
 
   /// Checks the information at the physical `address`. The loader passes `magic` in EAX and
   /// `address` in EBX.
-  public init(magic: UInt32, address: UInt32, memory: Memory) throws(MultibootError) {
-    guard let version = MultibootVersion(magic: magic) else { throw .wrongMagic(magic) }
+  ///
+  /// - Throws: `multiboot` with what is wrong.
+  public init(magic: UInt32, address: UInt32, memory: Memory) throws(TesseraError) {
+    do throws(MultibootError) {
+      guard let version = MultibootVersion(magic: magic) else { throw .wrongMagic(magic) }
+      let layout =
+        switch version {
+        case .one: try MultibootLayout(version1At: UInt64(address), in: memory)
+        case .two: try MultibootLayout(version2At: UInt64(address), in: memory)
+        }
+      self.init(version, layout, memory)
+    } catch { throw .multiboot(error) }
+  }
+
+  private init(_ version: MultibootVersion, _ layout: MultibootLayout, _ memory: Memory) {
     self.version = version
+    self.layout = layout
     self.memory = memory
-    layout =
-      switch version {
-      case .one: try MultibootLayout(version1At: UInt64(address), in: memory)
-      case .two: try MultibootLayout(version2At: UInt64(address), in: memory)
-      }
   }
 
   /// The kernel's command line; empty if there is none.
@@ -28,6 +37,15 @@ public struct MultibootInformation<Memory: BootMemory>: MemoryRegionSource {
 
   /// The name of the loader; empty if there is none.
   public var loaderName: BootText<Memory> { BootText(memory, layout.loaderName) }
+
+  /// The address of the loader's copy of the firmware's ACPI root pointer, of the latest revision
+  /// that the loader has passed; nil if it has passed none.
+  ///
+  /// Version 2 alone has one. At least 20 bytes are there, and 36 if the loader calls them those of
+  /// a later revision; what they contain is not checked.
+  public var acpiRootPointer: PhysicalAddress? {
+    layout.acpiRootPointer.isEmpty ? nil : PhysicalAddress(layout.acpiRootPointer.lowerBound)
+  }
 
   /// The number of entries of the loader's memory map.
   public var entryCount: Int { layout.entryCount }

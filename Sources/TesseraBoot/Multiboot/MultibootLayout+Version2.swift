@@ -1,3 +1,5 @@
+internal import TesseraHardware
+
 extension MultibootLayout {
   /// Checks the information of version 2 at `address`.
   ///
@@ -35,6 +37,14 @@ extension MultibootLayout {
           lower: try memory.word(at: tag.address + 8), upper: try memory.word(at: tag.address + 12))
       case MultibootTag.memoryMap:
         try findEntries(tag, offset: offset, in: memory)
+      case MultibootTag.frameBuffer:
+        frameBuffer = try MultibootFrameBuffer(at: tag.address + 8, in: memory)
+      case MultibootTag.oldRootPointer:
+        if acpiRootPointer.isEmpty { acpiRootPointer = tag.address + 8..<tag.end }
+      case MultibootTag.newRootPointer:
+        acpiRootPointer = tag.address + 8..<tag.end
+      case MultibootTag.sections:
+        try findSections(tag, offset: offset, in: memory)
       default: break
       }
       offset += tag.stride
@@ -59,6 +69,16 @@ extension MultibootLayout {
     entryCount = Int(index)
   }
 
+  private mutating func findSections<Memory: BootMemory>(
+    _ tag: MultibootTag, offset: UInt64, in memory: Memory
+  ) throws(MultibootError) {
+    sections = MultibootSections(
+      start: tag.address + 20, count: UInt64(try memory.word(at: tag.address + 8)),
+      stride: UInt64(try memory.word(at: tag.address + 12)))
+    if sections.end > tag.end { throw .tagTooSmall(offset: offset) }
+    try sections.check(in: memory)
+  }
+
   /// Ends the check: `sizes` replaces a missing memory map.
   private mutating func finish(fallingBackTo sizes: MemoryMapPlace) throws(MultibootError) {
     guard case .none = memoryMap else { return }
@@ -81,6 +101,11 @@ struct MultibootTag {
   static let module: UInt32 = 3
   static let memorySizes: UInt32 = 4
   static let memoryMap: UInt32 = 6
+  static let frameBuffer: UInt32 = 8
+  static let sections: UInt32 = 9
+  /// A copy of the ACPI root pointer of revision 0, and of a later one.
+  static let oldRootPointer: UInt32 = 14
+  static let newRootPointer: UInt32 = 15
 
   /// The address after the last byte.
   var end: UInt64 { address + byteCount }
@@ -92,6 +117,10 @@ struct MultibootTag {
   var minimumByteCount: UInt64 {
     switch type {
     case Self.module, Self.memorySizes, Self.memoryMap: 16
+    case Self.sections: 20
+    case Self.frameBuffer: 30
+    case Self.oldRootPointer: 28
+    case Self.newRootPointer: 44
     default: 8
     }
   }

@@ -1,3 +1,5 @@
+internal import TesseraHardware
+
 /// The places of the parts of the loader's information, all of which have been checked.
 struct MultibootLayout {
   /// The information itself, up to its end, as far as this module knows it.
@@ -8,6 +10,12 @@ struct MultibootLayout {
   var modules = ModulePlaces.none
   var commandLine = BootTextPlace.none
   var loaderName = BootTextPlace.none
+  var sections = MultibootSections.none
+  var frameBuffer = MultibootFrameBuffer.none
+  /// The loader's copy of the firmware's ACPI root pointer; empty if there is none.
+  var acpiRootPointer: Range<UInt64> = 0..<0
+  /// What else the information points to: tables of the firmware that the loader has copied.
+  var others = [7 of Range<UInt64>](repeating: 0..<0)
 
   /// The form of the memory map.
   enum MemoryMapPlace {

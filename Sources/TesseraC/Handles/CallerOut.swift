@@ -33,6 +33,7 @@ protocol SizedStructure {
   var size: UInt64 { get }
 }
 
+extension tessera_direct_map: SizedStructure {}
 extension tessera_frame_info: SizedStructure {}
 extension tessera_page: SizedStructure {}
 extension tessera_request: SizedStructure {}

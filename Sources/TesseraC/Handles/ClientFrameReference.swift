@@ -18,7 +18,7 @@ struct ClientFrameReference {
     guard let address = PhysicalAddress(exactly: frame) else {
       throw APIError(TESSERA_ERROR_OUT_OF_BOUNDS)
     }
-    do throws(FrameError) {
+    do throws(TesseraError) {
       slot = try FrameTable.slot(at: address)
     } catch { throw APIError(error) }
     let kind = slot.kind
@@ -65,6 +65,14 @@ struct ClientFrameReference {
     }
     // SAFETY: each counted handle holds one reference.
     return unsafe Frame(adopting: slot)
+  }
+
+  /// Returns the first word of the data of `frame`, which a list put there, and makes it zero.
+  static func takeLink(of frame: borrowing Frame<ClientFrame>) -> UInt64 {
+    // SAFETY: the reference keeps the frame in use, and the kernel does not know the frame yet.
+    let data = unsafe ClientFrameReference(frame.slot).metadata
+    defer { unsafe data.pointee.data.0 = 0 }
+    return unsafe data.pointee.data.0
   }
 
   /// Makes a handle of the reference that `frame` holds.

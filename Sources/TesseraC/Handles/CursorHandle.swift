@@ -18,33 +18,34 @@ struct CursorHandle {
   @unsafe init(_ pointer: UnsafeMutablePointer<tessera_cursor>?) throws(APIError) {
     unsafe storage = try check(pointer)
     // SAFETY: the caller lends the memory.
-    let isOpen = unsafe storage.pointee.opaque.0 == Self.seal(of: storage)
+    let isOpen = unsafe Seal(of: storage).isEqual(to: Self.seal(of: storage))
     try check(isOpen, TESSERA_ERROR_INVALID_CURSOR)
   }
 
-  /// Checks that no cursor is open at `storage`.
+  /// Opens a cursor over `length` bytes at `address` of `space`, at `storage`.
   ///
-  /// - Throws: `IN_USE` if one is.
-  @unsafe static func checkNotOpen(
-    at storage: UnsafeMutablePointer<tessera_cursor>
-  ) throws(APIError) {
-    // SAFETY: the caller lends the memory.
-    try check(unsafe storage.pointee.opaque.0 != seal(of: storage), TESSERA_ERROR_IN_USE)
-  }
-
-  /// Stores `cursor`, which is on `space`, at `storage`, where none is open.
+  /// - Throws: `IN_USE` if a cursor is open there or another call is opening or closing one, and
+  ///   what `SpaceHandle.cursor` throws.
   @unsafe static func open(
-    _ cursor: consuming Cursor, on space: SpaceHandle,
-    at storage: UnsafeMutablePointer<tessera_cursor>
-  ) {
+    at storage: UnsafeMutablePointer<tessera_cursor>, on space: SpaceHandle, _ address: UInt64,
+    _ length: UInt64, _ nodes: CursorNodes
+  ) throws(APIError) {
     require(
       MemoryLayout<SuspendedCursor>.size + 16 <= MemoryLayout<tessera_cursor>.size
         && MemoryLayout<SuspendedCursor>.alignment <= 8,
       "a cursor does not fit in `tessera_cursor`")
+    let word = unsafe Seal(of: storage)
+    let before = try word.claimUnused(unless: unsafe seal(of: storage))
+    do throws(APIError) {
+      let cursor = try space.cursor(address, length, nodes)
+      unsafe suspended(in: storage).initialize(to: SuspendedCursor(cursor))
+    } catch {
+      word.set(before)
+      throw error
+    }
     unsafe storage.pointee.opaque.1 = UInt64(UInt(bitPattern: space.pointer))
     space.countCursor(1)
-    unsafe suspended(in: storage).initialize(to: SuspendedCursor(cursor))
-    unsafe storage.pointee.opaque.0 = seal(of: storage)
+    word.set(unsafe seal(of: storage))
   }
 
   // SAFETY: the seal was found.
@@ -69,16 +70,22 @@ struct CursorHandle {
   }
 
   /// Destroys the cursor, which flushes and unlocks its range.
-  func close() {
-    // SAFETY: the seal was found; destroying the space before the cursor would have trapped.
+  ///
+  /// - Throws: `INVALID_CURSOR` if another call closes it.
+  func close() throws(APIError) {
+    // SAFETY: the caller lends the memory.
+    let word = unsafe Seal(of: storage)
+    // SAFETY: only the address is used.
+    let isClaimed = word.claimUsed(with: unsafe Self.seal(of: storage))
+    try check(isClaimed, TESSERA_ERROR_INVALID_CURSOR)
+    // SAFETY: the cursor is claimed; destroying the space before it would have trapped.
     guard let space = unsafe try? SpaceHandle(Self.space(in: storage)) else {
       panic("the space of an open cursor was overwritten")
     }
-    // SAFETY: the seal was found, and is gone from here.
-    unsafe storage.pointee.opaque.0 = 0
     // SAFETY: without the seal, the cursor is not destroyed again.
     _ = unsafe Self.suspended(in: storage).move()
     space.countCursor(-1)
+    word.set(0)
   }
 
   /// Returns whether this and `other` are the same cursor.

@@ -21,31 +21,60 @@ struct SpaceHandle {
   @unsafe init(_ pointer: UnsafePointer<tessera_space>?) throws(APIError) {
     unsafe storage = UnsafeMutablePointer(mutating: try check(pointer))
     // SAFETY: the caller lends the memory.
-    let isSpace = unsafe storage.pointee.opaque.0 == Self.seal(of: storage)
+    let isSpace = unsafe Seal(of: storage).isEqual(to: Self.seal(of: storage))
     try check(isSpace, TESSERA_ERROR_INVALID_SPACE)
+  }
+
+  /// Creates a space in memory of Tessera's own, which is freed with the space.
+  ///
+  /// - Throws: `OUT_OF_FRAMES`.
+  @unsafe static func make() throws(APIError) -> UnsafeMutablePointer<tessera_space> {
+    let storage = unsafe try SpacePool.allocate()
+    do throws(APIError) {
+      unsafe try initialize(storage)
+    } catch {
+      // SAFETY: it was just allocated.
+      unsafe SpacePool.free(storage)
+      throw error
+    }
+    return unsafe storage
   }
 
   /// Creates a space in memory that the caller lends.
   ///
-  /// - Throws: `OUT_OF_FRAMES`, and `IN_USE` if `storage` is a space.
+  /// - Throws: `OUT_OF_FRAMES`, and `IN_USE` if `storage` is a space, or memory of Tessera's own,
+  ///   or another call is creating or destroying a space there.
   @unsafe static func create(at storage: UnsafeMutablePointer<tessera_space>) throws(APIError) {
+    try check(unsafe !SpacePool.contains(storage), TESSERA_ERROR_IN_USE)
+    unsafe try initialize(storage)
+  }
+
+  /// Creates a space at `storage`. Throws as `create(at:)`.
+  @unsafe private static func initialize(
+    _ storage: UnsafeMutablePointer<tessera_space>
+  ) throws(APIError) {
     require(
       MemoryLayout<VmSpace>.size + 24 <= MemoryLayout<tessera_space>.size,
       "a space does not fit in `tessera_space`")
     // SAFETY: the caller lends the memory.
-    try check(unsafe storage.pointee.opaque.0 != seal(of: storage), TESSERA_ERROR_IN_USE)
-    do throws(FrameError) {
+    let word = unsafe Seal(of: storage)
+    let before = try word.claimUnused(unless: unsafe seal(of: storage))
+    do throws(TesseraError) {
       let space = try VmSpace()
       // SAFETY: the caller lends the memory.
       unsafe storage.pointee.opaque.1 = space.rootAddress.rawValue
       unsafe Self.space(in: storage).initialize(to: space)
       unsafe Self.cursorCount(in: storage).initialize(to: Atomic(0))
-      unsafe storage.pointee.opaque.0 = seal(of: storage)
-    } catch { throw APIError(error) }
+      word.set(unsafe seal(of: storage))
+    } catch {
+      word.set(before)
+      throw APIError(error)
+    }
   }
 
-  /// Creates the kernel's space, once per start.
+  /// Creates the kernel's space, once per start, when there are no others.
   static func makeKernel() {
+    SpacePool.start()
     // SAFETY: the start runs alone, before the pointer can be asked for.
     unsafe kernel.pointee.opaque.1 = kernelRoot
     unsafe cursorCount(in: kernel).initialize(to: Atomic(0))
@@ -59,15 +88,23 @@ struct SpaceHandle {
   }
 
   /// Destroys the space, which must not be the kernel's. Traps if a cursor is open on it.
-  func destroy() {
-    // SAFETY: the seal was found.
+  ///
+  /// - Throws: `INVALID_SPACE` if another call destroys it.
+  func destroy() throws(APIError) {
+    // SAFETY: the caller lends the memory.
+    let word = unsafe Seal(of: storage)
+    // SAFETY: reads the memory that the caller lends.
+    let isClaimed = word.claimUsed(with: unsafe Self.seal(of: storage))
+    try check(isClaimed, TESSERA_ERROR_INVALID_SPACE)
+    // SAFETY: the space is claimed.
     // Ordering: acquiring, so that what the last cursor did is done. Partner: `countCursor`.
     let count = unsafe Self.cursorCount(in: storage).pointee.load(ordering: .acquiring)
     require(count == 0, "destroyed a space with an open cursor")
-    // SAFETY: the seal was found, and is gone from here.
-    unsafe storage.pointee.opaque.0 = 0
     // SAFETY: without the seal, the space is not destroyed again.
     _ = unsafe Self.space(in: storage).move()
+    word.set(0)
+    // SAFETY: it is no space any more.
+    if unsafe SpacePool.contains(storage) { unsafe SpacePool.free(storage) }
   }
 
   /// Counts a cursor that was opened (1) or closed (-1).
@@ -124,32 +161,49 @@ extension SpaceHandle {
   /// The addresses at which pages can be mapped.
   var bounds: Range<VirtualAddress> { isKernel ? KernelSpace.area : VmSpace.start..<VmSpace.end }
 
-  /// The order in which two spaces are locked.
-  func isBelow(_ other: SpaceHandle) -> Bool { rootAddress < other.rootAddress }
-
   func activate() {
     if isKernel { VmSpace.deactivate() } else { space.activate() }
   }
 
   /// Locks the `length` bytes at `address`.
   ///
-  /// - Throws: `EMPTY`, `NOT_ALIGNED`, `OUT_OF_BOUNDS`, and `OUT_OF_FRAMES` if nodes are reserved.
+  /// - Throws: `EMPTY`, `NOT_ALIGNED`, `OUT_OF_BOUNDS`, and `OUT_OF_FRAMES` unless `nodes` is
+  ///   `existing`.
   @_lifetime(immortal)
   func cursor(
-    _ address: UInt64, _ length: UInt64, reservingNodes: Bool = false
+    _ address: UInt64, _ length: UInt64, _ nodes: CursorNodes
   ) throws(APIError) -> Cursor {
+    let (start, end) = try Self.checkedBounds(address, length)
+    do throws(TesseraError) {
+      // SAFETY: the kernel keeps the space alive, and its cursors are counted.
+      return isKernel
+        ? try KernelSpace.cursor(over: start..<end, nodes)
+        : try unsafe space.unboundCursor(over: start..<end, nodes)
+    } catch { throw APIError(error) }
+  }
+
+  /// Returns the `length` bytes at `address`, to be operated on in pieces.
+  ///
+  /// - Throws: `EMPTY`, `NOT_ALIGNED`, and `OUT_OF_BOUNDS`.
+  func range(_ address: UInt64, _ length: UInt64) throws(APIError) -> PiecewiseRange {
+    let (start, end) = try Self.checkedBounds(address, length)
+    try check(
+      start >= bounds.lowerBound && end <= bounds.upperBound, TESSERA_ERROR_OUT_OF_BOUNDS)
+    return PiecewiseRange(start..<end, of: isKernel ? KernelSpace.root : space.root)
+  }
+
+  /// Returns the first of `length` bytes at `address` and the byte after them.
+  @inline(__always)
+  private static func checkedBounds(
+    _ address: UInt64, _ length: UInt64
+  ) throws(APIError) -> (start: VirtualAddress, end: VirtualAddress) {
     let start = VirtualAddress(address)
     try check(length > 0, TESSERA_ERROR_EMPTY)
     try check((address | length) % 4096 == 0, TESSERA_ERROR_NOT_ALIGNED)
     guard let end = start.advanced(byChecked: length) else {
       throw APIError(TESSERA_ERROR_OUT_OF_BOUNDS)
     }
-    do throws(RangeError) {
-      // SAFETY: the kernel keeps the space alive, and its cursors are counted.
-      return isKernel
-        ? try KernelSpace.cursor(over: start..<end, reservingNodes: reservingNodes)
-        : try unsafe space.unboundCursor(over: start..<end, reservingNodes: reservingNodes)
-    } catch { throw APIError(error) }
+    return (start, end)
   }
 
   func translate(

@@ -2,14 +2,6 @@ internal import TesseraHardware
 internal import TesseraPageTables
 internal import TesseraSpaces
 
-/// An error when user memory is opened for reading or writing.
-public enum UserMemoryError: Error, Equatable, Sendable {
-  /// The calling processor does not run on the space.
-  case notActive
-  /// The bytes do not all lie between `VmSpace.start` and `VmSpace.end`.
-  case outOfBounds
-}
-
 /// A range of bytes of the active space: what readers and writers have in common.
 ///
 /// User-supplied addresses are untrusted, and the kernel does not recover from faults of its own
@@ -23,7 +15,7 @@ struct UserMemory {
   /// The `byteCount` bytes from `address` of the space with `root`.
   init(
     at address: VirtualAddress, byteCount: UInt64, of root: PageTableNode
-  ) throws(UserMemoryError) {
+  ) throws(TesseraError) {
     guard ActiveSpace.isActive(root) else { throw .notActive }
     guard let end = address.advanced(byChecked: byteCount), end <= VmSpace.end,
       address >= VmSpace.start

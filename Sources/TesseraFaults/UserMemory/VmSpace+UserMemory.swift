@@ -10,7 +10,7 @@ extension VmSpace {
   @_lifetime(borrow self)
   public borrowing func reader(
     at address: VirtualAddress, byteCount: UInt64
-  ) throws(UserMemoryError) -> UserMemoryReader {
+  ) throws(TesseraError) -> UserMemoryReader {
     UserMemoryReader(try UserMemory(at: address, byteCount: byteCount, of: root))
   }
 
@@ -18,7 +18,7 @@ extension VmSpace {
   @_lifetime(borrow self)
   public borrowing func reader(
     of range: Range<VirtualAddress>
-  ) throws(UserMemoryError) -> UserMemoryReader {
+  ) throws(TesseraError) -> UserMemoryReader {
     try reader(at: range.lowerBound, byteCount: range.upperBound.byteCount(from: range.lowerBound))
   }
 
@@ -26,7 +26,7 @@ extension VmSpace {
   @_lifetime(borrow self)
   public borrowing func writer(
     at address: VirtualAddress, byteCount: UInt64
-  ) throws(UserMemoryError) -> UserMemoryWriter {
+  ) throws(TesseraError) -> UserMemoryWriter {
     UserMemoryWriter(try UserMemory(at: address, byteCount: byteCount, of: root))
   }
 
@@ -34,7 +34,7 @@ extension VmSpace {
   @_lifetime(borrow self)
   public borrowing func writer(
     of range: Range<VirtualAddress>
-  ) throws(UserMemoryError) -> UserMemoryWriter {
+  ) throws(TesseraError) -> UserMemoryWriter {
     try writer(at: range.lowerBound, byteCount: range.upperBound.byteCount(from: range.lowerBound))
   }
 }

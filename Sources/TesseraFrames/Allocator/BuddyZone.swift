@@ -18,6 +18,8 @@ internal import TesseraHardware
 struct BuddyZone: ~Copyable {
   /// One more than the highest order: blocks have up to 2^30 frames, 4 TiB.
   static var orderCount: Int { 31 }
+  /// How many blocks of an order a request with a limit within the zone visits.
+  static var blockCountPerOrder: Int { 16 }
 
   /// The number of the first frame of the zone.
   let start: UInt64
@@ -101,30 +103,42 @@ extension BuddyZone {
 
   /// The first block of `order` whose first `room` frames lie before frame `limit`.
   ///
-  /// Searches the list only if the zone extends beyond the limit. Mutating for the same reason as
-  /// `findBlock`.
+  /// If the limit divides the zone, visits no more than a few blocks; `FreeRunSearch` finds the
+  /// others. Mutating for the same reason as `findBlock`.
   private mutating func firstBlock(order: Int, room: UInt64, limit: UInt64) -> FrameSlotReference? {
     var next = heads[order]
-    while let slot = next {
-      if end <= limit || FrameTable.number(of: slot) + room <= limit { return slot }
+    if end <= limit { return next }
+    var left = Self.blockCountPerOrder
+    while let slot = next, left > 0 {
+      if FrameTable.number(of: slot) + room <= limit { return slot }
       next = slot.freeLinks.next
+      left -= 1
     }
     return nil
   }
 
   /// Removes frame `number` from the free block that contains it. Returns whether there was one.
   mutating func remove(_ number: UInt64) -> Bool {
+    guard let block = removeBlock(containing: number) else { return false }
+    freeFrameCount += 1 << UInt64(block.order)
+    freeFrameCount -= 1
+    splitAround(number, from: block.start, order: block.order)
+    return true
+  }
+
+  /// Removes the free block that contains frame `number`. Returns its first frame and its order, or
+  /// nil if there is none.
+  mutating func removeBlock(containing number: UInt64) -> (start: UInt64, order: Int)? {
     for order in 0..<Self.orderCount {
       let head = number & ~((1 << UInt64(order)) - 1)
-      guard head >= start else { return false }
+      guard head >= start else { return nil }
       let slot = FrameTable.slot(number: head)
       guard slot.kind == .freeBlock(order: order) else { continue }
       unlink(slot, order: order)
-      freeFrameCount -= 1
-      splitAround(number, from: head, order: order)
-      return true
+      freeFrameCount -= 1 << UInt64(order)
+      return (head, order)
     }
-    return false
+    return nil
   }
 }
 

@@ -1,4 +1,4 @@
-internal import TesseraHardware
+package import TesseraHardware
 
 extension FrameAllocator {
   /// Allocates one frame as `request` describes.
@@ -8,7 +8,8 @@ extension FrameAllocator {
   ///
   /// - Throws: `outOfFrames`.
   @inline(__always)
-  package static func allocateSlot(_ request: FrameRequest) throws(FrameError) -> FrameSlotReference
+  package static func allocateSlot(_ request: FrameRequest) throws(TesseraError)
+    -> FrameSlotReference
   {
     guard request.isForAnyFrame else {
       return try allocateRun(Int(request.size.frameCount), request)
@@ -20,7 +21,7 @@ extension FrameAllocator {
 
   /// Allocates any frame, from this processor's cache if it has one.
   @inline(__always)
-  static func allocateAny() throws(FrameError) -> FrameSlotReference {
+  static func allocateAny() throws(TesseraError) -> FrameSlotReference {
     if SimulationHooks.failsAllocation { throw .outOfFrames }
     guard let slot = withCache({ $0.pop() }) ?? allocateAfterRefill() else { throw .outOfFrames }
     require(slot.kind == .cached, "frame in a processor's cache was changed", slot.address)
@@ -35,12 +36,12 @@ extension FrameAllocator {
   /// - Throws: `empty` if `frameCount` is not positive, or `outOfFrames`.
   package static func allocateRun(
     _ frameCount: Int, _ request: FrameRequest
-  ) throws(FrameError) -> FrameSlotReference {
+  ) throws(TesseraError) -> FrameSlotReference {
     guard frameCount > 0 else { throw .empty }
+    if frameCount == 1 && request.isForAnyFrame { return try allocateSlot(request) }
     if SimulationHooks.failsAllocation { throw .outOfFrames }
     guard
-      let number = allocateFromZones(frameCount, request)
-        ?? allocateFromZonesAfterDrain(frameCount, request)
+      let number = allocateFromZones(frameCount, request) ?? search(frameCount, request)
     else { throw .outOfFrames }
     let first = FrameTable.slot(number: number)
     if SimulationHooks.poisonsFreedFrames {
@@ -67,59 +68,57 @@ extension FrameAllocator {
       cache.refill(from: &state)
     } external: {
       allocateExternally(1, .uninitialized)
-    }
+    } ?? reclaim()
   }
 
   /// Allocates `frameCount` contiguous frames from the zones, or externally. Returns the number of
   /// the first, or nil.
-  ///
-  /// Allocates a whole block and frees what exceeds the request.
-  private static func allocateFromZones(_ frameCount: Int, _ request: FrameRequest) -> UInt64? {
-    let count = UInt64(frameCount)
-    let alignment = max(1, request.alignment >> 12)
-    let order = max(64 - (count - 1).leadingZeroBitCount, alignment.trailingZeroBitCount)
-    return withLock { state, _ in
-      guard let number = state.allocateBlock(order: order, limit: request.limit.frameNumber) else {
-        return nil
-      }
-      let excess = (1 << UInt64(order)) - count
-      if excess > 0 { state.freeRun(number + count, frameCount: excess) }
-      return number
+  @inline(never)
+  static func allocateFromZones(_ frameCount: Int, _ request: FrameRequest) -> UInt64? {
+    withLock { state, _ in
+      state.allocateRun(FreeRunShape(frameCount, request), limit: request.limit.frameNumber)
     } external: {
       allocateExternally(frameCount, request).map { FrameTable.number(of: $0) }
     }
-  }
-
-  /// Like `allocateFromZones`, after this processor's cache was drained to them. Returns nil if the
-  /// kernel's allocator is in use, because then nothing is cached.
-  @inline(never)
-  private static func allocateFromZonesAfterDrain(
-    _ frameCount: Int, _ request: FrameRequest
-  ) -> UInt64? {
-    if isExternal { return nil }
-    drainCache()
-    return allocateFromZones(frameCount, request)
   }
 }
 
 extension ProcessorCache {
   /// Fills the cache with up to a batch of frames if it is empty, and allocates one. Under the
   /// lock.
+  ///
+  /// All of them come from the highest zone that has any: in one block if it has one, and otherwise
+  /// in several. So a zone whose memory is fragmented is used up before a lower one, which some
+  /// devices need. Frames of lower zones are not cached from then on, and of the lowest, which
+  /// is small, only the one that is allocated is taken, unless there is no other memory.
   mutating func refill(from state: inout FrameAllocatorState) -> FrameSlotReference? {
     // An interrupt handler may have freed a frame since the cache was found empty.
     if let slot = pop() { return slot }
-    var order = Self.batch.trailingZeroBitCount
-    let limit = PhysicalAddress.limit.frameNumber
-    if let number = state.allocateBlock(order: order, limit: limit) {
-      fill(from: FrameTable.slot(number: number), frameCount: Self.batch)
-      return pop()
+    let managedEnd = state.managedEnd
+    state.withHighestFreeZone { zone in
+      let isScarce = zone.start == 0 && managedEnd > zone.end
+      FrameAllocator.cacheFrames(from: isScarce ? zone.end : zone.start)
+      let order = Self.batch.trailingZeroBitCount
+      if isScarce {
+        gather(1, from: &zone)
+      } else if let number = zone.allocate(order: order, limit: zone.end) {
+        add(FrameTable.slot(number: number), frameCount: Self.batch, at: 0)
+      } else {
+        gather(Self.batch, from: &zone)
+      }
     }
-    while order > 0 {
-      order -= 1
-      guard let number = state.allocateBlock(order: order, limit: limit) else { continue }
-      fill(from: FrameTable.slot(number: number), frameCount: 1 << order)
-      return pop()
+    return pop()
+  }
+
+  /// Fills the cache, which is empty, with up to `frameCount` frames, a power of two, from blocks
+  /// that are smaller than a batch.
+  @inline(never)
+  private mutating func gather(_ frameCount: Int, from zone: inout BuddyZone) {
+    while count < frameCount, let largest = zone.largestOrder {
+      // What is left of a batch after blocks of ever smaller orders is a multiple of each.
+      let order = min(largest, (frameCount - count).trailingZeroBitCount)
+      guard let number = zone.allocate(order: order, limit: zone.end) else { return }
+      add(FrameTable.slot(number: number), frameCount: 1 << order, at: count)
     }
-    return nil
   }
 }

@@ -11,7 +11,7 @@ extension FrameAllocator {
   ///   shared.
   @unsafe public static func donateReserved(
     from start: PhysicalAddress, to end: PhysicalAddress
-  ) throws(FrameError) {
+  ) throws(TesseraError) {
     guard start < end else { throw .empty }
     guard start.isAligned(to: .fourKiB), end.isAligned(to: .fourKiB) else { throw .notAligned }
     guard end <= FrameTable.end else { throw .outOfBounds }

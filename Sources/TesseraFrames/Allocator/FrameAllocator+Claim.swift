@@ -1,4 +1,4 @@
-internal import TesseraHardware
+package import TesseraHardware
 
 extension FrameAllocator {
   /// Makes the caller the only owner of the frame of `slot`, which is unused or free.
@@ -10,7 +10,7 @@ extension FrameAllocator {
   /// - Returns: Whether the frame was removed from the allocator, rather than unowned.
   /// - Throws: `inUse`, `unique`, or `inTransition`, also for a frame in another processor's cache.
   @discardableResult
-  package static func claim(_ slot: FrameSlotReference) throws(FrameError) -> Bool {
+  package static func claim(_ slot: FrameSlotReference) throws(TesseraError) -> Bool {
     let wasFree = slot.count == ReferenceCount.free
     if wasFree {
       guard remove(slot) else { throw .inTransition }
@@ -31,7 +31,7 @@ extension FrameAllocator {
   /// allocation.
   package static func claim(
     run first: FrameSlotReference, frameCount: Int
-  ) throws(FrameError) {
+  ) throws(TesseraError) {
     for index in 0..<frameCount {
       let slot = first.advanced(by: index)
       do {

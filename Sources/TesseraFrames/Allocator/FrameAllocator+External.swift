@@ -59,7 +59,7 @@ extension FrameAllocator {
 
   /// Claims the frame of `slot`, which the kernel's allocator returned.
   private static func receive(_ slot: FrameSlotReference) {
-    do throws(FrameError) { try slot.claim() } catch {
+    do throws(TesseraError) { try slot.claim() } catch {
       ExternalAllocator.reject(
         slot.kind.usage == .unused ? .object : slot.kind.usage, at: slot.address)
     }
@@ -100,8 +100,10 @@ extension FrameAllocator {
     let managed = managedFrames.load(ordering: .relaxed)
     // Ordering: relaxed; statistics.
     let acquired = acquiredFrames.load(ordering: .relaxed)
+    // Frames may have been donated and acquired in between.
     return FrameStatistics(
-      managedFrameCount: managed, freeFrameCount: managed - acquired, cachedFrameCount: 0,
+      managedFrameCount: managed, freeFrameCount: managed - min(managed, acquired),
+      cachedFrameCount: 0,
       largestFreeBlock: 0)
   }
 }

@@ -58,17 +58,22 @@ extension FrameAllocator {
     }
   }
 
-  /// Adds a free frame of kind `cached` to this processor's cache.
+  /// Adds a free frame of kind `cached` to this processor's cache, or frees it for all processors
+  /// if it is scarce.
   @inline(__always)
   private static func cache(_ slot: FrameSlotReference) {
-    if !withCache({ $0.push(slot) }) { cacheAfterSpill(slot) }
+    guard isCached(slot), withCache({ $0.push(slot) }) else { return cacheAfterSpill(slot) }
   }
 
-  /// Like `cache`, after the cache spilled its oldest frames; or returns the frame to the kernel's
-  /// allocator.
+  /// Like `cache`, after the cache spilled its oldest frames; or returns the frame to its zone, or
+  /// to the kernel's allocator.
   @inline(never)
   private static func cacheAfterSpill(_ slot: FrameSlotReference) {
-    let isCached = withLock { state, cache in
+    let isDone = withLock { state, cache in
+      guard isCached(slot) else {
+        state.freeScarce(slot)
+        return true
+      }
       // An interrupt handler may have allocated a frame since the cache was found full.
       if cache.isFull { cache.spill { state.freeRun($0) } }
       return cache.push(slot)
@@ -76,6 +81,6 @@ extension FrameAllocator {
       freeExternally(slot, frameCount: 1)
       return true
     }
-    require(isCached, "a processor's cache is full after it spilled")
+    require(isDone, "a processor's cache is full after it spilled")
   }
 }

@@ -11,7 +11,7 @@ extension FrameAllocator {
   /// - Throws: `empty` if `frameCount` is not positive, or `outOfFrames`.
   public static func allocate(
     _ frameCount: Int = 1, _ request: FrameRequest = FrameRequest()
-  ) throws(FrameError) -> PhysicalAddress {
+  ) throws(TesseraError) -> PhysicalAddress {
     if frameCount == 1 {
       let slot = try allocateSlot(request)
       slot.makeUnowned(as: .plain)

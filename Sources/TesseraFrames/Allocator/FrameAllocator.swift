@@ -24,7 +24,7 @@ public enum FrameAllocator {
   /// The state's caches, for the fast paths, or nil before `start`.
   ///
   /// Access: written by `start` and `stop`, constant in between; see `ProcessorCache` for the rest.
-  nonisolated(unsafe) private static var caches: UnsafeMutablePointer<ProcessorCache>?
+  nonisolated(unsafe) private static var caches: UnsafeMutableRawPointer?
   /// SAFETY: safe to use, because it is constant once the kernel runs.
   ///
   /// Access: written by `start` and `stop`, constant in between.
@@ -36,7 +36,7 @@ public enum FrameAllocator {
   /// The number of bytes that the allocator needs for `processorCount` processors.
   package static func stateByteCount(processorCount: Int) -> UInt64 {
     let state = MemoryLayout<FrameAllocatorState>.stride.alignedUp(to: 64)
-    return UInt64(state + processorCount * MemoryLayout<ProcessorCache>.stride.alignedUp(to: 64))
+    return UInt64(state + processorCount * ProcessorCache.byteCount)
   }
 
   /// Starts the allocator without any frames.
@@ -50,10 +50,10 @@ public enum FrameAllocator {
   ) {
     require(processorCount > 0, "number of processors is zero")
     let offset = MemoryLayout<FrameAllocatorState>.stride.alignedUp(to: 64)
-    let caches = unsafe (memory + offset).bindMemory(
-      to: ProcessorCache.self, capacity: processorCount)
+    let caches = unsafe memory + offset
     for index in 0..<processorCount {
-      unsafe (caches + index).initialize(to: ProcessorCache(isClosed: allocator != nil))
+      unsafe ProcessorCache.initialize(
+        caches + index * ProcessorCache.byteCount, isClosed: allocator != nil)
     }
     let state = unsafe memory.bindMemory(to: FrameAllocatorState.self, capacity: 1)
     unsafe state.initialize(
@@ -61,6 +61,8 @@ public enum FrameAllocator {
     unsafe installed = allocator == nil ? state : nil
     unsafe self.caches = caches
     cacheCount = processorCount
+    cacheFrames(from: 0)
+    reclaim(by: nil)
     useExternal(allocator)
   }
 
@@ -70,6 +72,7 @@ public enum FrameAllocator {
     unsafe (installed, caches) = (nil, nil)
     cacheCount = 0
     useExternal(nil)
+    reclaim(by: nil)
   }
 
   /// Donates the whole frames between `start` and `end`, which are unowned, to the allocator.
@@ -98,6 +101,8 @@ public enum FrameAllocator {
     withLock { state, _ in
       state.freeRun(first, frameCount: last - first)
       state.managedFrameCount += last - first
+      state.managedEnd = max(state.managedEnd, last)
+      if state.managedEnd > state.low.end { cacheFrames(from: state.low.end) }
     } external: {
     }
   }
@@ -111,7 +116,8 @@ extension FrameAllocator {
   static func withCache<Result>(_ body: (inout ProcessorCache) -> Result) -> Result {
     let interrupts = Processor.disableInterrupts()
     // SAFETY: with interrupts off nothing else runs on this processor, which owns the cache.
-    let result = unsafe body(&currentCache.pointee)
+    var cache = unsafe currentCache
+    let result = body(&cache)
     Processor.restoreInterrupts(interrupts)
     return result
   }
@@ -134,17 +140,19 @@ extension FrameAllocator {
     let interrupts = lock.lock()
     // SAFETY: the lock excludes other processors, and interrupts are off. The pointer is not nil;
     // loading it only now avoids saving it across the call that acquires the lock.
-    let result = unsafe body(&installed.unsafelyUnwrapped.pointee, &currentCache.pointee)
+    var cache = unsafe currentCache
+    let result = unsafe body(&installed.unsafelyUnwrapped.pointee, &cache)
     lock.unlock(interrupts)
     return result
   }
 
   /// This processor's cache. Interrupts are off, so that the caller stays on this processor.
   @inline(__always)
-  @unsafe private static var currentCache: UnsafeMutablePointer<ProcessorCache> {
+  @unsafe private static var currentCache: ProcessorCache {
     let processor = Processor.current
     guard processor < cacheCount else { panicWithoutCache() }
-    return unsafe caches.unsafelyUnwrapped + processor
+    return unsafe ProcessorCache(
+      at: caches.unsafelyUnwrapped + processor * ProcessorCache.byteCount)
   }
 
   @inline(never)

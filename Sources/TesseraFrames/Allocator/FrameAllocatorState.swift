@@ -15,16 +15,20 @@ struct FrameAllocatorState: ~Copyable {
   /// One cache for each processor.
   ///
   /// Access: constant; see `ProcessorCache` for the caches themselves.
-  @safe let caches: UnsafeMutablePointer<ProcessorCache>
+  @safe let caches: UnsafeMutableRawPointer
   let processorCount: Int
 
   /// The number of frames that were donated.
   ///
   /// Access: under the lock.
   var managedFrameCount: UInt64 = 0
+  /// The number of the frame after the last of them.
+  ///
+  /// Access: under the lock.
+  var managedEnd: UInt64 = 0
 
   /// The caller provides `processorCount` initialized caches, permanently.
-  @unsafe init(caches: UnsafeMutablePointer<ProcessorCache>, processorCount: Int) {
+  @unsafe init(caches: UnsafeMutableRawPointer, processorCount: Int) {
     low = BuddyZone(from: 0, to: 16 << 8)
     middle = BuddyZone(from: 16 << 8, to: 1 << 20)
     high = BuddyZone(from: 1 << 20, to: PhysicalAddress.limit.frameNumber)
@@ -34,14 +38,20 @@ struct FrameAllocatorState: ~Copyable {
 
   /// Calls `body` with the cache of each processor.
   func forEachCache(_ body: (borrowing ProcessorCache) -> Void) {
-    for index in 0..<processorCount { body(caches[index]) }
+    for index in 0..<processorCount {
+      // SAFETY: there are so many initialized caches.
+      body(unsafe ProcessorCache(at: caches + index * ProcessorCache.byteCount))
+    }
   }
 
   /// The number of frames in all caches. Exact while their processors do not use them.
+  ///
+  /// A frame that moves from one cache to another meanwhile can be counted twice. The frames that
+  /// are not in the zones bound the result.
   var cachedFrameCount: UInt64 {
     var sum: UInt64 = 0
     forEachCache { sum += UInt64($0.count) }
-    return sum
+    return min(sum, managedFrameCount - freeFrameCount)
   }
 
   var freeFrameCount: UInt64 {
@@ -53,12 +63,34 @@ struct FrameAllocatorState: ~Copyable {
 extension FrameAllocatorState {
   /// Allocates a block of 2^`order` frames that ends at or before frame `limit`, from the highest
   /// zone that has one. Returns the number of its first frame.
+  ///
+  /// Returns nil as well if the limit divides a zone whose lists do not tell; and instead of a
+  /// block of the low zone, which is small, if there are free frames above that may lie side by
+  /// side.
+  @inline(__always)
   mutating func allocateBlock(order: Int, limit: UInt64) -> UInt64? {
-    if limit > high.start, let number = high.allocate(order: order, limit: limit) { return number }
-    if limit > middle.start, let number = middle.allocate(order: order, limit: limit) {
-      return number
+    if limit > high.start {
+      if let number = high.allocate(order: order, limit: limit) { return number }
+      if limit < FrameTable.frameCount { return nil }
+    }
+    if limit > middle.start {
+      if let number = middle.allocate(order: order, limit: limit) { return number }
+      if limit < min(middle.end, FrameTable.frameCount) { return nil }
+      if middle.freeFrameCount | (limit > high.start ? high.freeFrameCount : 0) != 0 { return nil }
     }
     return low.allocate(order: order, limit: limit)
+  }
+
+  /// Calls `body` with the highest zone that has free frames, if there is one.
+  @inline(__always)
+  mutating func withHighestFreeZone(_ body: (inout BuddyZone) -> Void) {
+    if high.freeFrameCount > 0 {
+      body(&high)
+    } else if middle.freeFrameCount > 0 {
+      body(&middle)
+    } else {
+      body(&low)
+    }
   }
 
   /// Frees the block of 2^`order` frames that starts with frame `number`.
@@ -87,6 +119,13 @@ extension FrameAllocatorState {
       number += 1 << UInt64(order)
       left -= 1 << UInt64(order)
     }
+  }
+
+  /// Frees the frame of `slot`, of kind `cached`, so that all processors can have it.
+  @inline(never)
+  mutating func freeScarce(_ slot: FrameSlotReference) {
+    slot.setKind(.plain)
+    freeRun(FrameTable.number(of: slot), frameCount: 1)
   }
 
   /// Frees the frames of `run`.

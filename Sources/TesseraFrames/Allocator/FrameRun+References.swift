@@ -15,6 +15,18 @@ extension FrameRun {
     Self.free(from: start, to: end)
   }
 
+  /// Drops one reference of each frame, as `dropReferences()`, but frees none: calls `body` with
+  /// the slot of each that is left without an owner, which the caller then owns alone and has to
+  /// retire.
+  package func dropReferences(retiring body: (FrameSlotReference) -> Void) {
+    forEachSlot { slot in
+      let head = slot.head
+      guard head.drop() else { return }
+      head.setCount(ReferenceCount.unique)
+      body(head)
+    }
+  }
+
   @inline(__always)
   private static func free(from start: FrameSlotReference, to end: FrameSlotReference) {
     guard start != end else { return }
@@ -45,7 +57,8 @@ extension FrameRun {
 
   /// Destroys the metadata of a frame whose last reference was dropped. Returns as `drop` does.
   private static func destroy(_ slot: FrameSlotReference) -> Bool {
-    let kind = slot.destroyMetadata()
+    let kind = slot.kind
+    if kind.hasDestructor && DestructorQueue.destroyMetadata(of: slot) == nil { return false }
     guard kind.isSmallAndAllocated else {
       slot.free(of: kind)
       return false

@@ -3,7 +3,8 @@ internal import TesseraHardware
 extension FrameSlotReference {
   /// Destroys a frame whose last reference was dropped, and returns it to where it came from.
   ///
-  /// The count is `inTransition` or `unique`: only the caller owns the frame.
+  /// The count is `inTransition` or `unique`: only the caller owns the frame. If a destructor
+  /// calls this, the frame is destroyed and freed once that has returned.
   @inline(__always)
   package func retire() {
     guard kind.isTriviallyFreed else { return retireSlow() }
@@ -15,7 +16,10 @@ extension FrameSlotReference {
   /// A function of its own, because the calls for compound frames and destructors would make every
   /// last drop save registers.
   @inline(never)
-  private func retireSlow() { free(of: destroyMetadata()) }
+  private func retireSlow() {
+    guard kind.hasDestructor else { return free(of: kind) }
+    if let kind = DestructorQueue.destroyMetadata(of: self) { free(of: kind) }
+  }
 
   /// Returns a frame that was of `kind`, and whose metadata is destroyed, to where it came from.
   @inline(never)

@@ -13,31 +13,67 @@ internal import TesseraHardware
 ///
 /// Frames in a cache have the count `free` and the kind `cached`. They do not merge with their
 /// buddies until they spill, or until `FrameAllocator.drainCache` moves them all to the zones.
+///
+/// This is a view of the memory where the cache is, so that no access to the whole of it excludes
+/// other processors from reading its count.
+///
+/// SAFETY: safe to use, because the memory is the allocator's and lives as long as it does.
+@safe
 struct ProcessorCache: ~Copyable {
   /// The number of frames in a full cache. Together with the count they fill eight cache lines.
   static var capacity: Int { 63 }
   /// The number of frames that move to or from the zones at a time.
   static var batch: Int { 32 }
+  /// The size of the memory of a cache, which is aligned to 64.
+  static var byteCount: Int { 512 }
+
+  /// The count, and then the frames, oldest first. Elements at `count` and beyond are meaningless.
+  private let memory: UnsafeMutableRawPointer
+
+  /// A view of the initialized cache at `memory`.
+  @inline(__always)
+  @unsafe init(at memory: UnsafeMutableRawPointer) { unsafe self.memory = memory }
+
+  /// Makes `byteCount` bytes at `memory` an empty cache, or one that is closed permanently. The
+  /// table must be installed.
+  @unsafe static func initialize(_ memory: UnsafeMutableRawPointer, isClosed: Bool) {
+    unsafe memory.initializeMemory(as: Atomic<Int>.self, to: Atomic(isClosed ? -1 : 0))
+    unsafe (memory + MemoryLayout<Atomic<Int>>.size).initializeMemory(
+      as: FrameSlotReference.self, repeating: FrameTable.slot(number: 0), count: capacity)
+  }
 
   /// The number of frames, or -1 if the cache is closed: it then appears empty to `pop` and full to
   /// `push`.
   ///
   /// Access: atomic, written by the cache's processor alone; others read it for statistics.
-  private let storedCount = Atomic<Int>(0)
-  /// The frames, oldest first. Elements at `count` and beyond are meaningless.
-  private(set) var slots: InlineArray<63, FrameSlotReference>
-
-  /// An empty cache, or one that is closed permanently. The table must be installed.
-  init(isClosed: Bool = false) {
-    slots = InlineArray(repeating: FrameTable.slot(number: 0))
-    if isClosed { count = -1 }
-  }
-
   private(set) var count: Int {
     // Ordering: relaxed; the frames belong to this processor, and to others it is only a number.
-    get { storedCount.load(ordering: .relaxed) }
+    get { unsafe storedCount.pointee.load(ordering: .relaxed) }
     // Ordering: relaxed; see the getter.
-    nonmutating set { storedCount.store(newValue, ordering: .relaxed) }
+    nonmutating set { unsafe storedCount.pointee.store(newValue, ordering: .relaxed) }
+  }
+
+  @inline(__always)
+  @unsafe private var storedCount: UnsafePointer<Atomic<Int>> {
+    // SAFETY: the memory begins with the count.
+    unsafe UnsafePointer(memory.assumingMemoryBound(to: Atomic<Int>.self))
+  }
+
+  /// The frame at `index`.
+  ///
+  /// Access: by the cache's processor alone.
+  @inline(__always)
+  private(set) subscript(index: Int) -> FrameSlotReference {
+    get { unsafe element(index).pointee }
+    nonmutating set { unsafe element(index).pointee = newValue }
+  }
+
+  @inline(__always)
+  @unsafe private func element(_ index: Int) -> UnsafeMutablePointer<FrameSlotReference> {
+    require(index >= 0 && index < Self.capacity, "frame is outside of a processor's cache")
+    // SAFETY: the frames follow the count, and the index is that of one of them.
+    let first = unsafe memory + MemoryLayout<Atomic<Int>>.size
+    return unsafe first.assumingMemoryBound(to: FrameSlotReference.self) + index
   }
 
   var isFull: Bool { count == Self.capacity }
@@ -48,7 +84,7 @@ struct ProcessorCache: ~Copyable {
     let last = count &- 1
     guard Self.isIndex(last) else { return nil }
     count = last
-    return slots[last]
+    return self[last]
   }
 
   /// Adds a frame. Returns false if the cache is full.
@@ -56,22 +92,24 @@ struct ProcessorCache: ~Copyable {
   mutating func push(_ slot: FrameSlotReference) -> Bool {
     let next = count
     guard Self.isIndex(next) else { return false }
-    slots[next] = slot
+    self[next] = slot
     count = next &+ 1
     return true
   }
 
-  /// Adds `frameCount` contiguous frames, at most a batch, to an empty cache.
+  /// Adds `frameCount` contiguous frames, for which there is room, to the `index` frames of the
+  /// cache.
   ///
-  /// The last one is added first, so that they are allocated in the order of their addresses.
+  /// The last one is added first, so that they are allocated in the order of their addresses. Both
+  /// numbers are constants where it matters, so that the loop has no checks.
   @inline(__always)
-  mutating func fill(from first: FrameSlotReference, frameCount: Int) {
-    for index in 0..<frameCount {
-      let slot = first.advanced(by: frameCount &- 1 &- index)
+  mutating func add(_ first: FrameSlotReference, frameCount: Int, at index: Int) {
+    for offset in 0..<frameCount {
+      let slot = first.advanced(by: frameCount &- 1 &- offset)
       slot.setKind(.cached)
-      slots[index] = slot
+      self[index &+ offset] = slot
     }
-    count = frameCount
+    count = index &+ frameCount
   }
 
   /// Returns whether a frame can be at `index`, in one comparison that subsumes the array's own.
@@ -82,9 +120,9 @@ struct ProcessorCache: ~Copyable {
 
   /// Removes the frame of `slot`. Returns whether it was in the cache.
   mutating func remove(_ slot: FrameSlotReference) -> Bool {
-    for index in 0..<count where slots[index] == slot {
+    for index in 0..<count where self[index] == slot {
       count -= 1
-      for later in index..<count { slots[later] = slots[later + 1] }
+      for later in index..<count { self[later] = self[later + 1] }
       return true
     }
     return false
@@ -98,7 +136,7 @@ struct ProcessorCache: ~Copyable {
     require(isFull, "spilled a processor's cache that is not full")
     visitOldest(Self.batch, body)
     // The bounds are constants, so the loop has no check per frame.
-    for index in 0..<Self.capacity - Self.batch { slots[index] = slots[index + Self.batch] }
+    for index in 0..<Self.capacity - Self.batch { self[index] = self[index + Self.batch] }
     count = Self.capacity - Self.batch
   }
 
@@ -108,15 +146,19 @@ struct ProcessorCache: ~Copyable {
     count = 0
   }
 
-  /// Mutating although it changes no element, because a nonmutating method is passed a copy of
-  /// them.
   @inline(__always)
-  private mutating func visitOldest(_ frameCount: Int, _ body: (FrameRun) -> Void) {
+  private func visitOldest(_ frameCount: Int, _ body: (FrameRun) -> Void) {
     guard frameCount > 0 else { return }
-    var run = FrameRun(slots[0])
-    slots[0].setKind(.plain)
-    for index in 1..<frameCount {
-      let slot = slots[index]
+    var run = FrameRun(self[0])
+    self[0].setKind(.plain)
+    var start = 1
+    // The usual order, in a loop that does nothing else.
+    while start < frameCount, run.append(self[start]) {
+      self[start].setKind(.plain)
+      start &+= 1
+    }
+    for index in start..<frameCount {
+      let slot = self[index]
       slot.setKind(.plain)
       if run.append(slot) || run.prepend(slot) { continue }
       body(run)

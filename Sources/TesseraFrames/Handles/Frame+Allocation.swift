@@ -9,7 +9,7 @@ extension Frame where Metadata: FrameMetadata & ~Copyable {
   @inline(__always)
   public init(
     allocating metadata: consuming Metadata, _ request: FrameRequest = FrameRequest()
-  ) throws(FrameError) {
+  ) throws(TesseraError) {
     let slot = try FrameAllocator.allocateSlot(request)
     slot.initialize(metadata, allocated: true)
     if request.size != .fourKiB { slot.makeCompound(request.size) }
@@ -29,7 +29,7 @@ extension Frame where Metadata: FrameMetadata & ~Copyable {
   ///   destroyed.
   public init(
     claiming address: PhysicalAddress, metadata: consuming Metadata
-  ) throws(FrameError) {
+  ) throws(TesseraError) {
     let slot = try FrameTable.slot(at: address)
     try FrameAllocator.claim(slot)
     slot.initialize(metadata, allocated: slot.kind.isAllocated)
@@ -52,7 +52,7 @@ extension Frame where Metadata == AnyMetadata {
   /// Adds a reference to the frame at `address`, which is in use.
   ///
   /// - Throws: `notAligned`, `outOfBounds`, `unused`, `inTransition` or `unique`.
-  public init(sharing address: PhysicalAddress) throws(FrameError) {
+  public init(sharing address: PhysicalAddress) throws(TesseraError) {
     let slot = try FrameTable.slot(at: address)
     try slot.acquire()
     // SAFETY: `acquire` added the reference, and any metadata is allowed.

@@ -48,6 +48,8 @@ public struct Frame<Metadata: ~Copyable>: ~Copyable, Sendable {
 
   /// Returns a view of the frame that needs no reference of its own, because it borrows this
   /// handle.
+  ///
+  /// In Embedded Swift the handle is a `var` or the parameter of a function, not a `let`.
   @inline(__always)
   @_lifetime(borrow self)
   public borrowing func borrow() -> BorrowedFrame<Metadata> { BorrowedFrame(of: slot) }

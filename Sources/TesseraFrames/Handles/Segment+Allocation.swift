@@ -10,7 +10,7 @@ extension Segment where Metadata: FrameMetadata & ~Copyable {
   public init(
     allocating frameCount: Int, _ request: FrameRequest = FrameRequest(),
     metadata: (PhysicalAddress) -> Metadata
-  ) throws(FrameError) {
+  ) throws(TesseraError) {
     let first = try FrameAllocator.allocateRun(frameCount, request)
     for index in 0..<frameCount {
       let slot = first.advanced(by: index)
@@ -30,7 +30,7 @@ extension Segment where Metadata: FrameMetadata & ~Copyable {
   ///   claimed.
   public init(
     claiming range: Range<PhysicalAddress>, metadata: (PhysicalAddress) -> Metadata
-  ) throws(FrameError) {
+  ) throws(TesseraError) {
     guard range.lowerBound.isAligned(to: .fourKiB), range.upperBound.isAligned(to: .fourKiB) else {
       throw .notAligned
     }
@@ -48,13 +48,6 @@ extension Segment where Metadata: FrameMetadata & ~Copyable {
     unsafe self.init(adopting: first, frameCount: total)
   }
 
-  /// Converts to a segment without the type of its metadata.
-  public consuming func erased() -> AnySegment {
-    let count = frameCount
-    // SAFETY: the references move over, and any metadata is allowed.
-    return unsafe AnySegment(adopting: relinquishFirst(), frameCount: count)
-  }
-
   /// Calls `body` with the metadata of the frame at `index`.
   ///
   /// - Precondition: `index` is in `0..<frameCount`.
@@ -65,30 +58,5 @@ extension Segment where Metadata: FrameMetadata & ~Copyable {
     let slot = first.advanced(by: index)
     // SAFETY: the segment's reference keeps the metadata initialized and unchanged.
     return try unsafe body(slot.storage(as: Metadata.self).pointee)
-  }
-}
-
-extension Segment where Metadata: UntypedFrameMetadata & ~Copyable {
-  /// Converts to a segment of plain memory.
-  public consuming func untyped() -> UntypedSegment {
-    let count = frameCount
-    // SAFETY: the references move over, and `Metadata` is untyped.
-    return unsafe UntypedSegment(adopting: relinquishFirst(), frameCount: count)
-  }
-}
-
-extension Segment where Metadata == AnyMetadata {
-  /// Converts to a segment with metadata of type `Wanted`, if all frames have that.
-  public consuming func typed<Wanted: FrameMetadata & ~Copyable>(
-    as _: Wanted.Type
-  ) -> Conversion<Segment<Wanted>, AnySegment> {
-    for index in 0..<frameCount {
-      guard first.advanced(by: index).kind.hasSameMetadata(as: .of(Wanted.self)) else {
-        return .unchanged(self)
-      }
-    }
-    let count = frameCount
-    // SAFETY: the references move over, and every kind guarantees that the metadata is a `Wanted`.
-    return .converted(unsafe Segment<Wanted>(adopting: relinquishFirst(), frameCount: count))
   }
 }

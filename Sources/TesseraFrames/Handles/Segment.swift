@@ -66,6 +66,17 @@ extension Segment where Metadata: ~Copyable {
     return BorrowedFrame(of: first.advanced(by: index))
   }
 
+  /// Calls `body` with a view of the frame at `index`, and returns what it returns. Unlike
+  /// `borrowFrame(at:)`, for a segment that is a `let` or a property of a class, too.
+  ///
+  /// - Precondition: `index` is in `0..<frameCount`.
+  @discardableResult
+  public borrowing func withFrame<Result: ~Copyable, Failure: Error>(
+    at index: Int, _ body: (borrowing BorrowedFrame<Metadata>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try body(borrowFrame(at: index))
+  }
+
   /// Splits the segment `byteCount` bytes after its start.
   ///
   /// - Precondition: `byteCount` is a multiple of 4096, and leaves frames on both sides.

@@ -22,7 +22,7 @@ public struct UniqueFrame<Metadata: FrameMetadata & ~Copyable>: ~Copyable, Senda
   @inline(__always)
   public init(
     allocating metadata: consuming Metadata, _ request: FrameRequest = FrameRequest()
-  ) throws(FrameError) {
+  ) throws(TesseraError) {
     slot = try FrameAllocator.allocateSlot(request)
     slot.initialize(metadata, allocated: true)
     if request.size != .fourKiB { slot.makeCompound(request.size) }
@@ -34,7 +34,7 @@ public struct UniqueFrame<Metadata: FrameMetadata & ~Copyable>: ~Copyable, Senda
   /// Otherwise like `Frame.init(claiming:metadata:)`.
   public init(
     claiming address: PhysicalAddress, metadata: consuming Metadata
-  ) throws(FrameError) {
+  ) throws(TesseraError) {
     let slot = try FrameTable.slot(at: address)
     try FrameAllocator.claim(slot)
     slot.initialize(metadata, allocated: slot.kind.isAllocated)

@@ -99,6 +99,10 @@ extension FrameKind {
     FrameUsage(rawValue: UInt8(truncatingIfNeeded: rawValue >> Self.usageShift & 15))
   }
 
+  /// A Boolean value indicating whether no allocator has the frame, nor ever gets it unless it is
+  /// donated, and it is not metadata: it may be mapped as device memory.
+  package var isOutsideAllocators: Bool { usage == .reserved || usage == .kernel }
+
   @inline(__always)
   package var isUntyped: Bool { rawValue & Self.untypedBit != 0 }
 

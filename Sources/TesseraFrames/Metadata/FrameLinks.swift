@@ -49,7 +49,10 @@ extension FrameSlotReference {
 extension FrameSlotReference {
   /// A Boolean value indicating whether the frame is in a list or in a deferred free chain.
   @inline(__always)
-  package var isLinked: Bool { membership != 0 }
+  package var isLinked: Bool {
+    // Ordering: relaxed; as for `membership`.
+    pointer.pointee.membership.load(ordering: .relaxed) != 0
+  }
 
   /// The identifier of the `FrameList` that the frame is in, or 0 if it is in none.
   ///
@@ -57,12 +60,14 @@ extension FrameSlotReference {
   @inline(__always)
   package var listIdentifier: UInt64 {
     let word = membership
-    return word & 1 == 0 ? word >> 1 : 0
+    return word & 1 == 0 ? word >> 2 : 0
   }
 
-  /// Sets the identifier of the list that the frame is in: nonzero, below 2^63, or 0 for none.
+  /// Sets the identifier of the list that the frame is in: nonzero, below 2^46, or 0 for none.
   @inline(__always)
-  package func setListIdentifier(_ identifier: UInt64) { setMembership(identifier << 1) }
+  package func setListIdentifier(_ identifier: UInt64) {
+    setMembership(identifier == 0 ? 0 : identifier << 2 | 2)
+  }
 
   /// The next frame of the deferred free chain that this frame is in, or nil at its end.
   ///
@@ -93,12 +98,18 @@ extension FrameSlotReference {
   @inline(__always)
   private var membership: UInt64 {
     // Ordering: relaxed; only the owner of the list or chain relies on the value, and it wrote it.
-    pointer.pointee.membership.load(ordering: .relaxed)
+    let lower = pointer.pointee.membership.load(ordering: .relaxed)
+    // Ordering: relaxed; as above.
+    let upper = pointer.pointee.upperMembership.load(ordering: .relaxed)
+    return UInt64(upper) << 32 | UInt64(lower)
   }
 
   @inline(__always)
   private func setMembership(_ word: UInt64) {
     // Ordering: relaxed; see the getter.
-    pointer.pointee.membership.store(word, ordering: .relaxed)
+    pointer.pointee.membership.store(UInt32(truncatingIfNeeded: word), ordering: .relaxed)
+    // Ordering: relaxed; see the getter.
+    pointer.pointee.upperMembership.store(
+      UInt16(truncatingIfNeeded: word >> 32), ordering: .relaxed)
   }
 }

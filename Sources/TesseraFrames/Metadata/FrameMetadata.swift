@@ -32,8 +32,10 @@ public protocol FrameMetadata: ~Copyable, Sendable {
   /// Called once after the last reference to the frame is dropped, before the metadata is
   /// destroyed.
   ///
-  /// No other owner can reach the frame. Runs in the context of the caller that dropped the
-  /// reference, possibly with interrupts off, and must not wait.
+  /// No other owner can reach the frame. Runs before the drop returns, with interrupts off, and
+  /// with no lock of Tessera held; it must not wait, turn interrupts on, or access page tables. It
+  /// may drop other frames: what runs for them runs after this returns, not inside it, before the
+  /// outermost drop returns. So a chain of frames takes no more stack than one of them.
   mutating func onDrop(_ contents: FrameContents)
 }
 

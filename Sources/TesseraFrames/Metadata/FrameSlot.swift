@@ -13,7 +13,8 @@ package import Synchronization
 ///                                  or: links of the free list (16 bytes), while free
 ///            40  referenceCount  a number of owners or a state; see `ReferenceCount`
 ///            48  kind            type of the metadata, usage, size; see `FrameKind`
-///            56  membership      the list or chain that the frame is in
+///            56  membership      the list or chain that the frame is in (48 bits)
+///            63  lock            1 while a page-table node is locked
 package struct FrameSlot: ~Copyable {
   /// The metadata of a frame in use, or the links of a free block.
   ///
@@ -32,19 +33,34 @@ package struct FrameSlot: ~Copyable {
   /// `unique`.
   package let kind: Atomic<UInt64>
 
-  /// What links a unique frame to others.
+  /// What links a unique frame to others: 48 bits, of which these are the lower 32.
   ///
   /// | Value   | Meaning                                                               |
   /// |---------|-----------------------------------------------------------------------|
   /// | 0       | the frame is linked to no other                                       |
-  /// | even    | twice the identifier of the `FrameList` that it is in                 |
+  /// | 4n + 2  | the frame is in the `FrameList` with the identifier n                 |
   /// | odd     | the frame is in a deferred free chain; 1 at its end, and otherwise    |
   /// |         | `2 * n + 3`, where n is the number of the next frame                  |
   ///
-  /// A frame is in a list or in a chain, never in both: each owns the frame's only reference.
+  /// A frame is in a list or in a chain, never in both: each owns the frame's only reference. The
+  /// lower bits are zero only if all are.
   ///
   /// Access: atomic, written only by the owner of the list or of the chain.
-  package let membership: Atomic<UInt64>
+  package let membership: Atomic<UInt32>
+
+  /// The upper 16 bits of the membership. Access: as for the lower ones.
+  package let upperMembership: Atomic<UInt16>
+
+  private let reserved: UInt8 = 0
+
+  /// 1 while the lock of a page-table node is held.
+  ///
+  /// Not a part of the node's metadata, because a walk without locks may reach for the lock of a
+  /// frame that is a node no more. It holds the lock for some instructions then, until it has
+  /// noticed; the owner of the frame is not disturbed.
+  ///
+  /// Access: atomic.
+  package let lock: Atomic<UInt8>
 
   /// A slot of an unowned frame.
   package init() {
@@ -52,6 +68,8 @@ package struct FrameSlot: ~Copyable {
     referenceCount = Atomic(ReferenceCount.unused)
     kind = Atomic(FrameKind.none.rawValue)
     membership = Atomic(0)
+    upperMembership = Atomic(0)
+    lock = Atomic(0)
   }
 
   /// The size of metadata at most, in bytes.

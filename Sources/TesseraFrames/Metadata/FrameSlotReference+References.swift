@@ -1,5 +1,5 @@
 internal import Synchronization
-internal import TesseraHardware
+package import TesseraHardware
 
 /// The number of frames that have been saturated since start-up.
 ///
@@ -13,7 +13,7 @@ extension FrameSlotReference {
   ///
   /// - Throws: `inUse`, `unique` or `inTransition`, as the frame is; `unused` if it is free
   ///   in the allocator.
-  package func claim() throws(FrameError) {
+  package func claim() throws(TesseraError) {
     // Ordering: acquiring, pairs with the releasing store of `unused`, so that the new owner sees
     // everything that the last one wrote. Relaxed on failure: only the number is used.
     let (claimed, found) = pointer.pointee.referenceCount.compareExchange(
@@ -33,7 +33,7 @@ extension FrameSlotReference {
   ///
   /// - Throws: `unused`, `inTransition` or `unique` if the frame is not shared; `notAligned` if it
   ///   is a tail frame.
-  package func acquire() throws(FrameError) {
+  package func acquire() throws(TesseraError) {
     var found = count
     while true {
       switch found {
@@ -101,6 +101,13 @@ extension FrameSlotReference {
 }
 
 extension FrameSlotReference {
+  /// Whether the reference that the caller holds is the only one.
+  package var hasOneOwner: Bool {
+    // Ordering: acquiring, pairs with the releasing drops of earlier owners: what they read and
+    // wrote is done.
+    pointer.pointee.referenceCount.load(ordering: .acquiring) == 1
+  }
+
   package static var saturatedFrameCount: UInt64 {
     // Ordering: relaxed; a statistic.
     saturatedFrames.load(ordering: .relaxed)
@@ -112,7 +119,7 @@ extension FrameSlotReference {
     require(
       ReferenceCount.isShared(old) || isJustAboveMaximum(old),
       "shared a frame that has no owner", address)
-    if old == ReferenceCount.maximum - 1 { noteSaturation() }
+    if old < ReferenceCount.maximum { noteSaturation() }
     pin()
   }
 

@@ -48,11 +48,18 @@ public enum FrameTable {
     unsafe FrameSlotReference(base.unsafelyUnwrapped + Int(truncatingIfNeeded: number))
   }
 
+  /// Returns whether the memory at `address` is mapped in the direct map: it has a slot, and is not
+  /// the firmware's, a device's, or a hole.
+  package static func isMapped(_ address: PhysicalAddress) -> Bool {
+    address.frameNumber < frameCount
+      && slot(number: address.frameNumber).kind.usage != .reserved
+  }
+
   /// The slot of the frame that starts at `address`.
   ///
   /// - Throws: `notAligned`, or `outOfBounds`, checked in this order.
   @inline(__always)
-  package static func slot(at address: PhysicalAddress) throws(FrameError) -> FrameSlotReference {
+  package static func slot(at address: PhysicalAddress) throws(TesseraError) -> FrameSlotReference {
     guard address.isAligned(to: .fourKiB) else { throw .notAligned }
     guard address.frameNumber < frameCount else { throw .outOfBounds }
     return slot(number: address.frameNumber)

@@ -38,7 +38,7 @@ extension PageProperty {
 }
 
 extension PageProperty {
-  /// The accesses that the page permits.
+  /// The accesses that the page permits. The setter makes `isCopyOnWrite` false.
   @inline(__always)
   public var access: PageAccess {
     get {
@@ -50,7 +50,10 @@ extension PageProperty {
       case (true, true): return .readWriteExecute
       }
     }
-    set { bits = bits & ~PageTableEntry.accessMask | Self.bits(of: newValue) }
+    set {
+      let others = bits & ~(PageTableEntry.accessMask | PageTableEntry.copyOnWrite)
+      bits = others | Self.bits(of: newValue)
+    }
   }
 
   /// A Boolean value indicating whether user mode has the access, and not only the kernel.
@@ -100,6 +103,14 @@ extension PageProperty {
     get { bits & PageTableEntry.dirty != 0 }
     set { set(PageTableEntry.dirty, to: newValue) }
   }
+
+  /// A Boolean value indicating whether the frame has been shared by a fork and must be copied
+  /// before the page is written. Set by `Cursor.copy`, and ignored where a page is mapped.
+  ///
+  /// The page is not writable, although it was, or was made so since. A page without access that a
+  /// fork has shared has it too: its rights are not known.
+  @inline(__always)
+  public var isCopyOnWrite: Bool { bits & PageTableEntry.copyOnWrite != 0 }
 
   /// The two software bits, free for the kernel to use. The setter panics above 3.
   @inline(__always)

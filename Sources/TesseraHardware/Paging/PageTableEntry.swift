@@ -10,7 +10,7 @@
 /// | 8      | global |
 /// | 9-11   | ignored |
 /// | 12-51  | physical address; in an entry of a large page, bit 12 is PAT |
-/// | 52-62  | ignored; a `PageProperty` keeps its software bits in 52 and 53 |
+/// | 52-62  | ignored; a `PageProperty` has its software bits in 52 and 53, copy-on-write in 54 |
 /// | 63     | no execution |
 ///
 /// The processor ignores all other bits of an entry that is not present. What Tessera stores in the
@@ -54,9 +54,11 @@ extension PageTableEntry {
   package static var cacheMask: UInt64 { 0b11 << 3 }
   /// The ignored bits that hold `PageProperty.software`.
   package static var softwareMask: UInt64 { 0b11 << 52 }
+  /// The ignored bit that holds `PageProperty.isCopyOnWrite`.
+  package static var copyOnWrite: UInt64 { 1 << 54 }
   /// The bits of a leaf that make up its property.
   package static var propertyMask: UInt64 {
-    accessMask | user | cacheMask | accessed | dirty | global | softwareMask
+    accessMask | user | cacheMask | accessed | dirty | global | softwareMask | copyOnWrite
   }
 }
 

@@ -19,6 +19,11 @@ public enum Processor {
   @inline(__always)
   public static func pause() { hw_pause() }
 
+  /// Has the kernel interrupt `processors`, whose handler answers what other processors ask.
+  package static func interrupt(_ processors: ProcessorSet) {
+    hw_interrupt_processors(processors.rawValue)
+  }
+
   /// Halts this processor permanently, with interrupts disabled.
   public static func halt() -> Never { hw_halt_forever() }
 
@@ -65,6 +70,22 @@ extension Processor {
   public static var interruptTable: DescriptorTable {
     let table = hw_interrupt_table()
     return DescriptorTable(base: table.base, limit: table.limit)
+  }
+
+  /// The selector of the running task's descriptor in the GDT (STR); zero if there is none.
+  package static var taskSelector: UInt16 { hw_task_selector() }
+
+  /// Returns the eight bytes at the virtual `address`, or nil if reading them faults.
+  ///
+  /// For addresses that the kernel has only told of. The kernel's own page-fault handler is not
+  /// called, and an NMI meanwhile is lost. Requires a valid GDT and stack.
+  @inline(never)
+  package static func tryReadWord(at address: UInt64) -> UInt64? {
+    let interrupts = disableInterrupts()
+    defer { restoreInterrupts(interrupts) }
+    var value: UInt64 = 0
+    // SAFETY: `value` is eight bytes; a fault at `address` is recovered.
+    return unsafe hw_try_read_word(address, &value) ? value : nil
   }
 
   /// The address of the caller's stack.

@@ -35,6 +35,28 @@ package struct ProcessorSet: Equatable, Sendable {
   @inline(__always)
   package mutating func remove(_ processor: Int) { rawValue &= ~Self.bit(of: processor) }
 
+  /// Returns whether `processor`, whose number is below 64, is the only member.
+  @inline(__always)
+  package func isOnly(_ processor: Int) -> Bool {
+    rawValue == 1 &<< UInt64(truncatingIfNeeded: processor)
+  }
+
+  /// Returns the set without `processor`. Panics if its number is not in 0...63.
+  package func removing(_ processor: Int) -> ProcessorSet {
+    var others = self
+    others.remove(processor)
+    return others
+  }
+
+  /// Calls `body` with the number of each member, ascending.
+  package func visit(_ body: (Int) -> Void) {
+    var left = rawValue
+    while left != 0 {
+      body(left.trailingZeroBitCount)
+      left &= left &- 1
+    }
+  }
+
   @inline(__always)
   private static func bit(of processor: Int) -> UInt64 {
     require(processor >= 0 && processor < capacity, "processor number is above 63")

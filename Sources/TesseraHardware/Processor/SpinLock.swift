@@ -25,6 +25,18 @@ package struct SpinLock: ~Copyable {
     return interrupts
   }
 
+  /// As `lock()`, for a lock whose owner may wait for other processors: calls `serve` while it
+  /// spins.
+  package borrowing func lock(serving serve: () -> Void) -> Bool {
+    let interrupts = Processor.disableInterrupts()
+    // Ordering: acquiring, as in `lock()`.
+    while word.exchange(1, ordering: .acquiring) != 0 {
+      serve()
+      Processor.pause()
+    }
+    return interrupts
+  }
+
   /// Releases the lock, then turns interrupts on if they were.
   @inline(__always)
   package borrowing func unlock(_ interrupts: Bool) {

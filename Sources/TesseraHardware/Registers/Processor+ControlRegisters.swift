@@ -93,11 +93,6 @@ extension Processor {
   /// CR3: the root of the page tables, with its flags.
   public static var rootRegister: UInt64 { hw_read_cr3() }
 
-  /// The address of the root of the page tables, from CR3.
-  package static var rootAddress: PhysicalAddress {
-    PhysicalAddress(unchecked: hw_read_cr3() & PageTableEntry.addressMask)
-  }
-
   public static var controlRegister4: ControlRegister4 {
     ControlRegister4(rawValue: hw_read_cr4())
   }

@@ -4,9 +4,10 @@ internal import TesseraHardware
 extension Cursor {
   /// Clears the accessed bit of every page in the next `byteCount` bytes, so that
   /// `PageProperty.isAccessed` tells which are used afterwards. Returns the number of bytes of the
-  /// pages whose bit was set.
+  /// pages whose bit was set, those of pages without access included.
   ///
-  /// A large page that lies only partly in the range has one bit, which is cleared. Never fails.
+  /// A large page that lies only partly in the range has one bit, which is cleared, and counts with
+  /// all its bytes. Never fails.
   @discardableResult
   public mutating func clearAccessed(_ byteCount: UInt64) -> UInt64 {
     clear(PageTableEntry.accessed, byteCount)
@@ -16,6 +17,13 @@ extension Cursor {
   @discardableResult
   public mutating func clearDirty(_ byteCount: UInt64) -> UInt64 {
     clear(PageTableEntry.dirty, byteCount)
+  }
+
+  /// Clears both bits in the same way. Returns the number of bytes of the pages that had one of
+  /// them set. They need not be set together: a page may be dirty whose accessed bit was cleared.
+  @discardableResult
+  public mutating func clearAccessedAndDirty(_ byteCount: UInt64) -> UInt64 {
+    clear(PageTableEntry.accessed | PageTableEntry.dirty, byteCount)
   }
 
   private mutating func clear(_ bits: UInt64, _ byteCount: UInt64) -> UInt64 {
@@ -40,9 +48,9 @@ extension Cursor {
     var page = position.alignedDown(to: level.span)
     var cleared: UInt64 = 0
     for index in first..<first + count {
-      if let size = level.pageSize, node.clear(bits, at: index) {
+      if let size = level.pageSize, let old = node.clear(bits, at: index) {
         // A processor that has the translation cached does not set the bit again.
-        flusher.enqueue(page, size: size)
+        if old.isPresent { flusher.enqueue(page, size: size) }
         cleared += size.byteCount
       }
       page = page.advanced(unchecked: level.span)
@@ -53,14 +61,14 @@ extension Cursor {
 }
 
 extension LockedNode {
-  /// Clears `bits` of the leaf at `index`. Returns whether the leaf is present and one was set.
-  fileprivate func clear(_ bits: UInt64, at index: Int) -> Bool {
+  /// Clears `bits` of the leaf at `index`. Returns the leaf as it was if one of them was set.
+  fileprivate func clear(_ bits: UInt64, at index: Int) -> PageTableEntry? {
     while true {
       let old = self[index]
-      guard old.isLeaf, old.rawValue & bits != 0 else { return false }
+      guard old.isLeaf, old.rawValue & bits != 0 else { return nil }
       // The processor may set the other bit at any time, and it must not be lost.
       let new = PageTableEntry(rawValue: old.rawValue & ~bits)
-      if compareExchange(old, new, at: index) { return old.isPresent }
+      if compareExchange(old, new, at: index) { return old }
     }
   }
 }

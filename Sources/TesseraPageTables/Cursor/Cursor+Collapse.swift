@@ -11,45 +11,51 @@ extension Cursor {
   @discardableResult
   public mutating func collapse(_ byteCount: UInt64) -> Int {
     let end = checkedEnd(byteCount)
+    let range = position..<end
     var made = 0
     while position < end {
-      made += Self.collapseStep(&position, to: end, in: lock.tree, &lock.flusher)
+      made += Self.collapseStep(&position, in: range, lock.tree, &lock.flusher)
     }
     return made
   }
 
-  /// Collapses the lowest node that spans `position`, if it can be, and moves past it or past its
-  /// entry. Returns the number of large pages made.
+  /// Collapses the leaf table that spans `position`, and the node above whose last entry `position`
+  /// lies in, if they can be, and moves past the leaf table or the entry. Returns the number of
+  /// large pages made.
+  ///
+  /// A node above the leaf tables is tried at its last entry, when all below it has been collapsed.
   private static func collapseStep(
-    _ position: inout VirtualAddress, to end: VirtualAddress, in tree: borrowing LockedTree,
-    _ flusher: inout TLBFlusher
+    _ position: inout VirtualAddress, in range: Range<VirtualAddress>,
+    _ tree: borrowing LockedTree, _ flusher: inout TLBFlusher
   ) -> Int {
     let path = LockedPath(in: tree, to: position)
-    let level = path.lowestLevel
-    let isWhole =
-      position.isAligned(to: level.tableSpan)
-      && end.distance(from: position) >= level.tableSpan
+    let isLeafTable = path.lowestLevel == .leafTable
     var made = 0
-    if isWhole && level < path.topLevel && collapse(path, at: level, &flusher) {
+    if isLeafTable && canCollapse(.leafTable, of: path, in: range)
+      && collapse(path, at: .leafTable, &flusher)
+    {
       made = 1
-      // The new leaf may be the last of 512 that can be collapsed in turn.
-      if isLastOfTable(path, in: tree) && collapse(path, at: level.above, &flusher) { made = 2 }
     }
-    let span = made > 0 || level == .leafTable ? level.tableSpan : level.span
-    position = min(end, position.last(in: span).advanced(unchecked: 1))
+    let upper = isLeafTable ? path.lowestLevel.above : path.lowestLevel
+    if upper < path.topLevel && path.index(at: upper) == 511
+      && canCollapse(upper, of: path, in: range) && collapse(path, at: upper, &flusher)
+    {
+      made += 1
+    }
+    let span = isLeafTable ? PagingLevel.leafTable.tableSpan : path.lowestLevel.span
+    position = min(range.upperBound, position.last(in: span).advanced(unchecked: 1))
     return made
   }
 
-  /// Whether the lowest node of `path` is the last one below a node that lies wholly in the range
-  /// and can be collapsed too.
-  private static func isLastOfTable(
-    _ path: borrowing LockedPath, in tree: borrowing LockedTree
+  /// Whether the node of `level` on `path` is below the covering one, lies wholly in `range`, and
+  /// is one that a leaf could take the place of.
+  private static func canCollapse(
+    _ level: PagingLevel, of path: borrowing LockedPath, in range: Range<VirtualAddress>
   ) -> Bool {
-    let level = path.lowestLevel.above
-    guard level < path.topLevel, level.above.pageSize != nil, path.index(at: level) == 511 else {
-      return false
-    }
-    return path.address.alignedDown(to: level.tableSpan) >= tree.start
+    guard level < path.topLevel, level.above.pageSize != nil else { return false }
+    let start = path.address.alignedDown(to: level.tableSpan)
+    return start >= range.lowerBound
+      && range.upperBound.distance(from: start) >= level.tableSpan
   }
 
   /// Replaces the node of `level` on `path` by a large leaf, if it can be. Returns whether it did.

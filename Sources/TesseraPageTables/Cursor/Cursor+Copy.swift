@@ -1,29 +1,54 @@
 internal import TesseraFrames
-internal import TesseraHardware
+public import TesseraHardware
 
 extension Cursor {
   /// Maps in the next `byteCount` bytes what `source` maps in its next ones, for a fork, and moves
   /// both past them. Frames are shared, and become read-only in both, so that the first write to
   /// either faults (copy-on-write). Statuses and device memory are copied as they are.
   ///
+  /// No later change of rights makes such a page writable, in either space, while its frame has
+  /// another owner; `PageProperty.isCopyOnWrite` tells which pages must be copied.
+  ///
   /// Throws `alreadyMapped` if a page here is mapped or has a status, and `outOfFrames`. Traps if
   /// one cursor is the kernel's and the other is not.
-  public mutating func copy(from source: inout Cursor, _ byteCount: UInt64) throws(MapError) {
+  public mutating func copy(from source: inout Cursor, _ byteCount: UInt64) throws(TesseraError) {
     require(source.isKernel == isKernel, "pages copied between the user half and the kernel's")
     let end = checkedEnd(byteCount)
     let sourceEnd = source.checkedEnd(byteCount)
     guard byteCount > 0 else { return }
     try lock.tree.requireAbsent(from: position, to: end)
     var copier = CopyPositions(target: position, source: source.position)
+    var lastUsed: VirtualAddress?
     var reservation = try reserveNodes(
-      lock.tree.missingNodeCount(toCopy: byteCount, at: copier, from: source.lock.tree))
-    try source.splitEdges(to: sourceEnd)
+      lock.tree.missingNodeCount(
+        toCopy: byteCount, at: copier, from: source.lock.tree, after: &lastUsed))
+    do throws(TesseraError) {
+      try source.splitEdges(to: sourceEnd)
+    } catch {
+      reserve.add(&reservation)
+      throw error
+    }
     while copier.target < end {
       copier.copyStep(
         from: source.lock.tree, to: lock.tree, end, &source.lock.flusher, &reservation)
     }
+    // The number is an upper bound.
+    reserve.add(&reservation)
     position = end
     source.position = sourceEnd
+  }
+
+  /// The number of nodes that are missing to copy the whole range of `source`, which is as long.
+  ///
+  /// `lastUsed` is the last address before for which nodes were counted, and is updated. Throws
+  /// `alreadyMapped` if a page here is mapped or has a status.
+  func missingNodeCount(
+    toCopy source: borrowing Cursor, after lastUsed: inout VirtualAddress?
+  ) throws(TesseraError) -> Int {
+    try lock.tree.requireAbsent(from: position, to: lock.tree.end)
+    return lock.tree.missingNodeCount(
+      toCopy: byteCountLeft, at: CopyPositions(target: position, source: source.position),
+      from: source.lock.tree, after: &lastUsed)
   }
 }
 
@@ -102,7 +127,7 @@ struct CopyPositions {
     }
     let largest = largestPart(of: entry, node.level)
     if entry.ownsFrame && entry.isWritable { flusher.enqueue(source, size: size) }
-    let leaf = node.writeProtect(index, entry)
+    let leaf = node.markForked(index, entry)
     targetTree.fill(
       from: target, to: end, withPartsOf: leaf, size, wholeUpTo: largest, &reservation)
   }
@@ -120,7 +145,7 @@ extension LockedTree {
   /// Throws `alreadyMapped` if any page from `start` up to `end` is mapped or has a status.
   fileprivate func requireAbsent(
     from start: VirtualAddress, to end: VirtualAddress
-  ) throws(MapError) {
+  ) throws(TesseraError) {
     var position = start
     while position < end {
       let node = lowestNode(at: position)
@@ -132,16 +157,16 @@ extension LockedTree {
   }
 
   /// The number of nodes that are missing here for what `source` maps in the `byteCount` bytes from
-  /// `positions`.
+  /// `positions`, besides those that the addresses up to `lastUsed` need, which is updated.
   ///
   /// May overestimate: a leaf table counts even if the part of it that is copied is empty.
   fileprivate func missingNodeCount(
-    toCopy byteCount: UInt64, at positions: CopyPositions, from source: borrowing LockedTree
+    toCopy byteCount: UInt64, at positions: CopyPositions, from source: borrowing LockedTree,
+    after lastUsed: inout VirtualAddress?
   ) -> Int {
     var count: UInt64 = 0
     var at = positions
     let end = positions.target.advanced(unchecked: byteCount)
-    var lastUsed: VirtualAddress?
     while at.target < end {
       let node = source.lowestNode(at: at.source)
       let isLeafTable = node.level == .leafTable
@@ -209,8 +234,8 @@ extension LockedNode {
       return index &+ 1
     }
     let alike = LeafClass(
-      entry, becoming: entry.ownsFrame ? entry.withoutWriting : entry,
-      changing: PageTableEntry.writable)
+      entry, becoming: entry.sharedByFork,
+      changing: PageTableEntry.writable | PageTableEntry.forkMask)
     let isUsual = entry.isPresent && entry.isWritable && entry.ownsFrame && !entry.mayBecomeDirty
     guard isUsual else {
       return forEach(alike, from: index, to: end) { index, leaf in
@@ -232,20 +257,13 @@ extension LockedNode {
     }
   }
 
-  /// Takes the right to write from the leaf `entry` at `index`, if it owns a frame and has the
-  /// right, keeping a dirty bit that the processor sets at the last moment. Returns the leaf as it
-  /// is then.
-  @inline(__always)
-  fileprivate func writeProtect(_ index: Int, _ entry: PageTableEntry) -> PageTableEntry {
-    guard entry.ownsFrame && entry.isWritable else { return entry }
+  /// Makes of the leaf `entry` at `index` what a fork leaves of it, keeping the accessed and dirty
+  /// bits that the processor sets at the last moment. Returns the leaf as it is then.
+  fileprivate func markForked(_ index: Int, _ entry: PageTableEntry) -> PageTableEntry {
     var old = entry
     while true {
-      let new = old.withoutWriting
-      if !old.mayBecomeDirty {
-        store(new, at: index, replacing: old)
-        return new
-      }
-      if compareExchange(old, new, at: index) { return new }
+      let new = old.sharedByFork
+      if new == old || compareExchange(old, new, at: index) { return new }
       old = self[index]
     }
   }
@@ -255,8 +273,12 @@ extension PageTableEntry {
   @inline(__always)
   fileprivate var isWritable: Bool { rawValue & Self.writable != 0 }
 
+  /// What a fork leaves of the leaf: if it owns a frame, that is shared, and the right to write is
+  /// withheld from now on. A page that was not writable needs the mark too: it may become so.
   @inline(__always)
-  fileprivate var withoutWriting: PageTableEntry {
-    PageTableEntry(rawValue: rawValue & ~Self.writable)
+  fileprivate var sharedByFork: PageTableEntry {
+    guard ownsFrame else { return self }
+    let mark = isWritable || !isPresent ? Self.forkMask : Self.sharedByForkBit
+    return PageTableEntry(rawValue: rawValue & ~Self.writable | mark)
   }
 }

@@ -9,7 +9,7 @@ extension Cursor {
   @inline(__always)
   public mutating func map<Metadata: UntypedContents & ~Copyable>(
     _ frame: inout Frame<Metadata>?, as property: PageProperty
-  ) throws(MapError) {
+  ) throws(TesseraError) {
     if let leaf = smallUserLeaf(of: frame?.slot, property), lock.tree.putLeaf(leaf, at: position) {
       position = position.advanced(unchecked: PageSize.fourKiB.byteCount)
       _ = frame.take()?.relinquishSlot()
@@ -32,7 +32,7 @@ extension Cursor {
   @inline(__always)
   private mutating func mapSlow<Metadata: UntypedContents & ~Copyable>(
     _ frame: inout Frame<Metadata>?, _ property: PageProperty
-  ) throws(MapError) {
+  ) throws(TesseraError) {
     // Moved, because a reference to it would force the cursor into memory.
     var moved = NodeReservation()
     swap(&moved, &reserve)
@@ -45,7 +45,7 @@ extension Cursor {
   private static func map<Metadata: UntypedContents & ~Copyable>(
     _ frame: inout Frame<Metadata>?, _ property: PageProperty, at position: VirtualAddress,
     in tree: borrowing LockedTree, from reserve: inout NodeReservation
-  ) throws(MapError) -> VirtualAddress {
+  ) throws(TesseraError) -> VirtualAddress {
     guard let slot = frame?.slot else { panic("cursor was given no frame to map") }
     let size = slot.kind.size
     let end = tree.checkedEnd(size.byteCount, after: position)
@@ -64,7 +64,7 @@ extension Cursor {
   private static func put(
     _ leaf: PageTableEntry, _ size: PageSize, at position: VirtualAddress,
     in tree: borrowing LockedTree, from reserve: inout NodeReservation
-  ) throws(MapError) -> Bool {
+  ) throws(TesseraError) -> Bool {
     let level = PagingLevel(leafOf: size)
     let node = tree.lowestNode(at: position, downTo: level)
     let entry = node[node.index(of: position)]
@@ -83,7 +83,7 @@ extension Cursor {
   /// Throws `alreadyMapped` or `outOfFrames`; `segment` is then still there.
   public mutating func map<Metadata: UntypedContents & ~Copyable>(
     _ segment: inout Segment<Metadata>?, as property: PageProperty
-  ) throws(MapError) {
+  ) throws(TesseraError) {
     guard let byteCount = segment?.byteCount, var address = segment?.address else {
       panic("cursor was given no segment to map")
     }
@@ -103,7 +103,7 @@ extension Cursor {
   @inline(__always)
   public mutating func map<Metadata: UntypedContents & ~Copyable>(
     pageCount: Int, as property: PageProperty, _ supply: () -> Frame<Metadata>
-  ) throws(MapError) {
+  ) throws(TesseraError) {
     require(pageCount >= 0 && pageCount < 1 << 51, "page count is negative or too large")
     try mapEach(UInt64(pageCount) * PageSize.fourKiB.byteCount, property) {
       supply().relinquishSlot().address
@@ -115,18 +115,30 @@ extension Cursor {
   @inline(__always)
   private mutating func mapEach(
     _ byteCount: UInt64, _ property: PageProperty, _ supply: () -> PhysicalAddress
-  ) throws(MapError) {
+  ) throws(TesseraError) {
     let template = LeafTemplate(lock.tree.checked(property), size: .fourKiB, ownsFrame: true)
     let end = checkedEnd(byteCount)
     guard byteCount > 0 else { return }
     var reservation = try reserveNodes(
-      try lock.tree.missingNodeCount(from: position, to: end, wholeUpTo: .leafTable))
+      try missingNodeCount(toFill: byteCount, wholeUpTo: .leafTable))
     while position < end {
       let count = lock.tree.putLeaves(from: position, to: end, &reservation) {
         template.entry(at: supply())
       }
       position = position.advanced(unchecked: UInt64(count) &* PageSize.fourKiB.byteCount)
     }
+  }
+
+  /// The number of nodes that are missing to fill the next `byteCount` bytes with entries up to
+  /// level `largest`.
+  ///
+  /// Throws `alreadyMapped` if a page there is mapped. Allocates nothing, and does not move.
+  package func missingNodeCount(
+    toFill byteCount: UInt64, wholeUpTo largest: PagingLevel
+  ) throws(TesseraError) -> Int {
+    let end = checkedEnd(byteCount)
+    return byteCount == 0
+      ? 0 : try lock.tree.missingNodeCount(from: position, to: end, wholeUpTo: largest)
   }
 
   /// Maps `byteCount` bytes of device memory, or of other memory that has no owner, from `address`,
@@ -137,7 +149,7 @@ extension Cursor {
   /// can address.
   @unsafe public mutating func mapDevice(
     _ address: PhysicalAddress, byteCount: UInt64, as property: PageProperty
-  ) throws(MapError) {
+  ) throws(TesseraError) {
     require(address.isAligned(to: .fourKiB), "device memory is not page-aligned", address)
     require(
       address.advanced(byChecked: byteCount).map { $0 <= PagingMode.current.physicalAddressLimit }

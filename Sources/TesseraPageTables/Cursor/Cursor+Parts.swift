@@ -9,7 +9,7 @@ extension Cursor {
   static func putParts(
     of leaf: PageTableEntry, _ size: PageSize, at position: VirtualAddress,
     in tree: borrowing LockedTree, from reserve: inout NodeReservation
-  ) throws(MapError) {
+  ) throws(TesseraError) {
     let end = position.advanced(unchecked: size.byteCount)
     let largest = PagingLevel(leafOf: size)
     var reservation = try NodeReservation(

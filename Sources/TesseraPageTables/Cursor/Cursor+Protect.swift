@@ -5,34 +5,45 @@ extension Cursor {
   /// Gives every mapped page in the next `byteCount` bytes the rights `access`. Returns the number
   /// of bytes that are mapped there.
   ///
-  /// Absent pages stay absent, and statuses stay. A large page that lies only partly in the range
-  /// is split first; throws `outOfFrames` if it cannot be.
+  /// Absent pages stay absent, and statuses stay. A page whose frame a fork has shared becomes
+  /// writable only if nothing else refers to the frame any more; otherwise it becomes readable and
+  /// `PageProperty.isCopyOnWrite`. Another page that this cursor has unmapped refers to its frame
+  /// until the cursor is closed. A large page that lies only partly in the range is split first;
+  /// throws `outOfFrames` if it cannot be.
   @discardableResult
   public mutating func protect(
     _ byteCount: UInt64, to access: PageAccess
-  ) throws(MapError) -> UInt64 {
+  ) throws(TesseraError) -> UInt64 {
+    try changeLeaves(byteCount, LeafChange(to: access))
+  }
+
+  /// Changes every leaf in the next `byteCount` bytes by `edit`. Returns the number of bytes whose
+  /// leaves count, as `edit` says.
+  @inline(__always)
+  mutating func changeLeaves<Edit: LeafEdit>(
+    _ byteCount: UInt64, _ edit: Edit
+  ) throws(TesseraError) -> UInt64 {
     let end = checkedEnd(byteCount)
     guard byteCount > 0 else { return 0 }
     try splitEdges(to: end)
-    let change = LeafChange(to: access)
-    var mapped: UInt64 = 0
+    var counted: UInt64 = 0
     while position < end {
-      mapped += Self.protectStep(change, &position, to: end, in: lock.tree, &lock.flusher)
+      counted += Self.changeStep(edit, &position, to: end, in: lock.tree, &lock.flusher)
     }
-    return mapped
+    return counted
   }
 
   /// Changes the leaves that one node has from `position` up to `end`, and moves past them.
   ///
   /// Not inlined, so that its loops have all registers.
   @inline(never)
-  private static func protectStep(
-    _ change: LeafChange, _ position: inout VirtualAddress, to end: VirtualAddress,
+  private static func changeStep<Edit: LeafEdit>(
+    _ edit: Edit, _ position: inout VirtualAddress, to end: VirtualAddress,
     in tree: borrowing LockedTree, _ flusher: inout TLBFlusher
   ) -> UInt64 {
     let node = tree.lowestNode(at: position)
     guard node.level == .leafTable else {
-      return protectLargePage(in: node, change, &position, to: end, &flusher)
+      return changeLargePage(in: node, edit, &position, to: end, &flusher)
     }
     let first = node.index(of: position)
     let count = min(512 - first, Int(end.distance(from: position) / PageSize.fourKiB.byteCount))
@@ -46,14 +57,21 @@ extension Cursor {
         index &+= 1
         continue
       }
-      let alike = change.leaves(like: entry)
+      let page = base &+ UInt64(truncatingIfNeeded: index) &* PageSize.fourKiB.byteCount
+      if edit.givesWriting && entry.isSharedByFork {
+        let isCounted = node.apply(
+          edit, toLeafAt: index, .fourKiB, VirtualAddress(page), &flusher)
+        leafCount &+= isCounted ? 1 : 0
+        index &+= 1
+        continue
+      }
+      let alike = edit.change(of: entry).leaves(like: entry)
       let stop = node.apply(alike, from: index, to: first + count, entry.mayBecomeDirty)
       let changedCount = UInt64(truncatingIfNeeded: stop &- index)
       if entry.needsInvalidation(becoming: alike.changed(entry)) {
-        let page = base &+ UInt64(truncatingIfNeeded: index) &* PageSize.fourKiB.byteCount
         flusher.enqueue(VirtualAddress(page), pageCount: changedCount)
       }
-      leafCount &+= changedCount
+      if Edit.countsUnchanged || !alike.isUnchanged { leafCount &+= changedCount }
       index = stop
     }
     position = position.advanced(unchecked: UInt64(count) &* PageSize.fourKiB.byteCount)
@@ -61,17 +79,32 @@ extension Cursor {
   }
 
   /// Changes the entry of `position` in `node`, which is above the leaf tables, and moves past it.
-  private static func protectLargePage(
-    in node: LockedNode, _ change: LeafChange, _ position: inout VirtualAddress,
+  private static func changeLargePage<Edit: LeafEdit>(
+    in node: LockedNode, _ edit: Edit, _ position: inout VirtualAddress,
     to end: VirtualAddress, _ flusher: inout TLBFlusher
   ) -> UInt64 {
     let index = node.index(of: position)
     let page = position.alignedDown(to: node.level.span)
     position = min(end, page.advanced(unchecked: node.level.span))
     guard let size = node.level.pageSize, node[index].isLeaf else { return 0 }
-    if node.apply(change, toLeafAt: index) { flusher.enqueue(page, size: size) }
-    return size.byteCount
+    return node.apply(edit, toLeafAt: index, size, page, &flusher) ? size.byteCount : 0
   }
+}
+
+/// What is to become of leaves: the same change for all, or one that depends on the leaf.
+protocol LeafEdit {
+  /// Whether leaves that are as they should be count too.
+  static var countsUnchanged: Bool { get }
+  /// Whether leaves may get the right to write.
+  var givesWriting: Bool { get }
+  /// The change of `leaf`, and of leaves that are like it.
+  func change(of leaf: PageTableEntry) -> LeafChange
+}
+
+extension LeafChange: LeafEdit {
+  static var countsUnchanged: Bool { true }
+  @inline(__always)
+  func change(of leaf: PageTableEntry) -> LeafChange { self }
 }
 
 extension LockedNode {
@@ -112,22 +145,39 @@ extension LockedNode {
     return index
   }
 
-  /// Applies `change` to the leaf at `index`. Returns whether a TLB may now hold a stale entry.
-  fileprivate func apply(_ change: LeafChange, toLeafAt index: Int) -> Bool {
+  /// Applies `edit` to the leaf of `size` at `index`, which maps `page`, and enqueues the flush
+  /// that it requires. Returns whether the leaf counts.
+  ///
+  /// If a fork has shared its frame, the leaf may get the right to write once it is the only owner.
+  fileprivate func apply<Edit: LeafEdit>(
+    _ edit: Edit, toLeafAt index: Int, _ size: PageSize, _ page: VirtualAddress,
+    _ flusher: inout TLBFlusher
+  ) -> Bool {
     while true {
       let old = self[index]
-      let new = change.applied(to: old)
-      guard new != old else { return false }
-      guard old.mayBecomeDirty else {
-        store(new, at: index, replacing: old)
-        return old.needsInvalidation(becoming: new)
+      var base = old
+      if edit.givesWriting && old.isSharedByFork && LeafOwnership.isOnlyOwner(old, size: size) {
+        base = old.withoutFork
       }
-      if compareExchange(old, new, at: index) { return old.needsInvalidation(becoming: new) }
+      let new = edit.change(of: base).applied(to: base)
+      guard new != old else { return Edit.countsUnchanged }
+      if !old.mayBecomeDirty {
+        store(new, at: index, replacing: old)
+      } else if !compareExchange(old, new, at: index) {
+        continue
+      }
+      if old.needsInvalidation(becoming: new) { flusher.enqueue(page, size: size) }
+      return true
     }
   }
 }
 
 extension PageTableEntry {
+  /// The leaf without what a fork has set in it.
+  fileprivate var withoutFork: PageTableEntry {
+    PageTableEntry(rawValue: rawValue & ~Self.forkMask)
+  }
+
   /// Whether the processor may set this leaf's dirty bit.
   @inline(__always)
   var mayBecomeDirty: Bool {

@@ -35,7 +35,7 @@ public struct PageRun: Equatable, Sendable {
 extension Cursor {
   /// Returns what is at the position, as far as one entry reaches. Does not move. Throws
   /// `outOfBounds` at the end.
-  public func query() throws(RangeError) -> PageRun {
+  public func query() throws(TesseraError) -> PageRun {
     guard !isAtEnd else { throw .outOfBounds }
     let (entry, level) = entry
     return PageRun(
@@ -56,6 +56,22 @@ extension Cursor {
   /// The address after what the entry at the position, which is not the end, spans.
   package var endOfEntry: VirtualAddress {
     position.last(in: entry.level.span).advanced(unchecked: 1)
+  }
+
+  /// The address after the first entry in the next `byteCount` bytes that is not absent, because it
+  /// maps a page or has a status; nil if all are absent. Does not move.
+  package func endOfFirstUsed(within byteCount: UInt64) -> VirtualAddress? {
+    let end = checkedEnd(byteCount)
+    var address = position
+    while address < end {
+      let node = lock.tree.lowestNode(at: address)
+      let entryEnd = address.last(in: node.level.span).advanced(unchecked: 1)
+      if !node[node.index(of: address)].isAbsent { return entryEnd }
+      address =
+        node.presentCount == 0
+        ? address.last(in: node.level.tableSpan).advanced(unchecked: 1) : entryEnd
+    }
+    return nil
   }
 
   /// Moves to the first mapped page in the next `byteCount` bytes, or past them if there is none.

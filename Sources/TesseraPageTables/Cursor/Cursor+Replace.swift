@@ -9,7 +9,7 @@ extension Cursor {
   /// page must be split and cannot be; `frame` is then still there.
   public mutating func replace<Metadata: UntypedContents & ~Copyable>(
     with frame: inout Frame<Metadata>?, as property: PageProperty
-  ) throws(MapError) {
+  ) throws(TesseraError) {
     guard let slot = frame?.slot else { panic("cursor was given no frame to map") }
     let size = slot.kind.size
     let end = checkedEnd(size.byteCount)
@@ -50,12 +50,17 @@ extension LockedTree {
   /// Throws `notMapped` if any page from `start` up to `end` is not mapped.
   fileprivate func requireMapped(
     from start: VirtualAddress, to end: VirtualAddress
-  ) throws(MapError) {
+  ) throws(TesseraError) {
     var position = start
     while position < end {
       let node = lowestNode(at: position)
-      guard node[node.index(of: position)].isLeaf else { throw .notMapped(position) }
-      position = position.last(in: node.level.span).advanced(unchecked: 1)
+      var index = node.index(of: position)
+      // All entries of a leaf table at once, without a descent to each.
+      repeat {
+        guard node[index].isLeaf else { throw .notMapped(position) }
+        position = position.last(in: node.level.span).advanced(unchecked: 1)
+        index += 1
+      } while node.level == .leafTable && index < 512 && position < end
     }
   }
 }

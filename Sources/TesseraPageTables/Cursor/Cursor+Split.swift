@@ -7,13 +7,13 @@ extension Cursor {
   ///
   /// Throws `outOfFrames` before anything has changed.
   @inline(__always)
-  mutating func splitEdges(to end: VirtualAddress) throws(MapError) {
+  mutating func splitEdges(to end: VirtualAddress) throws(TesseraError) {
     // A leaf table has no large leaves.
     if lock.tree.coveringLevel > .leafTable { try splitLargeEdges(to: end) }
   }
 
   @inline(never)
-  private mutating func splitLargeEdges(to end: VirtualAddress) throws(MapError) {
+  private mutating func splitLargeEdges(to end: VirtualAddress) throws(TesseraError) {
     let last = VirtualAddress(end.rawValue &- 1)
     let isStartCut = lock.tree.hasLeaf(at: position, across: position)
     let isEndCut = lock.tree.hasLeaf(at: last, across: end)
@@ -40,7 +40,7 @@ extension Cursor {
       let entry = node[index]
       let child = reservation.take(for: level.below)
       child.withNode { LeafOwnership.fill($0, withPartsOf: entry) }
-      node = node.link(child, at: index, isUser: !tree.isKernel)
+      node = node.link(child, at: index, splitting: entry, isUser: !tree.isKernel)
       if entry.isPresent, let size = level.pageSize {
         // Translations of two sizes for one address must not be cached at once.
         flusher.enqueue(address.alignedDown(to: level.span), size: size)

@@ -1,5 +1,5 @@
 internal import TesseraFrames
-internal import TesseraHardware
+public import TesseraHardware
 
 extension Cursor {
   /// Unmaps everything in the next `byteCount` bytes, statuses too. Returns the number of bytes
@@ -9,13 +9,13 @@ extension Cursor {
   /// the range is split first; throws `outOfFrames` if it cannot be.
   @inline(__always)
   @discardableResult
-  public mutating func unmap(_ byteCount: UInt64) throws(MapError) -> UInt64 {
+  public mutating func unmap(_ byteCount: UInt64) throws(TesseraError) -> UInt64 {
     if byteCount == PageSize.fourKiB.byteCount && lock.tree.coveringLevel == .leafTable && !isAtEnd
     {
       return Self.unmapSmallPage(&position, in: lock.tree, &lock.flusher)
     }
     var moved = consume self
-    do throws(MapError) {
+    do throws(TesseraError) {
       let unmapped = try moved.unmapRange(byteCount)
       self = moved
       return unmapped
@@ -43,7 +43,7 @@ extension Cursor {
 
   /// As `unmap`, wherever the pages are.
   @inline(never)
-  private mutating func unmapRange(_ byteCount: UInt64) throws(MapError) -> UInt64 {
+  private mutating func unmapRange(_ byteCount: UInt64) throws(TesseraError) -> UInt64 {
     let end = checkedEnd(byteCount)
     guard byteCount > 0 else { return 0 }
     try splitEdges(to: end)

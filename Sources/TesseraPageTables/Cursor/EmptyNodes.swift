@@ -7,9 +7,17 @@ internal import TesseraHardware
 /// A cursor removes the nodes that it has emptied, but not its covering node: detaching a node
 /// requires its lock and its parent's, and a parent must be locked first. So this runs after the
 /// cursor has released its locks, from above, and checks again whether the node is empty.
+///
+/// It never waits, because a cursor must not wait for one on other pages, which its own caller
+/// may have open. If either lock is held, the empty node stays. It is a node like any other: pages
+/// can be mapped in it, the next cursor that it covers and leaves empty removes it, as does an
+/// `unmap` of a range that includes it, and it is freed with its space at the latest.
 enum EmptyNodes {
   /// Removes the node of `level` that spans `address` if it is empty, and then those above it that
   /// have become so.
+  ///
+  /// Not inlined: it is rare, and would take registers from the end of every cursor.
+  @inline(never)
   static func reclaim(
     under root: PageTableNode, at address: VirtualAddress, from level: PagingLevel
   ) {
@@ -29,7 +37,7 @@ enum EmptyNodes {
     guard let lock = lockParent(under: root, at: address, of: level) else { return false }
     var flusher = TLBFlusher(isGlobal: isKernel)
     let isParentEmpty = unlinkEmptyChild(of: lock, at: address, &flusher)
-    let deferred = flusher.flush(isActive: root.isActiveHere)
+    let deferred = flusher.flush(root)
     // The node is freed once its parent is unlocked.
     _ = consume lock
     _ = consume deferred
@@ -48,30 +56,29 @@ enum EmptyNodes {
     return parent.presentCount == 0
   }
 
-  /// Locks the node that the entry at `index` of `parent` refers to, if it is empty. Returns
-  /// whether it is locked.
+  /// Locks the node that the entry at `index` of `parent` refers to, if it is empty and not
+  /// locked yet. Returns whether it is locked.
   private static func lockEmptyChild(of parent: LockedNode, at index: Int) -> Bool {
     let entry = parent[index]
     guard entry.isTable else { return false }
     // SAFETY: the parent's lock keeps its child.
     let child = unsafe PageTableNode(at: entry.tableAddress)
-    child.acquireLock()
+    guard child.tryAcquireLock() else { return false }
     if child.presentCount == 0 { return true }
     child.releaseLock()
     return false
   }
 
-  /// The lock of the parent of the node of `level` that spans `address`; nil if there is none, or
-  /// another processor has just detached it.
+  /// The lock of the parent of the node of `level` that spans `address`; nil if there is none, if
+  /// another processor has just detached a node, or if it is held.
   private static func lockParent(
     under root: PageTableNode, at address: VirtualAddress, of level: PagingLevel
   ) -> NodeLock? {
-    Epoch.enter()
-    defer { Epoch.leave() }
-    let (node, found) = root.walk(to: address) { entry, current in
+    let version = TreeVersion()
+    let found = root.walk(to: address, in: version) { entry, current in
       entry.isTable && current > level.above
     }
-    guard found == level.above else { return nil }
-    return NodeLock(node, of: found)
+    guard let (node, found) = found, found == level.above else { return nil }
+    return NodeLock(trying: node, of: found, while: version)
   }
 }

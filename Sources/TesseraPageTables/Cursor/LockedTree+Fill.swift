@@ -10,7 +10,7 @@ extension LockedTree {
   /// Throws `alreadyMapped` if any page is mapped.
   func missingNodeCount(
     from start: VirtualAddress, to end: VirtualAddress, wholeUpTo largest: PagingLevel
-  ) throws(MapError) -> Int {
+  ) throws(TesseraError) -> Int {
     var missing: UInt64 = 0
     var position = start
     let last = VirtualAddress(end.rawValue &- 1)
@@ -62,9 +62,46 @@ extension LockedTree {
     from start: VirtualAddress, to end: VirtualAddress, withPartsOf leaf: PageTableEntry,
     _ size: PageSize, wholeUpTo largest: PagingLevel, _ reservation: inout NodeReservation
   ) {
+    var parts = LeafParts(of: leaf, size)
     fill(from: start, to: end, wholeUpTo: largest, &reservation) { level, distance in
-      LeafOwnership.sharedPart(of: leaf, size, of: level, at: distance)
+      parts.next(of: level, at: distance)
     }
+    // The caller's reference keeps the frame meanwhile.
+    LeafOwnership.share(leaf, size: size, adding: parts.count)
+  }
+}
+
+/// Makes leaves of the parts of a large leaf, and counts them.
+private struct LeafParts {
+  private let leaf: PageTableEntry
+  private let size: PageSize
+  /// What the parts of `level` have in common.
+  private var template: LeafTemplate
+  private var level: PagingLevel
+  /// How many parts were made.
+  private(set) var count: UInt64 = 0
+
+  @inline(__always)
+  init(of leaf: PageTableEntry, _ size: PageSize) {
+    self.leaf = leaf
+    self.size = size
+    template = LeafTemplate(like: leaf, size, newSize: size)
+    level = PagingLevel(leafOf: size)
+  }
+
+  /// The leaf of `level` that maps the part that lies `distance` bytes from the first.
+  @inline(__always)
+  mutating func next(of level: PagingLevel, at distance: UInt64) -> PageTableEntry {
+    if level != self.level { change(to: level) }
+    count &+= 1
+    let memory = leaf.leafAddress(size: size).rawValue &+ distance
+    return template.entry(at: PhysicalAddress(unchecked: memory))
+  }
+
+  private mutating func change(to level: PagingLevel) {
+    guard let partSize = level.pageSize else { panic("leaf is above the level of 1 GiB pages") }
+    template = LeafTemplate(like: leaf, size, newSize: partSize)
+    self.level = level
   }
 }
 
@@ -117,7 +154,7 @@ extension LockedNode {
   /// Throws `alreadyMapped` if a page from `first` to `last` is mapped. This is a leaf table.
   fileprivate func requireVacant(
     from first: VirtualAddress, to last: VirtualAddress
-  ) throws(MapError) {
+  ) throws(TesseraError) {
     if presentCount == 0 { return }
     let start = index(of: first)
     for index in start...index(of: last) where !self[index].isVacant {
@@ -131,7 +168,7 @@ extension LockedNode {
   /// `position` refers to none. Returns the last address that was checked.
   fileprivate func requireNoLeaf(
     from position: VirtualAddress, to last: VirtualAddress
-  ) throws(MapError) -> VirtualAddress {
+  ) throws(TesseraError) -> VirtualAddress {
     let first = index(of: position)
     let start = position.alignedDown(to: level.span)
     let count = min(

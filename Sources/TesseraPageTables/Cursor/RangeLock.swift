@@ -3,15 +3,17 @@ internal import TesseraHardware
 
 /// The lock of a range of an address space, and the TLB flush that has to precede its release.
 ///
-/// Acquiring it takes three steps (LockProtocol.md has the whole story):
+/// Acquiring it takes four steps (LockProtocol.md has the whole story):
 ///
-/// 1. Walk from the root without locks to the covering node, the deepest node that spans the range.
+/// 1. Walk from the root without locks to the deepest node that spans the range.
 /// 2. Lock it. If it was detached meanwhile, or a deeper node has appeared, start again.
-/// 3. Lock every node below it that meets the range, parents before children and children by
-///    ascending address.
+/// 3. Add the nodes that are missing below it, so that the last of them covers the range, and
+///    release those above that.
+/// 4. Lock every node below the covering node that meets the range, parents before children and
+///    children by ascending address.
 ///
-/// All locks are acquired in this one global order, and at most one is held during the walk, so no
-/// circle of waiters can form. Cursors on overlapping ranges meet in a node and follow one another;
+/// All locks are acquired in this one global order, and none is held during the walk, so no circle
+/// of waiters can form. Cursors on overlapping ranges meet in a node and follow one another;
 /// cursors on disjoint ranges under different covering nodes never meet.
 ///
 /// Destroying it flushes, releases the locks in reverse order, frees what was unmapped, and removes
@@ -23,25 +25,65 @@ public struct RangeLock: ~Copyable {
   let tree: LockedTree
   var flusher: TLBFlusher
 
-  /// Locks the addresses from `start` up to `end` of the tables under `root`.
+  /// Locks the addresses from `start` up to `end` of the tables under `root`, below the deepest
+  /// node that spans them: step 3 is left out.
   ///
   /// The caller has checked the range: not empty, multiples of 4096, within one half of the address
   /// space. It stays on this processor until this is destroyed, and `root` outlives it.
   @inline(__always)
   init(_ root: PageTableNode, from start: VirtualAddress, to end: VirtualAddress) {
-    let (covering, level) = Self.lockCovering(root, start, VirtualAddress(end.rawValue &- 1))
-    // SAFETY: the covering node has just been locked, and so will be those below it.
-    unsafe tree = LockedTree(holding: covering, of: level, under: root, from: start, to: end)
+    let covering = Self.lockLeafTable(root, start, end) ?? Self.lockNodes(root, start, end)
+    self.init(below: covering, under: root, from: start, to: end)
+  }
+
+  /// As `init(_:from:to:)`, and adds missing nodes, so that no other range is locked.
+  ///
+  /// Throws `outOfFrames`, with no lock held and nothing changed.
+  @inline(__always)
+  init(
+    addingNodesTo root: PageTableNode, from start: VirtualAddress, to end: VirtualAddress
+  ) throws(TesseraError) {
+    let covering: CoveringNode
+    if let table = Self.lockLeafTable(root, start, end) {
+      covering = table
+    } else if let added = Self.addAndLockNodes(root, start, end) {
+      covering = added
+    } else {
+      throw .outOfFrames
+    }
+    self.init(below: covering, under: root, from: start, to: end)
+  }
+
+  /// As `init(addingNodesTo:from:to:)`, with nodes from `reserve` as far as they go.
+  @inline(never)
+  init(
+    addingNodesTo root: PageTableNode, from start: VirtualAddress, to end: VirtualAddress,
+    _ reserve: inout NodeReservation
+  ) throws(TesseraError) {
+    guard let covering = Self.addAndLockNodes(root, start, end, from: &reserve) else {
+      throw .outOfFrames
+    }
+    self.init(below: covering, under: root, from: start, to: end)
+  }
+
+  /// The node `covering` is locked, and every node below it that meets the range.
+  @inline(__always)
+  private init(
+    below covering: CoveringNode, under root: PageTableNode, from start: VirtualAddress,
+    to end: VirtualAddress
+  ) {
+    // SAFETY: the nodes are locked.
+    unsafe tree = LockedTree(
+      holding: covering.node, of: covering.level, under: root, from: start, to: end)
     flusher = TLBFlusher(isGlobal: tree.isKernel)
-    if level > .leafTable { Self.lockBelow(covering, level, start, end) }
   }
 
   @inline(__always)
   deinit {
     let tree = tree
-    // Requests go out before a lock is released; nothing is freed before every processor that may
-    // still use it has answered.
-    let deferred = flusher.flush(isActive: tree.root.isActiveHere)
+    // No lock is released, and nothing freed, before every processor that may have a translation
+    // has flushed it.
+    let deferred = flusher.flush(tree.root)
     let isEmpty = tree.coveringNode.presentCount == 0
     Self.unlock(tree.coveringNode, tree.coveringLevel, tree.start, tree.end)
     _ = consume deferred
@@ -50,48 +92,61 @@ public struct RangeLock: ~Copyable {
 }
 
 extension RangeLock {
-  /// Locks the deepest node under `root` that spans the addresses from `start` to `last`.
-  ///
-  /// Nodes that are missing are not made here.
-  @inline(__always)
-  private static func lockCovering(
-    _ root: PageTableNode, _ start: VirtualAddress, _ last: VirtualAddress
-  ) -> (PageTableNode, PagingLevel) {
-    Epoch.enter()
-    defer { Epoch.leave() }
-    if start.rawValue ^ last.rawValue < PagingLevel.leafTable.tableSpan,
-      PagingMode.current.rootLevel.number == 4, let node = root.leafTable(for: start),
-      node.acquireLockUnlessDetached()
-    {
-      return (node, .leafTable)
-    }
-    return lockCoveringSlow(root, start, last)
+  /// Flushes the TLB as the changes so far require. Returns what they have unmapped, which is freed
+  /// when that is destroyed: once this is, because a destructor must not run with a node locked.
+  mutating func flush() -> DeferredFrames {
+    flusher.flushSoFar(tree.root)
   }
 
+  /// As `init(_:from:to:)`, but locks no node that spans exactly the range: the one above it is the
+  /// covering node, so that a large page can take the place of the whole table.
   @inline(never)
-  private static func lockCoveringSlow(
-    _ root: PageTableNode, _ start: VirtualAddress, _ last: VirtualAddress
-  ) -> (PageTableNode, PagingLevel) {
-    while true {
-      let (node, level) = root.walk(to: start) { entry, level in
-        entry.isTable && start.index(at: level) == last.index(at: level)
-      }
-      if node.acquireLockUnlessDetached() {
-        // A child may have been added before the lock was acquired.
-        let index = start.index(at: level)
-        let hasDeeper =
-          level > .leafTable && index == last.index(at: level) && node[index].isTable
-        if !hasDeeper { return (node, level) }
-        node.releaseLock()
-      }
-    }
+  init(aboveTableOf start: VirtualAddress, to end: VirtualAddress, under root: PageTableNode) {
+    let covering = Self.lockNodes(root, start, end, spanningMoreThan: end.distance(from: start))
+    self.init(below: covering, under: root, from: start, to: end)
+  }
+
+  /// Locks the deepest node that spans the addresses from `start` up to `end`, and every node below
+  /// it that meets them; of those that span more than `byteCount` bytes. Returns the first.
+  @inline(never)
+  private static func lockNodes(
+    _ root: PageTableNode, _ start: VirtualAddress, _ end: VirtualAddress,
+    spanningMoreThan byteCount: UInt64 = 0
+  ) -> CoveringNode {
+    let last = VirtualAddress(end.rawValue &- 1)
+    let covering = lockCovering(root, start, last, spanningMoreThan: byteCount)
+    lockBelow(covering.node, covering.level, start, end)
+    return covering
+  }
+
+  /// As `lockNodes`, and adds nodes that are missing above. Returns nil if there is no memory for
+  /// that, with no lock held and nothing changed.
+  ///
+  /// Does not throw: that would cost the callers, which are inlined, a register.
+  @inline(never)
+  private static func addAndLockNodes(
+    _ root: PageTableNode, _ start: VirtualAddress, _ end: VirtualAddress
+  ) -> CoveringNode? {
+    var none = NodeReservation()
+    return addAndLockNodes(root, start, end, from: &none)
+  }
+
+  /// As `addAndLockNodes(_:_:_:)`, with nodes from `reserve` as far as they go.
+  private static func addAndLockNodes(
+    _ root: PageTableNode, _ start: VirtualAddress, _ end: VirtualAddress,
+    from reserve: inout NodeReservation
+  ) -> CoveringNode? {
+    let last = VirtualAddress(end.rawValue &- 1)
+    guard let covering = addCovering(root, start, last, from: &reserve) else { return nil }
+    lockBelow(covering.node, covering.level, start, end)
+    return covering
   }
 
   /// Locks the nodes below the locked node `covering` that meet the range.
-  @inline(never)
   private static func lockBelow(
     _ covering: PageTableNode, _ level: PagingLevel, _ start: VirtualAddress, _ end: VirtualAddress
   ) {
+    if level == .leafTable { return }
     // SAFETY: the caller holds the lock.
     let top = unsafe LockedNode(holding: covering, level: level)
     var address = start

@@ -12,12 +12,20 @@ package struct LeafTemplate: Sendable {
     _ property: PageProperty, size: PageSize, ownsFrame: Bool, mode: PagingMode = .current
   ) {
     require(mode.hasPages(of: size), "the processor has no pages of 1 GiB")
-    let bits = mode.hasNoExecute ? property.bits : property.bits & ~PageTableEntry.noExecute
+    let mapped = property.bits & ~PageTableEntry.copyOnWrite
+    let bits = mode.hasNoExecute ? mapped : mapped & ~PageTableEntry.noExecute
     let inversion = property.access == .none ? PageTableEntry.addressMask : 0
     pattern =
       bits | inversion | PageTableEntry.leafBit
       | (ownsFrame ? PageTableEntry.ownsFrameBit : 0)
       | (size == .fourKiB ? 0 : PageTableEntry.largePage)
+  }
+
+  /// All of `leaf` of `size` but its address, for leaves of `newSize`.
+  package init(like leaf: PageTableEntry, _ size: PageSize, newSize: PageSize) {
+    let template = LeafTemplate(
+      leaf.property(size: size), size: newSize, ownsFrame: leaf.ownsFrame)
+    pattern = template.pattern | leaf.rawValue & PageTableEntry.forkMask
   }
 
   /// The leaf that maps the memory at `address`.

@@ -24,7 +24,14 @@ extension PageTableEntry {
     if isAbsent || isStatus { return false }
     let translates = level == .leafTable || isLarge(at: level)
     let isMisplaced = rawValue & Self.statusBit != 0 || !isLeaf && ownsFrame
-    return isMisplaced || isLeaf != translates
+    return isMisplaced || isLeaf != translates || isLeaf && violatesForkBits
+  }
+
+  /// Whether the leaf may be written though a fork has shared its frame, owns no frame that could
+  /// have been shared, or must be copied for no reason.
+  private var violatesForkBits: Bool {
+    guard isSharedByFork else { return rawValue & Self.copyOnWrite != 0 }
+    return !ownsFrame || rawValue & Self.writable != 0
   }
 
   /// The bits that must be zero in a present entry.

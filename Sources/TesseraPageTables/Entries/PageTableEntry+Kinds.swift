@@ -2,8 +2,8 @@ package import TesseraHardware
 
 // What Tessera stores in the entries of its page tables.
 //
-// The processor ignores bits 9 to 11 of every entry, and all bits but the lowest of an entry that
-// is not present. Tessera uses them for four kinds of entries:
+// The processor ignores bits 9 to 11 and 52 to 58 of every entry, and all bits but the lowest of an
+// entry that is not present. Tessera uses them for four kinds of entries:
 //
 // | kind   | present | leaf bit | status bit | bits 12-51 |
 // |--------|---------|----------|------------|------------|
@@ -11,6 +11,8 @@ package import TesseraHardware
 // | table  | 1       | 0        | 0          | address of the child |
 // | leaf   | 0 or 1  | 1        | 0          | address of the memory, inverted if not present |
 // | status | 0       | 0        | 1          | inverted payload of 32 bits |
+//
+// A leaf also has the software bits of its property, 52 and 53, and two for forks, 54 and 55.
 //
 // A leaf without access is not present but keeps its property, its address and its reference to a
 // frame. A processor may speculatively use the address in an entry that is not present (L1 Terminal
@@ -27,6 +29,13 @@ extension PageTableEntry {
   /// The entry is not present and carries a status.
   package static var statusBit: UInt64 { 1 << 11 }
 
+  /// The leaf's frame has been shared by a fork, and the leaf is not writable until it has a frame
+  /// with no other owner. `copyOnWrite` is set as well if it would be writable without the fork, or
+  /// has no access.
+  package static var sharedByForkBit: UInt64 { 1 << 55 }
+  /// What a fork may set in a leaf.
+  package static var forkMask: UInt64 { sharedByForkBit | copyOnWrite }
+
   /// A Boolean value indicating whether the entry maps a page, even one without access.
   @inline(__always)
   package var isLeaf: Bool { rawValue & Self.leafBit != 0 }
@@ -34,6 +43,10 @@ extension PageTableEntry {
   /// A Boolean value indicating whether the leaf owns a reference to its frame.
   @inline(__always)
   package var ownsFrame: Bool { rawValue & Self.ownsFrameBit != 0 }
+
+  /// A Boolean value indicating whether a fork has shared the leaf's frame.
+  @inline(__always)
+  package var isSharedByFork: Bool { rawValue & Self.sharedByForkBit != 0 }
 
   /// Returns whether the entry, in a table at `level`, maps a page.
   ///

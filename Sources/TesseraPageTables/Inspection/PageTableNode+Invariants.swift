@@ -170,7 +170,9 @@ extension PageTableNode {
     }
     let slot = FrameTable.slot(number: target.frameNumber).head
     if slot.kind.usage == .pageTable { report("leaf maps a page table", address, level) }
-    guard entry.ownsFrame else { return }
+    guard entry.ownsFrame else {
+      return checkDeviceMemory(from: target, size, address, level, report)
+    }
     if size > slot.kind.size {
       report("owning leaf is larger than its frame", address, level)
     }
@@ -182,6 +184,20 @@ extension PageTableNode {
 }
 
 extension PageTableNode {
+  /// Checks that no memory of the `size` bytes from `target`, which a leaf maps without owning a
+  /// frame, is allocatable.
+  private static func checkDeviceMemory(
+    from target: PhysicalAddress, _ size: PageSize, _ address: VirtualAddress,
+    _ level: PagingLevel, _ report: PageTableReport
+  ) {
+    let end = min(target.frameNumber + size.frameCount, FrameTable.frameCount)
+    for number in target.frameNumber..<end {
+      let kind = FrameTable.slot(number: number).kind
+      if kind.isOutsideAllocators || kind.usage == .pageTable { continue }
+      return report("device leaf maps memory that is allocated or allocatable", address, level)
+    }
+  }
+
   /// Whether the check in progress has visited the node.
   private var isVisited: Bool {
     get { metadata.flags & NodeMetadata.visitedFlag != 0 }

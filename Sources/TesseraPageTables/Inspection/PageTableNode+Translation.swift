@@ -10,13 +10,13 @@ extension PageTableNode {
   package func translate(
     _ address: VirtualAddress
   ) -> (address: PhysicalAddress, property: PageProperty)? {
-    Epoch.enter()
-    defer { Epoch.leave() }
+    let version = TreeVersion()
     // The tables of the kernel's half may be the loader's, whose large leaves look different.
     guard AddressSpaceLayout.isUserEntryOfLevel4(address.rawValue &>> PagingLevel(4).shift),
-      let table = leafTable(for: address)
+      let table = leafTable(for: address, in: version)
     else { return translateSlow(address) }
     let entry = table[address.index(at: .leafTable)]
+    guard version.isLatest else { return translateSlow(address) }
     guard entry.isPresent else { return nil }
     let byte = entry.tableAddress.rawValue | address.offset(in: .fourKiB)
     return (PhysicalAddress(unchecked: byte), entry.property(size: .fourKiB))

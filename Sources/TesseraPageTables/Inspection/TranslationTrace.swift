@@ -4,7 +4,7 @@ package import TesseraHardware
 /// The entries that a processor reads to translate one address, as they were at some moment.
 ///
 /// Takes no lock, and accepts any address and any tables, including those of a loader, whose leaves
-/// lack Tessera's bits. Stops at a table that lies outside memory.
+/// lack Tessera's bits. Stops at a table that lies outside the memory of the direct map.
 package struct TranslationTrace {
   package let address: VirtualAddress
   /// The level of the root.
@@ -17,16 +17,23 @@ package struct TranslationTrace {
   package init(of address: VirtualAddress, from root: PageTableNode) {
     self.address = address
     highestLevel = PagingMode.current.rootLevel
-    Epoch.enter()
-    defer { Epoch.leave() }
-    var entries = self.entries
-    let (node, level) = root.walk(to: address) { entry, level in
+    lowestLevel = highestLevel
+    while !read(from: root) {}
+  }
+
+  /// Reads the entries. Returns false if a node was detached meanwhile: they may be of no tables.
+  private mutating func read(from root: PageTableNode) -> Bool {
+    let version = TreeVersion()
+    var entries = [5 of PageTableEntry](repeating: .absent)
+    let found = root.walk(to: address, in: version) { entry, level in
       entries[level.number - 1] = entry
-      return entry.leadsToTable(at: level) && entry.tableAddress < FrameTable.end
+      return entry.leadsToTable(at: level) && FrameTable.isMapped(entry.tableAddress)
     }
+    guard let (node, level) = found else { return false }
     entries[level.number - 1] = node[address.index(at: level)]
     self.entries = entries
     lowestLevel = level
+    return version.isLatest
   }
 
   /// The entry of `level`, which is one from the highest to the lowest.

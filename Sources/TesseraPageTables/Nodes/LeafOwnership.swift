@@ -26,10 +26,23 @@ enum LeafOwnership {
     headSlot(of: entry, size: size).share()
   }
 
+  /// As `share(_:size:)`, for `count` entries, if the leaf is an owning one. There are far fewer
+  /// than 2^32.
+  static func share(_ entry: PageTableEntry, size: PageSize, adding count: UInt64) {
+    if entry.ownsFrame { headSlot(of: entry, size: size).share(adding: count) }
+  }
+
   /// As `share`, for a leaf of 4 KiB that is present.
   @inline(__always)
   static func share(present entry: PageTableEntry) {
     FrameTable.slot(number: entry.tableAddress.frameNumber).head.share()
+  }
+
+  /// Whether the owning leaf `entry` of `size` has the only reference of its frame.
+  ///
+  /// What earlier owners did with the frame is then done.
+  static func isOnlyOwner(_ entry: PageTableEntry, size: PageSize) -> Bool {
+    headSlot(of: entry, size: size).hasOneOwner
   }
 
   @inline(__always)
@@ -49,9 +62,8 @@ extension LeafOwnership {
   ) -> PageTableEntry {
     guard let partSize = level.pageSize else { panic("leaf is above the level of 1 GiB pages") }
     let memory = leaf.leafAddress(size: size).rawValue &+ distance
-    let part = LeafTemplate(
-      leaf.property(size: size), size: partSize, ownsFrame: leaf.ownsFrame
-    ).entry(at: PhysicalAddress(unchecked: memory))
+    let part = LeafTemplate(like: leaf, size, newSize: partSize)
+      .entry(at: PhysicalAddress(unchecked: memory))
     if leaf.ownsFrame { share(part, size: partSize) }
     return part
   }
@@ -62,9 +74,8 @@ extension LeafOwnership {
     guard entry.isLeaf, let size = node.level.above.pageSize, let part = node.level.pageSize else {
       return node.fill(with: entry)
     }
-    let template = LeafTemplate(
-      entry.property(size: size), size: part, ownsFrame: entry.ownsFrame)
-    if entry.ownsFrame { headSlot(of: entry, size: size).share(adding: 511) }
+    let template = LeafTemplate(like: entry, size, newSize: part)
+    share(entry, size: size, adding: 511)
     var address = entry.leafAddress(size: size)
     for index in 0..<512 {
       node.store(template.entry(at: address), at: index)
@@ -80,9 +91,8 @@ extension LeafOwnership {
       let large = node.level.above.pageSize, PagingMode.current.hasPages(of: large),
       let first = node.uniformLeaf(size, large)
     else { return nil }
-    let leaf = LeafTemplate(
-      first.property(size: size), size: large, ownsFrame: first.ownsFrame
-    ).entry(at: first.leafAddress(size: size))
+    let leaf = LeafTemplate(like: first, size, newSize: large)
+      .entry(at: first.leafAddress(size: size))
     guard first.ownsFrame else { return leaf }
     let slot = FrameTable.slot(number: first.leafAddress(size: size).frameNumber)
     if slot.head == slot && slot.kind.size == .fourKiB {
@@ -99,21 +109,18 @@ extension LeafOwnership {
 
 extension LockedNode {
   /// The first of 512 leaves of `size` that differ in nothing but contiguous addresses, from a
-  /// multiple of `large`, with every accessed and dirty bit that one of them has; nil if they
-  /// differ otherwise.
+  /// multiple of `large`, and their accessed and dirty bits; nil if they differ otherwise.
   fileprivate func uniformLeaf(_ size: PageSize, _ large: PageSize) -> PageTableEntry? {
     let first = self[0]
     guard first.isLeaf, first.isPresent, first.leafAddress(size: size).isAligned(to: large) else {
       return nil
     }
     let accessBits = PageTableEntry.accessed | PageTableEntry.dirty
-    var found: UInt64 = 0
     for index in 0..<512 {
       let entry = self[index].rawValue
       let expected = first.rawValue &+ UInt64(index) &* size.byteCount
       guard (entry ^ expected) & ~accessBits == 0 else { return nil }
-      found |= entry & accessBits
     }
-    return PageTableEntry(rawValue: first.rawValue | found)
+    return first
   }
 }

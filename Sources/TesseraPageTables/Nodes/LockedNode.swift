@@ -84,6 +84,14 @@ extension LockedNode {
     return isExchanged
   }
 
+  /// Sets `bits` in the entry at `index`, which the processor may be changing too.
+  private func insert(_ bits: UInt64, at index: Int) {
+    var old = self[index]
+    while !compareExchange(old, PageTableEntry(rawValue: old.rawValue | bits), at: index) {
+      old = self[index]
+    }
+  }
+
   /// Tells a simulated machine that an entry was written.
   @inline(__always)
   private func noteWrite(at index: Int, _ old: PageTableEntry, _ new: PageTableEntry) {
@@ -150,10 +158,13 @@ extension LockedNode {
     presentCount -= 1
   }
 
-  /// Removes every entry, without releasing what it owns.
-  func clear() {
-    for index in 0..<512 { store(.absent, at: index, replacing: self[index]) }
+  /// Removes every entry, without releasing what it owns. Returns the accessed and dirty bits that
+  /// any of them had.
+  private func clear() -> UInt64 {
+    var found: UInt64 = 0
+    for index in 0..<512 { found |= exchange(.absent, at: index).rawValue }
     presentCount = 0
+    return found & (PageTableEntry.accessed | PageTableEntry.dirty)
   }
 
   /// Traps unless `count` entries from `first` on are in the node.
@@ -226,6 +237,22 @@ extension LockedNode {
     return unsafe LockedNode(holding: node, level: level.below)
   }
 
+  /// As `link(_:at:isUser:)`, where `whole` was read, whose parts `child` has. Accessed and dirty
+  /// bits that the processor has set in it since then are set in all parts.
+  @discardableResult
+  @_lifetime(copy self)
+  func link(
+    _ child: consuming FreshNode, at index: Int, splitting whole: PageTableEntry, isUser: Bool
+  ) -> LockedNode {
+    let node = child.relinquish()
+    let last = exchange(.table(at: node.address, isUser: isUser), at: index)
+    // SAFETY: a fresh node is locked, and its lock was given up with it.
+    let parts = unsafe LockedNode(holding: node, level: level.below)
+    let late = last.rawValue & ~whole.rawValue
+    if late != 0 { for index in 0..<512 { parts.insert(late, at: index) } }
+    return parts
+  }
+
   /// Adds the nodes from this one down to `level` that `address` needs, from `reservation`, and
   /// returns the last. A status in the entry moves into them. This is the lowest node that spans
   /// `address`, or of `level`.
@@ -263,14 +290,18 @@ extension LockedNode {
   func unlink(at index: Int, collapsingInto leaf: PageTableEntry) -> DetachedNode {
     let child = child(at: index)
     let entry = exchange(leaf, at: index)
-    // Only now: until the leaf is there, the processor translates through the child.
-    child?.clear()
+    // Only now: until the leaf is there, the processor translates through the child, and sets bits
+    // in it that `leaf` may lack.
+    let bits = child?.clear() ?? 0
+    if bits & ~leaf.rawValue != 0 { insert(bits, at: index) }
     return detach(entry)
   }
 
   /// Marks the node that `entry` referred to, and all below it, as detached, and releases their
   /// locks.
   private func detach(_ entry: PageTableEntry) -> DetachedNode {
+    // Before a lock is released: the next to acquire it notices.
+    TreeVersion.advance()
     // SAFETY: the range lock holds the node, which nothing refers to any more.
     let node = unsafe PageTableNode(at: entry.tableAddress)
     node.visitSubtree(

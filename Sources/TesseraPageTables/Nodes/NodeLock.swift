@@ -5,10 +5,10 @@ struct NodeLock: ~Copyable {
   private let node: PageTableNode
   private let level: PagingLevel
 
-  /// Acquires the lock of `node`, of `level`, which stays for as long as this lives. Returns nil if
-  /// the node is detached.
-  init?(_ node: PageTableNode, of level: PagingLevel) {
-    guard node.acquireLockUnlessDetached() else { return nil }
+  /// Acquires the lock of `node`, of `level`, which a walk has found in the tables of `version`.
+  /// Returns nil, without waiting, if it is held, or if a node was detached since.
+  init?(trying node: PageTableNode, of level: PagingLevel, while version: TreeVersion) {
+    guard node.tryAcquireLock(while: version) else { return nil }
     self.node = node
     self.level = level
   }

@@ -7,11 +7,6 @@ internal import TesseraHardware
 /// The owners of a node are its parent's entry, handles, and the processors that run on it. It is
 /// freed with the last of them, and its children with it.
 public struct NodeMetadata: FrameMetadata, ~Copyable {
-  /// 1 while the lock is held.
-  ///
-  /// Access: atomic. Reached from the node's physical address alone.
-  let lock: Atomic<UInt32>
-
   /// The number of entries that are not absent.
   ///
   /// Access: under the lock.
@@ -41,10 +36,8 @@ public struct NodeMetadata: FrameMetadata, ~Copyable {
   static var detachedFlag: UInt8 { 1 }
   static var rootFlag: UInt8 { 2 }
 
-  /// The metadata of an empty node. It is locked from the start, which saves an exchange on a lock
-  /// that no other processor can know.
+  /// The metadata of an empty node.
   init(level: PagingLevel, isRoot: Bool = false) {
-    lock = Atomic(1)
     self.level = UInt8(truncatingIfNeeded: level.number)
     flags = isRoot ? Self.rootFlag : 0
     activeProcessors = Atomic(0)

@@ -1,4 +1,4 @@
-package import TesseraFrames
+internal import TesseraFrames
 package import TesseraHardware
 
 /// Allocates page-table nodes, from a pool of frames known to be zero where it can.
@@ -19,7 +19,10 @@ package enum NodePool {
   nonisolated(unsafe) private static var roots = NodeChain()
 
   /// Empties the pool, without freeing what is in it. Called when memory has just been started.
+  ///
+  /// From then on, the frame allocator gets nodes back before a request fails.
   package static func start() {
+    FrameAllocator.reclaim(by: { NodePool.reclaim() })
     withLock {
       // SAFETY: under the lock.
       unsafe nodes = NodeChain(isClosed: FrameAllocator.isExternal)
@@ -34,12 +37,20 @@ package enum NodePool {
     withLock { unsafe nodes.nodeCount + roots.nodeCount }
   }
 
+  /// The number of frames that can become nodes: those that are free, and those in the pool.
+  ///
+  /// A request for more cannot succeed, and must fail before it takes any.
+  package static var availableFrameCount: UInt64 {
+    let statistics = FrameAllocator.statistics
+    return statistics.freeFrameCount + statistics.cachedFrameCount + UInt64(count)
+  }
+
   /// Allocates a node of `level` without entries, locked and with a reference count of one.
   ///
   /// - Throws: `outOfFrames`.
   package static func allocate(
     level: PagingLevel, isRoot: Bool = false
-  ) throws(FrameError) -> FreshNode {
+  ) throws(TesseraError) -> FreshNode {
     if let slot = try pop(root: false) { return construct(slot, level, isRoot: isRoot) }
     return construct(try FrameAllocator.allocateSlot(FrameRequest()), level, isRoot: isRoot)
   }
@@ -49,7 +60,7 @@ package enum NodePool {
   ///
   /// - Throws: `outOfFrames` if a test makes this allocation fail.
   @inline(__always)
-  static func reuseRoot(level: PagingLevel) throws(FrameError) -> FreshNode? {
+  static func reuseRoot(level: PagingLevel) throws(TesseraError) -> FreshNode? {
     guard let slot = try pop(root: true) else { return nil }
     return construct(slot, level, isRoot: true)
   }
@@ -57,7 +68,13 @@ package enum NodePool {
   /// Drops a reference to `node`. With the last one, releases the node's children and returns the
   /// node, which is all zeros again, to the pool.
   package static func release(_ node: PageTableNode) {
-    guard node.slot.drop() else { return }
+    if node.slot.drop() { free(node) }
+  }
+
+  /// Releases the children of `node`, whose last reference was dropped, and returns the node, which
+  /// is all zeros again, to the pool.
+  @inline(__always)
+  package static func free(_ node: PageTableNode) {
     SimulationHooks.frameFreed(at: node.address, byteCount: PageSize.fourKiB.byteCount)
     let isRoot = node.isRoot
     node.slot.destroyMetadata()
@@ -74,11 +91,18 @@ package enum NodePool {
     }
   }
 
+  /// Removes a node or a root from the pool, and returns its address, or `nothingReclaimed`.
+  private static func reclaim() -> UInt64 {
+    // SAFETY: under the lock.
+    withLock { unsafe nodes.pop() ?? roots.pop() }?.address.rawValue
+      ?? FrameAllocator.nothingReclaimed
+  }
+
   /// Removes a node from the pool; nil if there is none.
   ///
   /// - Throws: `outOfFrames` if a test makes this allocation fail.
   @inline(__always)
-  private static func pop(root isRoot: Bool) throws(FrameError) -> FrameSlotReference? {
+  private static func pop(root isRoot: Bool) throws(TesseraError) -> FrameSlotReference? {
     // SAFETY: under the lock.
     guard let slot = withLock({ isRoot ? unsafe roots.pop() : unsafe nodes.pop() }) else {
       return nil
@@ -95,8 +119,20 @@ package enum NodePool {
   ) -> FreshNode {
     slot.initialize(NodeMetadata(level: level, isRoot: isRoot), allocated: true)
     slot.setCount(1)
+    if !slot.tryLock() { lockSlow(slot) }
     // SAFETY: the frame has just become a node, locked and with one reference.
     return unsafe FreshNode(owning: PageTableNode(at: slot.address), level: level)
+  }
+
+  /// Acquires the lock of an unowned frame. A walk that is late may hold it for a moment.
+  @inline(never)
+  private static func lockSlow(_ slot: FrameSlotReference) {
+    var looksLeft = 1 << 24
+    while !slot.tryLock() {
+      Processor.pause()
+      looksLeft -= 1
+      require(looksLeft > 0, "a page-table node was freed with its lock held", slot.address)
+    }
   }
 
   /// Adds the frame of `slot`, which the caller owns alone, to the pool. Returns false if the pool

@@ -11,30 +11,45 @@ public struct NodeReservation: ~Copyable {
   package init() {}
 
   /// Allocates as many nodes as mapping `range` under a root may need. Throws `outOfFrames`.
-  package init(for range: Range<VirtualAddress>) throws(MapError) {
+  package init(for range: Range<VirtualAddress>) throws(TesseraError) {
     let root = PagingMode.current.rootLevel
     let last = VirtualAddress(range.upperBound.rawValue &- 1)
     // A large leaf that lies across either end may have to be split.
     let count =
       Int(Self.nodeCount(below: root, from: range.lowerBound, to: last)) + 2 * (root.number - 1)
+    try Self.checkAvailable(count)
     for _ in 0..<count { try add() }
   }
 
   /// Takes `count` nodes from `other` as far as they go, and allocates the rest.
   ///
-  /// Throws `outOfFrames`; `other` may then have fewer.
-  init(_ count: Int, from other: inout NodeReservation) throws(MapError) {
+  /// Throws `outOfFrames`; `other` then has what it had.
+  init(_ count: Int, from other: inout NodeReservation) throws(TesseraError) {
+    if count > NodePool.capacity { try Self.checkAvailable(count) }
     for _ in 0..<count {
-      if let slot = other.first {
-        // SAFETY: reserved slots are nodes.
-        let node = unsafe PageTableNode(at: slot.address)
-        other.first = node.next
-        node.next = first
-        first = slot
-      } else {
-        try add()
+      if other.moveFirst(to: &self) { continue }
+      do throws(TesseraError) { try add() } catch {
+        other.add(&self)
+        throw error
       }
     }
+  }
+
+  /// Moves all nodes of `rest`, which needs them no more, to this one.
+  mutating func add(_ rest: inout NodeReservation) {
+    while rest.moveFirst(to: &self) {}
+  }
+
+  /// Moves a node to `other`. Returns false if there is none.
+  @inline(__always)
+  private mutating func moveFirst(to other: inout NodeReservation) -> Bool {
+    guard let slot = first else { return false }
+    // SAFETY: reserved slots are nodes.
+    let node = unsafe PageTableNode(at: slot.address)
+    first = node.next
+    node.next = other.first
+    other.first = slot
+    return true
   }
 
   /// The number of nodes that the addresses from `start` to `last` need below a node of `top`, if
@@ -63,12 +78,16 @@ public struct NodeReservation: ~Copyable {
     return count
   }
 
-  private mutating func add() throws(MapError) {
-    do throws(FrameError) {
-      let node = try NodePool.allocate(level: .leafTable).relinquish()
-      node.next = first
-      first = node.slot
-    } catch { throw .outOfFrames }
+  /// Throws `outOfFrames` if there are fewer than `count` frames at all. A request that cannot
+  /// succeed must not take the memory of others first.
+  private static func checkAvailable(_ count: Int) throws(TesseraError) {
+    if UInt64(count) > NodePool.availableFrameCount { throw .outOfFrames }
+  }
+
+  private mutating func add() throws(TesseraError) {
+    let node = try NodePool.allocate(level: .leafTable).relinquish()
+    node.next = first
+    first = node.slot
   }
 
   /// Removes one of the nodes, for `level`. Traps if there is none.
@@ -92,9 +111,10 @@ public struct NodeReservation: ~Copyable {
   private static func free(_ first: FrameSlotReference) {
     var next: FrameSlotReference? = first
     while let slot = next {
-      // SAFETY: reserved slots are nodes, each with one reference.
+      // SAFETY: reserved slots are nodes, each locked and with one reference.
       let node = unsafe PageTableNode(at: slot.address)
       next = node.next
+      node.releaseLock()
       NodePool.release(node)
     }
   }

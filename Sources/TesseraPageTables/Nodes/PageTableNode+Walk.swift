@@ -1,26 +1,30 @@
 internal import TesseraFrames
-internal import TesseraHardware
+package import TesseraHardware
 
-// Walks without locks. A node that an entry led to inside an epoch stays until its end, so every
-// walk runs inside one. There are two: the general one, and the one for the case that every fault,
-// translation and one-page cursor meets.
+// Walks without locks. Nothing keeps the nodes on the way, so each entry is used only while the
+// version of the tables is still that from before the walk; see `TreeVersion`. There are two: the
+// general one, and the one for the case that every fault, translation and one-page cursor meets.
 
 extension PageTableNode {
   /// Walks from this root towards `address`, for as long as `shouldEnter` returns true for the
-  /// entry of each level. Returns the last node and its level.
+  /// entry of each level. Returns the last node and its level, or nil if a node was detached since
+  /// `version`.
   ///
-  /// `shouldEnter` returns true only for entries that refer to a table in memory. The caller is
-  /// inside an epoch.
+  /// `shouldEnter` returns true only for entries that refer to a table in memory. What the caller
+  /// reads of the node counts only if `version` is still the latest afterwards.
   @inline(__always)
-  func walk(
-    to address: VirtualAddress, while shouldEnter: (PageTableEntry, PagingLevel) -> Bool
-  ) -> (node: PageTableNode, level: PagingLevel) {
+  package func walk(
+    to address: VirtualAddress, in version: TreeVersion,
+    while shouldEnter: (PageTableEntry, PagingLevel) -> Bool
+  ) -> (node: PageTableNode, level: PagingLevel)? {
     var node = self
     var level = PagingMode.current.rootLevel
     while level > .leafTable {
       let entry = node[address.index(at: level)]
+      guard version.isLatest else { return nil }
       guard shouldEnter(entry, level) else { break }
-      // SAFETY: the epoch keeps the node.
+      // SAFETY: the entry was in a table when the version was read, so this is memory, which is all
+      // that reading takes. What is read counts only if the version stays.
       node = unsafe PageTableNode(at: entry.tableAddress)
       level = level.below
     }
@@ -28,21 +32,31 @@ extension PageTableNode {
   }
 
   /// The leaf table that spans `address` in the four-level tables under this root, all of whose
-  /// entries on the way are Tessera's. Nil if there is none; callers then use `walk(to:while:)`.
+  /// entries on the way are Tessera's. Nil if there is none, or if a node was detached since
+  /// `version`; callers then use the other walk.
   ///
-  /// The caller is inside an epoch.
+  /// What the caller reads of the table counts only if `version` is still the latest afterwards.
   @inline(__always)
-  func leafTable(for address: VirtualAddress) -> PageTableNode? {
+  package func leafTable(for address: VirtualAddress, in version: TreeVersion) -> PageTableNode? {
+    // The root is the caller's, and is not freed: the version need not be checked here.
     ownChild(address.index(at: PagingLevel(4)))?
-      .ownChild(address.index(at: PagingLevel(3)))?
-      .ownChild(address.index(at: PagingLevel(2)))
+      .ownChild(address.index(at: PagingLevel(3)), in: version)?
+      .ownChild(address.index(at: PagingLevel(2)), in: version)
   }
 
   @inline(__always)
   private func ownChild(_ index: Int) -> PageTableNode? {
     let entry = self[index]
     guard entry.isOwnTable else { return nil }
-    // SAFETY: the epoch keeps the node.
+    // SAFETY: the entry refers to memory; see `walk(to:in:while:)`.
+    return unsafe PageTableNode(at: entry.ownTableAddress)
+  }
+
+  @inline(__always)
+  private func ownChild(_ index: Int, in version: TreeVersion) -> PageTableNode? {
+    let entry = self[index]
+    guard version.isLatest, entry.isOwnTable else { return nil }
+    // SAFETY: as for `ownChild(_:)`.
     return unsafe PageTableNode(at: entry.ownTableAddress)
   }
 }

@@ -107,72 +107,96 @@ extension PageTableNode {
   @inline(__always)
   package var isActiveHere: Bool { activeProcessors.contains(Processor.current) }
 
+  /// Whether the space with this root is active on the calling processor and on no other.
+  package var isActiveHereAlone: Bool { activeProcessors == ProcessorSet(Processor.current) }
+
   /// Records that the space with this root is, or is no longer, active on `processor`.
   package func setActive(_ isActive: Bool, on processor: Int) {
     let bit = ProcessorSet(processor).rawValue
-    // Ordering: acquiring and releasing, pairs with the load in `activeProcessors`, which follows
-    // the writes of entries: either the writer sees this processor and interrupts it, or this
-    // processor sees what was written.
+    // Ordering: sequentially consistent, pairs with `activeProcessorsAfterWrites`: either the
+    // writer of an entry sees this processor and interrupts it, or this processor sees the entry.
     if isActive {
       // Ordering: see above.
-      metadata.activeProcessors.bitwiseOr(bit, ordering: .acquiringAndReleasing)
+      metadata.activeProcessors.bitwiseOr(bit, ordering: .sequentiallyConsistent)
     } else {
       // Ordering: see above.
-      metadata.activeProcessors.bitwiseAnd(~bit, ordering: .acquiringAndReleasing)
+      metadata.activeProcessors.bitwiseAnd(~bit, ordering: .sequentiallyConsistent)
     }
+  }
+
+  /// As `activeProcessors`, for a processor that has written entries: every processor that is not
+  /// in the set sees them.
+  var activeProcessorsAfterWrites: ProcessorSet {
+    // Ordering: sequentially consistent, pairs with `setActive`. It is an exchange, so that the
+    // writes leave the store buffer before the set is read.
+    ProcessorSet(
+      rawValue: metadata.activeProcessors.bitwiseOr(0, ordering: .sequentiallyConsistent).oldValue)
   }
 }
 
-// The lock bit. Only `RangeLock`, `NodeLock` and `FreshNode` acquire and release it; what they give
-// out for writing is a `LockedNode`.
+// The lock, which is in the slot. Only `RangeLock`, `NodeLock` and `FreshNode` acquire and release
+// it; what they give out for writing is a `LockedNode`.
 
 extension PageTableNode {
-  /// Acquires the node's lock, spinning. Interrupts stay as they are; the caller must not move to
-  /// another processor while it holds the lock.
+  /// Acquires the lock of a node that the caller keeps from being freed, spinning. Interrupts stay
+  /// as they are; the caller must not move to another processor while it holds the lock.
   @inline(__always)
   package func acquireLock() {
-    // Ordering: acquiring, pairs with the releasing store in `releaseLock`.
-    if metadata.lock.exchange(1, ordering: .acquiring) != 0 { acquireLockSlow() }
+    if !slot.tryLock() { _ = acquireLockSlow(slot, while: nil) }
   }
 
-  /// Acquires the node's lock unless the node is detached. Returns whether the lock is held.
-  @inline(__always)
-  func acquireLockUnlessDetached() -> Bool {
-    // SAFETY: the address is computed once for both fields.
-    let metadata = unsafe storage
-    // Ordering: acquiring, pairs with the releasing store in `releaseLock`.
-    let isTaken = unsafe metadata.pointee.lock.exchange(1, ordering: .acquiring) != 0
-    if isTaken { acquireLockSlow() }
-    if unsafe metadata.pointee.flags & NodeMetadata.detachedFlag == 0 { return true }
-    releaseLock()
+  /// Acquires the node's lock, unless a node was detached since `version`, in whose tables a walk
+  /// has found this one: then it may be detached, or no node any more. Returns whether the lock is
+  /// held.
+  package func acquireLock(while version: TreeVersion) -> Bool {
+    let slot = slot
+    if !slot.tryLock() && !acquireLockSlow(slot, while: version) { return false }
+    if version.isLatest { return true }
+    slot.unlock()
     return false
   }
 
+  /// As `acquireLock(while:)`, but returns false if the lock is held already.
+  @inline(__always)
+  package func tryAcquireLock(while version: TreeVersion) -> Bool {
+    let slot = slot
+    guard slot.tryLock() else { return false }
+    if version.isLatest { return true }
+    slot.unlock()
+    return false
+  }
+
+  /// Acquires the node's lock without waiting. Returns false if it is held already.
+  func tryAcquireLock() -> Bool { slot.tryLock() }
+
   /// Releases the node's lock, which the caller holds.
   @inline(__always)
-  package func releaseLock() {
-    // Ordering: releasing, pairs with the exchange in `acquireLock`.
-    metadata.lock.store(0, ordering: .releasing)
-  }
+  package func releaseLock() { slot.unlock() }
 
   /// Whether the lock is held by anyone. For checks while nothing else runs.
-  package var isLocked: Bool {
-    // Ordering: relaxed; only for checks made while nothing else runs.
-    metadata.lock.load(ordering: .relaxed) != 0
-  }
+  package var isLocked: Bool { slot.isLocked }
 
-  /// Spins until the lock is acquired. Waits with plain loads, so that waiters do not contend for
-  /// the cache line.
+  /// Spins until the lock is acquired and returns true, or returns false once `version` is not the
+  /// latest any more.
+  ///
+  /// Waits with plain loads, so that waiters do not contend for the cache line. Answers what other
+  /// processors ask meanwhile, because the owner of the lock may be waiting for that.
   @inline(never)
-  private func acquireLockSlow() {
-    // Ordering: acquiring, pairs with the releasing store in `releaseLock`.
-    while metadata.lock.exchange(1, ordering: .acquiring) != 0 {
+  private func acquireLockSlow(_ slot: FrameSlotReference, while version: TreeVersion?) -> Bool {
+    while !slot.tryLock() {
+      if let version, !version.isLatest { return false }
       require(
         FrameAllocator.processorCount > 1,
-        "a cursor was opened over a page table that another cursor of the only processor holds",
-        address)
-      // Ordering: relaxed; the exchange that follows does the ordering.
-      while metadata.lock.load(ordering: .relaxed) != 0 { Processor.pause() }
+        """
+        a cursor was opened over a page table that another cursor of the only processor holds, \
+        or a thread was preempted with its cursor open
+        """, address)
+      while slot.isLocked {
+        if let version, !version.isLatest { return false }
+        TLBShootdown.serve()
+        Processor.pause()
+      }
     }
+    return true
   }
 }

@@ -1,5 +1,5 @@
-package import TesseraFrames
-internal import TesseraHardware
+internal import TesseraFrames
+package import TesseraHardware
 
 /// Makes the roots of address spaces, with the kernel's entries in them.
 ///
@@ -34,7 +34,7 @@ package enum RootNode {
   /// already.
   ///
   /// - Throws: `outOfFrames`.
-  package static func allocate(copying kernel: PageTableNode) throws(FrameError) -> FreshNode {
+  package static func allocate(copying kernel: PageTableNode) throws(TesseraError) -> FreshNode {
     let level = kernel.level
     if let root = try NodePool.reuseRoot(level: level) { return root }
     let root = try NodePool.allocate(level: level, isRoot: true)

@@ -61,6 +61,26 @@ public struct DeferredFrames: ~Copyable {
     return rest
   }
 
+  /// Drops the references of all runs, after a flush, so that there is room again. Frames that are
+  /// left without an owner are added to the list, and freed with it.
+  ///
+  /// The frames of the list stay: it always has room, and what frees them may take long, call
+  /// functions of the kernel, and must not be done with a node locked.
+  mutating func dropRuns() {
+    if let ended = run.take() { dropReferences(of: ended) }
+    if table.isNone { return }
+    var full = table
+    full.removeAll { dropReferences(of: $0) }
+    table = full
+  }
+
+  private mutating func dropReferences(of run: FrameRun) {
+    run.dropReferences { slot in
+      slot.deferredLink = chain
+      chain = slot
+    }
+  }
+
   /// Puts `run` into the table. Returns whether there was room.
   private mutating func keep(_ run: FrameRun) -> Bool {
     if table.isNone { table = DeferredRunTable.take() }

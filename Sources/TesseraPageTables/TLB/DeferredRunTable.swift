@@ -69,6 +69,15 @@ struct DeferredRunTable {
     return true
   }
 
+  /// Calls `body` with each run, and removes them.
+  mutating func removeAll(_ body: (FrameRun) -> Void) {
+    for index in 0..<count {
+      // SAFETY: the table was acquired, and `add` put a run there.
+      body(unsafe (Self.storage.start + number * Self.capacity + index).move())
+    }
+    word -= Int32(count)
+  }
+
   /// Drops the references of all runs, and releases the table. Called once, at the end.
   func release() {
     for index in 0..<count {

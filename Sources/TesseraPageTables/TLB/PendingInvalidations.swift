@@ -24,6 +24,14 @@ package struct PendingInvalidations: ~Copyable {
     }
   }
 
+  /// Adds `pageCount` contiguous pages of 4 KiB from `address`.
+  mutating func add(_ address: VirtualAddress, pageCount: UInt64) {
+    if pageCount > TLBFlusher.pageLimit { return addEverything() }
+    for index in 0..<pageCount {
+      add(address.advanced(unchecked: index &* PageSize.fourKiB.byteCount), .fourKiB)
+    }
+  }
+
   /// Adds all pages.
   mutating func addEverything() { range = .everything }
 
@@ -44,84 +52,14 @@ package struct PendingInvalidations: ~Copyable {
     return (.everything, earlierRange)
   }
 
-  /// Ends this, and invalidates the pages on this processor if `isNeeded`.
+  /// Ends this, and invalidates the pages on the processors that run on the tables under `root`, or
+  /// on all of them, with global pages, if it is nil.
   @inline(__always)
-  consuming func finish(flushing isNeeded: Bool, alsoGlobal: Bool) {
-    if isNeeded { Self.invalidate(range, earlierRange, alsoGlobal: alsoGlobal) }
+  consuming func finish(under root: PageTableNode?) {
+    if !range.isEmpty { TLBShootdown.flush(FlushedPages(range, earlierRange), under: root) }
     discard self
-  }
-
-  @inline(never)
-  private static func invalidate(
-    _ range: PendingRange, _ earlierRange: PendingRange, alsoGlobal: Bool
-  ) {
-    if FlushSwitch.isOff { return }
-    if range.isEverything {
-      FlushStatistics.countFull()
-      Processor.invalidateAll(alsoGlobal: alsoGlobal)
-    } else if range.pageCount == 1 && earlierRange.isEmpty {
-      FlushStatistics.count(pages: 1)
-      Processor.invalidatePage(at: range.start.rawValue)
-    } else {
-      FlushStatistics.count(pages: range.pageCount + earlierRange.pageCount)
-      earlierRange.invalidate()
-      range.invalidate()
-    }
   }
 
   @inline(__always)
   deinit { require(isEmpty, "a TLB flush was forgotten") }
-}
-
-/// Contiguous pages of one size, in one word, so that opening and closing a cursor with nothing to
-/// flush is cheap.
-///
-/// | Bits    | Meaning                           |
-/// |---------|-----------------------------------|
-/// | 1...0   | the size of the pages             |
-/// | 11...2  | their number; 0 = no range        |
-/// | 63...12 | the first address, over 4096      |
-private struct PendingRange {
-  private var word: UInt64
-
-  @inline(__always)
-  private init(word: UInt64) { self.word = word }
-
-  /// The page of `size` at `address`.
-  @inline(__always)
-  init(_ address: VirtualAddress, _ size: PageSize) {
-    word = address.rawValue | Self.onePage | UInt64(size.rawValue)
-  }
-
-  @inline(__always)
-  static var none: PendingRange { PendingRange(word: 0) }
-  /// All that is cached: more pages than there are.
-  @inline(__always)
-  static var everything: PendingRange { PendingRange(word: .max) }
-
-  private static var onePage: UInt64 { 1 << 2 }
-
-  @inline(__always)
-  var isEmpty: Bool { word == 0 }
-  @inline(__always)
-  var isEverything: Bool { word == .max }
-
-  var pageCount: Int { Int(word >> 2 & 1023) }
-  var start: VirtualAddress { VirtualAddress(word & ~4095) }
-  private var shift: UInt64 { 12 + 9 * (word & 3) }
-
-  /// Adds the page of `size` at `address` if it is the next one. Returns whether it was.
-  mutating func extend(by address: VirtualAddress, _ size: PageSize) -> Bool {
-    guard
-      size.shift == shift && address == start.advanced(unchecked: UInt64(pageCount) << shift)
-    else { return false }
-    word += Self.onePage
-    return true
-  }
-
-  func invalidate() {
-    for index in 0..<UInt64(pageCount) {
-      Processor.invalidatePage(at: start.rawValue &+ index << shift)
-    }
-  }
 }

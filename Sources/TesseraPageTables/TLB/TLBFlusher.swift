@@ -28,17 +28,30 @@ struct TLBFlusher: ~Copyable {
   @inline(__always)
   init(isGlobal: Bool) { self.isGlobal = isGlobal }
 
+  private init(isGlobal: Bool, deferring deferred: consuming DeferredFrames) {
+    self.isGlobal = isGlobal
+    self.deferred = deferred
+  }
+
   /// Whether nothing is pending and nothing deferred.
   @inline(__always)
   var isEmpty: Bool { pending.isEmpty && deferred.isEmpty }
 
-  /// Carries out the pending invalidations on this processor; `isActive` tells whether the address
-  /// space is in use here. Returns what may then be freed, once the caller has released its locks.
+  /// Carries out the pending invalidations, on every processor that may have translations of the
+  /// tables under `root`. Returns what may then be freed, once the caller has released its locks.
   @inline(__always)
-  consuming func flush(isActive: @autoclosure () -> Bool) -> DeferredFrames {
-    let isNeeded = !pending.isEmpty && (isGlobal || isActive())
-    pending.finish(flushing: isNeeded, alsoGlobal: isGlobal)
+  consuming func flush(_ root: PageTableNode) -> DeferredFrames {
+    pending.finish(under: isGlobal ? nil : root)
     return deferred
+  }
+
+  /// As `flush`, but stays: with nothing pending and nothing deferred.
+  @inline(never)
+  mutating func flushSoFar(_ root: PageTableNode) -> DeferredFrames {
+    let isGlobal = self.isGlobal
+    let flushed = consume self
+    self = TLBFlusher(isGlobal: isGlobal)
+    return flushed.flush(root)
   }
 }
 
@@ -51,11 +64,7 @@ extension TLBFlusher {
 
   /// Adds `pageCount` contiguous pages of 4 KiB from `address`.
   mutating func enqueue(_ address: VirtualAddress, pageCount: UInt64) {
-    if pageCount > Self.pageLimit { return pending.addEverything() }
-    for index in 0..<pageCount {
-      enqueue(
-        address.advanced(unchecked: index &* PageSize.fourKiB.byteCount), size: .fourKiB)
-    }
+    pending.add(address, pageCount: pageCount)
   }
 
   /// Does what the removal of `entry` of `size`, which spanned `address`, requires: enqueues its
@@ -97,12 +106,17 @@ extension TLBFlusher {
     deferred.add(node)
   }
 
-  /// Flushes and frees when there is no room to defer more.
+  /// Flushes when there is no room to defer more, and drops the references that take room. Frees
+  /// nothing: node locks are held.
+  ///
+  /// It does not know the root, so that every processor is asked.
   private mutating func flushEarly() {
     let isGlobal = self.isGlobal
     var full = consume self
     full.pending.addEverything()
-    _ = full.flush(isActive: true)
-    self = TLBFlusher(isGlobal: isGlobal)
+    full.pending.finish(under: nil)
+    var flushed = full.deferred
+    flushed.dropRuns()
+    self = TLBFlusher(isGlobal: isGlobal, deferring: flushed)
   }
 }

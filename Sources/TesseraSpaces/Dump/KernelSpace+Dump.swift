@@ -2,10 +2,11 @@ public import TesseraHardware
 internal import TesseraPageTables
 
 extension KernelSpace {
-  /// Writes what the kernel half maps, for people. As `VmSpace.dump(to:)`.
+  /// Writes what the kernel half maps, and the kernel's low addresses if it has some, for people.
+  /// As `VmSpace.dump(to:)`.
   public static func dump(to sink: inout some TextSink & ~Copyable) { contents.write(to: &sink) }
 
-  /// Writes what the kernel half maps, as JSON. As `VmSpace.dumpJSON(to:)`.
+  /// Writes the same as JSON. As `VmSpace.dumpJSON(to:)`.
   public static func dumpJSON(to sink: inout some TextSink & ~Copyable) {
     contents.writeJSON(to: &sink)
   }
@@ -19,6 +20,8 @@ extension KernelSpace {
 
   private static var contents: PageTableDump {
     let half = PagingMode.current.lowerHalfEnd.rawValue
-    return PageTableDump(root: root, start: VirtualAddress(0 &- half), end: VirtualAddress(0))
+    return PageTableDump(
+      root: root, start: VirtualAddress(0 &- half), end: VirtualAddress(0),
+      lowEnd: AddressSpaceLayout.userStart)
   }
 }

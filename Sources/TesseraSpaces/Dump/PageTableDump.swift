@@ -9,6 +9,8 @@ struct PageTableDump {
   /// The first address, and the one after the last: zero at the top of the address space.
   let start: VirtualAddress
   let end: VirtualAddress
+  /// The end of further addresses, which begin at zero and come first.
+  var lowEnd = VirtualAddress(0)
 
   /// A range of pages, and what they have in common.
   struct Run {
@@ -41,6 +43,16 @@ struct PageTableDump {
   /// Calls `body` for each range in ascending order. Returns the totals.
   func forEachRun(_ body: (Run) -> Void) -> Totals {
     var totals = Totals()
+    if lowEnd.rawValue > 0 { forEachRun(from: VirtualAddress(0), to: lowEnd, &totals, body) }
+    forEachRun(from: start, to: end, &totals, body)
+    return totals
+  }
+
+  /// Calls `body` for each range from `start` up to `end`, which differs from it. Adds to `totals`.
+  private func forEachRun(
+    from start: VirtualAddress, to end: VirtualAddress, _ totals: inout Totals,
+    _ body: (Run) -> Void
+  ) {
     var current: Run?
     var position = start.rawValue
     repeat {
@@ -55,7 +67,6 @@ struct PageTableDump {
     } while position != end.rawValue
     if let current { body(current) }
     if let current { totals.add(current) }
-    return totals
   }
 }
 

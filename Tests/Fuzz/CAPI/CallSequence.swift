@@ -3,18 +3,31 @@ import TesseraHeader
 
 /// A sequence of valid and invalid calls of `tessera.h`, decoded from bytes, on its own machine.
 ///
-/// Results of the calls are ignored. The invariants of the metadata and of the page tables of all
-/// spaces are checked instead, and all frames must be free after everything has been freed.
+/// Answers are compared with a model. The invariants of the metadata and of the page tables of all
+/// spaces are checked as well, and all frames must be free after everything has been freed.
+///
+/// Each space can have a cursor open. The others are used meanwhile; a second cursor over the same
+/// tables on one processor would panic.
 public struct CallSequence {
   private var bytes: ArraySlice<UInt8>
-  private let machine = LoadedMachine()
-  private let spaces = Self.zeros(tessera_space.self, 3)
-  private let cursor = Self.zeros(tessera_cursor.self, 1)
+  private let machine = LoadedMachine(keepsMemory: true)
+  let spaces = Self.zeros(tessera_space.self, 3)
+  /// One for each space, the last for the kernel's.
+  let cursors = Self.zeros(tessera_cursor.self, 4)
+  var model: CallModel
   /// Frames that were allocated, with or without a remaining handle.
-  private var frames = [tessera_frame](repeating: 0, count: 8)
+  var frames = [tessera_frame](repeating: 0, count: 8)
   public private(set) var callCount = 0
+  /// The number of calls that were made while more than one cursor was open.
+  public private(set) var callCountAmongCursors = 0
 
-  public init(_ bytes: [UInt8]) { self.bytes = bytes[...] }
+  /// The number of calls after which all invariants are checked.
+  private static let checkInterval = 64
+
+  public init(_ bytes: [UInt8]) {
+    self.bytes = bytes[...]
+    model = CallModel([])
+  }
 
   private static func zeros<Value>(_: Value.Type, _ count: Int) -> UnsafeMutablePointer<Value> {
     let place = UnsafeMutableRawPointer.allocate(
@@ -41,7 +54,7 @@ public struct CallSequence {
   ) -> String? {
     defer {
       spaces.deallocate()
-      cursor.deallocate()
+      cursors.deallocate()
     }
     let half = UInt32(next() % 2)
     let status = machine.start(LoadedMachine.regions) { config in
@@ -50,12 +63,18 @@ public struct CallSequence {
     }
     guard status == TESSERA_OK else { return "the start failed" }
     let free = machine.freeFrames
-    while !bytes.isEmpty {
+    model = CallModel((0...3).map { UnsafePointer(space($0)) })
+    for place in 0..<3 where next() % 4 != 0 { _ = tessera_space_create(spaces + place) }
+    while !bytes.isEmpty && model.problem == nil {
       call()
       callCount += 1
-      if callCount % 8 == 0 && isUnlocked && violations != "" { break }
+      let openCount = (0...3).count { isLocked($0) }
+      if openCount > 1 { callCountAmongCursors += 1 }
+      if callCount % Self.checkInterval == 0 && openCount == 0 && violations != "" { break }
     }
-    _ = tessera_cursor_close(cursor)
+    for place in 0...3 { closeCursor(place) }
+    model.compareAll()
+    if let problem = model.problem { return problem }
     if let sabotage { commit(sabotage) }
     if violations != "" { return violations }
     freeEverything()
@@ -100,19 +119,33 @@ public struct CallSequence {
 }
 
 extension CallSequence {
-  private mutating func next() -> UInt8 { bytes.popFirst() ?? 0 }
+  mutating func next() -> UInt8 { bytes.popFirst() ?? 0 }
 
-  /// One of three spaces, initialized or not, the kernel space, or null.
-  private mutating func space() -> UnsafeMutablePointer<tessera_space>? {
+  /// A place among the spaces, 3 for the kernel's; 4 for none.
+  mutating func place() -> Int {
     switch next() % 8 {
-    case 0...5: spaces + Int(next() % 3)
-    case 6: tessera_kernel_space()
+    case 0...5: Int(next() % 3)
+    case 6: CallModel.kernelPlace
+    default: 4
+    }
+  }
+
+  /// The space of a place, initialized or not, or null.
+  func space(_ place: Int) -> UnsafeMutablePointer<tessera_space>? {
+    switch place {
+    case 0..<3: spaces + place
+    case CallModel.kernelPlace: tessera_kernel_space()
     default: nil
     }
   }
 
+  /// Whether a cursor is open over the space of a place.
+  func isLocked(_ place: Int) -> Bool {
+    place < 4 && tessera_cursor_address(cursors + place) != 0
+  }
+
   /// An address close to a boundary, or a page that is likely to be in use.
-  private mutating func address() -> UInt64 {
+  mutating func address() -> UInt64 {
     let page = UInt64(next() % 16) << 12
     switch next() % 10 {
     case 0...5: return 0x80_0000_0000 + page
@@ -123,7 +156,7 @@ extension CallSequence {
     }
   }
 
-  private mutating func length() -> UInt64 {
+  mutating func length() -> UInt64 {
     switch next() % 10 {
     case 0...7: UInt64(next() % 12) << 12
     case 8: 0x20_0000
@@ -131,82 +164,14 @@ extension CallSequence {
     }
   }
 
-  private mutating func frame() -> tessera_frame {
+  mutating func frame() -> tessera_frame {
     switch next() % 8 {
     case 0...6: frames[Int(next() % 8)]
     default: UInt64(next()) << 15 | UInt64(next()) << 8
     }
   }
 
-  private mutating func flags() -> UInt32 {
+  mutating func flags() -> UInt32 {
     next() % 4 == 0 ? UInt32(next()) << 3 | UInt32(next()) : [1, 3, 5, 0][Int(next() % 4)]
-  }
-
-  /// Makes one call.
-  private mutating func call() {
-    let conflict: UnsafeMutablePointer<tessera_conflict>? = nil
-    switch next() % 32 {
-    case 0, 1: _ = tessera_allocate(&frames[Int(next() % 8)])
-    case 2: allocateFromRequest()
-    case 3: _ = tessera_share(frame())
-    case 4: _ = tessera_drop(frame())
-    case 5: _ = tessera_drop_run(frame(), UInt64(next() % 4))
-    case 6: _ = tessera_claim(frame())
-    case 7: _ = tessera_space_create(spaces + Int(next() % 3))
-    case 8: destroyUnlessLocked()
-    case 9: _ = tessera_space_activate(space())
-    case 10, 11: if isUnlocked { _ = tessera_map(space(), address(), frame(), flags(), conflict) }
-    case 12:
-      if isUnlocked {
-        _ = tessera_map_run(space(), address(), frame(), UInt64(next() % 4), flags(), conflict)
-      }
-    case 13, 14:
-      if isUnlocked { _ = tessera_map_zeroed(space(), address(), length(), flags(), conflict) }
-    case 15:
-      if isUnlocked {
-        _ = tessera_map_device(space(), address(), 0xffff_0000, length(), flags(), conflict)
-      }
-    case 16: if isUnlocked { _ = tessera_replace(space(), address(), frame(), flags(), conflict) }
-    case 17, 18: if isUnlocked { _ = tessera_unmap(space(), address(), length(), nil) }
-    case 19: if isUnlocked { _ = tessera_protect(space(), address(), length(), flags(), nil) }
-    case 20: if isUnlocked { _ = tessera_set_status(space(), address(), length(), 7, conflict) }
-    case 21: if isUnlocked { _ = tessera_copy(space(), space(), address(), length(), conflict) }
-    case 22: if isUnlocked { _ = gathering { tessera_dump(spaces, $0, $1) } }
-    case 23:
-      _ = tessera_cursor_open(cursor, space(), address(), length(), UInt32(next() % 3))
-    case 24: _ = tessera_cursor_close(cursor)
-    default: callOfCursor()
-    }
-  }
-
-  /// Whether no cursor is open: a second one over the same tables on one processor would panic.
-  private var isUnlocked: Bool { tessera_cursor_address(cursor) == 0 }
-
-  private mutating func allocateFromRequest() {
-    var request = tessera_request()
-    request.size = UInt64(MemoryLayout<tessera_request>.size)
-    request.count = UInt64(next() % 6)
-    request.frame_size = [0, 4096, 0x20_0000, 5][Int(next() % 4)]
-    request.flags = UInt64(next() % 3)
-    _ = tessera_allocate_as(&request, &frames[Int(next() % 8)])
-  }
-
-  /// Destroys a space. Destroying one with an open cursor would panic.
-  private mutating func destroyUnlessLocked() {
-    if isUnlocked { _ = tessera_space_destroy(space()) }
-  }
-
-  private mutating func callOfCursor() {
-    switch next() % 12 {
-    case 0: _ = tessera_cursor_jump(cursor, address())
-    case 1, 2: _ = tessera_cursor_map(cursor, frame(), flags(), nil)
-    case 3: _ = tessera_cursor_map_run(cursor, frame(), UInt64(next() % 4), flags(), nil)
-    case 4, 5: _ = tessera_cursor_map_zeroed(cursor, length(), flags(), nil)
-    case 6: _ = tessera_cursor_replace(cursor, frame(), flags(), nil)
-    case 7, 8: _ = tessera_cursor_unmap(cursor, length(), nil)
-    case 9: _ = tessera_cursor_protect(cursor, length(), flags(), nil)
-    case 10: _ = tessera_cursor_set_status(cursor, length(), 9, nil)
-    default: _ = tessera_cursor_clear_access_bits(cursor, length(), UInt32(next()) << 8, nil)
-    }
   }
 }

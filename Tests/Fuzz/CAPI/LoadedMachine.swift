@@ -19,28 +19,46 @@ public final class LoadedMachine {
   public static let image: Range<UInt64> = 0x11_0000..<0x12_0000
 
   private let memory: UnsafeMutableRawPointer
+  private let keepsMemory: Bool
+  /// The memory that a machine has left for the next one. Access: as machines, by one at a time.
+  nonisolated(unsafe) private static var keptMemory: UnsafeMutableRawPointer?
 
   /// Creates a machine with page tables of that many levels.
-  public init(levelCount: Int = 4) {
-    let wanted = UnsafeMutableRawPointer(bitPattern: UInt(Self.directMap))
-    let flags = MAP_PRIVATE | MAP_ANONYMOUS | 0x10_0000  // MAP_FIXED_NOREPLACE
-    guard let mapped = mmap(wanted, Int(Self.byteCount), PROT_READ | PROT_WRITE, flags, -1, 0),
-      mapped == wanted
-    else { fatalError("the address of the machine's memory is in use") }
-    memory = mapped
-    memset(memory, 0xa5, Int(Self.byteCount))
+  ///
+  /// If it `keepsMemory`, it leaves its memory to the next machine, which then starts faster, on
+  /// the contents that this one has left.
+  public init(levelCount: Int = 4, keepsMemory: Bool = false) {
+    self.keepsMemory = keepsMemory
+    memory = Self.keptMemory ?? Self.mapMemory()
+    Self.keptMemory = nil
+    if !keepsMemory { memset(memory, 0xa5, Int(Self.byteCount)) }
     simulated_fail_allocation(0)
     simulated_set_frame_poisoning(false)
     setLevels(levelCount)
-    simulated_current_processor().pointee.number = 0
-    simulated_current_processor().pointee.interrupts_enabled = true
+    simulated_require_first_processor()
+    simulated_set_interrupt_handler { tessera_serve() }
     makeTables()
     Boot.reset()
   }
 
+  private static func mapMemory() -> UnsafeMutableRawPointer {
+    let wanted = UnsafeMutableRawPointer(bitPattern: UInt(directMap))
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS | 0x10_0000  // MAP_FIXED_NOREPLACE
+    guard let mapped = mmap(wanted, Int(byteCount), PROT_READ | PROT_WRITE, flags, -1, 0),
+      mapped == wanted
+    else { fatalError("the address of the machine's memory is in use") }
+    memset(mapped, 0xa5, Int(byteCount))
+    return mapped
+  }
+
   deinit {
+    simulated_require_first_processor()
     Boot.reset()
-    munmap(memory, Int(Self.byteCount))
+    if keepsMemory {
+      Self.keptMemory = memory
+    } else {
+      munmap(memory, Int(Self.byteCount))
+    }
     setLevels(4)
     unsafe PagingMode.install(PagingMode())
   }
@@ -58,8 +76,8 @@ public final class LoadedMachine {
     Processor.controlRegister4.contains(.fiveLevelPaging) ? Self.fifthTable : Self.tables[0]
   }
 
-  /// Maps all memory in pages of 2 MiB.
-  private func makeTables() {
+  /// Maps all memory in pages of 2 MiB, and loads the root.
+  public func makeTables() {
     for table in Self.tables { memset(memory + Int(table), 0, 4096) }
     setEntry(0x3 | Self.tables[1], at: 0, of: Self.tables[0])
     setEntry(0x3 | Self.tables[2], at: Int(Self.directMap >> 30), of: Self.tables[1])

@@ -5,7 +5,7 @@ import TesseraHardware
 /// Invariants of the multiboot reader that hold for any input.
 public enum MultibootCheck {
   public enum Outcome: Equatable {
-    case rejected(MultibootError)
+    case rejected(TesseraError)
     case accepted
     /// An invariant is violated.
     case broken(String)
@@ -19,7 +19,7 @@ public enum MultibootCheck {
   ) -> Outcome {
     let memory = ByteMemory(bytes, at: UInt64(base))
     let information: MultibootInformation<ByteMemory>
-    do throws(MultibootError) {
+    do throws(TesseraError) {
       information = try MultibootInformation(magic: magic, address: base, memory: memory)
     } catch {
       let isFrugal = memory.readCount <= readLimit(bytes.count)

@@ -16,6 +16,9 @@ extension MultibootImage {
     }
     if generator.oneIn(2) { contents.commandLine = "kernel seed=\(generator.below(100)) quiet" }
     if generator.oneIn(2) { contents.loaderName = "some loader 1.0" }
+    if generator.oneIn(4) {
+      contents.rootPointers = [(14, [UInt8](repeating: 1, count: 20))]
+    }
     if generator.oneIn(2) {
       self.init(version1: contents)
     } else {

@@ -7,6 +7,7 @@ public struct MultibootImage: Sendable {
   public private(set) var mapOffset = 0
   public private(set) var modulesOffset = 0
   public private(set) var textOffset = 0
+  public private(set) var sectionsOffset = 0
 
   public static let version1Magic: UInt32 = 0x2bad_b002
   public static let version2Magic: UInt32 = 0x36d7_6289
@@ -37,6 +38,31 @@ public struct MultibootImage: Sendable {
       }
     }
 
+    /// A section that the loader has loaded, or a part of the image.
+    public struct Section: Sendable {
+      public var type: UInt32
+      public var flags: UInt64
+      public var start: UInt64
+      public var byteCount: UInt64
+      public var link: UInt32
+
+      public init(
+        _ type: UInt32, flags: UInt64, _ start: UInt64, _ byteCount: UInt64, link: UInt32 = 0
+      ) {
+        self.type = type
+        self.flags = flags
+        self.start = start
+        self.byteCount = byteCount
+        self.link = link
+      }
+    }
+
+    public var sections: [Section] = []
+    /// Whether section headers are those of an image of 64 bits.
+    public var is64Bit = true
+    public var frameBuffer: (start: UInt64, lineByteCount: UInt32, lineCount: UInt32)?
+    /// Tags with a copy of the ACPI root pointer, which version 2 alone has.
+    public var rootPointers: [(type: UInt32, bytes: [UInt8])] = []
     public var entries: [Entry]?
     /// The size of an entry in bytes, without the size field before it.
     public var entryByteCount = 20
@@ -80,6 +106,22 @@ public struct MultibootImage: Sendable {
         set(module.end, at: modulesOffset + 16 * index + 4)
         if let name = module.name { point(from: modulesOffset + 16 * index + 8, to: name) }
       }
+    }
+    if !contents.sections.isEmpty {
+      flags |= 1 << 5
+      sectionsOffset = bytes.count
+      set(UInt32(contents.sections.count), at: 28)
+      set(contents.is64Bit ? 64 : 40, at: 32)
+      set(base + UInt32(sectionsOffset), at: 36)
+      for section in contents.sections { add(section, is64Bit: contents.is64Bit) }
+    }
+    if let buffer = contents.frameBuffer {
+      flags |= 1 << 12
+      set(UInt32(truncatingIfNeeded: buffer.start), at: 88)
+      set(UInt32(truncatingIfNeeded: buffer.start >> 32), at: 92)
+      set(buffer.lineByteCount, at: 96)
+      set(buffer.lineCount, at: 104)
+      set(1 << 8, at: 108)
     }
     textOffset = bytes.count
     if let text = contents.commandLine {
@@ -126,6 +168,25 @@ public struct MultibootImage: Sendable {
         for entry in entries { image.add(entry, byteCount: stride) }
       }
     }
+    if let buffer = contents.frameBuffer {
+      addTag(8) { image in
+        let low = UInt32(truncatingIfNeeded: buffer.start)
+        let high = UInt32(truncatingIfNeeded: buffer.start >> 32)
+        for word in [low, high, buffer.lineByteCount, 0, buffer.lineCount, 1 << 8] {
+          image.add(word)
+        }
+      }
+    }
+    if !contents.sections.isEmpty {
+      sectionsOffset = bytes.count + 20
+      addTag(9) { image in
+        for word in [UInt32(contents.sections.count), contents.is64Bit ? 64 : 40, 0] {
+          image.add(word)
+        }
+        for section in contents.sections { image.add(section, is64Bit: contents.is64Bit) }
+      }
+    }
+    for pointer in contents.rootPointers { addTag(pointer.type) { $0.bytes += pointer.bytes } }
     addTag(0) { _ in }
     set(UInt32(bytes.count), at: 0)
   }
@@ -154,6 +215,20 @@ public struct MultibootImage: Sendable {
     add(entry.type)
     // Not zero, so that a reader with the wrong stride reads garbage.
     bytes += [UInt8](repeating: 0xee, count: max(0, byteCount - 20))
+  }
+
+  private mutating func add(_ section: Contents.Section, is64Bit: Bool) {
+    func add(_ value: UInt64) {
+      self.add(UInt32(truncatingIfNeeded: value))
+      if is64Bit { self.add(UInt32(truncatingIfNeeded: value >> 32)) }
+    }
+    self.add(0)
+    self.add(section.type)
+    // Flags, address, offset in the file, size; then two words, an alignment and a size.
+    for value in [section.flags, section.start, 0, section.byteCount] { add(value) }
+    self.add(section.link)
+    self.add(0)
+    for value in [1, 0] as [UInt64] { add(value) }
   }
 
   private mutating func point(from offset: Int, to text: String) {

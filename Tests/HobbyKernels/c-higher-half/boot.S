@@ -151,6 +151,31 @@ read_failed:
         xorl %eax, %eax
         ret
 
+# bool write_if_allowed(uint64_t *address, uint64_t value)
+#
+# If the first instruction faults, page_fault resumes at read_failed.
+        .globl write_if_allowed
+write_if_allowed:
+        movq %rsi, (%rdi)
+        movl $1, %eax
+        ret
+
+# bool call_if_allowed(const void *code): whether the code, which has to return at once, runs.
+#
+# If its first instruction cannot be fetched, page_fault resumes at call_failed.
+        .globl call_if_allowed, call_returned, call_failed
+call_if_allowed:
+        subq $8, %rsp
+        call *%rdi
+call_returned:
+        addq $8, %rsp
+        movl $1, %eax
+        ret
+call_failed:
+        addq $16, %rsp                          # the return address, and what was subtracted
+        xorl %eax, %eax
+        ret
+
         .section .rodata
         .balign 8
 segments:                                       # marked as accessed, so that nothing is written

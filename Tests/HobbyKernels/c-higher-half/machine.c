@@ -66,30 +66,42 @@ struct gate {
   uint32_t address_high, zero;
 };
 
-static struct gate gates[32];
+static struct gate gates[64];
 uint64_t fault_address;
 
 void page_fault_entry(void);
 void read_failed(void);
+void call_returned(void);
+void call_failed(void);
 
 void page_fault(struct interrupted *interrupted) {
   __asm__ volatile("movq %%cr2, %0" : "=r"(fault_address));
-  if (interrupted->rip != (uint64_t)read_if_mapped) {
+  enum { FETCH = 1 << 4 };
+  if (interrupted->error_code & FETCH &&
+      *(uint64_t *)interrupted->rsp == (uint64_t)call_returned) {
+    interrupted->rip = (uint64_t)call_failed;
+  } else if (interrupted->rip == (uint64_t)read_if_mapped ||
+             interrupted->rip == (uint64_t)write_if_allowed) {
+    interrupted->rip = (uint64_t)read_failed;
+  } else {
     print("verdict: crashed, by an unexpected page fault\n");
     power_off(CRASHED);
   }
-  interrupted->rip = (uint64_t)read_failed;
 }
 
-void prepare_page_faults(void) {
-  uint64_t entry = (uint64_t)page_fault_entry;
-  gates[14] = (struct gate){
+void set_gate(int vector, void (*function)(void)) {
+  uint64_t entry = (uint64_t)function;
+  gates[vector] = (struct gate){
       .address_low = (uint16_t)entry,
       .selector = 0x08,
       .type = 0x8e00, /* present, for the kernel, interrupts off */
       .address_middle = (uint16_t)(entry >> 16),
       .address_high = (uint32_t)(entry >> 32),
   };
+}
+
+void prepare_page_faults(void) {
+  set_gate(14, page_fault_entry);
   struct __attribute__((packed)) { uint16_t limit; const void *base; } table = {
       sizeof gates - 1, gates};
   __asm__ volatile("lidt %0" : : "m"(table) : "memory");

@@ -55,14 +55,22 @@ long_mode:
         hlt
         jmp 1b
 
-# Vector 14. Only `peek` may fault; it resumes at `peek_faulted`, with nothing to restore.
+# Vector 14. Only `peek`, `poke` and what `run` calls may fault; they resume at `faulted`, with
+# nothing to restore. The stack has the error code and RIP above RAX.
         .globl page_fault
 page_fault:
         pushq %rax
+        testb $0x10, 8(%rsp)                    # an instruction was fetched
+        jnz 1f
         leaq peek(%rip), %rax
-        cmpq %rax, 16(%rsp)                     # where it was, above RAX and the error code
-        jne unexpected_page_fault
-        leaq peek_faulted(%rip), %rax
+        cmpq %rax, 16(%rsp)
+        je 2f
+        leaq poke(%rip), %rax
+        cmpq %rax, 16(%rsp)
+        je 2f
+        jmp unexpected_page_fault
+1:      addq $8, 40(%rsp)                       # RSP, where the call has left its return address
+2:      leaq faulted(%rip), %rax
         movq %rax, 16(%rsp)
         movq %cr2, %rax
         movq %rax, fault_address
@@ -75,7 +83,19 @@ page_fault:
 peek:   movb (%rdi), %al
         movl $1, %eax
         ret
-peek_faulted:
+
+# int poke(unsigned long address): returns 1 if the byte there can be written with 0xc3.
+        .globl poke
+poke:   movb $0xc3, (%rdi)
+        movl $1, %eax
+        ret
+
+# int run(unsigned long address): returns 1 if the instruction there, RET, can be executed.
+        .globl run
+run:    call *%rdi
+        movl $1, %eax
+        ret
+faulted:
         xorl %eax, %eax
         ret
 

@@ -1,15 +1,18 @@
 /* A traditional kernel: it runs at 1 MiB, where it is loaded, with a bump allocator after `end`.
- * Tessera manages all other memory. Compiled without optimisation, with general-purpose registers
- * only. */
+ * Tessera manages all other memory, also beyond the 4 GiB that are identity mapped. Nothing but the
+ * kernel's code can be executed, and null pointers fault. Compiled without optimisation, with
+ * general-purpose registers only. */
 #include <stdint.h>
 #include "tessera.h"
 
 #define POOL_SIZE 0x10000
 #define FOUR_GIB 0x100000000
 
-extern char end[];
+extern char text_end[], rodata_end[], end[];
 extern void page_fault(void);
 extern int peek(unsigned long address);
+extern int poke(unsigned long address);
+extern int run(unsigned long address);
 unsigned long fault_address;
 
 /* The machine --------------------------------------------------------------------------------- */
@@ -138,7 +141,48 @@ static void start_tessera(uint32_t magic, uint32_t information) {
   must(tessera_read_multiboot(magic, information, 0, FOUR_GIB, regions, 64, &config.region_count));
   must(tessera_print_memory_map(&config, write, 0));
   prepare_pool();
+  config.text_start = 0x100000;
+  config.text_end = (uint64_t)text_end;
+  config.rodata_start = (uint64_t)text_end;
+  config.rodata_end = (uint64_t)rodata_end;
+  config.flags = TESSERA_NO_OTHER_EXECUTION | TESSERA_NO_PAGE_ZERO;
+  /* Physical address 0 would be mapped nowhere. */
+  if (tessera_start(&config) != TESSERA_ERROR_PAGE_ZERO_IN_USE) fail("page zero is not missed");
+  if (!peek(0)) fail("a start that failed has unmapped page zero");
+  config.flags |= TESSERA_BUILD_DIRECT_MAP;
   must(tessera_start(&config));
+}
+
+static void use_rights(void) {
+  static unsigned char code[16] = {0xc3};
+  static const unsigned char constant[16] = {0xc3};
+  tessera_direct_map map = {.size = sizeof map};
+  must(tessera_get_direct_map(&map));
+  unsigned long text = 0x100000, data = (unsigned long)code;
+  if (peek(0) || peek(4095) || fault_address != 4095 || poke(0)) fail("page zero is mapped");
+  if (!peek(4096) || !peek(map.base) || !peek(map.base + 0x400)) fail("page zero is nowhere");
+  if (poke(text) || poke(map.base + text)) fail("code can be written");
+  if (poke((unsigned long)constant)) fail("a constant can be written");
+  if (poke(map.base + (unsigned long)constant)) fail("a constant can be written");
+  if (!poke(data) || !poke(map.base + data)) fail("data cannot be written");
+  if (run(data) || fault_address != data) fail("data can be executed");
+  if (run((unsigned long)constant) || run(map.base + text)) fail("not only code is executable");
+  if (run(map.base + data) || run(FOUR_GIB - 1) || run(1 << 20 | 1 << 30)) fail("memory can run");
+}
+
+/* Writes memory that the boot code has not mapped, if there is any. */
+static void use_high_memory(void) {
+  tessera_direct_map map = {.size = sizeof map};
+  tessera_request request = {.size = sizeof request, .frame_size = TESSERA_2M};
+  tessera_frame frame;
+  must(tessera_get_direct_map(&map));
+  must(tessera_allocate_as(&request, &frame));
+  unsigned char *bytes = tessera_frame_bytes(frame);
+  if ((unsigned long)bytes != map.base + frame) fail("a frame is not in the direct map");
+  if (map.end > FOUR_GIB && frame < FOUR_GIB) fail("memory above 4 GiB is not used");
+  memset(bytes, 7, TESSERA_4K);
+  if (bytes[4095] != 7) fail("a frame does not keep what was written");
+  must(tessera_drop(frame));
 }
 
 static void use_a_space(void) {
@@ -152,7 +196,7 @@ static void use_a_space(void) {
   must(tessera_map(space, start, frame, TESSERA_READ | TESSERA_WRITE, 0));
   must(tessera_space_activate(space));
   *(volatile long *)start = 42;
-  if (*(long *)frame != 42) fail("a page does not map its frame");
+  if (*(long *)tessera_frame_bytes(frame) != 42) fail("a page does not map its frame");
   if (!peek(start)) fail("a mapped page faults");
   must(tessera_print_walk(space, start, write, 0));
   must(tessera_unmap(space, start, TESSERA_4K, 0));
@@ -170,14 +214,29 @@ static void use_kernel_memory(void) {
   must(tessera_kernel_free(memory, 5 * TESSERA_4K));
 }
 
+static void use_a_stack(void) {
+  tessera_kernel_stack stack;
+  must(tessera_kernel_stack_allocate(2 * TESSERA_4K, &stack));
+  unsigned long bottom = (unsigned long)stack.bottom, top = (unsigned long)stack.top;
+  if (top - bottom != 2 * TESSERA_4K) fail("a stack has another length");
+  if (!peek(bottom) || !peek(top - 8)) fail("a stack faults");
+  if (peek(bottom - 8) || fault_address != bottom - 8) fail("no guard page below a stack");
+  if (peek(top)) fail("no guard page above a stack");
+  must(tessera_kernel_stack_free(&stack));
+  if (peek(bottom)) fail("a stack that was freed does not fault");
+}
+
 void kernel_main(uint32_t magic, uint32_t information) {
   uint64_t violations;
   tessera_statistics statistics;
   print("c-identity: a kernel in C at 1 MiB, identity mapped\n");
   catch_page_faults();
   start_tessera(magic, information);
+  use_rights();
+  use_high_memory();
   use_a_space();
   use_kernel_memory();
+  use_a_stack();
   must(tessera_audit(write, 0, &violations));
   if (violations) fail("Tessera's audit found violations");
   statistics.size = sizeof statistics;

@@ -12,7 +12,7 @@ enum Kernel {
     var machine = Machine()
     Machine.start()
     machine.write("swift: a kernel in Embedded Swift\n")
-    do throws(KernelError) {
+    do throws(TesseraError) {
       try startTessera(magic, information)
       try useASpace()
       try useKernelMemory()
@@ -28,15 +28,11 @@ enum Kernel {
   }
 
   /// Has Tessera map all memory and take it over.
-  private static func startTessera(_ magic: UInt32, _ address: UInt32) throws(KernelError) {
+  private static func startTessera(_ magic: UInt32, _ address: UInt32) throws(TesseraError) {
     // SAFETY: nothing else runs, and boot.S maps this memory there.
     unsafe PhysicalMemory.setDirectMap(at: UInt(loaderBase))
     let memory = unsafe MappedBootMemory(below: loaderEnd)
-    let information: MultibootInformation<MappedBootMemory>
-    do throws(MultibootError) {
-      information = try MultibootInformation(magic: magic, address: address, memory: memory)
-    } catch { throw .loader(error) }
-
+    let information = try MultibootInformation(magic: magic, address: address, memory: memory)
     let image = PhysicalAddress(first_byte_of_image())..<PhysicalAddress(end_of_image())
     // SAFETY: boot.S maps this memory, and only this kernel uses it.
     let configuration = unsafe BootConfiguration(
@@ -44,19 +40,18 @@ enum Kernel {
       directMap: .build(DirectMapPlan(loaderBase: loaderBase, loaderEnd: loaderEnd)))
     var machine = Machine()
     configuration.memoryMap.write(to: &machine, title: information.version.description)
-    do throws(BootError) { _ = try Boot.start(configuration) } catch { throw .boot(error) }
+    try Boot.start(configuration)
   }
 
   /// Maps a frame in a user space, reads it through the mapping, and unmaps it.
-  private static func useASpace() throws(KernelError) {
+  private static func useASpace() throws(TesseraError) {
     let page = VirtualAddress(0x40_0000)..<VirtualAddress(0x40_1000)
     let address = page.lowerBound
     var machine = Machine()
-    let space = try makeSpace()
-    let frame = try allocateFrame()
-
+    let space = try VmSpace()
+    let frame = try Frame(allocating: PlainMemory())
     frame.setWord(42, at: 0)
-    try change(space, page) { cursor throws(MapError) in
+    try space.withCursor(over: page) { cursor throws(TesseraError) in
       var mapped: Frame<PlainMemory>? = frame.share()
       try cursor.map(&mapped, as: .userReadWrite)
     }
@@ -66,44 +61,22 @@ enum Kernel {
     expect(space.translate(address)?.address == frame.address, "a page translates to its frame")
     space.writeWalk(of: address, to: &machine)
 
-    try change(space, page) { cursor throws(MapError) in _ = try cursor.unmap(4096) }
+    try space.withCursor(over: page) { cursor throws(TesseraError) in try cursor.unmap(4096) }
     expect(word(at: address.rawValue) == nil, "reading an unmapped page faults")
     expect(frame.referenceCount == 1 && frame.word(at: 0) == 42, "the frame outlives its mapping")
     space.writeWalk(of: address, to: &machine)
     VmSpace.deactivate()
   }
 
-  private static func makeSpace() throws(KernelError) -> VmSpace {
-    do throws(FrameError) { return try VmSpace() } catch { throw .memory(error) }
-  }
-
-  private static func allocateFrame() throws(KernelError) -> Frame<PlainMemory> {
-    do throws(FrameError) {
-      return try Frame(allocating: PlainMemory())
-    } catch { throw .memory(error) }
-  }
-
-  /// Locks `range` and calls `body`. The TLB is flushed before this returns.
-  private static func change(
-    _ space: borrowing VmSpace, _ range: Range<VirtualAddress>,
-    _ body: (inout Cursor) throws(MapError) -> Void
-  ) throws(KernelError) {
-    var cursor: Cursor
-    do throws(RangeError) { cursor = try space.cursor(over: range) } catch { throw .range(error) }
-    do throws(MapError) { try body(&cursor) } catch { throw .mapping(error) }
-  }
-
-  private static func useKernelMemory() throws(KernelError) {
+  private static func useKernelMemory() throws(TesseraError) {
     let last: UInt64
-    do throws(FrameError) {
+    do {
       var frames: Segment<PlainMemory>? = try Segment(allocating: 8) { _ in PlainMemory() }
-      do throws(MapError) {
-        let mapping = try KernelMapping(&frames)
-        last = mapping.range.upperBound.rawValue - 8
-        expect(word(at: last) == 0, "new kernel memory is mapped and zero")
-        expect(word(at: last + 8) == nil, "nothing is mapped after it")
-      } catch { throw .outOfFrames }
-    } catch { throw .memory(error) }
+      let mapping = try KernelMapping(&frames)
+      last = mapping.range.upperBound.rawValue - 8
+      expect(word(at: last) == 0, "new kernel memory is mapped and zero")
+      expect(word(at: last + 8) == nil, "nothing is mapped after it")
+    }
     expect(word(at: last) == nil, "reading a destroyed mapping faults")
   }
 

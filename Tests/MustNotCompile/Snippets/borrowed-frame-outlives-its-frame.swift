@@ -3,7 +3,7 @@ import TesseraFrames
 import TesseraHardware
 
 @_lifetime(immortal)
-func look() throws(FrameError) -> BorrowedFrame<PlainMemory> {
+func look() throws(TesseraError) -> BorrowedFrame<PlainMemory> {
   let frame = try Frame(allocating: PlainMemory())
   guard frame.address == .zero else { throw .outOfBounds }
   return frame.borrow()  // wrong

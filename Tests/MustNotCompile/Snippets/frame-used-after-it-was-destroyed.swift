@@ -2,7 +2,7 @@
 import TesseraFrames
 import TesseraHardware
 
-func destroyTwice() throws(FrameError) {
+func destroyTwice() throws(TesseraError) {
   let frame = try Frame(allocating: PlainMemory())
   _ = consume frame
   _ = frame.address  // wrong

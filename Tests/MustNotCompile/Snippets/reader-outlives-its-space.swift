@@ -2,7 +2,7 @@
 import Tessera
 
 @_lifetime(immortal)
-func open(_ range: Range<VirtualAddress>) throws(UserMemoryError) -> UserMemoryReader {
+func open(_ range: Range<VirtualAddress>) throws(TesseraError) -> UserMemoryReader {
   guard let space = try? VmSpace(), space.activeProcessorCount == 0 else { throw .notActive }
   return try space.reader(of: range)  // wrong
   throw .outOfBounds

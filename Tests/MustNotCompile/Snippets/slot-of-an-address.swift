@@ -2,7 +2,7 @@
 import TesseraFrames
 import TesseraHardware
 
-func reach(_ address: PhysicalAddress) throws(FrameError) -> UInt64 {
+func reach(_ address: PhysicalAddress) throws(TesseraError) -> UInt64 {
   _ = try FrameTable.slot(at: address)  // wrong
   return FrameTable.frameCount
 }

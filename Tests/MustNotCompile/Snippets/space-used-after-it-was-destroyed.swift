@@ -1,7 +1,7 @@
 // error: 'space' used after consume
 import Tessera
 
-func run() throws(FrameError) {
+func run() throws(TesseraError) {
   let space = try VmSpace()
   space.activate()
   _ = consume space

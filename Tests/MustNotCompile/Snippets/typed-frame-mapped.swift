@@ -6,7 +6,7 @@ struct Pipe: FrameMetadata {
   static var destructor: FrameMetadataDestructor { { unsafe Pipe.destroy(at: $0) } }
 }
 
-func mapPage(_ frame: inout Frame<Pipe>?, in cursor: inout Cursor) throws(MapError) {
+func mapPage(_ frame: inout Frame<Pipe>?, in cursor: inout Cursor) throws(TesseraError) {
   try cursor.map(&frame, as: .userReadWrite)  // wrong
   try cursor.unmap(4096)
 }

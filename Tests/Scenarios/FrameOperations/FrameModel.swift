@@ -167,7 +167,7 @@ extension FrameModel {
 
 extension FrameModel {
   /// The error that claiming the frame at `index` should throw.
-  func claimError(_ index: Int) -> FrameError? {
+  func claimError(_ index: Int) -> TesseraError? {
     switch records[index].state {
     case .free, .reserved: return nil
     case .foreign: return .inUse
@@ -179,7 +179,7 @@ extension FrameModel {
   }
 
   /// The error that sharing the frame at `index` should throw.
-  func shareError(_ index: Int) -> FrameError? {
+  func shareError(_ index: Int) -> TesseraError? {
     switch records[index].state {
     case .free, .reserved: return .unused
     case .foreign: return nil
@@ -190,25 +190,19 @@ extension FrameModel {
     }
   }
 
-  /// Whether the allocator has what `request` asks for.
+  /// Whether the allocator has what `request` asks for: contiguous free frames, wherever they are.
   func canAllocate(_ count: Int, _ request: FrameRequest) -> Bool {
-    let isForAny = count == 1 && request.limit == .limit && request.alignment <= 4096
-    let size = isForAny ? 1 : blockSize(count, request)
-    guard size <= frameCount else { return false }
     let limit = request.limit.frameNumber
-    var start = (size - Int(first % UInt64(size))) % size
-    while start + size <= frameCount {
-      if first + UInt64(start + size) <= limit && areFree(start, size) { return true }
-      start += size
+    let alignment = max(1, request.alignment >> 12)
+    var start = 0
+    while start + count <= frameCount {
+      let number = first + UInt64(start)
+      if number % alignment == 0 && number + UInt64(count) <= limit && areFree(start, count) {
+        return true
+      }
+      start += 1
     }
     return false
-  }
-
-  /// Blocks are powers of two, and start at a multiple of their size.
-  private func blockSize(_ count: Int, _ request: FrameRequest) -> Int {
-    var size = 1
-    while size < count || UInt64(size) * 4096 < request.alignment { size *= 2 }
-    return size
   }
 
   private func areFree(_ start: Int, _ count: Int) -> Bool {

@@ -17,7 +17,7 @@ extension RandomFrameOperations {
   /// Checks that an allocation of `count` frames, which gave `start` or failed with `error`,
   /// went as the model says. Answers the first frame if there is one.
   mutating func checkAllocation(
-    _ start: PhysicalAddress?, _ error: FrameError?, _ count: Int, _ request: FrameRequest
+    _ start: PhysicalAddress?, _ error: TesseraError?, _ count: Int, _ request: FrameRequest
   ) -> Int? {
     isEffective = true
     if let error {
@@ -50,7 +50,7 @@ extension RandomFrameOperations {
     guard let place = freePlace() else { return }
     let request = makeRequest()
     let value = generator.next()
-    do throws(FrameError) {
+    do throws(TesseraError) {
       if generator.oneIn(2) {
         let frame = try Frame(allocating: TracedObject(value), request)
         guard let index = checkAllocation(frame.address, nil, 1, request) else { return }
@@ -72,7 +72,7 @@ extension RandomFrameOperations {
     guard let place = freePlace() else { return }
     let request = makeRequest()
     let value = generator.next()
-    do throws(FrameError) {
+    do throws(TesseraError) {
       if generator.oneIn(2) {
         let frame = try UniqueFrame(allocating: TracedObject(value), request)
         guard let index = checkAllocation(frame.address, nil, 1, request) else { return }
@@ -95,7 +95,7 @@ extension RandomFrameOperations {
     let count = 1 + generator.below(generator.oneIn(4) ? 40 : 9)
     let request = makeRequest()
     let value = generator.next()
-    do throws(FrameError) {
+    do throws(TesseraError) {
       if generator.oneIn(2) {
         let segment = try Segment(allocating: count, request) { TracedObject(value ^ $0.rawValue) }
         guard let first = checkAllocation(segment.address, nil, count, request) else { return }
@@ -117,7 +117,7 @@ extension RandomFrameOperations {
     guard let place = freePlace() else { return }
     let count = 1 + generator.below(generator.oneIn(4) ? 40 : 6)
     let request = makeRequest()
-    do throws(FrameError) {
+    do throws(TesseraError) {
       let start = try FrameAllocator.allocate(count, request)
       guard let first = checkAllocation(start, nil, count, request) else { return }
       for index in first..<first + count { model.hold(index) }
@@ -130,12 +130,12 @@ extension RandomFrameOperations {
   mutating func allocateNothing() {
     isEffective = true
     let count = -generator.below(3)
-    let none = ThrownError.of { () throws(FrameError) in
+    let none = ThrownError.of { () throws(TesseraError) in
       _ = try Segment(allocating: count) { _ in PlainMemory() }
     }
     expect(none == .empty, "an allocation of no frames is an error")
     let huge = model.frameCount + 1 + Int(generator.next() >> UInt64(1 + generator.below(40)))
-    let most = ThrownError.of { () throws(FrameError) in
+    let most = ThrownError.of { () throws(TesseraError) in
       _ = try FrameAllocator.allocate(max(huge, 0))
     }
     expect(most == .outOfFrames || huge <= 0, "an allocation of too many frames fails")

@@ -4,9 +4,9 @@ internal import TesseraHardware
 extension RandomFrameOperations {
   /// Checks that a claim of `count` frames from `first` on, which failed with `error` or
   /// went well if that is nil, went as the model says.
-  private mutating func checkClaim(_ error: FrameError?, _ first: Int, _ count: Int) {
+  private mutating func checkClaim(_ error: TesseraError?, _ first: Int, _ count: Int) {
     isEffective = true
-    var expected: FrameError?
+    var expected: TesseraError?
     for index in first..<first + count where expected == nil {
       // A frame that another processor keeps for itself cannot be had.
       if mayBeElsewhere(index) && error == .inTransition { return }
@@ -53,7 +53,7 @@ extension RandomFrameOperations {
     let index = generator.below(model.frameCount)
     guard let place = freePlace(), canClaim(index, 1) else { return }
     let value = generator.next()
-    do throws(FrameError) {
+    do throws(TesseraError) {
       if generator.oneIn(2) {
         let frame = try Frame(claiming: model.address(index), metadata: TracedObject(value))
         checkClaim(nil, index, 1)
@@ -77,7 +77,7 @@ extension RandomFrameOperations {
     let index = generator.below(model.frameCount)
     guard let place = freePlace(), canClaim(index, 1) else { return }
     let value = generator.next()
-    do throws(FrameError) {
+    do throws(TesseraError) {
       let frame = try UniqueFrame(claiming: model.address(index), metadata: TracedObject(value))
       checkClaim(nil, index, 1)
       removeRawEntry(index)
@@ -93,7 +93,7 @@ extension RandomFrameOperations {
     guard let place = freePlace(), canClaim(first, count) else { return }
     let value = generator.next()
     let range = model.address(first)..<model.address(first + count)
-    do throws(FrameError) {
+    do throws(TesseraError) {
       if generator.oneIn(2) {
         let segment = try Segment(claiming: range) { TracedObject(value ^ $0.rawValue) }
         checkClaim(nil, first, count)
@@ -126,7 +126,7 @@ extension RandomFrameOperations {
     guard let place = freePlace() else { return }
     let index = generator.below(model.frameCount)
     guard model.records[index].state != .foreign else { return }
-    do throws(FrameError) {
+    do throws(TesseraError) {
       let frame = try AnyFrame(sharing: model.address(index))
       expect(model.shareError(index) == nil, "only a frame in use can be shared by address")
       put(.any(frame), .any, at: place, start: index)
@@ -147,25 +147,25 @@ extension RandomFrameOperations {
     expect(
       allFail(at: outside + UInt64(1 + generator.below(4095)), with: .notAligned),
       "alignment is checked before bounds")
-    let range = ThrownError.of { () throws(FrameError) in
+    let range = ThrownError.of { () throws(TesseraError) in
       _ = try Segment(claiming: inside..<outside + 4096) { _ in PlainMemory() }
     }
     expect(range == .outOfBounds, "a range beyond all frames is out of bounds")
-    let empty = ThrownError.of { () throws(FrameError) in
+    let empty = ThrownError.of { () throws(TesseraError) in
       _ = try Segment(claiming: inside..<inside) { _ in PlainMemory() }
     }
     expect(empty == .empty, "an empty range is an error")
   }
 
   /// Whether every way to reach a frame by its address throws `error`.
-  private func allFail(at address: PhysicalAddress, with error: FrameError) -> Bool {
-    let claiming = ThrownError.of { () throws(FrameError) in
+  private func allFail(at address: PhysicalAddress, with error: TesseraError) -> Bool {
+    let claiming = ThrownError.of { () throws(TesseraError) in
       _ = try Frame(claiming: address, metadata: PlainMemory())
     }
-    let unique = ThrownError.of { () throws(FrameError) in
+    let unique = ThrownError.of { () throws(TesseraError) in
       _ = try UniqueFrame(claiming: address, metadata: PlainMemory())
     }
-    let sharing = ThrownError.of { () throws(FrameError) in _ = try AnyFrame(sharing: address) }
+    let sharing = ThrownError.of { () throws(TesseraError) in _ = try AnyFrame(sharing: address) }
     return claiming == error && unique == error && sharing == error
   }
 }

@@ -18,6 +18,8 @@ extension RandomFrameOperations {
       let first = model.entries[place].members[0]
       model.entries[place].members[0] = model.entries[place].members[1]
       model.entries[place].members[1] = first
+      // Every other operation may come first that undoes the order.
+      walkList(place)
     case .changedWord:
       guard let place = pick({ $0.isWritable }) else { return }
       model.records[model.entries[place].start].word ^= 1

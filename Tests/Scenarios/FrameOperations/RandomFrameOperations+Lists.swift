@@ -110,6 +110,11 @@ extension RandomFrameOperations {
 
   mutating func walkList() {
     guard let place = pickList(above: -1, below: .max) else { return }
+    walkList(place)
+  }
+
+  /// Compares the list at `place` with the model, member by member.
+  mutating func walkList(_ place: Int) {
     let list = takeList(place)
     let entry = model.entries[place]
     expect(list.frames.count == entry.count, "a list has the members that were put in")

@@ -1,5 +1,5 @@
-package import TesseraFrames
-internal import TesseraHardware
+internal import TesseraFrames
+package import TesseraHardware
 
 /// A long random use of all that frames can do, compared with a model after every step.
 ///
@@ -47,13 +47,14 @@ package struct RandomFrameOperations: ~Copyable {
     run.compare()
     while run.outcome.problem == nil && run.outcome.stepCount < options.stepCount { run.step() }
     run.dropEverything()
+    options.machine?.becomeProcessor(0)
     return run.outcome
   }
 
   /// Runs in a block of `options.frameCount` frames, a power of two, while all other memory is
   /// held, so that memory is often exhausted. Throws `outOfFrames` if there is no such block.
   @export(interface)
-  package static func runInBlock(_ options: RandomFrameOptions) throws(FrameError)
+  package static func runInBlock(_ options: RandomFrameOptions) throws(TesseraError)
     -> RandomFrameOutcome
   {
     let block = try RawAllocation(options.frameCount)

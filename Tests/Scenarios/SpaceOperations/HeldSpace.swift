@@ -1,4 +1,5 @@
 internal import TesseraFrames
+internal import TesseraHardware
 internal import TesseraSpaces
 
 /// A space that a run has.
@@ -8,7 +9,7 @@ internal import TesseraSpaces
 struct HeldSpace: ~Copyable {
   let space: VmSpace
 
-  init() throws(FrameError) { space = try VmSpace() }
+  init() throws(TesseraError) { space = try VmSpace() }
 
   deinit {}
 }

@@ -14,7 +14,8 @@ struct ModelPage: Equatable, BitwiseCopyable {
     case block
   }
 
-  /// The kind in the highest byte, and the value in the others: models have to fit on a stack.
+  /// The kind in the highest byte, whether a fork has shared the frame in bit 55, and the value in
+  /// the others: models have to fit on a stack.
   private var word: UInt64 = 0
   /// For what is mapped.
   var property = PageProperty.kernelRead
@@ -26,12 +27,18 @@ struct ModelPage: Equatable, BitwiseCopyable {
 
   var kind: Kind {
     get { Kind(rawValue: UInt8(truncatingIfNeeded: word >> 56)) ?? .absent }
-    set { word = UInt64(newValue.rawValue) << 56 | value }
+    set { word = UInt64(newValue.rawValue) << 56 | word & (1 << 56 - 1) }
   }
 
   /// The status; the place of the frame in the accounting; or the address of the memory at the
   /// start of the cell.
-  var value: UInt64 { word & (1 << 56 - 1) }
+  var value: UInt64 { word & (1 << 55 - 1) }
+
+  /// Whether a fork has shared the frame, so that the page may not be writable.
+  var isShared: Bool {
+    get { word & 1 << 55 != 0 }
+    set { word = newValue ? word | 1 << 55 : word & ~(1 << 55) }
+  }
 
   var isMapped: Bool { kind != .absent && kind != .status }
   var ownsFrame: Bool { kind == .frame || kind == .block }

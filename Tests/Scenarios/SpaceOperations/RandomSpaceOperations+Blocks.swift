@@ -27,7 +27,7 @@ extension RandomSpaceOperations {
   private mutating func useBlock(
     of space: borrowing VmSpace, _ number: Int, _ cells: Range<Int>
   ) {
-    do throws(RangeError) {
+    do throws(TesseraError) {
       var cursor = try space.cursor(over: world(number).addresses(cells))
       try cursor.jump(to: VirtualAddress(BlockAccounting.byteCount))
       if generator.oneIn(4) {
@@ -44,7 +44,7 @@ extension RandomSpaceOperations {
   mutating func promote(_ cursor: inout Cursor, _ number: Int, _ cells: Range<Int>) {
     note(.promote, number, cells)
     let start = world(number).start(cells.lowerBound)
-    do throws(RangeError) { try cursor.jump(to: VirtualAddress(start)) } catch {
+    do throws(TesseraError) { try cursor.jump(to: VirtualAddress(start)) } catch {
       differ("a cursor jumps anywhere in its range")
     }
     _ = cursor.collapse(world(number).byteCount(cells))
@@ -63,7 +63,7 @@ extension RandomSpaceOperations {
     let address = blocks.addresses[place] ?? .zero
     note(.mapLargeFrame, number, cells, value: address.rawValue)
     arm()
-    do throws(MapError) {
+    do throws(TesseraError) {
       if replacing {
         try cursor.replace(with: &frame, as: property)
       } else {
@@ -81,7 +81,7 @@ extension RandomSpaceOperations {
   }
 
   /// The error that replacing `cells` should throw.
-  private mutating func replaceError(_ number: Int, _ cells: Range<Int>) -> MapError? {
+  private mutating func replaceError(_ number: Int, _ cells: Range<Int>) -> TesseraError? {
     for index in cells where !modelPage(index, of: number).isMapped {
       return .notMapped(VirtualAddress(world(number).start(index)))
     }
@@ -98,7 +98,7 @@ extension RandomSpaceOperations {
       }
     }
     guard let place = blocks.freePlace() else { return nil }
-    do throws(FrameError) {
+    do throws(TesseraError) {
       blocks.keep(
         try Frame(allocating: PlainMemory(), FrameRequest(isZeroed: false, size: .twoMiB)),
         at: place)
@@ -110,7 +110,7 @@ extension RandomSpaceOperations {
     forgetUnusedBlocks()
     guard let place = blocks.freePlace() else { return }
     var segment: Segment<PlainMemory>?
-    do throws(FrameError) {
+    do throws(TesseraError) {
       segment = try Segment(
         allocating: 512, FrameRequest(isZeroed: false, alignment: BlockAccounting.byteCount)
       ) { _ in PlainMemory() }
@@ -121,7 +121,7 @@ extension RandomSpaceOperations {
     let address = segment?.address ?? .zero
     note(.mapLongSegment, number, cells, value: address.rawValue)
     arm()
-    do throws(MapError) {
+    do throws(TesseraError) {
       try cursor.map(&segment, as: property)
       expectSuccess(cursor, number, cells, expected)
       blocks.note(address, at: place)
@@ -151,7 +151,7 @@ extension RandomSpaceOperations {
   }
 
   private mutating func isBlockMapped(_ place: Int) -> Bool {
-    for number in 0..<5 where isInUse(number) && isBlockMapped(place, in: number) { return true }
+    for number in 0..<4 where isInUse(number) && isBlockMapped(place, in: number) { return true }
     return false
   }
 
@@ -166,8 +166,7 @@ extension RandomSpaceOperations {
 
   /// Whether the model at `number` is that of a space that is still there.
   private mutating func isInUse(_ number: Int) -> Bool {
-    if number == Self.kernelPlace { return true }
-    return number == Self.ghostPlace ? active == Self.ghostPlace : isThere[number]
+    number == Self.kernelPlace || isThere[number]
   }
 
   /// How many frames all blocks have that are in use, if their counts are what the leaves say.
@@ -204,10 +203,6 @@ extension RandomSpaceOperations {
       count(held.space.rootAddress, number, place, &use)
       spaces[number] = consume held
     }
-    if active == Self.ghostPlace {
-      let root = Processor.rootAddress
-      count(root, Self.ghostPlace, place, &use)
-    }
     return use
   }
 
@@ -218,7 +213,7 @@ extension RandomSpaceOperations {
     guard let start = blocks.addresses[place] else { return }
     let world = world(number)
     let rules = PageTableRules(isKernel: false, allowsWriteExecute: false)
-    // SAFETY: the space is there, or the processor still runs on it.
+    // SAFETY: the space is there.
     let node = unsafe PageTableNode(at: root)
     node.checkInvariants(
       of: PagingMode.current.rootLevel, from: VirtualAddress(0), indices: 0..<256, rules

@@ -10,7 +10,7 @@ extension RandomSpaceOperations {
     let expected = mappedByteCount(in: number, cells)
     note(.unmap, number, cells)
     arm()
-    do throws(MapError) {
+    do throws(TesseraError) {
       let byteCount = try cursor.unmap(world(number).byteCount(cells))
       expectSuccess(cursor, number, cells, nil)
       expect(byteCount == expected, "unmapping says how much was mapped")
@@ -27,12 +27,12 @@ extension RandomSpaceOperations {
     let access = chooseProperty(number).access
     note(.protect, number, cells, value: UInt64(access.rawValue))
     arm()
-    do throws(MapError) {
+    do throws(TesseraError) {
       let byteCount = try cursor.protect(world(number).byteCount(cells), to: access)
       expectSuccess(cursor, number, cells, nil)
       expect(byteCount == expected, "protecting says how much is mapped")
       for index in cells where modelPage(index, of: number).isMapped {
-        models[number][index].property.access = access
+        noteRights(of: index, number, access, mayGiveWriting: access.allowsWrite)
       }
     } catch {
       expectError(error, nil)
@@ -46,7 +46,7 @@ extension RandomSpaceOperations {
     let expected = mapError(number, cells)
     note(.mark, number, cells, value: UInt64(payload))
     arm()
-    do throws(MapError) {
+    do throws(TesseraError) {
       try cursor.setStatus(world(number).byteCount(cells), to: payload)
       expectSuccess(cursor, number, cells, expected)
       for index in cells {
@@ -73,7 +73,7 @@ extension RandomSpaceOperations {
   /// Visits `cells` in runs, which must be as many bytes, and as many of them mapped.
   mutating func visitRuns(_ cursor: inout Cursor, _ number: Int, _ cells: Range<Int>) {
     let world = world(number)
-    do throws(RangeError) {
+    do throws(TesseraError) {
       try cursor.jump(to: VirtualAddress(world.start(cells.lowerBound)))
     } catch { differ("a cursor jumps anywhere in its range") }
     var next = world.start(cells.lowerBound)
@@ -104,7 +104,7 @@ extension RandomSpaceOperations {
     expect(cursor.address.rawValue == inside, "a cursor does not move when it throws", inside)
     expectJump(&cursor, to: end, nil)
     expect(cursor.isAtEnd, "the end is the end", end)
-    do throws(RangeError) {
+    do throws(TesseraError) {
       _ = try cursor.query()
       differ("nothing is found at the end", end)
     } catch {
@@ -113,9 +113,9 @@ extension RandomSpaceOperations {
   }
 
   private mutating func expectJump(
-    _ cursor: inout Cursor, to address: UInt64, _ expected: RangeError?
+    _ cursor: inout Cursor, to address: UInt64, _ expected: TesseraError?
   ) {
-    do throws(RangeError) {
+    do throws(TesseraError) {
       try cursor.jump(to: VirtualAddress(address))
       expect(expected == nil && cursor.address.rawValue == address, "a jump leads there", address)
     } catch {
@@ -154,15 +154,15 @@ extension RandomSpaceOperations {
     to second: borrowing VmSpace, _ to: Int, _ target: Range<Int>
   ) {
     let world = world(from)
-    let expected: MapError? = firstPresent(in: to, target).map {
+    let expected: TesseraError? = firstPresent(in: to, target).map {
       .alreadyMapped(VirtualAddress(world.start($0)))
     }
-    do throws(RangeError) {
+    do throws(TesseraError) {
       var source = try first.cursor(over: world.addresses(cells))
       var cursor = try second.cursor(over: world.addresses(target))
       arm()
       defer { disarm() }
-      do throws(MapError) {
+      do throws(TesseraError) {
         try cursor.copy(from: &source, world.byteCount(cells))
         expectSuccess(cursor, to, target, expected)
         expect(source.isAtEnd, "copying moves both cursors")
@@ -183,7 +183,7 @@ extension RandomSpaceOperations {
       var page = modelPage(index, of: from)
       if page.ownsFrame {
         if page.kind == .frame { accounting.addMapping(Int(page.value)) }
-        if page.property.access == .readWrite { page.property.access = .read }
+        page.noteFork()
         models[from][index] = page
       }
       models[to][place] = page

@@ -56,7 +56,7 @@ extension RandomSpaceOperations {
     // Corrupted tables may be locked, and the lock would never be released.
     guard outcome.problem == nil else { return }
     let range = world(number).addresses(cells)
-    do throws(RangeError) {
+    do throws(TesseraError) {
       var cursor = try space.cursor(over: range)
       query(&cursor, number, cells)
       for index in cells { translateEnds(of: index, number) { space.translate($0) } }
@@ -69,7 +69,7 @@ extension RandomSpaceOperations {
     // Corrupted tables may be locked, and the lock would never be released.
     guard outcome.problem == nil else { return }
     let range = world(number).addresses(cells)
-    do throws(RangeError) {
+    do throws(TesseraError) {
       var cursor = try KernelSpace.cursor(over: range)
       query(&cursor, number, cells)
       for index in cells { translateEnds(of: index, number) { KernelSpace.translate($0) } }
@@ -103,7 +103,7 @@ extension RandomSpaceOperations {
   }
 
   /// Where the memory of a mapped page is.
-  private mutating func physical(_ page: ModelPage) -> UInt64 {
+  mutating func physical(_ page: ModelPage) -> UInt64 {
     page.kind == .frame ? accounting.entry(Int(page.value)).address.rawValue : page.value
   }
 
@@ -135,7 +135,7 @@ extension RandomSpaceOperations {
 
   /// Queries the page at `address` of cell `index`.
   mutating func query(_ cursor: inout Cursor, _ number: Int, _ index: Int, at address: UInt64) {
-    do throws(RangeError) {
+    do throws(TesseraError) {
       try cursor.jump(to: VirtualAddress(address))
       let run = try cursor.query()
       expect(cursor.address.rawValue == address, "a query does not move", address)

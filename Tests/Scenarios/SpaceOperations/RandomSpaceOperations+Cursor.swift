@@ -23,10 +23,12 @@ extension RandomSpaceOperations {
   }
 
   private mutating func useKernelCursor(over cells: Range<Int>) {
-    do throws(RangeError) {
+    arm()
+    do throws(TesseraError) {
       var cursor = try KernelSpace.cursor(over: world(Self.kernelPlace).addresses(cells))
+      disarm()
       work(&cursor, Self.kernelPlace, cells, count: 1 + generator.below(4))
-    } catch { differ("a range of the kernel's area can be locked") }
+    } catch { cannotOpen(error) }
   }
 
   private mutating func useCursor(
@@ -34,8 +36,8 @@ extension RandomSpaceOperations {
   ) {
     let range = world(number).addresses(cells)
     let isReserving = generator.oneIn(8) && world(number).byteCount(cells) <= 4 << 20
-    if isReserving { arm() }
-    do throws(RangeError) {
+    arm()
+    do throws(TesseraError) {
       var cursor = try space.cursor(over: range, reservingNodes: isReserving)
       disarm()
       if isReserving {
@@ -43,11 +45,14 @@ extension RandomSpaceOperations {
       } else {
         work(&cursor, number, cells, count: 1 + generator.below(4))
       }
-    } catch {
-      expect(error == .outOfFrames && isReserving, "a range of a space can be locked")
-      noteFailure()
-      disarm()
-    }
+    } catch { cannotOpen(error) }
+  }
+
+  /// Notes that a cursor over a valid range was not opened.
+  private mutating func cannotOpen(_ error: TesseraError) {
+    expect(error == .outOfFrames, "a range is not locked only for lack of memory")
+    noteFailure()
+    disarm()
   }
 
   /// Does one thing, which cannot fail for want of memory.
@@ -73,7 +78,7 @@ extension RandomSpaceOperations {
     _ operation: SpaceOperation, _ cursor: inout Cursor, _ number: Int, _ cells: Range<Int>
   ) {
     let part = chooseCells(within: cells)
-    do throws(RangeError) {
+    do throws(TesseraError) {
       try cursor.jump(to: VirtualAddress(world(number).start(part.lowerBound)))
     } catch { differ("a cursor jumps anywhere in its range") }
     switch operation {
@@ -84,6 +89,7 @@ extension RandomSpaceOperations {
     case .mapDevice: mapDevice(&cursor, number, part)
     case .unmap: unmap(&cursor, number, part)
     case .protect: protect(&cursor, number, part)
+    case .change: change(&cursor, number, part)
     case .replace: replace(&cursor, number, part.lowerBound)
     case .mark: mark(&cursor, number, part)
     case .findNext: findNext(&cursor, number, part)
@@ -132,7 +138,7 @@ extension RandomSpaceOperations {
   }
 
   /// Takes note of an error that was expected.
-  mutating func expectError(_ error: MapError, _ expected: MapError?) {
+  mutating func expectError(_ error: TesseraError, _ expected: TesseraError?) {
     if error == .outOfFrames && expected == nil { return noteFailure() }
     outcome.errorCount += 1
     expect(error == expected, "an operation throws the right error")
@@ -140,7 +146,7 @@ extension RandomSpaceOperations {
 
   /// An operation on `cells` has succeeded: it was allowed to, and the cursor is behind them.
   mutating func expectSuccess(
-    _ cursor: borrowing Cursor, _ number: Int, _ cells: Range<Int>, _ expected: MapError?
+    _ cursor: borrowing Cursor, _ number: Int, _ cells: Range<Int>, _ expected: TesseraError?
   ) {
     let end = world(number).start(cells.upperBound)
     expect(
@@ -156,7 +162,7 @@ extension RandomSpaceOperations {
   }
 
   /// The error that mapping `cells`, or setting their status, should throw.
-  mutating func mapError(_ number: Int, _ cells: Range<Int>) -> MapError? {
+  mutating func mapError(_ number: Int, _ cells: Range<Int>) -> TesseraError? {
     firstMapped(in: number, cells).map {
       .alreadyMapped(VirtualAddress(world(number).start($0)))
     }

@@ -25,7 +25,7 @@ extension RandomSpaceOperations {
     let address = accounting.entry(place).address
     note(.mapFrame, number, cells, value: address.rawValue)
     arm()
-    do throws(MapError) {
+    do throws(TesseraError) {
       try cursor.map(&frame, as: property)
       expectSuccess(cursor, number, cells, expected)
       expect(!Self.isThere(frame), "a frame that was mapped is the entry's")
@@ -45,13 +45,13 @@ extension RandomSpaceOperations {
     guard world(number).isPage(index), let place = chooseFrame() else { return }
     let cells = index..<index + 1
     let start = world(number).start(index)
-    let expected: MapError? =
+    let expected: TesseraError? =
       modelPage(index, of: number).isMapped ? nil : .notMapped(VirtualAddress(start))
     let property = chooseProperty(number)
     var frame = accounting.share(place)
     note(.replace, number, cells, value: accounting.entry(place).address.rawValue)
     arm()
-    do throws(MapError) {
+    do throws(TesseraError) {
       try cursor.replace(with: &frame, as: property)
       expectSuccess(cursor, number, cells, expected)
       expect(!Self.isThere(frame), "a frame that was mapped is the entry's")
@@ -91,7 +91,7 @@ extension RandomSpaceOperations {
     note(.mapEach, number, pages)
     var supplied = 0
     arm()
-    do throws(MapError) {
+    do throws(TesseraError) {
       try cursor.map(pageCount: pages.count, as: property) {
         guard supplied < pages.count, let frame = accounting.share(places[supplied]) else {
           panic("a cursor asks for as many frames as it maps")
@@ -121,7 +121,7 @@ extension RandomSpaceOperations {
     guard let place = accounting.freePlace(from: generator.below(FrameAccounting.size)) else {
       return nil
     }
-    do throws(FrameError) {
+    do throws(TesseraError) {
       accounting.keep(try Frame(allocating: PlainMemory(), .uninitialized), at: place)
       return place
     } catch { return nil }
@@ -134,7 +134,7 @@ extension RandomSpaceOperations {
     let pages = world(number).pages(from: cells.lowerBound, atMost: limit)
     guard !pages.isEmpty else { return }
     var segment: Segment<PlainMemory>?
-    do throws(FrameError) {
+    do throws(TesseraError) {
       segment = try Segment(allocating: pages.count, .uninitialized) { _ in PlainMemory() }
     } catch { return }
     let keepsHandles = generator.oneIn(3)
@@ -153,7 +153,7 @@ extension RandomSpaceOperations {
     let property = chooseProperty(number)
     arm()
     defer { disarm() }
-    do throws(MapError) {
+    do throws(TesseraError) {
       try cursor.map(&segment, as: property)
       expectSuccess(cursor, number, pages, expected)
       expect(Self.frameCount(segment) == 0, "a segment that was mapped is the entries'")
@@ -203,7 +203,7 @@ extension RandomSpaceOperations {
     let property = chooseProperty(number, isDevice: true)
     note(.mapDevice, number, cells, value: target.rawValue)
     arm()
-    do throws(MapError) {
+    do throws(TesseraError) {
       // SAFETY: nothing uses the memory: no program runs, and the run touches no page.
       try unsafe cursor.mapDevice(target, byteCount: byteCount, as: property)
       expectSuccess(cursor, number, cells, expected)

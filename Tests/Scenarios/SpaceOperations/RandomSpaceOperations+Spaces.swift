@@ -10,7 +10,7 @@ extension RandomSpaceOperations {
     guard !isThere[number] else { return }
     note(.makeSpace, number)
     arm(below: 2)
-    do throws(FrameError) {
+    do throws(TesseraError) {
       spaces[number] = try HeldSpace()
       isThere[number] = true
       models[number].clear()
@@ -26,14 +26,9 @@ extension RandomSpaceOperations {
     let number = generator.below(Self.spaceCount)
     guard isThere[number] else { return }
     note(.dropSpace, number)
-    if active == number {
-      for index in 0..<world(number).cellCount {
-        models[Self.ghostPlace][index] = modelPage(index, of: number)
-      }
-      active = Self.ghostPlace
-    } else {
-      forget(number)
-    }
+    // The processor may still run on the root, which maps nothing any more.
+    if active == number { active = nil }
+    forget(number)
     spaces[number] = nil
     isThere[number] = false
     expect(accounting.countsAgree, "a frame has as many owners as mappings and handles")
@@ -49,7 +44,6 @@ extension RandomSpaceOperations {
 
   private mutating func activate(_ space: borrowing VmSpace, _ number: Int) {
     space.activate()
-    leaveGhost()
     active = number
     let root = Processor.rootAddress.rawValue
     expect(root == space.rootAddress.rawValue, "the processor runs on the space that is active")
@@ -60,15 +54,8 @@ extension RandomSpaceOperations {
   mutating func deactivate() {
     note(.deactivate, active ?? 0)
     VmSpace.deactivate()
-    leaveGhost()
     active = nil
     expect(accounting.countsAgree, "a frame has as many owners as mappings and handles")
-  }
-
-  /// The processor has left a space that was dropped: what that mapped is gone.
-  mutating func leaveGhost() {
-    if active == Self.ghostPlace { forget(Self.ghostPlace) }
-    active = nil
   }
 
   /// Takes all mappings of a space that is gone out of the book.
@@ -105,9 +92,9 @@ extension RandomSpaceOperations {
   mutating func clearKernel() {
     forget(Self.kernelPlace)
     let area = KernelSpace.area
-    do throws(RangeError) {
+    do throws(TesseraError) {
       var cursor = try KernelSpace.cursor(over: area)
-      do throws(MapError) {
+      do throws(TesseraError) {
         try cursor.unmap(area.upperBound.byteCount(from: area.lowerBound))
       } catch { differ("the kernel's area can be cleared") }
     } catch { differ("the kernel's area can be locked") }
@@ -157,10 +144,10 @@ extension RandomSpaceOperations {
   }
 
   private mutating func expectCursorError(
-    _ space: borrowing VmSpace, _ start: UInt64, _ end: UInt64, _ expected: RangeError
+    _ space: borrowing VmSpace, _ start: UInt64, _ end: UInt64, _ expected: TesseraError
   ) {
     guard start <= end else { return }
-    do throws(RangeError) {
+    do throws(TesseraError) {
       _ = try space.cursor(over: VirtualAddress(start)..<VirtualAddress(end))
       differ("an invalid range throws", start)
     } catch {

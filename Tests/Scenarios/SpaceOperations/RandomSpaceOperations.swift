@@ -8,11 +8,9 @@ internal import TesseraSpaces
 /// Each step follows from one word alone, whatever was done before, so that a run on which
 /// something differed can be made shorter by leaving steps out. It stops at the first difference.
 package struct RandomSpaceOperations: ~Copyable {
-  /// How many spaces there can be, and the places of the models that are not theirs.
+  /// How many spaces there can be, and the place of the model that is not theirs.
   static var spaceCount: Int { 3 }
   static var kernelPlace: Int { 3 }
-  /// A space that was dropped while the processor ran on it.
-  static var ghostPlace: Int { 4 }
 
   let options: RandomSpaceOptions
   var outcome = RandomSpaceOutcome()
@@ -21,9 +19,9 @@ package struct RandomSpaceOperations: ~Copyable {
   var blocks = BlockAccounting()
   var spaces = InlineArray<3, HeldSpace?> { _ in nil }
   var isThere = [3 of Bool](repeating: false)
-  var models: InlineArray<5, SpaceModel>
+  var models: InlineArray<4, SpaceModel>
   /// The place of the space that the processor runs on; nil if it runs on the kernel's tables
-  /// alone.
+  /// alone, or on the empty root of a space that was dropped.
   var active: Int?
   /// Whether an allocation was made to fail.
   var isFailureArmed = false
@@ -44,7 +42,7 @@ package struct RandomSpaceOperations: ~Copyable {
     }
     accounting = FrameAccounting(
       unsafe ModelArray(
-        at: memory + 5 * byteCount, count: FrameAccounting.size, repeating: FrameAccounting.Entry())
+        at: memory + 4 * byteCount, count: FrameAccounting.size, repeating: FrameAccounting.Entry())
     )
     VmSpace.deactivate()
     NodePool.drain()
@@ -94,7 +92,7 @@ extension RandomSpaceOperations {
   ) -> RandomSpaceOutcome {
     let runByteCount = (MemoryLayout<RandomSpaceOperations>.size | 63) + 1
     let frameCount = (runByteCount + tableByteCount) / 4096 + 1
-    do throws(FrameError) {
+    do throws(TesseraError) {
       let memory = try Segment(allocating: frameCount, .uninitialized) { _ in PlainMemory() }
       // SAFETY: the memory is large enough, aligned to 4096, and unused otherwise until it is
       // freed.
@@ -116,7 +114,7 @@ extension RandomSpaceOperations {
 
   /// How many bytes the tables of a run take.
   private static var tableByteCount: Int {
-    5 * ModelArray<ModelPage>.byteCount(SpaceModel.mostCells)
+    4 * ModelArray<ModelPage>.byteCount(SpaceModel.mostCells)
       + ModelArray<FrameAccounting.Entry>.byteCount(FrameAccounting.size)
   }
 
@@ -279,7 +277,6 @@ extension RandomSpaceOperations {
   private mutating func releaseEverything() {
     options.machine?.failAllocation(0)
     VmSpace.deactivate()
-    leaveGhost()
     active = nil
     for number in 0..<Self.spaceCount where isThere[number] {
       forget(number)

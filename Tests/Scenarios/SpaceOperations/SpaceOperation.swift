@@ -5,7 +5,7 @@ package enum SpaceOperation: Int {
     copy
   // These are done with a cursor.
   case mapLargeFrame, mapLongSegment, promote, mapFrame, mapEach, mapSegment, mapDevice, unmap,
-    protect, replace, mark, query, findNext, jump
+    protect, change, replace, mark, query, findNext, jump
 
   package static var count: Int { SpaceOperation.jump.rawValue + 1 }
 
@@ -35,7 +35,8 @@ package enum SpaceOperation: Int {
     case 20..<28: .mapSegment
     case 28..<40: .mapDevice
     case 40..<60: .unmap
-    case 60..<72: .protect
+    case 60..<67: .protect
+    case 67..<72: .change
     case 72..<82: .replace
     case 82..<90: .mark
     case 90..<93: .query
@@ -64,6 +65,7 @@ package enum SpaceOperation: Int {
     case .mapDevice: "map a device"
     case .unmap: "unmap"
     case .protect: "protect"
+    case .change: "change by mask"
     case .replace: "replace"
     case .mark: "mark"
     case .query: "query"

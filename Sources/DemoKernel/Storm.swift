@@ -1,0 +1,134 @@
+internal import DemoPlatform
+internal import Synchronization
+internal import Tessera
+internal import TesseraFrames
+internal import TesseraHardware
+internal import TesseraPageTables
+internal import TesseraSpaces
+
+/// Work of all processors on the same pages of one address space at the same time.
+///
+/// Each page has a word of its own, with which every frame is filled before it is mapped there. So
+/// a read of a page finds its word, or faults. Anything else is a frame that was freed, and used
+/// for another page, while a translation to it was left.
+struct Storm: ~Copyable {
+  /// The pages are in two parts: some in one table, which a neighbor keeps, and some in tables of
+  /// their own, which come and go.
+  private static let denseStart: UInt64 = 0x1000_0000
+  private static let denseCount: UInt64 = 24
+  private static let sparseStart: UInt64 = 0x4000_0000
+  private static let sparseCount: UInt64 = 6
+
+  let space: VmSpace
+  private let roundCount: UInt64
+  /// Whether tables come and go.
+  private let usesSparsePages: Bool
+
+  // Access: atomic, all of them.
+  private let mapped = Atomic<UInt64>(0)
+  private let unmapped = Atomic<UInt64>(0)
+  private let found = Atomic<UInt64>(0)
+  private let foreign = Atomic<UInt64>(0)
+  private let failed = Atomic<UInt64>(0)
+
+  /// A storm in which each processor makes `roundCount` changes. Throws `outOfFrames`.
+  init(roundCount: UInt64, usesSparsePages: Bool) throws(TesseraError) {
+    let space = try VmSpace()
+    let neighbor = Pages(at: Self.denseStart + 511 * 4096)
+    try Self.map(neighbor, Self.word(of: neighbor.start), in: space)
+    self.space = space
+    self.roundCount = roundCount
+    self.usesSparsePages = usesSparsePages
+  }
+
+  /// Does the calling processor's part, and leaves the space.
+  func takePart() {
+    space.activate()
+    var random = RandomNumbers(seed: UInt64(Processor.current))
+    for _ in 0..<roundCount {
+      change(&random)
+      for _ in 0..<4 { read(page(&random)) }
+      // QEMU's turn goes to the next processor here, between the changes of one.
+      Processor.pause()
+    }
+    VmSpace.deactivate()
+  }
+
+  private func change(_ random: inout RandomNumbers) {
+    let page = page(&random)
+    do throws(TesseraError) {
+      if random.next(below: 2) == 0 {
+        try Self.map(Pages(at: page), Self.word(of: page), in: space)
+        Self.add(1, to: mapped)
+      } else {
+        Self.add(try unmap(page, &random), to: unmapped)
+      }
+    } catch .alreadyMapped {
+      // Another processor was faster, or this one earlier.
+    } catch {
+      Self.add(1, to: failed)
+    }
+  }
+
+  /// Unmaps one page, or several; the whole table of one that has its own. Returns how many.
+  private func unmap(_ page: UInt64, _ random: inout RandomNumbers) throws(TesseraError) -> UInt64 {
+    let isSparse = page >= Self.sparseStart
+    let pages =
+      isSparse
+      ? Pages(at: page & ~0x1f_ffff, 512) : Pages(at: page, 1 + random.next(below: 4))
+    return try space.withCursor(over: pages.range) { cursor throws(TesseraError) in
+      try cursor.unmap(pages.byteCount)
+    } / 4096
+  }
+
+  /// Reads `page`, and counts what is found there.
+  private func read(_ page: UInt64) {
+    guard let content = UserAccess.read(page) else { return }
+    if content == Self.word(of: page) {
+      Self.add(1, to: found)
+    } else {
+      Self.add(1, to: foreign)
+    }
+  }
+
+  private func page(_ random: inout RandomNumbers) -> UInt64 {
+    if usesSparsePages && random.next(below: 4) == 0 {
+      let table = random.next(below: Self.sparseCount)
+      return Self.sparseStart + table << 21 + table << 12
+    }
+    return Self.denseStart + random.next(below: Self.denseCount) << 12
+  }
+
+  private static func word(of page: UInt64) -> UInt64 { 0x5707_0000_0000_0000 | page }
+
+  private static func map(
+    _ page: Pages, _ word: UInt64, in space: borrowing VmSpace
+  ) throws(TesseraError) {
+    let new = try Frame(allocating: PlainMemory())
+    new.fill(with: word)
+    var frame: Frame<PlainMemory>? = consume new
+    try space.withCursor(over: page.range) { cursor throws(TesseraError) in
+      try cursor.map(&frame, as: .userReadWrite)
+    }
+  }
+
+  private static func add(_ number: UInt64, to count: borrowing Atomic<UInt64>) {
+    // Ordering: relaxed; the end of the task orders it for the reader.
+    count.wrappingAdd(number, ordering: .relaxed)
+  }
+}
+
+extension Storm {
+  /// What all processors have counted together.
+  struct Result {
+    let mapped, unmapped, found, foreign, failed: UInt64
+  }
+
+  var result: Result {
+    // Ordering: relaxed; all tasks have ended.
+    Result(
+      mapped: mapped.load(ordering: .relaxed), unmapped: unmapped.load(ordering: .relaxed),
+      found: found.load(ordering: .relaxed), foreign: foreign.load(ordering: .relaxed),
+      failed: failed.load(ordering: .relaxed))
+  }
+}

@@ -1,0 +1,207 @@
+import CTessera
+import SimulatedMachine
+import Tessera
+import TesseraFrames
+import TesseraHardware
+import TesseraPageTables
+import TestSupport
+import Testing
+
+/// A change that makes translations of pages from 1 GiB on stale.
+struct StaleMaker: CustomTestStringConvertible, Sendable {
+  let testDescription: String
+  let change: @Sendable (inout Cursor) throws -> Void
+
+  init(_ testDescription: String, _ change: @escaping @Sendable (inout Cursor) throws -> Void) {
+    self.testDescription = testDescription
+    self.change = change
+  }
+
+  static let all: [StaleMaker] = [
+    .init("one page unmapped") { try $0.unmap(4096) },
+    .init("eight pages unmapped") { try $0.unmap(8 * 4096) },
+    .init("two pages apart unmapped") { cursor in
+      try cursor.unmap(4096)
+      try cursor.jump(to: VirtualAddress(1 << 30 + 5 << 12))
+      try cursor.unmap(4096)
+    },
+    .init("a whole leaf table unmapped") { try $0.unmap(512 * 4096) },
+    .init("writing removed") { try $0.protect(3 * 4096, to: .read) },
+    .init("all rights removed") { try $0.protect(4096, to: .none) },
+    .init("a page replaced") { cursor in
+      var frame: Frame<PlainMemory>? = try Frame(allocating: PlainMemory())
+      try cursor.replace(with: &frame, as: .userReadWrite)
+    },
+    .init("a dirty bit cleared") { $0.clearDirty(4096) },
+    .init("pages made a status") { cursor in
+      try cursor.unmap(2 * 4096)
+      try cursor.jump(to: VirtualAddress(1 << 30))
+      try cursor.setStatus(2 * 4096, to: 7)
+    },
+  ]
+}
+
+extension OnSimulatedMachine {
+  /// What one processor changes, the others find changed.
+  @Suite("TLB shootdown") struct TLBShootdownTests {
+    private static let start: UInt64 = 1 << 30
+    let machine: SimulatedMachine
+
+    init() throws {
+      machine = SimulatedMachine(frameCount: 4096, processorCount: 4)
+      try machine.startKernelSpace()
+      try machine.startProcessors()
+      machine.mmu.options.setsAccessedAndDirty = true
+    }
+
+    /// A space with 512 pages from `start`, active on processors 1 and 2, which have used them. It
+    /// has a page after them, so that no table above the pages becomes empty.
+    private func makeUsedSpace() throws -> VmSpace {
+      let space = try VmSpace()
+      try mapFrame(at: Self.start + 512 << 12, in: space)
+      try mapSegment(512, at: Self.start, in: space)
+      for processor in 1...2 {
+        asProcessor(processor) { space.activate() }
+        for page in 0..<512 as Range<UInt64> {
+          try machine.mmu.write(page, at: Self.start + page << 12, on: processor)
+        }
+      }
+      return space
+    }
+
+    private func leave() {
+      for processor in 1...2 { asProcessor(processor) { VmSpace.deactivate() } }
+    }
+
+    private func make(_ change: StaleMaker, in space: borrowing VmSpace) throws {
+      var cursor = try space.cursor(over: bytes(Self.start, 512 * 4096))
+      try change.change(&cursor)
+    }
+
+    @Test(arguments: StaleMaker.all)
+    func `no processor keeps a stale translation`(change: StaleMaker) throws {
+      do {
+        let space = try makeUsedSpace()
+        let before = FlushStatistics.requestCount
+        try make(change, in: space)
+        machine.checkCoherent()
+        // A table that has become empty is removed afterwards, which asks again.
+        let isTableRemoved = space.rootNode.node(for: Self.start, at: 1) == nil
+        #expect(FlushStatistics.requestCount == before + (isTableRemoved ? 4 : 2))
+        leave()
+      }
+      #expect(machine.violations == [])
+    }
+
+    /// The detector sees: without the request, the others keep them.
+    @Test(arguments: StaleMaker.all)
+    func `without a request, others keep stale translations`(change: StaleMaker) throws {
+      let space = try makeUsedSpace()
+      unsafe FlushSwitch.turnElsewhere(off: true)
+      try make(change, in: space)
+      unsafe FlushSwitch.turnElsewhere(off: false)
+      #expect(machine.mmu.incoherences(ignoringAccessed: true).count >= 2)
+      leave()
+    }
+
+    @Test func `only processors that run on the space are asked`() throws {
+      let space = try VmSpace()
+      try mapFrame(at: 0x6000, in: space)
+      func requests(_ body: () throws -> Void) rethrows -> UInt64 {
+        let before = FlushStatistics.requestCount
+        try body()
+        return FlushStatistics.requestCount - before
+      }
+      func unmapOne() throws {
+        try mapFrame(at: 0x5000, in: space)
+        try space.withCursor(over: bytes(0x5000, 4096)) { cursor throws(TesseraError) in
+          try cursor.unmap(4096)
+        }
+      }
+      #expect(try requests(unmapOne) == 0)
+      space.activate()
+      #expect(try requests(unmapOne) == 0)
+      asProcessor(3) { space.activate() }
+      #expect(try requests(unmapOne) == 1)
+      asProcessor(3) { VmSpace.deactivate() }
+      #expect(try requests(unmapOne) == 0)
+      VmSpace.deactivate()
+      #expect(machine.violations == [])
+    }
+
+    @Test(arguments: [1, 8, 33, 511] as [UInt64])
+    func `a change of any length asks each processor once`(pageCount: UInt64) throws {
+      let space = try makeUsedSpace()
+      let before = (FlushStatistics.requestCount, FlushStatistics.interruptCount)
+      try space.withCursor(over: bytes(Self.start, 512 * 4096)) { cursor throws(TesseraError) in
+        try cursor.unmap(pageCount * 4096)
+      }
+      #expect(FlushStatistics.requestCount == before.0 + 2)
+      #expect(FlushStatistics.interruptCount == before.1 + 2)
+      leave()
+    }
+
+    @Test func `all processors are asked when kernel pages change`() throws {
+      // Keeps the tables.
+      var others: Segment<PlainMemory>? = try Segment(allocating: 1) { _ in PlainMemory() }
+      let other = try KernelMapping(&others)
+      defer { _ = other.range }
+      let before = FlushStatistics.requestCount
+      let address: UInt64
+      do {
+        var frames: Segment<PlainMemory>? = try Segment(allocating: 3) { _ in PlainMemory() }
+        let mapping = try KernelMapping(&frames)
+        address = mapping.address.rawValue
+        for processor in 0..<4 {
+          try machine.mmu.write(7 as UInt64, at: address, as: .supervisor, on: processor)
+        }
+        #expect(FlushStatistics.requestCount == before)
+      }
+      #expect(FlushStatistics.requestCount == before + 3)
+      machine.checkCoherent()
+      for processor in 0..<4 {
+        #expect(throws: PageFault.self) {
+          _ = try machine.mmu.read(UInt64.self, at: address, as: .supervisor, on: processor)
+        }
+      }
+      #expect(machine.violations == [])
+    }
+
+    @Test func `a processor that has left the space answers, and flushes nothing`() throws {
+      let space = try makeUsedSpace()
+      // Its interrupt is late: it comes when the processor runs on another space.
+      simulated_set_interrupt_handler {
+        if Processor.current == 1 {
+          simulated_registers_of(1).pointee.cr3 = KernelSpace.rootAddress.rawValue
+        }
+        TLBShootdown.serve()
+      }
+      let before = FlushStatistics.flushCount
+      try space.withCursor(over: bytes(Self.start, 4096)) { cursor throws(TesseraError) in
+        try cursor.unmap(4096)
+      }
+      #expect(FlushStatistics.flushCount == before + 1, "processor 2 alone")
+      simulated_registers_of(1).pointee.cr3 = space.rootAddress.rawValue
+      leave()
+    }
+
+    @Test func `a processor that never answers is named`() async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) {
+        let machine = SimulatedMachine(frameCount: 512, processorCount: 4)
+        try machine.startKernelSpace()
+        try machine.startProcessors()
+        let space = try VmSpace()
+        try mapFrame(at: 0x5000, in: space)
+        asProcessor(2) { space.activate() }
+        simulated_set_interrupt_handler {}
+        TLBShootdown.setPatience(1000)
+        var cursor = try space.cursor(over: bytes(0x5000, 4096))
+        try cursor.unmap(4096)
+      }
+      try expectPanic(
+        in: result, "a processor does not answer a request to flush its TLB; its number is: 0x2")
+    }
+  }
+}
