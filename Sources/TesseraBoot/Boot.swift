@@ -98,6 +98,7 @@ public enum Boot {
     let code = kernelTables.page(at: VirtualAddress(Processor.instructionPointer))
     guard code?.isExecutable != false else { throw .codeNotExecutable }
     try ActiveSpace.claimProcessor()
+    FrameAllocator.openCache()
     ProcessorSetup.enableProtections(features)
     ActiveSpace.start(on: KernelSpace.root)
     ProcessorSetup.installMemoryTypes(features)

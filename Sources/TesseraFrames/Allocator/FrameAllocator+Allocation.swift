@@ -90,33 +90,38 @@ extension ProcessorCache {
   /// All of them come from the highest zone that has any: in one block if it has one, and otherwise
   /// in several. So a zone whose memory is fragmented is used up before a lower one, which some
   /// devices need. Frames of lower zones are not cached from then on, and of the lowest, which
-  /// is small, only the one that is allocated is taken, unless there is no other memory.
+  /// is small, only the one that is allocated is taken, unless there is no other memory. Nor is
+  /// more taken if the cache is closed.
   mutating func refill(from state: inout FrameAllocatorState) -> FrameSlotReference? {
     // An interrupt handler may have freed a frame since the cache was found empty.
     if let slot = pop() { return slot }
     let managedEnd = state.managedEnd
+    var single: UInt64?
     state.withHighestFreeZone { zone in
       let isScarce = zone.start == 0 && managedEnd > zone.end
       FrameAllocator.cacheFrames(from: isScarce ? zone.end : zone.start)
       let order = Self.batch.trailingZeroBitCount
-      if isScarce {
-        gather(1, from: &zone)
+      if isScarce || isClosed {
+        single = zone.allocate(order: 0, limit: zone.end)
       } else if let number = zone.allocate(order: order, limit: zone.end) {
         add(FrameTable.slot(number: number), frameCount: Self.batch, at: 0)
       } else {
-        gather(Self.batch, from: &zone)
+        gather(from: &zone)
       }
     }
-    return pop()
+    guard let single else { return pop() }
+    let slot = FrameTable.slot(number: single)
+    slot.setKind(.cached)
+    return slot
   }
 
-  /// Fills the cache, which is empty, with up to `frameCount` frames, a power of two, from blocks
-  /// that are smaller than a batch.
+  /// Fills the cache, which is empty, with up to a batch of frames from blocks that are smaller
+  /// than one.
   @inline(never)
-  private mutating func gather(_ frameCount: Int, from zone: inout BuddyZone) {
-    while count < frameCount, let largest = zone.largestOrder {
+  private mutating func gather(from zone: inout BuddyZone) {
+    while count < Self.batch, let largest = zone.largestOrder {
       // What is left of a batch after blocks of ever smaller orders is a multiple of each.
-      let order = min(largest, (frameCount - count).trailingZeroBitCount)
+      let order = min(largest, (Self.batch - count).trailingZeroBitCount)
       guard let number = zone.allocate(order: order, limit: zone.end) else { return }
       add(FrameTable.slot(number: number), frameCount: 1 << order, at: count)
     }

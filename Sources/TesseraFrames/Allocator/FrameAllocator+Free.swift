@@ -50,14 +50,6 @@ extension FrameAllocator {
     }
   }
 
-  /// Moves the frames of this processor's cache to the zones, where they merge.
-  public static func drainCache() {
-    withLock { state, cache in
-      cache.removeAll { state.freeRun($0) }
-    } external: {
-    }
-  }
-
   /// Adds a free frame of kind `cached` to this processor's cache, or frees it for all processors
   /// if it is scarce.
   @inline(__always)
@@ -70,7 +62,7 @@ extension FrameAllocator {
   @inline(never)
   private static func cacheAfterSpill(_ slot: FrameSlotReference) {
     let isDone = withLock { state, cache in
-      guard isCached(slot) else {
+      guard isCached(slot), !cache.isClosed else {
         state.freeScarce(slot)
         return true
       }

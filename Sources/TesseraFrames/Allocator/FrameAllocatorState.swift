@@ -50,7 +50,7 @@ struct FrameAllocatorState: ~Copyable {
   /// are not in the zones bound the result.
   var cachedFrameCount: UInt64 {
     var sum: UInt64 = 0
-    forEachCache { sum += UInt64($0.count) }
+    forEachCache { sum += UInt64(max(0, $0.count)) }
     return min(sum, managedFrameCount - freeFrameCount)
   }
 

@@ -43,7 +43,7 @@ struct ProcessorCache: ~Copyable {
   }
 
   /// The number of frames, or -1 if the cache is closed: it then appears empty to `pop` and full to
-  /// `push`.
+  /// `push`, which the fast paths find out without another comparison.
   ///
   /// Access: atomic, written by the cache's processor alone; others read it for statistics.
   private(set) var count: Int {
@@ -77,6 +77,14 @@ struct ProcessorCache: ~Copyable {
   }
 
   var isFull: Bool { count == Self.capacity }
+
+  var isClosed: Bool { count < 0 }
+
+  /// Closes the cache, which is empty, or opens it, empty, if it is closed.
+  mutating func setClosed(_ isClosed: Bool) {
+    require(count <= 0, "a processor's cache was closed with frames in it")
+    count = isClosed ? -1 : 0
+  }
 
   /// Removes and returns the frame that was added last, or nil if the cache is empty.
   @inline(__always)
@@ -120,7 +128,7 @@ struct ProcessorCache: ~Copyable {
 
   /// Removes the frame of `slot`. Returns whether it was in the cache.
   mutating func remove(_ slot: FrameSlotReference) -> Bool {
-    for index in 0..<count where self[index] == slot {
+    for index in 0..<max(0, count) where self[index] == slot {
       count -= 1
       for later in index..<count { self[later] = self[later + 1] }
       return true
@@ -142,13 +150,13 @@ struct ProcessorCache: ~Copyable {
 
   /// Removes all frames, and calls `body` with them as `spill` does.
   mutating func removeAll(_ body: (FrameRun) -> Void) {
+    guard count > 0 else { return }
     visitOldest(count, body)
     count = 0
   }
 
   @inline(__always)
   private func visitOldest(_ frameCount: Int, _ body: (FrameRun) -> Void) {
-    guard frameCount > 0 else { return }
     var run = FrameRun(self[0])
     self[0].setKind(.plain)
     var start = 1

@@ -1,0 +1,78 @@
+import SimulatedMachine
+import TesseraHardware
+import Testing
+
+@testable import TesseraFrames
+
+extension OnSimulatedMachine {
+  /// What a processor that stops leaves behind.
+  @Suite("Closing of a processor's cache") struct CacheClosingTests {
+    let machine = SimulatedMachine(frameCount: 256, processorCount: 2)
+
+    /// Allocates `frameCount` frames on this processor and frees them, so that its cache has some.
+    private func useCache(_ frameCount: Int = 40) throws {
+      var addresses: [PhysicalAddress] = []
+      for _ in 0..<frameCount { addresses.append(try FrameAllocator.allocate(1, .uninitialized)) }
+      for address in addresses { FrameAllocator.free(address) }
+    }
+
+    /// How many frames this processor can allocate.
+    private func allocateAll() -> Int {
+      var count = 0
+      while (try? FrameAllocator.allocate(1, .uninitialized)) != nil { count += 1 }
+      return count
+    }
+
+    @Test func `a processor that closes its cache leaves all free frames to others`() throws {
+      try asProcessor(1) {
+        try useCache()
+        FrameAllocator.closeCache()
+      }
+      #expect(FrameAllocator.statistics.freeFrameCount == 256)
+      #expect(allocateAll() == 256)
+      #expect(machine.violations == [])
+    }
+
+    /// The test above sees what is left in a cache.
+    @Test func `a cache that is not closed keeps frames`() throws {
+      try asProcessor(1) { try useCache() }
+      #expect(FrameAllocator.statistics.cachedFrameCount > 0)
+      #expect(allocateAll() < 256)
+    }
+
+    @Test func `a processor with a closed cache allocates and frees, and keeps nothing`() throws {
+      try asProcessor(1) {
+        FrameAllocator.closeCache()
+        let first = try FrameAllocator.allocate(1, .uninitialized)
+        let frame = try Frame(allocating: PlainMemory())
+        #expect(FrameAllocator.statistics.cachedFrameCount == 0)
+        #expect(FrameAllocator.statistics.freeFrameCount == 254)
+        FrameAllocator.free(first)
+        _ = consume frame
+        try useCache(100)
+      }
+      #expect(FrameAllocator.statistics.cachedFrameCount == 0)
+      #expect(FrameAllocator.statistics.freeFrameCount == 256)
+      #expect(machine.violations == [])
+    }
+
+    @Test func `a closed cache stays closed until it is opened`() throws {
+      try asProcessor(1) {
+        FrameAllocator.closeCache()
+        FrameAllocator.drainCache()
+        FrameAllocator.closeCache()
+        let claimed = try Frame(claiming: machine.address(7), metadata: PlainMemory())
+        #expect(claimed.address == machine.address(7))
+        try useCache()
+        #expect(FrameAllocator.statistics.cachedFrameCount == 0)
+        FrameAllocator.openCache()
+        try useCache()
+        let cached = FrameAllocator.statistics.cachedFrameCount
+        #expect(cached > 0)
+        FrameAllocator.openCache()
+        #expect(FrameAllocator.statistics.cachedFrameCount == cached)
+      }
+      #expect(machine.violations == [])
+    }
+  }
+}
