@@ -13,12 +13,19 @@ struct FlushedPages {
 
   /// Invalidates the pages on the calling processor.
   func invalidate(alsoGlobal: Bool) {
+    // The common case; the others are apart so that it saves no registers for them.
+    guard range.pageCount == 1 && earlierRange.isEmpty else {
+      return invalidateSeveral(alsoGlobal: alsoGlobal)
+    }
+    FlushStatistics.count(pages: 1)
+    Processor.invalidatePage(at: range.start.rawValue)
+  }
+
+  @inline(never)
+  private func invalidateSeveral(alsoGlobal: Bool) {
     if range.isEverything {
       FlushStatistics.countFull()
       Processor.invalidateAll(alsoGlobal: alsoGlobal)
-    } else if range.pageCount == 1 && earlierRange.isEmpty {
-      FlushStatistics.count(pages: 1)
-      Processor.invalidatePage(at: range.start.rawValue)
     } else {
       FlushStatistics.count(pages: range.pageCount + earlierRange.pageCount)
       earlierRange.invalidate()

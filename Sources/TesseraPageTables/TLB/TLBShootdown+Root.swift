@@ -8,19 +8,20 @@ extension TLBShootdown {
   /// The caller has written the entries, and stays on this processor.
   @inline(never)
   static func flush(_ pages: FlushedPages, under root: PageTableNode?) {
-    guard let root else { return flushKernel(pages) }
-    let isAlone = FrameAllocator.processorCount == 1
-    let processors = isAlone ? root.activeProcessors : root.activeProcessorsAfterWrites
+    if FrameAllocator.processorCount > 1 { return flushEverywhere(pages, under: root) }
+    if let root, root.activeProcessors.isEmpty { return }
+    flushHere(pages, alsoGlobal: root == nil)
+  }
+
+  /// As `flush(_:under:)`, with several processors configured. Apart, so that one alone does not
+  /// save registers for it.
+  @inline(never)
+  private static func flushEverywhere(_ pages: FlushedPages, under root: PageTableNode?) {
+    guard let root else { return flush(pages, on: startedProcessors, root: everyRoot) }
+    let processors = root.activeProcessorsAfterWrites
     if processors.isEmpty { return }
     if processors.isOnly(Processor.current) { return flushHere(pages, alsoGlobal: false) }
     flush(pages, on: processors, root: root.address.rawValue)
-  }
-
-  /// As `flush(_:under:)`, on all processors.
-  @inline(never)
-  private static func flushKernel(_ pages: FlushedPages) {
-    if FrameAllocator.processorCount == 1 { return flushHere(pages, alsoGlobal: true) }
-    flush(pages, on: startedProcessors, root: everyRoot)
   }
 
   /// Flushes `pageCount` kernel pages of 4 KiB, or one of any size, from `start`, on all
