@@ -859,6 +859,9 @@ tessera_result tessera_space_bounds(const tessera_space *space, uint64_t *start,
  * is mapped: a processor may still have the old entry in its TLB, and fault once. The page-fault
  * handler sees from `tessera_translate` that the page has the rights by now, and returns: the fault
  * has removed the stale entry. Handlers of copy-on-write and of pages on demand must expect this.
+ * The same holds while a large user page is split, or small ones are collapsed into one, on another
+ * processor: `tessera_translate` says all the time what they map. The kernel's own accesses to user
+ * pages meet such faults, too.
  *
  * Errors of all of them: INVALID_POINTER, INVALID_SPACE, EMPTY, NOT_ALIGNED, OUT_OF_BOUNDS, and
  * OUT_OF_FRAMES if no frame is left for a page table. With ALREADY_MAPPED and NOT_MAPPED,

@@ -9,7 +9,9 @@ public import TesseraHardware
 /// value once, and check the copy.
 ///
 /// Kernel faults are not recovered yet. So a page that a fault handler would first map counts as
-/// not readable, and no page may be unmapped while it is read.
+/// not readable, and no page may be unmapped while it is read. If another processor changes parts
+/// of a large page meanwhile, the kernel may fault once although the page is mapped: its handler
+/// returns where `VmSpace.translate` finds the rights that the access takes.
 public struct UserMemoryReader: ~Copyable, ~Escapable {
   private let memory: UserMemory
 

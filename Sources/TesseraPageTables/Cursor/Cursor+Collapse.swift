@@ -8,6 +8,9 @@ extension Cursor {
   /// 512 pages become one if they map contiguous, aligned memory with the same rights, and their
   /// frames are one compound frame already or can become one because nothing else refers to them.
   /// The range must contain the whole large page. Never fails and allocates nothing.
+  ///
+  /// While user pages change their size, no processor has them present: what another processor
+  /// accesses there faults once, and succeeds when it is repeated.
   @discardableResult
   public mutating func collapse(_ byteCount: UInt64) -> Int {
     let end = checkedEnd(byteCount)
@@ -32,13 +35,13 @@ extension Cursor {
     let isLeafTable = path.lowestLevel == .leafTable
     var made = 0
     if isLeafTable && canCollapse(.leafTable, of: path, in: range)
-      && collapse(path, at: .leafTable, &flusher)
+      && collapse(path, at: .leafTable, in: tree, &flusher)
     {
       made = 1
     }
     let upper = isLeafTable ? path.lowestLevel.above : path.lowestLevel
     if upper < path.topLevel && path.index(at: upper) == 511
-      && canCollapse(upper, of: path, in: range) && collapse(path, at: upper, &flusher)
+      && canCollapse(upper, of: path, in: range) && collapse(path, at: upper, in: tree, &flusher)
     {
       made += 1
     }
@@ -60,13 +63,22 @@ extension Cursor {
 
   /// Replaces the node of `level` on `path` by a large leaf, if it can be. Returns whether it did.
   private static func collapse(
-    _ path: borrowing LockedPath, at level: PagingLevel, _ flusher: inout TLBFlusher
+    _ path: borrowing LockedPath, at level: PagingLevel, in tree: borrowing LockedTree,
+    _ flusher: inout TLBFlusher
   ) -> Bool {
     let node = path.node(at: level)
     guard let leaf = LeafOwnership.collapsedLeaf(of: node) else { return false }
     let parent = path.node(at: level.above)
-    flusher.deferRelease(
-      of: parent.unlink(at: path.index(at: level.above), collapsingInto: leaf))
+    let index = path.index(at: level.above)
+    if tree.isKernel {
+      // The processor may be using these pages for what it is doing here.
+      flusher.deferRelease(of: parent.unlink(at: index, collapsingInto: leaf))
+    } else {
+      flusher.deferRelease(
+        ofFlushed: parent.unlink(at: index, collapsingInto: leaf) {
+          flusher.flushEverything(tree.root)
+        })
+    }
     return true
   }
 }

@@ -5,7 +5,8 @@ extension Cursor {
   /// Splits the large leaves and statuses that lie across the position or across `end`, so that
   /// none reaches out of the range between them.
   ///
-  /// Throws `outOfFrames` before anything has changed.
+  /// Throws `outOfFrames` before anything has changed. While a large user page is split, no
+  /// processor has it present; see `collapse`.
   @inline(__always)
   mutating func splitEdges(to end: VirtualAddress) throws(TesseraError) {
     // A leaf table has no large leaves.
@@ -39,11 +40,25 @@ extension Cursor {
       let index = node.index(of: address)
       let entry = node[index]
       let child = reservation.take(for: level.below)
-      child.withNode { LeafOwnership.fill($0, withPartsOf: entry) }
-      node = node.link(child, at: index, splitting: entry, isUser: !tree.isKernel)
-      if entry.isPresent, let size = level.pageSize {
-        // Translations of two sizes for one address must not be cached at once.
-        flusher.enqueue(address.alignedDown(to: level.span), size: size)
+      let page = address.alignedDown(to: level.span)
+      guard entry.isPresent, let size = level.pageSize else {
+        child.withNode { LeafOwnership.fill($0, withPartsOf: entry) }
+        node = node.link(child, at: index, isUser: !tree.isKernel)
+        continue
+      }
+      if tree.isKernel {
+        // The processor may be using the page for what it is doing here: it stays present, and is
+        // flushed afterwards.
+        child.withNode { LeafOwnership.fill($0, withPartsOf: entry) }
+        node = node.link(child, at: index, splitting: entry, isUser: false)
+        flusher.enqueue(page, size: size)
+      } else {
+        // No processor may have translations of both sizes at once.
+        let whole = node.exchange(entry.resizing, at: index)
+        flusher.enqueue(page, size: size)
+        flusher.flushKeepingDeferred(tree.root)
+        child.withNode { LeafOwnership.fill($0, withPartsOf: whole) }
+        node = node.link(child, at: index, isUser: true)
       }
     }
   }

@@ -3,7 +3,7 @@ package import TesseraHardware
 // What Tessera stores in the entries of its page tables.
 //
 // The processor ignores bits 9 to 11 and 52 to 58 of every entry, and all bits but the lowest of an
-// entry that is not present. Tessera uses them for four kinds of entries:
+// entry that is not present. Tessera uses them for five kinds of entries:
 //
 // | kind   | present | leaf bit | status bit | bits 12-51 |
 // |--------|---------|----------|------------|------------|
@@ -11,6 +11,7 @@ package import TesseraHardware
 // | table  | 1       | 0        | 0          | address of the child |
 // | leaf   | 0 or 1  | 1        | 0          | address of the memory, inverted if not present |
 // | status | 0       | 0        | 1          | inverted payload of 32 bits |
+// | leaf that changes its size | 0 | 1    | 1          | inverted address of the memory |
 //
 // A leaf also has the software bits of its property, 52 and 53, and two for forks, 54 and 55.
 //
@@ -53,6 +54,28 @@ extension PageTableEntry {
   /// Holds for every entry, including those that a loader wrote.
   package func mapsPage(at level: PagingLevel) -> Bool {
     isLeaf || isPresent && !leadsToTable(at: level)
+  }
+}
+
+// A leaf that changes its size: a large one that is being split, or is about to take the place of a
+// table. Processors find it not present, software finds what it maps all the time.
+extension PageTableEntry {
+  /// The present leaf as one that changes its size.
+  var resizing: PageTableEntry {
+    PageTableEntry(rawValue: (rawValue & ~Self.present | Self.statusBit) ^ Self.addressMask)
+  }
+
+  /// A Boolean value indicating whether the entry is a leaf that changes its size.
+  @inline(__always)
+  var isResizing: Bool {
+    rawValue & (Self.present | Self.leafBit | Self.statusBit) == Self.leafBit | Self.statusBit
+  }
+
+  /// The present leaf that this is in the middle of a change of its size, or else the entry itself.
+  @inline(__always)
+  var settled: PageTableEntry {
+    guard isResizing else { return self }
+    return PageTableEntry(rawValue: (rawValue & ~Self.statusBit | Self.present) ^ Self.addressMask)
   }
 }
 

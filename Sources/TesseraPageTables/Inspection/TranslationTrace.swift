@@ -30,7 +30,7 @@ package struct TranslationTrace {
       return entry.leadsToTable(at: level) && FrameTable.isMapped(entry.tableAddress)
     }
     guard let (node, level) = found else { return false }
-    entries[level.number - 1] = node[address.index(at: level)]
+    entries[level.number - 1] = node[address.index(at: level)].settled
     self.entries = entries
     lowestLevel = level
     return version.isLatest

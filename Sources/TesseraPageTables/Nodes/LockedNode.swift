@@ -287,6 +287,7 @@ extension LockedNode {
   }
 
   /// As `unlink(at:)`, with `leaf` stored instead, which takes over what the node's entries own.
+  /// The pages are present all the time.
   func unlink(at index: Int, collapsingInto leaf: PageTableEntry) -> DetachedNode {
     let child = child(at: index)
     let entry = exchange(leaf, at: index)
@@ -294,6 +295,20 @@ extension LockedNode {
     // in it that `leaf` may lack.
     let bits = child?.clear() ?? 0
     if bits & ~leaf.rawValue != 0 { insert(bits, at: index) }
+    return detach(entry)
+  }
+
+  /// As `unlink(at:collapsingInto:)`, with nothing present while `flush` is called, which flushes
+  /// everything: so that no processor has pages of both sizes at once.
+  func unlink(
+    at index: Int, collapsingInto leaf: PageTableEntry, _ flush: () -> Void
+  ) -> DetachedNode {
+    let child = child(at: index)
+    let entry = exchange(leaf.resizing, at: index)
+    flush()
+    // Nothing translates through the child any more: these are all bits.
+    let bits = child?.clear() ?? 0
+    store(PageTableEntry(rawValue: leaf.rawValue | bits), at: index, replacing: leaf.resizing)
     return detach(entry)
   }
 

@@ -136,7 +136,7 @@ extension PiecewiseRange {
       guard let (node, level) = root.walk(to: address, in: version, while: { e, _ in e.isTable })
       else { continue }
       let entry = node[address.index(at: level)]
-      if version.isLatest { return (entry, level) }
+      if version.isLatest { return (entry.settled, level) }
     }
   }
 }

@@ -106,6 +106,23 @@ extension TLBFlusher {
     deferred.add(node)
   }
 
+  /// As `deferRelease(of:)`, after everything was flushed since the node was removed.
+  mutating func deferRelease(ofFlushed node: consuming DetachedNode) { deferred.add(node) }
+
+  /// Flushes as the changes so far require, while node locks are held, and frees nothing.
+  mutating func flushKeepingDeferred(_ root: PageTableNode) {
+    let isGlobal = self.isGlobal
+    let full = consume self
+    full.pending.finish(under: isGlobal ? nil : root)
+    self = TLBFlusher(isGlobal: isGlobal, deferring: full.deferred)
+  }
+
+  /// As `flushKeepingDeferred`, and flushes all pages.
+  mutating func flushEverything(_ root: PageTableNode) {
+    pending.addEverything()
+    flushKeepingDeferred(root)
+  }
+
   /// Flushes when there is no room to defer more, and drops the references that take room. Frees
   /// nothing: node locks are held.
   ///
