@@ -39,7 +39,9 @@ public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
   if let other = Accessor.elsewhere {
     var report = StaleReport(other, checks, features)
     report.run()
-    checks = report.checks
+    var shootdowns = ShootdownDemonstration(report.checks)
+    shootdowns.run()
+    checks = shootdowns.checks
     var storm = StormDemonstration(checks)
     storm.run()
     checks = storm.checks

@@ -1,0 +1,153 @@
+internal import DemoPlatform
+internal import Tessera
+internal import TesseraFrames
+internal import TesseraHardware
+internal import TesseraPageTables
+internal import TesseraSpaces
+
+/// What it takes to unmap pages that other processors may have in their TLBs.
+struct ShootdownDemonstration {
+  private static let roundCount: UInt64 = 20
+  private static let start: UInt64 = 0x3000_0000
+
+  private var console = Console()
+  private(set) var checks: Checks
+
+  init(_ checks: Checks) { self.checks = checks }
+
+  /// Unmaps different numbers of pages with the space active on different processors, and prints
+  /// how many were asked to flush and how long that took.
+  mutating func run() {
+    console.write("tessera: pages unmapped, for each change  asked  interrupted  cycles\n")
+    do throws(TesseraError) {
+      let space = try VmSpace()
+      // Keeps the leaf table, whose removal would be another change.
+      try Self.map(Pages(at: Self.start + 511 * 4096), in: space)
+      space.activate()
+      try measure(pageCount: 1, in: space, others: 0)
+      setActive(space, onOthers: 1)
+      try measure(pageCount: 1, in: space, others: 1)
+      setActive(space, onOthers: .max)
+      let others = UInt64(Processors.count) - 1
+      try measure(pageCount: 1, in: space, others: others)
+      try measure(pageCount: 8, in: space, others: others)
+      try measure(pageCount: 33, in: space, others: others)
+      try measure(pageCount: 511, in: space, others: others)
+      setActive(space, onOthers: 0)
+      VmSpace.deactivate()
+      try measureKernelPage(others: others)
+    } catch {
+      checks.check(false, "the shootdowns find memory")
+    }
+  }
+
+  /// Makes `count` other processors run on `space`, or all if there are fewer, and the rest not.
+  private func setActive(_ space: borrowing VmSpace, onOthers count: Int) {
+    var left = count
+    let root = space.root
+    ProcessorTask.forEachOther { processor in
+      var change = Activation(root: left > 0 ? root : nil)
+      left -= 1
+      // SAFETY: the function is that of an activation.
+      unsafe ProcessorTask.run(on: processor, &change) {
+        unsafe $0.assumingMemoryBound(to: Activation.self).pointee.perform()
+      }
+    }
+  }
+
+  private struct Activation {
+    /// The root to run on; nil for the kernel's.
+    let root: PageTableNode?
+
+    func perform() {
+      guard let root else { return VmSpace.deactivate() }
+      ActiveSpace.activate(root)
+    }
+  }
+
+  private mutating func measure(
+    pageCount: UInt64, in space: borrowing VmSpace, others: UInt64
+  ) throws(TesseraError) {
+    let pages = Pages(at: Self.start, pageCount)
+    var total = Cost()
+    for _ in 0..<Self.roundCount {
+      try Self.map(pages, in: space)
+      let before = Cost.soFar
+      try space.withCursor(over: pages.range) { cursor throws(TesseraError) in
+        try cursor.unmap(pages.byteCount)
+      }
+      total.add(since: before)
+    }
+    console.write("  ")
+    console.write(decimal: pageCount, width: 3)
+    console.write(pageCount == 1 ? " page, on " : " pages, on ")
+    console.write(decimal: others)
+    console.write(others == 1 ? " other processor " : " other processors")
+    if pageCount == 1 { console.write(" ") }
+    write(total, others: others)
+  }
+
+  private mutating func measureKernelPage(others: UInt64) throws(TesseraError) {
+    var total = Cost()
+    // Keeps the page tables.
+    let neighbor = try Self.mapKernelPage()
+    for _ in 0..<Self.roundCount {
+      let mapping = try Self.mapKernelPage()
+      let before = Cost.soFar
+      _ = consume mapping
+      total.add(since: before)
+    }
+    _ = consume neighbor
+    console.write("  kernel page, on all processors  ")
+    write(total, others: others)
+  }
+
+  private static func mapKernelPage() throws(TesseraError) -> KernelMapping {
+    var frames: Segment<PlainMemory>? = try Segment(allocating: 1) { _ in PlainMemory() }
+    return try KernelMapping(&frames)
+  }
+
+  private mutating func write(_ total: Cost, others: UInt64) {
+    console.write(decimal: total.requests / Self.roundCount, width: 13)
+    console.write(decimal: total.interrupts / Self.roundCount, width: 13)
+    console.write(decimal: total.cycles / Self.roundCount, width: 8, grouped: true)
+    console.write("\n")
+    checks.check(
+      total.requests == others * Self.roundCount, "each processor is asked once for a change")
+    checks.check(
+      total.interrupts == total.requests, "each processor that is asked is interrupted once")
+  }
+
+  private static func map(_ pages: Pages, in space: borrowing VmSpace) throws(TesseraError) {
+    var segment: Segment<PlainMemory>? = try Segment(
+      allocating: Int(pages.byteCount / PageSize.fourKiB.byteCount)
+    ) { _ in PlainMemory() }
+    try space.withCursor(over: pages.range) { cursor throws(TesseraError) in
+      try cursor.map(&segment, as: .userReadWrite)
+    }
+  }
+}
+
+extension ShootdownDemonstration {
+  /// What changes have cost.
+  private struct Cost {
+    var requests: UInt64 = 0
+    var interrupts: UInt64 = 0
+    var cycles: UInt64 = 0
+
+    /// The counts since start-up.
+    static var soFar: Cost {
+      Cost(
+        requests: FlushStatistics.requestCount, interrupts: FlushStatistics.interruptCount,
+        cycles: Processor.timestamp)
+    }
+
+    mutating func add(since before: Cost) {
+      let cycles = Processor.timestamp &- before.cycles
+      let now = Cost.soFar
+      requests += now.requests - before.requests
+      interrupts += now.interrupts - before.interrupts
+      self.cycles += cycles
+    }
+  }
+}
