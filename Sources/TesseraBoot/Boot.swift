@@ -104,6 +104,19 @@ public enum Boot {
     ProcessorSetup.installMemoryTypes(features)
   }
 
+  /// Makes Tessera forget the calling processor, which is about to halt: it holds no reference to a
+  /// root, keeps no free frame in its cache, and is asked for no flush. Traps if it is not started.
+  ///
+  /// Call it with interrupts off, with no cursor open, and not in an interrupt handler. The
+  /// processor runs on the kernel's root then, and may use what that maps permanently, frames, and
+  /// functions that only read; its TLB is not kept coherent. It may call `startProcessor`
+  /// afterwards, or another processor with its number may.
+  public static func stopProcessor() {
+    require(isStarted && ActiveSpace.isStartedHere, "a processor was stopped that was not started")
+    FrameAllocator.closeCache()
+    ActiveSpace.stop()
+  }
+
   /// Forgets that Tessera was started, so that a test can start it again.
   package static func reset() {
     // SAFETY: nothing else runs.

@@ -5,6 +5,7 @@ internal import TesseraBoot
 internal import TesseraHardware
 public import TesseraHeader
 internal import TesseraPageTables
+internal import TesseraSpaces
 
 enum Start {
   /// Fails with NOT_STARTED before the start.
@@ -38,6 +39,15 @@ public func tessera_start_processor() -> tessera_result {
     do throws(TesseraError) {
       try Boot.startProcessor()
     } catch { throw APIError(error) }
+  }
+}
+
+@c @implementation
+public func tessera_stop_processor() -> tessera_result {
+  result { () throws(APIError) in
+    try Start.checkStarted()
+    try check(ActiveSpace.isStartedHere, TESSERA_ERROR_NOT_STARTED)
+    Boot.stopProcessor()
   }
 }
 

@@ -55,6 +55,20 @@ package enum ActiveSpace {
     Processor.restoreInterrupts(interrupts)
   }
 
+  /// Makes the calling processor, which was started, one that holds no reference to a root and is
+  /// asked for no flush. It stays on the kernel's root, which lives permanently. Its number may be
+  /// claimed again.
+  package static func stop() {
+    let interrupts = Processor.disableInterrupts()
+    let processor = Processor.current
+    switchTo(KernelSpace.root)
+    TLBShootdown.removeProcessor()
+    leave(KernelSpace.root.address, on: processor)
+    // Last, because another processor may have the number from here on.
+    clear(records[processor].word)
+    Processor.restoreInterrupts(interrupts)
+  }
+
   /// Returns whether the calling processor has been started. Traps if its number is not below the
   /// processor count.
   package static var isStartedHere: Bool { rootAddress(in: records[checkedProcessor].word) != nil }
@@ -151,12 +165,13 @@ extension ActiveSpace {
 
   /// Marks the processor as started. Returns false if it was.
   private static func claim(_ word: borrowing Atomic<UInt64>) -> Bool {
-    // Ordering: relaxed; of two processors with one number, one wins.
-    word.compareExchange(expected: 0, desired: 1, ordering: .relaxed).exchanged
+    // Ordering: acquiring, pairs with the store in `clear`: what belongs to the number is as the
+    // processor that had it before left it. Of two processors with one number, one wins.
+    word.compareExchange(expected: 0, desired: 1, ordering: .acquiring).exchanged
   }
 
   private static func clear(_ word: borrowing Atomic<UInt64>) {
-    // Ordering: relaxed; no other processor runs.
-    word.store(0, ordering: .relaxed)
+    // Ordering: releasing, pairs with the exchange in `claim`.
+    word.store(0, ordering: .releasing)
   }
 }

@@ -23,4 +23,7 @@ public struct MMUOptions: Sendable {
   /// Virtual addresses that stay mapped when their frames are freed, such as the direct map.
   /// Frames may be freed while translations there refer to them.
   public var permanentRanges: [Range<UInt64>] = []
+  /// Processors that execute nothing, and so use no entry that they have cached. It may be stale
+  /// until they go on.
+  public var haltedProcessors: Set<Int> = []
 }

@@ -13,7 +13,7 @@ extension TLBModel {
 
   private mutating func reportMentions(of frame: Int) {
     let address = UInt64(frame) << 12
-    for table in tables[frame] {
+    for table in tables[frame] where !options.haltedProcessors.contains(table.processor) {
       let position = table.position
       let use =
         processors[table.processor].registers.root == address
@@ -23,7 +23,7 @@ extension TLBModel {
           + " \(position.level) for \(hexadecimal(position.start))"
       violations.report("frame \(hexadecimal(address)) was freed while it \(use)")
     }
-    for number in processors.indices {
+    for number in processors.indices where !options.haltedProcessors.contains(number) {
       for translation in processors[number].translations.all
       where ownsFrame(translation)
         && address &- translation.physicalAddress < translation.byteCount
@@ -44,6 +44,7 @@ extension TLBModel {
   func incoherences(
     on number: Int, except pending: [Range<UInt64>], ignoringAccessed: Bool
   ) -> [String] {
+    if options.haltedProcessors.contains(number) { return [] }
     func isPending(_ start: UInt64, _ byteCount: UInt64) -> Bool {
       pending.contains { $0.lowerBound <= start && start &+ (byteCount &- 1) < $0.upperBound }
     }

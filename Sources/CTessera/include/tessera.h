@@ -470,11 +470,12 @@ tessera_result tessera_get_direct_map(tessera_direct_map *direct_map);
  * attribute table.
  *
  * Call it once on each processor but the one that called `tessera_start`, with interrupts off,
- * before any other function of spaces. The processor may run on any page tables, whether Tessera's
- * or a trampoline's own, but its code, stack, GDT and IDT must be at addresses that the kernel half
- * maps. `tessera_host_processor_id` must return a number of its own for each processor. SMEP and
- * SMAP are not compared: they are the kernel's choice on each processor. On failure nothing has
- * changed. From then on, the processor has to answer when `tessera_host_interrupt` interrupts it.
+ * before any other function of spaces; and again once it has been stopped. The processor may run on
+ * any page tables, whether Tessera's or a trampoline's own, but its code, stack, GDT and IDT must
+ * be at addresses that the kernel half maps. `tessera_host_processor_id` must return a number of
+ * its own for each processor. SMEP and SMAP are not compared: they are the kernel's choice on each
+ * processor. On failure nothing has changed. From then on, the processor has to answer when
+ * `tessera_host_interrupt` interrupts it: its local APIC must be on before.
  *
  * Context: boot.
  *
@@ -484,6 +485,25 @@ tessera_result tessera_get_direct_map(tessera_direct_map *direct_map);
  * GDT_IN_LOWER_HALF, IDT_IN_LOWER_HALF, CODE_NOT_EXECUTABLE if the kernel half does not let the
  * calling code run, as far as the running page tables map the direct map to look. */
 tessera_result tessera_start_processor(void);
+
+/** Makes Tessera forget the calling processor, for one that goes offline or sleeps for long: others
+ * neither interrupt it nor wait for it, even if they do already. It leaves the space it runs on,
+ * loads CR3 with the kernel's root, and returns the free frames in its cache, which others can
+ * allocate then.
+ *
+ * Call it with interrupts off, no cursor open, and not in an interrupt handler, which may have
+ * interrupted Tessera. Afterwards its TLB is not kept coherent: until it is started again, it must
+ * access only what stays mapped, as the kernel's image does, and its stack if that is not freed. Of
+ * Tessera it may call functions of the classes `pure`, `frames` and `lookup`, and
+ * `tessera_start_processor`, which starts it again. Another processor may be started with its
+ * number instead. An interrupt that was sent before may still arrive, and does no harm.
+ *
+ * Spins while another processor holds the lock of the allocator, and for nothing else.
+ *
+ * Context: quiet.
+ *
+ * Errors: NOT_STARTED, also if the processor has been stopped. */
+tessera_result tessera_stop_processor(void);
 
 /** Flushes what other processors have asked this one to flush, if they have.
  *
@@ -549,8 +569,9 @@ typedef uint64_t tessera_frame;
 /** The size of the kernel's own data about each frame, in bytes. */
 #define TESSERA_FRAME_DATA_SIZE 24
 
-/** Called when the last reference to a frame is dropped, before the frame is free. Its contents and
- * its `data` are still valid.
+/** Called when the last reference to a frame is dropped, before the frame is free. Its contents, in
+ * the direct map, and its `data` are still valid; the frame has no handle any more, so that
+ * `tessera_frame_bytes` is null.
  *
  * Runs inside the call that drops that reference, before the call returns: for pages that the call
  * unmaps, at its end, after the TLB flush. Interrupts are off meanwhile, and nothing of Tessera is

@@ -130,6 +130,7 @@ extension TLBShootdown {
       let missing = ProcessorSet(
         rawValue: records[here].waitingFor.load(ordering: .acquiring))
       if missing.isEmpty { return }
+      withdraw(from: missing, here)
       serve()
       Processor.pause()
       looksLeft &-= 1
@@ -138,6 +139,24 @@ extension TLBShootdown {
           "a processor does not answer a request to flush its TLB; its number is",
           at: UInt64(missing.rawValue.trailingZeroBitCount))
       }
+    }
+  }
+
+  /// Takes the request of this processor back from those of `missing` that have been stopped, and
+  /// do not answer.
+  private static func withdraw(from missing: ProcessorSet, _ here: Int) {
+    // Ordering: acquiring, pairs with `removeProcessor`: what a stopped processor has read through
+    // its translations, it has read before.
+    let running = started.load(ordering: .acquiring)
+    ProcessorSet(rawValue: missing.rawValue & ~running).visit { other in
+      // Ordering: acquiring and releasing, pairs with the exchange in `answer`: either the request
+      // is taken there, and answered, or it is never seen.
+      let old = records[other].pendingFrom.bitwiseAnd(
+        ~ProcessorSet(here).rawValue, ordering: .acquiringAndReleasing
+      ).oldValue
+      guard ProcessorSet(rawValue: old).contains(here) else { return }
+      // Ordering: relaxed; no other processor clears this bit any more.
+      records[here].waitingFor.bitwiseAnd(~ProcessorSet(other).rawValue, ordering: .relaxed)
     }
   }
 
@@ -177,6 +196,18 @@ extension TLBShootdown {
     started.bitwiseOr(bit, ordering: .sequentiallyConsistent)
     // What it may have cached before.
     Processor.invalidateAll(alsoGlobal: true)
+    // Others may have asked the processor that had this number before, and that had stopped: the
+    // interrupt was lost, and no other is sent while a request is pending.
+    serve()
+  }
+
+  /// Removes the calling processor, which runs on the kernel's root, from those that are asked.
+  /// Those that have asked it already find out, and wait no longer.
+  @export(interface)
+  package static func removeProcessor() {
+    let here = ProcessorSet(Processor.current)
+    // Ordering: releasing, pairs with the load in `withdraw`.
+    started.bitwiseAnd(~here.rawValue, ordering: .releasing)
   }
 
   /// Forgets all processors and all requests. Called while no other processor runs.

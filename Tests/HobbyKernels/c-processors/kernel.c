@@ -6,7 +6,8 @@
  * mistake, and has to fail:
  *   silent   tessera_host_interrupt sends no interrupt
  *   deaf     the handler of the interrupt does not call tessera_serve
- *   untold   processors load CR3 themselves instead of calling tessera_space_activate */
+ *   untold   processors load CR3 themselves instead of calling tessera_space_activate
+ *   asleep   a processor sleeps without calling tessera_stop_processor */
 #include "checks.h"
 #include "machine.h"
 #include "processors.h"
@@ -70,6 +71,7 @@ static void read_command_line(uint32_t information) {
   if (has_word(line, "silent")) mistake = SILENT;
   if (has_word(line, "deaf")) mistake = DEAF;
   if (has_word(line, "untold")) mistake = UNTOLD;
+  if (has_word(line, "asleep")) mistake = ASLEEP;
   if (has_word(line, "brief")) brevity = 10;
 }
 
@@ -143,6 +145,7 @@ void kernel_main(uint32_t magic, uint32_t information) {
   turn_interrupts(true);
 
   check_coherence();
+  check_sleep();
   check_own_pages();
   check_moving_tables();
   check_kernel_memory();

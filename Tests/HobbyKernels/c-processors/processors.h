@@ -44,6 +44,7 @@ extern enum mistake {
   SILENT, /* the hook sends no interrupt */
   DEAF,   /* the handler does not call tessera_serve */
   UNTOLD, /* processors load CR3 themselves, and Tessera does not know what they run on */
+  ASLEEP, /* a processor sleeps without calling tessera_stop_processor */
 } mistake;
 
 /** Divides the numbers of rounds: 10 with the word `brief` on the command line, otherwise 1. */

@@ -48,6 +48,61 @@ void check_kernel_memory(void) {
   print_count(MEMORY_ROUNDS / brevity * PROCESSORS, " times kernel memory allocated and freed\n");
 }
 
+/* Processors that stop ------------------------------------------------------------------------- */
+
+/** Stops the calling processor, as for a deep sleep, until `is_over`, and starts it again. */
+static void sleep_until(bool (*is_over)(void)) {
+  turn_interrupts(false);
+  if (mistake != ASLEEP) {
+    TRY(tessera_stop_processor());
+    EXPECT(tessera_stop_processor() == TESSERA_ERROR_NOT_STARTED);
+  }
+  while (!is_over()) wait_a_little();
+  if (mistake != ASLEEP) TRY(tessera_start_processor());
+  turn_interrupts(true);
+}
+
+static atomic_uint awake_count;
+static bool all_others_are_done(void) { return awake_count == 0; }
+static bool immediately(void) { return true; }
+
+/** The last processor sleeps while the others change what it has used. */
+static void sleep_or_work(struct processor *self) {
+  static tessera_space space;
+  static void *memory;
+  if (self->number == 0) {
+    TRY(tessera_space_create(&space));
+    TRY(tessera_map_zeroed(&space, 0x40000000, TESSERA_4K, read_write, NULL));
+    TRY(tessera_kernel_allocate(TESSERA_4K, read_write, &memory));
+    awake_count = PROCESSORS - 1;
+  }
+  meet(PROCESSORS);
+  uint64_t word;
+  TRY(tessera_space_activate(&space));
+  EXPECT(read_if_mapped((uint64_t *)0x40000000, &word) && read_if_mapped(memory, &word));
+  meet(PROCESSORS);
+  if (self->number == PROCESSORS - 1) {
+    sleep_until(all_others_are_done);
+    /* It has left the space, and its memory. */
+    EXPECT(!read_if_mapped((uint64_t *)0x40000000, &word) && !read_if_mapped(memory, &word));
+  } else {
+    if (self->number == 0) {
+      TRY(tessera_unmap(&space, 0x40000000, TESSERA_4K, NULL));
+      TRY(tessera_kernel_free(memory, TESSERA_4K));
+    }
+    use_kernel_memory(self, (uint64_t)self->number << 56);
+    awake_count--;
+  }
+  TRY(tessera_space_activate(tessera_kernel_space()));
+  meet(PROCESSORS);
+  if (self->number == 0) TRY(tessera_space_destroy(&space));
+}
+
+void check_sleep(void) {
+  run_on(PROCESSORS, sleep_or_work);
+  print("a processor stopped, was neither asked nor waited for, and started again\n");
+}
+
 /* Everything at once --------------------------------------------------------------------------- */
 
 enum { SPACES = 2, PAGES = 16, ROUNDS = 4000 };
@@ -154,13 +209,19 @@ static void swap_locked(struct step *step) {
   release(&swap_lock);
 }
 
+/** Stops and starts, while others may be about to ask this processor. */
+static void stop_and_start(struct step *step) {
+  sleep_until(immediately);
+  TRY(tessera_space_activate(step->space));
+}
+
 static void use_memory_too(struct step *step) { use_kernel_memory(step->self, step->pattern); }
 
 static void storm(struct processor *self) {
   static void (*const actions[])(struct step *) = {
       map_shared, map_shared, map_shared, unmap_shared, unmap_shared, protect_shared, read_shared,
       read_shared, write_shared, change_space, leave_destroyed_space, copy_shared, swap_locked,
-      use_memory_too,
+      use_memory_too, stop_and_start,
   };
   struct step step = {.self = self, .space = &spaces[self->number % SPACES]};
   TRY(tessera_space_activate(step.space));
