@@ -1,21 +1,20 @@
 // The caches as wholes: emptied, and closed while their processor does not run.
 extension FrameAllocator {
   /// Moves the frames of this processor's cache to the zones, where they merge.
-  public static func drainCache() {
-    withLock { state, cache in
-      cache.removeAll { state.freeRun($0) }
-    } external: {
-    }
-  }
+  public static func drainCache() { emptyCache(closing: false) }
 
   /// Empties this processor's cache, and keeps it empty: for a processor that is about to stop.
   ///
   /// A frame in the cache of a processor that does not run could not be allocated. The processor
   /// may still allocate and free: each frame then comes from the zones and goes there.
-  package static func closeCache() {
+  package static func closeCache() { emptyCache(closing: true) }
+
+  /// One function for both, because what frees runs is large and would be there twice.
+  @inline(never)
+  private static func emptyCache(closing isClosing: Bool) {
     withLock { state, cache in
       cache.removeAll { state.freeRun($0) }
-      cache.setClosed(true)
+      if isClosing { cache.setClosed(true) }
     } external: {
     }
   }
