@@ -8,10 +8,14 @@ internal import TesseraHardware
 /// requires its lock and its parent's, and a parent must be locked first. So this runs after the
 /// cursor has released its locks, from above, and checks again whether the node is empty.
 ///
-/// It never waits, because a cursor must not wait for one on other pages, which its own caller
-/// may have open. If either lock is held, the empty node stays. It is a node like any other: pages
-/// can be mapped in it, the next cursor that it covers and leaves empty removes it, as does an
-/// `unmap` of a range that includes it, and it is freed with its space at the latest.
+/// It does not wait for long, because a cursor must not wait for one on other pages, which its own
+/// caller may have open. If either lock is held, the empty node stays. It is a node like any other:
+/// pages can be mapped in it, the next cursor that it covers and leaves empty removes it, as does
+/// an `unmap` of a range that includes it, and it is freed with its space at the latest.
+///
+/// The kernel's space is never freed, and its addresses are not used again soon. So the lock of the
+/// parent is tried for some microseconds: mostly another processor has it that removes a neighbour,
+/// and flushes. A cursor that has the lock of the empty node itself finds it empty, or uses it.
 enum EmptyNodes {
   /// Removes the node of `level` that spans `address` if it is empty, and then those above it that
   /// have become so.
@@ -69,16 +73,27 @@ enum EmptyNodes {
     return false
   }
 
-  /// The lock of the parent of the node of `level` that spans `address`; nil if there is none, if
-  /// another processor has just detached a node, or if it is held.
+  /// How often the lock of a parent is tried.
+  private static var patience: Int { 256 }
+
+  /// The lock of the parent of the node of `level` that spans `address`; nil if there is none, or
+  /// if it is held. Answers other processors meanwhile: the owner may be waiting for this one.
   private static func lockParent(
     under root: PageTableNode, at address: VirtualAddress, of level: PagingLevel
   ) -> NodeLock? {
-    let version = TreeVersion()
-    let found = root.walk(to: address, in: version) { entry, current in
-      entry.isTable && current > level.above
+    for _ in 0..<patience {
+      let version = TreeVersion()
+      let found = root.walk(to: address, in: version) { entry, current in
+        entry.isTable && current > level.above
+      }
+      // Otherwise another processor has just detached a node, of this tree or of another.
+      if let (node, reached) = found {
+        guard reached == level.above else { return nil }
+        if let lock = NodeLock(trying: node, of: reached, while: version) { return lock }
+      }
+      TLBShootdown.serve()
+      Processor.pause()
     }
-    guard let (node, found) = found, found == level.above else { return nil }
-    return NodeLock(trying: node, of: found, while: version)
+    return nil
   }
 }

@@ -122,10 +122,11 @@ static uint64_t unused_frames(void) {
   return statistics.free_frames + statistics.pooled_tables;
 }
 
-/** Frees page tables of the kernel virtual area that became empty while another processor had the
- * table above them locked: they stay until a range that includes them is unmapped. */
-static void free_empty_tables(void) {
+/** Page tables of the kernel virtual area that became empty while another processor had the table
+ * above them locked, for long, stay until a range that includes them is unmapped. There are few. */
+static void free_empty_tables(uint64_t unused_before) {
   uint64_t start, end, unmapped;
+  EXPECT(unused_before - unused_frames() < 8);
   TRY(tessera_space_bounds(tessera_kernel_space(), &start, &end));
   TRY(tessera_unmap(tessera_kernel_space(), start, end - start, &unmapped));
   EXPECT(unmapped == 0);
@@ -151,7 +152,7 @@ void kernel_main(uint32_t magic, uint32_t information) {
   check_kernel_memory();
   run_storm();
 
-  free_empty_tables();
+  free_empty_tables(unused_before);
   TRY(tessera_audit(write_text, NULL, &violations));
   EXPECT(violations == 0);
   references(tessera_space_root(tessera_kernel_space()));
