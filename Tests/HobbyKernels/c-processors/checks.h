@@ -30,6 +30,7 @@ static const uint32_t read_write = TESSERA_READ | TESSERA_WRITE;
 
 /** Each checks one thing on all processors, and fails the kernel if it is not as it should be. */
 void check_coherence(void);
+void check_diagonal(void);
 void check_sleep(void);
 void check_own_pages(void);
 void check_moving_tables(void);

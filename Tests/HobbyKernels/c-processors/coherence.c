@@ -15,8 +15,10 @@ static uint64_t *page;
 static void *memory;
 static tessera_frame mapped, again;
 
-static void load_root(uint64_t root) {
-  __asm__ volatile("movq %0, %%cr3" : : "r"(root) : "memory");
+/** Activates a space, or makes the mistake of loading CR3 alone. */
+static void run_in(const tessera_space *other) {
+  if (mistake != UNTOLD) TRY(tessera_space_activate(other));
+  else __asm__ volatile("movq %0, %%cr3" : : "r"(tessera_space_root(other)) : "memory");
 }
 
 static void note(bool is_stale) {
@@ -150,8 +152,7 @@ static void change_and_use(struct processor *self) {
     if (self->number == 0) kinds[kind].prepare();
     meet(PROCESSORS);
     if (self->number > 0) {
-      if (mistake == UNTOLD) load_root(tessera_space_root(&space));
-      else TRY(tessera_space_activate(&space));
+      run_in(&space);
       kinds[kind].use();
     }
     meet(PROCESSORS);
@@ -161,12 +162,12 @@ static void change_and_use(struct processor *self) {
     meet(PROCESSORS);
     if (self->number == 0) kinds[kind].clean();
   }
-  if (mistake == UNTOLD) load_root(tessera_space_root(tessera_kernel_space()));
-  TRY(tessera_space_activate(tessera_kernel_space()));
+  run_in(tessera_kernel_space());
 }
 
+static unsigned all_stale;
+
 void check_coherence(void) {
-  unsigned all_stale = 0;
   TRY(tessera_space_create(&space));
   for (kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
     stale = accesses = owners_bytes = 0;
@@ -181,5 +182,60 @@ void check_coherence(void) {
     all_stale += stale;
   }
   TRY(tessera_space_destroy(&space));
-  if (all_stale > 0) fail("accesses", "were stale");
+}
+
+/* All at once ---------------------------------------------------------------------------------- */
+
+enum { DIAGONAL_ROUNDS = 500 };
+
+/** Each processor maps a page. Then all have used all pages, and each changes the page of another
+ * one at the same moment, with interrupts off: all ask all, and no one can be interrupted. */
+static void change_diagonally(struct processor *self) {
+  const uint64_t rounds = DIAGONAL_ROUNDS / brevity;
+  uint64_t word;
+  tessera_space copy;
+  for (uint64_t round = 0; round < rounds; round++) {
+    const bool is_fork = round % 2 == 0;
+    const uint64_t other = start + (self->number + round / 2) % PROCESSORS * TESSERA_4K;
+    const uint64_t own = start + self->number * TESSERA_4K;
+    if (is_fork) TRY(tessera_space_create(&copy));
+    TRY(tessera_map_zeroed(&space, own, TESSERA_4K, read_write, NULL));
+    meet(PROCESSORS);
+    run_in(&space);
+    for (uint64_t i = 0; i < PROCESSORS; i++) {
+      EXPECT(write_if_allowed((uint64_t *)(start + i * TESSERA_4K), round));
+    }
+    meet(PROCESSORS);
+    turn_interrupts(false);
+    if (is_fork) TRY(tessera_copy(&copy, &space, other, TESSERA_4K, NULL));
+    else TRY(tessera_unmap(&space, other, TESSERA_4K, NULL));
+    note(write_if_allowed((uint64_t *)other, round + 1)); /* it has returned */
+    turn_interrupts(true);
+    meet(PROCESSORS);
+    for (uint64_t i = 0; i < PROCESSORS; i++) {
+      uint64_t *page = (uint64_t *)(start + i * TESSERA_4K);
+      note(write_if_allowed(page, round + 1));
+      note(!is_fork && read_if_mapped(page, &word));
+    }
+    meet(PROCESSORS);
+    if (is_fork) {
+      run_in(&copy);
+      note(!read_if_mapped((uint64_t *)other, &word) || word != round);
+      run_in(&space);
+      TRY(tessera_space_destroy(&copy));
+      TRY(tessera_unmap(&space, own, TESSERA_4K, NULL));
+    }
+  }
+  run_in(tessera_kernel_space());
+}
+
+void check_diagonal(void) {
+  stale = accesses = 0;
+  TRY(tessera_space_create(&space));
+  run_on(PROCESSORS, change_diagonally);
+  TRY(tessera_space_destroy(&space));
+  print_count(accesses, " accesses after all have unmapped or shared a page at once: ");
+  print_count(stale, " stale\n");
+  EXPECT(accesses > DIAGONAL_ROUNDS / brevity * PROCESSORS * PROCESSORS);
+  if (all_stale + stale > 0) fail("accesses", "were stale");
 }

@@ -146,6 +146,7 @@ void kernel_main(uint32_t magic, uint32_t information) {
   turn_interrupts(true);
 
   check_coherence();
+  check_diagonal();
   check_sleep();
   check_own_pages();
   check_moving_tables();
