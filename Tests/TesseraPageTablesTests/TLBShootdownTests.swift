@@ -1,4 +1,5 @@
 import CTessera
+import Foundation
 import SimulatedMachine
 import Tessera
 import TesseraFrames
@@ -39,6 +40,34 @@ struct StaleMaker: CustomTestStringConvertible, Sendable {
       try cursor.setStatus(2 * 4096, to: 7)
     },
   ]
+}
+
+/// A space that several threads use.
+private final class SharedSpace: Sendable {
+  let value: VmSpace
+
+  init(_ space: consuming VmSpace) { value = space }
+
+  /// Unmaps `pageCount` pages at `start`, which are mapped.
+  func unmap(_ pageCount: UInt64, at start: UInt64) {
+    do {
+      try value.withCursor(over: bytes(start, pageCount * 4096)) { cursor throws(TesseraError) in
+        try cursor.unmap(pageCount * 4096)
+      }
+    } catch { Issue.record(error) }
+  }
+}
+
+/// A page of the kernel's, which one thread unmaps.
+private final class KernelPage: @unchecked Sendable {
+  private var mapping: KernelMapping?
+
+  init() throws {
+    var frames: Segment<PlainMemory>? = try Segment(allocating: 1) { _ in PlainMemory() }
+    mapping = try KernelMapping(&frames)
+  }
+
+  func unmap() { mapping = nil }
 }
 
 extension OnSimulatedMachine {
@@ -183,6 +212,85 @@ extension OnSimulatedMachine {
       #expect(FlushStatistics.flushCount == before + 1, "processor 2 alone")
       simulated_registers_of(1).pointee.cr3 = space.rootAddress.rawValue
       leave()
+    }
+
+    /// What two processors ask the third for before it answers.
+    struct TwoRequests: CustomTestStringConvertible, Sendable {
+      let testDescription: String
+      /// The numbers of pages that processors 1 and 2 unmap, 512 pages apart; nil for a kernel
+      /// page.
+      let first: UInt64
+      let second: UInt64?
+      /// How often the third flushes everything, and how many pages it flushes one by one.
+      let fullFlushes, pages: UInt64
+
+      static let all = [
+        TwoRequests(testDescription: "twice everything", first: 40, second: 50, fullFlushes: 1),
+        TwoRequests(
+          testDescription: "everything, and a page", first: 40, second: 1, fullFlushes: 1),
+        TwoRequests(
+          testDescription: "a page, and everything", first: 1, second: 40, fullFlushes: 1),
+        TwoRequests(
+          testDescription: "everything, and a kernel page", first: 40, second: nil, fullFlushes: 1,
+          pages: 1),
+        TwoRequests(testDescription: "two single pages", first: 1, second: 1, pages: 2),
+      ]
+
+      init(
+        testDescription: String, first: UInt64, second: UInt64?, fullFlushes: UInt64 = 0,
+        pages: UInt64 = 0
+      ) {
+        self.testDescription = testDescription
+        self.first = first
+        self.second = second
+        self.fullFlushes = fullFlushes
+        self.pages = pages
+      }
+    }
+
+    @Test(arguments: TwoRequests.all)
+    func `a processor answers several at once, and flushes everything at most once`(
+      requests: TwoRequests
+    ) throws {
+      do {
+        let space = SharedSpace(try makeSpaceOfTwoParts())
+        let (kernelPage, neighbor) = (try KernelPage(), try KernelPage())
+        defer { withExtendedLifetime(neighbor) {} }
+        asProcessor(3) { space.value.activate() }
+        // The third is interrupted late; the others, who ask, answer at once.
+        simulated_set_interrupt_handler { if Processor.current != 3 { TLBShootdown.serve() } }
+        let fullFlushes = FlushStatistics.fullFlushCount
+        let pages = FlushStatistics.pageCount
+        // A kernel page is flushed on all four processors, one of which is the asker.
+        let expected = FlushStatistics.requestCount + (requests.second == nil ? 4 : 2)
+        machine.onEveryProcessor { processor in
+          switch processor {
+          case 1: space.unmap(requests.first, at: Self.start)
+          case 2:
+            guard let count = requests.second else { return kernelPage.unmap() }
+            space.unmap(count, at: Self.start + 1 << 21)
+          case 3:
+            while FlushStatistics.requestCount < expected { sched_yield() }
+            TLBShootdown.serve()
+          default: break
+          }
+        }
+        simulated_set_interrupt_handler { TLBShootdown.serve() }
+        #expect(FlushStatistics.fullFlushCount == fullFlushes + requests.fullFlushes)
+        let elsewhere: UInt64 = requests.second == nil ? 3 : 0
+        #expect(FlushStatistics.pageCount == pages + requests.pages + elsewhere)
+        machine.checkCoherent()
+        asProcessor(3) { VmSpace.deactivate() }
+      }
+      #expect(machine.violations == [])
+    }
+
+    private func makeSpaceOfTwoParts() throws -> VmSpace {
+      let space = try VmSpace()
+      for part in 0..<2 as Range<UInt64> {
+        try mapSegment(500, at: Self.start + part << 21, in: space)
+      }
+      return space
     }
 
     @Test func `a processor that never answers is named`() async throws {

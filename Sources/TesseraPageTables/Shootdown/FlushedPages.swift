@@ -11,6 +11,10 @@ struct FlushedPages {
     self.earlierRange = earlierRange
   }
 
+  static var everything: FlushedPages { FlushedPages(.everything, .none) }
+
+  var isEverything: Bool { range.isEverything }
+
   /// Invalidates the pages on the calling processor.
   func invalidate(alsoGlobal: Bool) {
     // The common case; the others are apart so that it saves no registers for them.

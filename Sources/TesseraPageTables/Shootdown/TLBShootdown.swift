@@ -166,21 +166,54 @@ extension TLBShootdown {
     // Ordering: acquiring, pairs with the bits set in `ask`; releasing, so that what a second
     // request finds unset was taken before.
     let askers = records[here].pendingFrom.exchange(0, ordering: .acquiringAndReleasing)
-    let root = Processor.rootAddress.rawValue
+    flush(whatIsAskedBy: ProcessorSet(rawValue: askers))
     ProcessorSet(rawValue: askers).visit { asker in
-      // Ordering: relaxed, this and the two that follow; ordered by the exchange.
-      let changed = records[asker].root.load(ordering: .relaxed)
-      // Ordering: relaxed; see above.
-      let range = PendingRange(word: records[asker].range.load(ordering: .relaxed))
-      // Ordering: relaxed; see above.
-      let earlierRange = PendingRange(word: records[asker].earlierRange.load(ordering: .relaxed))
-      // A processor that has left the space has flushed everything with the load of another root.
-      if changed == everyRoot || changed == root {
-        FlushedPages(range, earlierRange).invalidate(alsoGlobal: changed == everyRoot)
-      }
       // Ordering: releasing, pairs with the load in `waitForAnswers`.
       records[asker].waitingFor.bitwiseAnd(~ProcessorSet(here).rawValue, ordering: .releasing)
     }
+  }
+
+  /// Flushes on this processor what any of `askers` asks for, everything at most once. The caller
+  /// has taken their bits.
+  private static func flush(whatIsAskedBy askers: ProcessorSet) {
+    let root = Processor.rootAddress.rawValue
+    var isFull = false
+    var isGlobal = false
+    askers.visit { asker in
+      let request = Request(records[asker])
+      guard request.concerns(root), request.pages.isEverything else { return }
+      isFull = true
+      if request.isGlobal { isGlobal = true }
+    }
+    if isFull { FlushedPages.everything.invalidate(alsoGlobal: isGlobal) }
+    askers.visit { asker in
+      let request = Request(records[asker])
+      let isDone = isGlobal || isFull && !request.isGlobal
+      if request.concerns(root) && !isDone { request.pages.invalidate(alsoGlobal: false) }
+    }
+  }
+
+  /// What a record asks for.
+  private struct Request {
+    let pages: FlushedPages
+    private let root: UInt64
+
+    init(_ record: borrowing ShootdownRecord) {
+      // Ordering: relaxed, all three; ordered by the exchange in `answer`.
+      root = record.root.load(ordering: .relaxed)
+      // Ordering: relaxed; see above.
+      let range = PendingRange(word: record.range.load(ordering: .relaxed))
+      // Ordering: relaxed; see above.
+      let earlierRange = PendingRange(word: record.earlierRange.load(ordering: .relaxed))
+      pages = FlushedPages(range, earlierRange)
+    }
+
+    /// Whether the pages are the kernel's.
+    var isGlobal: Bool { root == everyRoot }
+
+    /// Whether a processor that runs on the root at `current` may have translations of the pages.
+    /// One that has left the space has flushed everything with the load of another root.
+    func concerns(_ current: UInt64) -> Bool { isGlobal || root == current }
   }
 }
 
