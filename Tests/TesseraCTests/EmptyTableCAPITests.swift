@@ -15,6 +15,7 @@ extension OnSimulatedMachine {
     nonisolated(unsafe) private static var space: UnsafeMutablePointer<tessera_space>?
     nonisolated(unsafe) private static var cursor = tessera_cursor()
     nonisolated(unsafe) private static var cursorIsOpen = false
+    nonisolated(unsafe) private static var pageIsMapped = false
 
     init() throws {
       try #require(machine.start { $0.processor_count = 3 } == TESSERA_OK)
@@ -33,12 +34,20 @@ extension OnSimulatedMachine {
           TESSERA_OK)
       }
       Self.cursorIsOpen = true
+      Self.pageIsMapped = true
     }
 
     private static func closeCursor() {
       guard cursorIsOpen else { return }
       cursorIsOpen = false
       asProcessor(2) { expect(tessera_cursor_close(&cursor), TESSERA_OK) }
+    }
+
+    /// Unmaps the page, once: a later call would remove the table that stayed.
+    private static func unmapPage() {
+      guard pageIsMapped else { return }
+      pageIsMapped = false
+      expect(tessera_unmap(space, page, 4096, nil), TESSERA_OK)
     }
 
     /// Has processor 1 unmap the page while the cursor of processor 2 is open, which is closed when
@@ -55,9 +64,7 @@ extension OnSimulatedMachine {
         // Processor 1 is interrupted because kernel memory is freed, but has not answered yet.
         simulated_set_interrupt_handler {
           if simulated_current_processor().pointee.number == 1 {
-            expect(
-              tessera_unmap(EmptyTableCAPITests.space, EmptyTableCAPITests.page, 4096, nil),
-              TESSERA_OK)
+            EmptyTableCAPITests.unmapPage()
           }
           tessera_serve()
         }
@@ -66,7 +73,7 @@ extension OnSimulatedMachine {
         expect(tessera_kernel_free(memory, 4096), TESSERA_OK)
         simulated_set_interrupt_handler { tessera_serve() }
       } else {
-        asProcessor(1) { expect(tessera_unmap(Self.space, Self.page, 4096, nil), TESSERA_OK) }
+        asProcessor(1) { Self.unmapPage() }
       }
       simulated_install_observer(nil)
       Self.closeCursor()
