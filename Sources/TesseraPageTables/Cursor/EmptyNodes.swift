@@ -73,8 +73,8 @@ enum EmptyNodes {
     return false
   }
 
-  /// How often the lock of a parent is tried.
-  private static var patience: Int { 256 }
+  /// How often the lock of a parent is tried. Once if no other processor could release it.
+  private static var patience: Int { FrameAllocator.processorCount == 1 ? 1 : 256 }
 
   /// The lock of the parent of the node of `level` that spans `address`; nil if there is none, or
   /// if it is held. Answers other processors meanwhile: the owner may be waiting for this one.
