@@ -2,6 +2,7 @@
 #include "CTessera.h"
 
 #if __STDC_HOSTED__
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,8 +81,21 @@ static void (*_Atomic interrupt_handler)(void);
 
 void simulated_set_interrupt_handler(void (*handler)(void)) { interrupt_handler = handler; }
 
+// Which processors are run by a thread of their own.
+static _Atomic bool has_thread[SIMULATED_PROCESSOR_LIMIT];
+static _Atomic bool is_in_handler[SIMULATED_PROCESSOR_LIMIT];
+static _Thread_local bool is_borrowed;
+
+void simulated_set_thread(uint32_t number, bool has) {
+  while (atomic_exchange(&is_in_handler[number], true)) hw_pause();
+  has_thread[number] = has;
+  is_in_handler[number] = false;
+}
+
+bool simulated_interrupt_is_borrowed(void) { return is_borrowed; }
+
 // The calling thread runs the handler as the other processors, whatever their own threads do
-// meanwhile: an interrupt may come at any moment.
+// meanwhile: an interrupt may come at any moment. For a processor without a thread, one at a time.
 void simulated_interrupt(uint64_t processors) {
   simulated_processor mine = simulated_this_processor;
   void (*handler)(void) = interrupt_handler;
@@ -93,7 +107,11 @@ void simulated_interrupt(uint64_t processors) {
     if ((processors >> number & 1) == 0) continue;
     simulated_this_processor.number = number;
     simulated_this_processor.interrupts_enabled = false;
+    while (atomic_exchange(&is_in_handler[number], true)) hw_pause();
+    is_borrowed = has_thread[number];
     handler();
+    is_borrowed = false;
+    is_in_handler[number] = false;
   }
   simulated_this_processor.number = mine.number;
   simulated_this_processor.interrupts_enabled = mine.interrupts_enabled;

@@ -17,7 +17,9 @@ struct ProcessorThread {
 
     func run() {
       simulated_current_processor().pointee.number = UInt32(number)
+      simulated_set_thread(UInt32(number), true)
       body(number)
+      simulated_set_thread(UInt32(number), false)
     }
   }
 

@@ -39,7 +39,7 @@ public final class SimulatedMachine {
       isFilled: isFilled)
     simulated_reset_registers()
     simulated_require_first_processor()
-    simulated_set_interrupt_handler { TLBShootdown.serve() }
+    Self.installInterruptHandler()
     unsafe FrameTable.install(arena.records, frameCount: UInt64(frameCount))
     unsafe FrameAllocator.start(
       in: arena.records + slotByteCount, processorCount: processorCount,
@@ -65,7 +65,7 @@ public final class SimulatedMachine {
     arena = Arena(memoryByteCount: frameCount * 4096, recordByteCount: 64)
     simulated_reset_registers()
     simulated_require_first_processor()
-    simulated_set_interrupt_handler { TLBShootdown.serve() }
+    Self.installInterruptHandler()
     guard let pool else {
       totals = try Boot.startFrames(
         on: map, early: EarlyAllocator(map), processorCount: processorCount)
@@ -82,6 +82,18 @@ public final class SimulatedMachine {
   }
 
   deinit { simulated_require_first_processor() }
+
+  /// Makes processors answer interrupts. What only the thread of a processor may do, that has to do
+  /// itself, by `takeInterrupt()`.
+  private static func installInterruptHandler() {
+    simulated_set_interrupt_handler {
+      TLBShootdown.answerFlushes()
+      if !simulated_interrupt_is_borrowed() { FrameAllocator.lendCache() }
+    }
+  }
+
+  /// Does what an interrupt of the calling processor would, if one is pending.
+  public static func takeInterrupt() { TLBShootdown.serve() }
 
   /// Keeps the machine alive until the process ends.
   public func stayPermanently() { _ = Unmanaged.passRetained(self) }

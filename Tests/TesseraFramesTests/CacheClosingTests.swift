@@ -9,35 +9,21 @@ extension OnSimulatedMachine {
   @Suite("Closing of a processor's cache") struct CacheClosingTests {
     let machine = SimulatedMachine(frameCount: 256, processorCount: 2)
 
-    /// Allocates `frameCount` frames on this processor and frees them, so that its cache has some.
-    private func useCache(_ frameCount: Int = 40) throws {
-      var addresses: [PhysicalAddress] = []
-      for _ in 0..<frameCount { addresses.append(try FrameAllocator.allocate(1, .uninitialized)) }
-      for address in addresses { FrameAllocator.free(address) }
-    }
-
-    /// How many frames this processor can allocate.
-    private func allocateAll() -> Int {
-      var count = 0
-      while (try? FrameAllocator.allocate(1, .uninitialized)) != nil { count += 1 }
-      return count
-    }
-
     @Test func `a processor that closes its cache leaves all free frames to others`() throws {
       try asProcessor(1) {
-        try useCache()
+        try CacheUse.fill()
         FrameAllocator.closeCache()
       }
       #expect(FrameAllocator.statistics.freeFrameCount == 256)
-      #expect(allocateAll() == 256)
+      #expect(CacheUse.allocateAll().count == 256)
       #expect(machine.violations == [])
     }
 
     /// The test above sees what is left in a cache.
     @Test func `a cache that is not closed keeps frames`() throws {
-      try asProcessor(1) { try useCache() }
+      try asProcessor(1) { try CacheUse.fill() }
       #expect(FrameAllocator.statistics.cachedFrameCount > 0)
-      #expect(allocateAll() < 256)
+      #expect(CacheUse.allocateAll().count < 256)
     }
 
     @Test func `a processor with a closed cache allocates and frees, and keeps nothing`() throws {
@@ -49,7 +35,7 @@ extension OnSimulatedMachine {
         #expect(FrameAllocator.statistics.freeFrameCount == 254)
         FrameAllocator.free(first)
         _ = consume frame
-        try useCache(100)
+        try CacheUse.fill(100)
       }
       #expect(FrameAllocator.statistics.cachedFrameCount == 0)
       #expect(FrameAllocator.statistics.freeFrameCount == 256)
@@ -63,10 +49,10 @@ extension OnSimulatedMachine {
         FrameAllocator.closeCache()
         let claimed = try Frame(claiming: machine.address(7), metadata: PlainMemory())
         #expect(claimed.address == machine.address(7))
-        try useCache()
+        try CacheUse.fill()
         #expect(FrameAllocator.statistics.cachedFrameCount == 0)
         FrameAllocator.openCache()
-        try useCache()
+        try CacheUse.fill()
         let cached = FrameAllocator.statistics.cachedFrameCount
         #expect(cached > 0)
         FrameAllocator.openCache()

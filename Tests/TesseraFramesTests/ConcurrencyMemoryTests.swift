@@ -193,46 +193,6 @@ extension OnSimulatedMachine.ConcurrencyTests {
   }
 }
 
-/// A word of memory that is read and written with plain instructions, so that a sanitizer detects
-/// accesses that are not ordered.
-private enum Stamp {
-  static func write(_ mark: UInt64, to memory: borrowing some UntypedMemory & ~Copyable) {
-    withUnsafeBytes(of: mark) { bytes in
-      memory.write(RawSpan(_unsafeBytes: bytes), at: memory.byteCount - 8)
-    }
-  }
-
-  static func read(_ memory: borrowing some UntypedMemory & ~Copyable) -> UInt64 {
-    var mark: [1 of UInt64] = [0]
-    var span = mark.mutableSpan
-    var bytes = span.mutableBytes
-    memory.read(into: &bytes, at: memory.byteCount - 8)
-    return mark[0]
-  }
-}
-
-/// Addresses of frames that move from one processor to another.
-private final class Mailbox: Sendable {
-  static let count = 4
-
-  private let first = Atomic<UInt64>(0)
-  private let second = Atomic<UInt64>(0)
-  private let third = Atomic<UInt64>(0)
-  private let fourth = Atomic<UInt64>(0)
-
-  /// Stores `address` at `place`, and returns the previous one, if any.
-  func exchange(_ address: UInt64, at place: Int) -> UInt64? {
-    let old =
-      switch place {
-      case 0: first.exchange(address, ordering: .acquiringAndReleasing)
-      case 1: second.exchange(address, ordering: .acquiringAndReleasing)
-      case 2: third.exchange(address, ordering: .acquiringAndReleasing)
-      default: fourth.exchange(address, ordering: .acquiringAndReleasing)
-      }
-    return old == 0 ? nil : old
-  }
-}
-
 /// A list that processors use alternately.
 private final class Shelf: @unchecked Sendable {
   private let lock = SpinLock()

@@ -120,6 +120,11 @@ size_t simulated_copy_user(uint64_t user_address, void *buffer, size_t byte_coun
 void simulated_set_interrupt_handler(void (*_Nullable handler)(void));
 /// Has the handler run as each of `processors`.
 void simulated_interrupt(uint64_t processors);
+/// Sets whether a thread of its own runs processor `number`.
+void simulated_set_thread(uint32_t number, bool has);
+/// Whether the handler runs as a processor whose own thread may be anywhere, even where interrupts
+/// are off. The handler must then leave alone what is that processor's own.
+bool simulated_interrupt_is_borrowed(void);
 
 TESSERA_INLINE uint32_t hw_processor_id(void) { return simulated_this_processor.number; }
 TESSERA_INLINE void hw_interrupt_processors(uint64_t processors) {

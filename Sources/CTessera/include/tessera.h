@@ -35,10 +35,11 @@
  * Other threads: the timer of this processor may interrupt the function anywhere and switch to
  * another thread that calls functions of these classes too. (a) Spins while another processor holds
  * a lock, that of the allocator or of the page tables that it needs, and until other processors
- * have flushed their TLBs; meanwhile it answers their requests. It never sleeps. (b) Unless the
- * cursor is over the same pages; see `tessera_cursor`. (c) Yes for faults of programs and of
- * the kernel's own code, no if the fault interrupted Tessera: the kernel has then passed an invalid
- * pointer, or changed page tables itself.
+ * have flushed their TLBs; meanwhile it answers their requests. Before it fails for want of frames,
+ * it waits up to a millisecond for those in the caches of other processors. It never sleeps.
+ * (b) Unless the cursor is over the same pages; see `tessera_cursor`. (c) Yes for faults of
+ * programs and of the kernel's own code, no if the fault interrupted Tessera: the kernel has then
+ * passed an invalid pointer, or changed page tables itself.
  *
  * Bounded: preemption or interrupts are never off for more than 20 microseconds at a time on a
  * processor of 3 GHz, taking an instruction as one cycle; a frame that is filled with zeros is
@@ -95,11 +96,12 @@ uint32_t tessera_host_processor_id(void);
  * calls `tessera_serve`. Returns without waiting for them.
  *
  * Called when this processor has changed pages that others may have in their TLBs; it then waits
- * until they have flushed. With interrupts on or off, possibly with page tables locked: the hook
- * must not call Tessera, nor wait for a lock whose owner may wait for Tessera. A processor whose
- * interrupts are off is interrupted once they are on, or calls `tessera_serve`; one that does
- * neither for minutes has Tessera panic, with its number. A kernel that uses one processor need not
- * supply this hook: the default panics. */
+ * until they have flushed. Called, too, before a request for frames fails, for those in the caches
+ * of other processors; it then waits a millisecond at most. With interrupts on or off, possibly
+ * with page tables locked: the hook must not call Tessera, nor wait for a lock whose owner may wait
+ * for Tessera. A processor whose interrupts are off is interrupted once they are on, or calls
+ * `tessera_serve`; one that does neither for minutes has Tessera panic, with its number. A kernel
+ * that uses one processor need not supply this hook: the default panics. */
 void tessera_host_interrupt(uint64_t processors);
 
 /** Turns preemption off: until the matching call of `tessera_host_preempt_enable`, the calling
@@ -141,9 +143,10 @@ enum {
   TESSERA_ERROR_INVALID_MEMORY_MAP = 7,
   /** Memory that must be in the direct map is not mapped there. */
   TESSERA_ERROR_NOT_IN_DIRECT_MAP = 8,
-  /** No free memory fits the request. Pooled page tables and the frames in the cache of this
-   * processor have been returned before; the cache of each other one may hold up to 63 free frames.
-   * They lie below 16 MiB only if no memory above was known when they were freed. */
+  /** No free memory fits the request. Pooled page tables and the free frames in the caches of all
+   * processors have been returned before. Only a processor that did not answer for about a
+   * millisecond, with interrupts off, or that was never started, may still have up to 63. They lie
+   * below 16 MiB only if no memory above was known when they were freed. */
   TESSERA_ERROR_OUT_OF_FRAMES = 9,
   /** The kernel virtual area has no free range of this length. */
   TESSERA_ERROR_OUT_OF_ADDRESSES = 10,
@@ -505,13 +508,14 @@ tessera_result tessera_start_processor(void);
  * Errors: NOT_STARTED, also if the processor has been stopped. */
 tessera_result tessera_stop_processor(void);
 
-/** Flushes what other processors have asked this one to flush, if they have.
+/** Flushes what other processors have asked this one to flush, and lends them the free frames in
+ * its cache, if they have asked.
  *
  * The handler of the interrupt that `tessera_host_interrupt` sends calls it, and then acknowledges
  * the interrupt. So does a loop of the kernel that waits, with interrupts off, for what another
  * processor does: that may be waiting in Tessera for this one. Does nothing before the start.
  *
- * Context: pure. */
+ * Context: lookup. */
 void tessera_serve(void);
 
 /** Reads the memory map of a multiboot 1 or 2 loader into `regions`, an array of `capacity`

@@ -64,11 +64,29 @@ extension FrameAllocator {
   /// Returns nil if no frame is free.
   @inline(never)
   private static func allocateAfterRefill() -> FrameSlotReference? {
+    refillAndAllocate() ?? reclaim() ?? allocateFromOtherCaches()
+  }
+
+  @inline(__always)
+  private static func refillAndAllocate() -> FrameSlotReference? {
     withLock { state, cache in
       cache.refill(from: &state)
     } external: {
       allocateExternally(1, .uninitialized)
-    } ?? reclaim()
+    }
+  }
+
+  /// Allocates a frame that was in another processor's cache. Returns nil if no frame is free.
+  @inline(never)
+  private static func allocateFromOtherCaches() -> FrameSlotReference? {
+    if isExternal { return nil }
+    for _ in 0..<4 {
+      drainAllCaches()
+      if let slot = refillAndAllocate() { return slot }
+      // If not, there were so many meanwhile that others have cached some again.
+      if areFramesShort { return nil }
+    }
+    return nil
   }
 
   /// Allocates `frameCount` contiguous frames from the zones, or externally. Returns the number of
@@ -91,17 +109,20 @@ extension ProcessorCache {
   /// in several. So a zone whose memory is fragmented is used up before a lower one, which some
   /// devices need. Frames of lower zones are not cached from then on, and of the lowest, which
   /// is small, only the one that is allocated is taken, unless there is no other memory. Nor is
-  /// more taken if the cache is closed.
+  /// more taken if frames are short, or the cache is closed.
   mutating func refill(from state: inout FrameAllocatorState) -> FrameSlotReference? {
     // An interrupt handler may have freed a frame since the cache was found empty.
     if let slot = pop() { return slot }
+    state.noteFreed()
     let managedEnd = state.managedEnd
+    let isShort = state.isShort
     var single: UInt64?
+    var firstCached: UInt64 = 0
     state.withHighestFreeZone { zone in
       let isScarce = zone.start == 0 && managedEnd > zone.end
-      FrameAllocator.cacheFrames(from: isScarce ? zone.end : zone.start)
+      firstCached = isScarce ? zone.end : zone.start
       let order = Self.batch.trailingZeroBitCount
-      if isScarce || isClosed {
+      if isScarce || isShort || isClosed {
         single = zone.allocate(order: 0, limit: zone.end)
       } else if let number = zone.allocate(order: order, limit: zone.end) {
         add(FrameTable.slot(number: number), frameCount: Self.batch, at: 0)
@@ -109,6 +130,7 @@ extension ProcessorCache {
         gather(from: &zone)
       }
     }
+    state.cacheFrames(from: firstCached)
     guard let single else { return pop() }
     let slot = FrameTable.slot(number: single)
     slot.setKind(.cached)

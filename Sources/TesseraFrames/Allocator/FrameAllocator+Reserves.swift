@@ -38,7 +38,7 @@ extension FrameAllocator {
     return slot
   }
 
-  /// Moves all frames that are kept for later use, and those of this processor's cache, to the
+  /// Moves all frames that are kept for later use, and those of all processors' caches, to the
   /// zones.
   private static func reclaimAll() {
     while let slot = reclaim() {
@@ -47,7 +47,7 @@ extension FrameAllocator {
       } external: {
       }
     }
-    drainCache()
+    drainAllCaches()
   }
 }
 

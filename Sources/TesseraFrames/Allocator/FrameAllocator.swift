@@ -49,6 +49,8 @@ public enum FrameAllocator {
     external allocator: ExternalAllocator? = nil
   ) {
     require(processorCount > 0, "number of processors is zero")
+    // Otherwise two processors would write to one cache line.
+    require(UInt(bitPattern: memory) % 64 == 0, "the allocator's memory is not aligned to 64")
     let offset = MemoryLayout<FrameAllocatorState>.stride.alignedUp(to: 64)
     let caches = unsafe memory + offset
     for index in 0..<processorCount {
@@ -63,6 +65,7 @@ public enum FrameAllocator {
     cacheCount = processorCount
     cacheFrames(from: 0)
     reclaim(by: nil)
+    askOthers(by: nil)
     useExternal(allocator)
   }
 
@@ -73,6 +76,7 @@ public enum FrameAllocator {
     cacheCount = 0
     useExternal(nil)
     reclaim(by: nil)
+    askOthers(by: nil)
   }
 
   /// Donates the whole frames between `start` and `end`, which are unowned, to the allocator.
@@ -102,7 +106,7 @@ public enum FrameAllocator {
       state.freeRun(first, frameCount: last - first)
       state.managedFrameCount += last - first
       state.managedEnd = max(state.managedEnd, last)
-      if state.managedEnd > state.low.end { cacheFrames(from: state.low.end) }
+      if state.managedEnd > state.low.end { state.cacheFrames(from: state.low.end) }
     } external: {
     }
   }
@@ -141,9 +145,27 @@ extension FrameAllocator {
     // SAFETY: the lock excludes other processors, and interrupts are off. The pointer is not nil;
     // loading it only now avoids saving it across the call that acquires the lock.
     var cache = unsafe currentCache
+    if cache.isClosed { unsafe cache.reopen(&installed.unsafelyUnwrapped.pointee) }
     let result = unsafe body(&installed.unsafelyUnwrapped.pointee, &cache)
     lock.unlock(interrupts)
     return result
+  }
+
+  /// Whether there are caches that are used.
+  static var hasCaches: Bool {
+    // SAFETY: the pointer is only compared, and constant once the kernel runs.
+    unsafe installed != nil
+  }
+
+  /// Runs `body` on what others ask of `processor`, which has a cache.
+  static func withRequest<Result>(
+    of processor: Int, _ body: (borrowing CacheRequest) -> Result
+  ) -> Result {
+    require(processor < cacheCount, "a processor has no cache")
+    // SAFETY: there are so many caches, and a request is atomic.
+    let cache = unsafe ProcessorCache(
+      at: caches.unsafelyUnwrapped + processor * ProcessorCache.byteCount)
+    return body(cache.request)
   }
 
   /// This processor's cache. Interrupts are off, so that the caller stays on this processor.

@@ -27,6 +27,17 @@ struct FrameAllocatorState: ~Copyable {
   /// Access: under the lock.
   var managedEnd: UInt64 = 0
 
+  /// The number of the first frame that is put into caches when it is freed, unless frames are
+  /// short.
+  ///
+  /// Access: under the lock.
+  var firstCachedFrame: UInt64 = 0
+  /// Whether a request for frames had to ask other processors for theirs, and there are not many
+  /// yet. No frame is cached then.
+  ///
+  /// Access: under the lock.
+  var isShort = false
+
   /// The caller provides `processorCount` initialized caches, permanently.
   @unsafe init(caches: UnsafeMutableRawPointer, processorCount: Int) {
     low = BuddyZone(from: 0, to: 16 << 8)
@@ -37,11 +48,15 @@ struct FrameAllocatorState: ~Copyable {
   }
 
   /// Calls `body` with the cache of each processor.
-  func forEachCache(_ body: (borrowing ProcessorCache) -> Void) {
-    for index in 0..<processorCount {
-      // SAFETY: there are so many initialized caches.
-      body(unsafe ProcessorCache(at: caches + index * ProcessorCache.byteCount))
-    }
+  func visitCaches(_ body: (borrowing ProcessorCache) -> Void) {
+    for index in 0..<processorCount { body(cache(of: index)) }
+  }
+
+  /// The cache of `processor`.
+  func cache(of processor: Int) -> ProcessorCache {
+    require(processor < processorCount, "a processor has no cache")
+    // SAFETY: there are so many initialized caches.
+    return unsafe ProcessorCache(at: caches + processor * ProcessorCache.byteCount)
   }
 
   /// The number of frames in all caches. Exact while their processors do not use them.
@@ -50,7 +65,7 @@ struct FrameAllocatorState: ~Copyable {
   /// are not in the zones bound the result.
   var cachedFrameCount: UInt64 {
     var sum: UInt64 = 0
-    forEachCache { sum += UInt64(max(0, $0.count)) }
+    visitCaches { sum += UInt64($0.heldCount) }
     return min(sum, managedFrameCount - freeFrameCount)
   }
 
@@ -126,6 +141,7 @@ extension FrameAllocatorState {
   mutating func freeScarce(_ slot: FrameSlotReference) {
     slot.setKind(.plain)
     freeRun(FrameTable.number(of: slot), frameCount: 1)
+    noteFreed()
   }
 
   /// Frees the frames of `run`.

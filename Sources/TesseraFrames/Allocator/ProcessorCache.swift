@@ -14,6 +14,8 @@ internal import TesseraHardware
 /// Frames in a cache have the count `free` and the kind `cached`. They do not merge with their
 /// buddies until they spill, or until `FrameAllocator.drainCache` moves them all to the zones.
 ///
+/// Other processors get what a cache holds by asking for it; see `CacheRequest`.
+///
 /// This is a view of the memory where the cache is, so that no access to the whole of it excludes
 /// other processors from reading its count.
 ///
@@ -24,8 +26,10 @@ struct ProcessorCache: ~Copyable {
   static var capacity: Int { 63 }
   /// The number of frames that move to or from the zones at a time.
   static var batch: Int { 32 }
-  /// The size of the memory of a cache, which is aligned to 64.
-  static var byteCount: Int { 512 }
+  /// The size of the memory of a cache, which is aligned to 64: what its processor uses, and a cache
+  /// line that others write.
+  static var byteCount: Int { requestOffset + 64 }
+  private static var requestOffset: Int { 512 }
 
   /// The count, and then the frames, oldest first. Elements at `count` and beyond are meaningless.
   private let memory: UnsafeMutableRawPointer
@@ -37,16 +41,17 @@ struct ProcessorCache: ~Copyable {
   /// Makes `byteCount` bytes at `memory` an empty cache, or one that is closed permanently. The
   /// table must be installed.
   @unsafe static func initialize(_ memory: UnsafeMutableRawPointer, isClosed: Bool) {
-    unsafe memory.initializeMemory(as: Atomic<Int>.self, to: Atomic(isClosed ? -1 : 0))
+    unsafe memory.initializeMemory(as: Atomic<Int>.self, to: Atomic(isClosed ? closed : 0))
     unsafe (memory + MemoryLayout<Atomic<Int>>.size).initializeMemory(
       as: FrameSlotReference.self, repeating: FrameTable.slot(number: 0), count: capacity)
+    unsafe (memory + requestOffset).initializeMemory(as: CacheRequest.self, to: CacheRequest())
   }
 
-  /// The number of frames, or -1 if the cache is closed: it then appears empty to `pop` and full to
+  /// The number of frames; or `closed` or `lent`: the cache then appears empty to `pop` and full to
   /// `push`, which the fast paths find out without another comparison.
   ///
-  /// Access: atomic, written by the cache's processor alone; others read it for statistics.
-  private(set) var count: Int {
+  /// Access: atomic, written by the cache's processor alone; others only read it.
+  var count: Int {
     // Ordering: relaxed; the frames belong to this processor, and to others it is only a number.
     get { unsafe storedCount.pointee.load(ordering: .relaxed) }
     // Ordering: relaxed; see the getter.
@@ -78,12 +83,25 @@ struct ProcessorCache: ~Copyable {
 
   var isFull: Bool { count == Self.capacity }
 
+  private static var closed: Int { -1 }
+  /// The count of a cache whose frames are another processor's to take.
+  static var lent: Int { -2 }
+
   var isClosed: Bool { count < 0 }
 
   /// Closes the cache, which is empty, or opens it, empty, if it is closed.
   mutating func setClosed(_ isClosed: Bool) {
     require(count <= 0, "a processor's cache was closed with frames in it")
-    count = isClosed ? -1 : 0
+    count = isClosed ? Self.closed : 0
+  }
+
+  /// What other processors ask of the cache's.
+  @inline(__always)
+  var request: CacheRequest {
+    _read {
+      // SAFETY: the memory ends with the request.
+      yield unsafe (memory + Self.requestOffset).assumingMemoryBound(to: CacheRequest.self).pointee
+    }
   }
 
   /// Removes and returns the frame that was added last, or nil if the cache is empty.
@@ -156,7 +174,7 @@ struct ProcessorCache: ~Copyable {
   }
 
   @inline(__always)
-  private func visitOldest(_ frameCount: Int, _ body: (FrameRun) -> Void) {
+  func visitOldest(_ frameCount: Int, _ body: (FrameRun) -> Void) {
     var run = FrameRun(self[0])
     self[0].setKind(.plain)
     var start = 1

@@ -8,7 +8,7 @@ extension FrameAllocator {
       state.low.checkInvariants(report)
       state.middle.checkInvariants(report)
       state.high.checkInvariants(report)
-      state.forEachCache { $0.checkInvariants(report) }
+      state.visitCaches { $0.checkInvariants(report) }
     } external: {
       checkExternal(report)
     }

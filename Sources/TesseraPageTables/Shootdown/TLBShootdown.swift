@@ -1,4 +1,5 @@
 internal import Synchronization
+internal import TesseraFrames
 internal import TesseraHardware
 
 /// The flush of translations on all processors that may have cached them.
@@ -30,7 +31,8 @@ public enum TLBShootdown {
   /// Access: written by a test, while nothing else runs.
   nonisolated(unsafe) private static var patience: UInt64 = 1 << 31
 
-  /// Answers the requests of other processors, if there are any. To be called by the handler of the
+  /// Answers the requests of other processors, if there are any: flushes, and lends them the free
+  /// frames of this processor's cache. To be called by the handler of the
   /// interrupt that `tessera_host_interrupt` sends, and by a loop of the kernel that waits with
   /// interrupts off.
   ///
@@ -38,6 +40,13 @@ public enum TLBShootdown {
   // Interface only: a module that got a copy of the code would have room for the records, too.
   @export(interface)
   public static func serve() {
+    answerFlushes()
+    FrameAllocator.lendCache()
+  }
+
+  /// Answers the requests to flush.
+  @inline(__always)
+  package static func answerFlushes() {
     let here = Processor.current
     // Ordering: relaxed; the exchange that follows does the ordering.
     if records[here].pendingFrom.load(ordering: .relaxed) != 0 { answer(here) }
@@ -244,8 +253,11 @@ extension TLBShootdown {
   }
 
   /// Forgets all processors and all requests. Called while no other processor runs.
+  ///
+  /// From then on, the frame allocator asks other processors for the frames in their caches.
   @export(interface)
   package static func reset() {
+    FrameAllocator.askOthers(by: { TLBShootdown.interruptStarted($0) })
     // Ordering: relaxed, this and the two that follow; nothing else runs.
     started.store(0, ordering: .relaxed)
     for processor in 0..<ProcessorSet.capacity {
@@ -254,6 +266,13 @@ extension TLBShootdown {
       // Ordering: relaxed; see above.
       records[processor].waitingFor.store(0, ordering: .relaxed)
     }
+  }
+
+  /// Interrupts those of `processors`, a bit for each, that have been started. Returns them.
+  private static func interruptStarted(_ processors: UInt64) -> UInt64 {
+    let reached = ProcessorSet(rawValue: processors & startedProcessors.rawValue)
+    if !reached.isEmpty { Processor.interrupt(reached) }
+    return reached.rawValue
   }
 
   /// Makes a processor that waits give up after `count` looks. For tests, while nothing else runs.

@@ -1,0 +1,153 @@
+internal import TesseraHardware
+
+// The free frames in the caches of other processors, which are asked for before a request fails.
+extension FrameAllocator {
+  /// Interrupts those of `processors` that can be, a bit for each, and returns them. Each then calls
+  /// `lendCache`.
+  package typealias InterruptOthers = @convention(c) (_ processors: UInt64) -> UInt64
+
+  /// SAFETY: safe to use, because it is constant once the kernel runs.
+  ///
+  /// Access: written by `askOthers(by:)`, `start` and `stop`, constant in between.
+  @safe nonisolated(unsafe) private static var interruptOthers: InterruptOthers?
+
+  /// How often a request reads whether another processor has answered, before it does without:
+  /// about a millisecond, as long as one takes to wake up.
+  ///
+  /// SAFETY: safe to use, because nothing else runs while it is written.
+  ///
+  /// Access: written by a test, while nothing else runs.
+  @safe nonisolated(unsafe) private static var patience = usualPatience
+
+  package static var usualPatience: Int { 1 << 15 }
+
+  /// Makes a request wait for other processors for `count` looks at most. For tests, while nothing
+  /// else runs.
+  package static func setPatience(_ count: Int) { patience = count }
+
+  /// Asks other processors by `function` for the frames in their caches before a request fails, or
+  /// does not if it is nil. No other processor runs.
+  ///
+  /// It is called without the allocator's lock, but wherever a frame is allocated.
+  package static func askOthers(by function: InterruptOthers?) { interruptOthers = function }
+
+  /// Lends the frames of this processor's cache to others, if they have asked for them.
+  ///
+  /// Takes no lock and waits for nothing. Called where a processor is interrupted by another, or
+  /// waits for one.
+  package static func lendCache() {
+    guard hasCaches, Processor.current < processorCount else { return }
+    withCache { $0.lendIfAsked() }
+  }
+
+  /// Moves the free frames of all processors' caches to the zones, this one's too, before a request
+  /// fails.
+  ///
+  /// From then on frames are freed to the zones, until there are enough of them: the others' caches
+  /// stay empty, and need not be asked for again. Waits for the others for a bounded time. One that
+  /// does not answer in it keeps what is in its cache, and is not waited for again until it has.
+  @inline(never)
+  static func drainAllCaches() {
+    let isAlone = processorCount == 1
+    var awaited = ProcessorSet()
+    let asked = withLock { state, cache in
+      cache.removeAll { state.freeRun($0) }
+      if isAlone { return ProcessorSet() }
+      state.setShort(true)
+      return state.askOthers(Processor.current, awaited: &awaited)
+    } external: {
+      ProcessorSet()
+    }
+    // Ordered by what `interruptOthers` does: the requests are seen by who is interrupted.
+    let reached = asked.isEmpty ? 0 : interruptOthers?(asked.rawValue) ?? 0
+    giveUp(on: ProcessorSet(rawValue: asked.rawValue & ~reached))
+    wait(for: ProcessorSet(rawValue: awaited.rawValue & (~asked.rawValue | reached)))
+    for processor in 0..<processorCount where withRequest(of: processor, { $0.lentCount }) > 0 {
+      withLock { state, _ in
+        state.takeLent(of: processor)
+      } external: {
+      }
+    }
+  }
+
+  /// Whether frames are short, or there is no other processor.
+  static var areFramesShort: Bool {
+    withLock { state, _ in
+      state.isShort || state.processorCount == 1
+    } external: {
+      true
+    }
+  }
+
+  /// Waits until `processors` have answered, or for as long as the patience lasts. Answers others
+  /// meanwhile, whether interrupts are on or off.
+  private static func wait(for processors: ProcessorSet) {
+    var missing = processors
+    var looksLeft = patience
+    while !missing.isEmpty {
+      missing.visit { if !isAwaited($0) { missing = missing.removing($0) } }
+      guard looksLeft > 0 else { return giveUp(on: missing) }
+      looksLeft -= 1
+      lendCache()
+      Processor.pause()
+    }
+  }
+
+  private static func isAwaited(_ processor: Int) -> Bool {
+    withRequest(of: processor) { $0.isAwaited }
+  }
+
+  private static func giveUp(on processors: ProcessorSet) {
+    processors.visit { processor in withRequest(of: processor) { $0.giveUp() } }
+  }
+}
+
+// All of it under the lock.
+extension FrameAllocatorState {
+  /// Asks the processors other than `here` that have frames in their caches. Adds those that others
+  /// wait for to `awaited`. Returns those that have not been asked before.
+  mutating func askOthers(_ here: Int, awaited: inout ProcessorSet) -> ProcessorSet {
+    var asked = ProcessorSet()
+    var index = 0
+    visitCaches { cache in
+      if index != here, cache.count > 0 {
+        if cache.request.make() { asked.insert(index) }
+        if cache.request.isAwaited { awaited.insert(index) }
+      }
+      index += 1
+    }
+    return asked
+  }
+
+  /// Moves the frames that `processor` has lent to the zones.
+  mutating func takeLent(of processor: Int) {
+    cache(of: processor).takeLent { freeRun($0) }
+  }
+
+  /// Notes that frames are short, so that none is cached, or that they are not any more.
+  mutating func setShort(_ isShort: Bool) {
+    self.isShort = isShort
+    applyCaching()
+  }
+
+  /// Sets the number of the first frame that is put into caches, unless frames are short.
+  @inline(__always)
+  mutating func cacheFrames(from number: UInt64) {
+    firstCachedFrame = number
+    applyCaching()
+  }
+
+  /// Frames are short no more once the zones have as many as all caches could hold, or a
+  /// quarter of all if that is less.
+  @inline(__always)
+  mutating func noteFreed() {
+    guard isShort else { return }
+    let enough = min(UInt64(processorCount * ProcessorCache.capacity), managedFrameCount / 4)
+    if freeFrameCount >= enough { setShort(false) }
+  }
+
+  @inline(__always)
+  private func applyCaching() {
+    FrameAllocator.cacheFrames(from: isShort ? .max : firstCachedFrame)
+  }
+}
