@@ -172,13 +172,16 @@ extension OnSimulatedMachine {
       var lines: Set<UInt> = []
       FrameAllocator.withLock { state, _ in
         for processor in 0..<processorCount {
-          let start = UInt(bitPattern: state.caches) + UInt(processor * ProcessorCache.byteCount)
-          #expect(start % 64 == 0)
+          let caches = UInt(bitPattern: state.caches)
+          let start = caches + UInt(processor * ProcessorCache.byteCount)
+          let request = caches - UInt((processor + 1) * ProcessorCache.requestByteCount)
+          #expect(start % 64 == 0 && request % 64 == 0)
           for line in 0..<UInt(ProcessorCache.byteCount) / 64 { lines.insert(start / 64 + line) }
+          lines.insert(request / 64)
         }
       } external: {
       }
-      #expect(lines.count == processorCount * ProcessorCache.byteCount / 64)
+      #expect(lines.count == processorCount * (ProcessorCache.byteCount / 64 + 1))
       #expect(machine.violations == [])
     }
   }

@@ -72,6 +72,7 @@ extension OnSimulatedMachine {
 
     @Test(.seeded(20_261_121)) func `frames match the model on three processors`() {
       let machine = SimulatedMachine(frameCount: 160, reserved: 3, processorCount: 3)
+      Interrupts.connect()
       let outcome = RandomFrameOperations.run(
         options(160, steps: Self.stepCount / 5, processorCount: 3))
       expectNoProblem(outcome, machine)

@@ -69,11 +69,10 @@ extension FrameAllocator {
 
   @inline(__always)
   private static func refillAndAllocate() -> FrameSlotReference? {
-    withLock { state, cache in
-      cache.refill(from: &state)
-    } external: {
-      allocateExternally(1, .uninitialized)
-    }
+    if isExternal { return allocateExternally(1, .uninitialized) }
+    return withLock(
+      after: { _ in }, { state, cache, _ in cache.refill(from: &state) },
+      then: { cache, run in cache.allocate(after: run) })
   }
 
   /// Allocates a frame that was in another processor's cache. Returns nil if no frame is free.
@@ -84,7 +83,7 @@ extension FrameAllocator {
       drainAllCaches()
       if let slot = refillAndAllocate() { return slot }
       // If not, there were so many meanwhile that others have cached some again.
-      if areFramesShort { return nil }
+      if areFramesShort || processorCount == 1 { return nil }
     }
     return nil
   }
@@ -102,39 +101,45 @@ extension FrameAllocator {
 }
 
 extension ProcessorCache {
-  /// Fills the cache with up to a batch of frames if it is empty, and allocates one. Under the
-  /// lock.
+  /// Takes up to a batch of frames from the zones if the cache is empty. Under the lock.
+  ///
+  /// Returns those that remain to be passed to `allocate(after:)`, outside the lock: a batch, or
+  /// one frame that must not be cached. Frames of smaller blocks are put into the cache.
   ///
   /// All of them come from the highest zone that has any: in one block if it has one, and otherwise
   /// in several. So a zone whose memory is fragmented is used up before a lower one, which some
   /// devices need. Frames of lower zones are not cached from then on, and of the lowest, which
   /// is small, only the one that is allocated is taken, unless there is no other memory. Nor is
   /// more taken if frames are short, or the cache is closed.
-  mutating func refill(from state: inout FrameAllocatorState) -> FrameSlotReference? {
+  mutating func refill(from state: inout FrameAllocatorState) -> FrameRun? {
     // An interrupt handler may have freed a frame since the cache was found empty.
-    if let slot = pop() { return slot }
+    if count > 0 { return nil }
     state.noteFreed()
     let managedEnd = state.managedEnd
     let isShort = state.isShort
-    var single: UInt64?
+    var frameCount = 0
+    var number: UInt64?
     var firstCached: UInt64 = 0
     state.withHighestFreeZone { zone in
       let isScarce = zone.start == 0 && managedEnd > zone.end
       firstCached = isScarce ? zone.end : zone.start
-      let order = Self.batch.trailingZeroBitCount
-      if isScarce || isShort || isClosed {
-        single = zone.allocate(order: 0, limit: zone.end)
-      } else if let number = zone.allocate(order: order, limit: zone.end) {
-        add(FrameTable.slot(number: number), frameCount: Self.batch, at: 0)
-      } else {
-        gather(from: &zone)
-      }
+      frameCount = isScarce || isShort || isClosed ? 1 : Self.batch
+      number = zone.allocate(order: frameCount.trailingZeroBitCount, limit: zone.end)
+      if number == nil, frameCount > 1 { gather(from: &zone) }
     }
     state.cacheFrames(from: firstCached)
-    guard let single else { return pop() }
-    let slot = FrameTable.slot(number: single)
-    slot.setKind(.cached)
-    return slot
+    return number.map { FrameRun(FrameTable.slot(number: $0), frameCount: frameCount) }
+  }
+
+  /// Allocates a frame once `refill` has returned `run`. Returns nil if no frame is free.
+  mutating func allocate(after run: FrameRun?) -> FrameSlotReference? {
+    guard let run else { return pop() }
+    if let slot = run.only {
+      slot.setKind(.cached)
+      return slot
+    }
+    add(run.first, frameCount: Self.batch, at: 0)
+    return pop()
   }
 
   /// Fills the cache, which is empty, with up to a batch of frames from blocks that are smaller

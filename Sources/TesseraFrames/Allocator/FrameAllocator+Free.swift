@@ -61,18 +61,20 @@ extension FrameAllocator {
   /// to the kernel's allocator.
   @inline(never)
   private static func cacheAfterSpill(_ slot: FrameSlotReference) {
-    let isDone = withLock { state, cache in
-      guard isCached(slot), !cache.isClosed else {
-        state.freeScarce(slot)
-        return true
-      }
-      // An interrupt handler may have allocated a frame since the cache was found full.
-      if cache.isFull { cache.spill { state.freeRun($0) } }
-      return cache.push(slot)
-    } external: {
-      freeExternally(slot, frameCount: 1)
-      return true
-    }
+    if isExternal { return freeExternally(slot, frameCount: 1) }
+    let isDone = withLock(
+      after: { $0.joinOldest() },
+      { state, cache, runCount in
+        let isSpilled = runCount > 0
+        if isSpilled { cache.freeOldest(runCount, to: &state) }
+        let isFreed = !isCached(slot) || cache.isClosed
+        if isFreed { state.freeScarce(slot) }
+        return (isSpilled, isFreed)
+      },
+      then: { cache, taken in
+        if taken.0 { cache.closeGap() }
+        return taken.1 || cache.push(slot)
+      })
     require(isDone, "a processor's cache is full after it spilled")
   }
 }

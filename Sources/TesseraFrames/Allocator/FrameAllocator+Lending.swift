@@ -2,8 +2,8 @@ internal import TesseraHardware
 
 // The free frames in the caches of other processors, which are asked for before a request fails.
 extension FrameAllocator {
-  /// Interrupts those of `processors` that can be, a bit for each, and returns them. Each then calls
-  /// `lendCache`.
+  /// Interrupts those of `processors` that can be, a bit for each, and returns them. Each then
+  /// calls `lendCache`.
   package typealias InterruptOthers = @convention(c) (_ processors: UInt64) -> UInt64
 
   /// SAFETY: safe to use, because it is constant once the kernel runs.
@@ -21,8 +21,8 @@ extension FrameAllocator {
 
   package static var usualPatience: Int { 1 << 15 }
 
-  /// Makes a request wait for other processors for `count` looks at most. For tests, while nothing
-  /// else runs.
+  /// Makes a request read no more than `count` times whether others have answered. For tests, while
+  /// nothing else runs.
   package static func setPatience(_ count: Int) { patience = count }
 
   /// Asks other processors by `function` for the frames in their caches before a request fails, or
@@ -70,12 +70,13 @@ extension FrameAllocator {
     }
   }
 
-  /// Whether frames are short, or there is no other processor.
-  static var areFramesShort: Bool {
+  /// Whether frames are short: a request had to ask other processors for theirs, and there are not
+  /// many yet. Then no frame is cached.
+  package static var areFramesShort: Bool {
     withLock { state, _ in
-      state.isShort || state.processorCount == 1
+      state.isShort
     } external: {
-      true
+      false
     }
   }
 
@@ -83,11 +84,11 @@ extension FrameAllocator {
   /// meanwhile, whether interrupts are on or off.
   private static func wait(for processors: ProcessorSet) {
     var missing = processors
-    var looksLeft = patience
+    var readsLeft = patience
     while !missing.isEmpty {
       missing.visit { if !isAwaited($0) { missing = missing.removing($0) } }
-      guard looksLeft > 0 else { return giveUp(on: missing) }
-      looksLeft -= 1
+      guard readsLeft > 0 else { return giveUp(on: missing) }
+      readsLeft -= 1
       lendCache()
       Processor.pause()
     }
@@ -133,6 +134,7 @@ extension FrameAllocatorState {
   /// Sets the number of the first frame that is put into caches, unless frames are short.
   @inline(__always)
   mutating func cacheFrames(from number: UInt64) {
+    if number == firstCachedFrame { return }
     firstCachedFrame = number
     applyCaching()
   }
@@ -146,7 +148,7 @@ extension FrameAllocatorState {
     if freeFrameCount >= enough { setShort(false) }
   }
 
-  @inline(__always)
+  @inline(never)
   private func applyCaching() {
     FrameAllocator.cacheFrames(from: isShort ? .max : firstCachedFrame)
   }

@@ -35,8 +35,13 @@ public enum FrameAllocator {
 
   /// The number of bytes that the allocator needs for `processorCount` processors.
   package static func stateByteCount(processorCount: Int) -> UInt64 {
-    let state = MemoryLayout<FrameAllocatorState>.stride.alignedUp(to: 64)
-    return UInt64(state + processorCount * ProcessorCache.byteCount)
+    UInt64(cacheOffset(processorCount) + processorCount * ProcessorCache.byteCount)
+  }
+
+  /// Where the caches are in the allocator's memory.
+  private static func cacheOffset(_ processorCount: Int) -> Int {
+    MemoryLayout<FrameAllocatorState>.stride.alignedUp(to: 64)
+      + processorCount * ProcessorCache.requestByteCount
   }
 
   /// Starts the allocator without any frames.
@@ -51,11 +56,9 @@ public enum FrameAllocator {
     require(processorCount > 0, "number of processors is zero")
     // Otherwise two processors would write to one cache line.
     require(UInt(bitPattern: memory) % 64 == 0, "the allocator's memory is not aligned to 64")
-    let offset = MemoryLayout<FrameAllocatorState>.stride.alignedUp(to: 64)
-    let caches = unsafe memory + offset
-    for index in 0..<processorCount {
-      unsafe ProcessorCache.initialize(
-        caches + index * ProcessorCache.byteCount, isClosed: allocator != nil)
+    let caches = unsafe memory + cacheOffset(processorCount)
+    for processor in 0..<processorCount {
+      unsafe ProcessorCache.initialize(processor, at: caches, isClosed: allocator != nil)
     }
     let state = unsafe memory.bindMemory(to: FrameAllocatorState.self, capacity: 1)
     unsafe state.initialize(
@@ -151,6 +154,31 @@ extension FrameAllocator {
     return result
   }
 
+  /// Runs `prepare` on this processor's cache, then `body` as `withLock` does, and `finish` on the
+  /// cache, each with what the one before has returned. With interrupts off throughout, so that
+  /// the cache does not change in between.
+  ///
+  /// - Precondition: The allocator has been started, and the kernel's is not in use.
+  @inline(__always)
+  static func withLock<Prepared, Taken, Result>(
+    after prepare: (inout ProcessorCache) -> Prepared,
+    _ body: (inout FrameAllocatorState, inout ProcessorCache, Prepared) -> Taken,
+    then finish: (inout ProcessorCache, Taken) -> Result
+  ) -> Result {
+    let interrupts = Processor.disableInterrupts()
+    // SAFETY: with interrupts off nothing else runs on this processor, which owns the cache.
+    var cache = unsafe currentCache
+    let prepared = prepare(&cache)
+    lock.acquire()
+    // SAFETY: the lock excludes other processors; see `withLock`.
+    if cache.isClosed { unsafe cache.reopen(&installed.unsafelyUnwrapped.pointee) }
+    let taken = unsafe body(&installed.unsafelyUnwrapped.pointee, &cache, prepared)
+    lock.release()
+    let result = finish(&cache, taken)
+    Processor.restoreInterrupts(interrupts)
+    return result
+  }
+
   /// Whether there are caches that are used.
   static var hasCaches: Bool {
     // SAFETY: the pointer is only compared, and constant once the kernel runs.
@@ -163,8 +191,7 @@ extension FrameAllocator {
   ) -> Result {
     require(processor < cacheCount, "a processor has no cache")
     // SAFETY: there are so many caches, and a request is atomic.
-    let cache = unsafe ProcessorCache(
-      at: caches.unsafelyUnwrapped + processor * ProcessorCache.byteCount)
+    let cache = unsafe ProcessorCache(of: processor, at: caches.unsafelyUnwrapped)
     return body(cache.request)
   }
 
@@ -173,8 +200,7 @@ extension FrameAllocator {
   @unsafe private static var currentCache: ProcessorCache {
     let processor = Processor.current
     guard processor < cacheCount else { panicWithoutCache() }
-    return unsafe ProcessorCache(
-      at: caches.unsafelyUnwrapped + processor * ProcessorCache.byteCount)
+    return unsafe ProcessorCache(of: processor, at: caches.unsafelyUnwrapped)
   }
 
   @inline(never)

@@ -56,7 +56,7 @@ struct FrameAllocatorState: ~Copyable {
   func cache(of processor: Int) -> ProcessorCache {
     require(processor < processorCount, "a processor has no cache")
     // SAFETY: there are so many initialized caches.
-    return unsafe ProcessorCache(at: caches + processor * ProcessorCache.byteCount)
+    return unsafe ProcessorCache(of: processor, at: caches)
   }
 
   /// The number of frames in all caches. Exact while their processors do not use them.

@@ -6,10 +6,11 @@ internal import TesseraHardware
 /// The caches stand in front of the zones, so that most allocations and frees take no lock and
 /// touch no line that another processor writes. A cache is used by its own processor alone, with
 /// interrupts off; that is why it needs no lock. Frames move between a cache and the zones in
-/// batches, under the allocator's lock: an empty cache is refilled with one batch, and a full one
-/// spills its oldest batch. A batch is half the capacity, so that alternating allocations and frees
-/// do not move frames back and forth. The frame freed last is allocated first, because its lines
-/// are likely still in the processor's data cache.
+/// batches: an empty cache is refilled with one batch, and a full one spills its oldest batch. Only
+/// whole blocks are moved under the allocator's lock; what is done for each frame is done outside.
+/// A batch is half the capacity, so that alternating allocations and frees do not move frames back
+/// and forth. The frame freed last is allocated first, because its lines are likely still in the
+/// processor's data cache.
 ///
 /// Frames in a cache have the count `free` and the kind `cached`. They do not merge with their
 /// buddies until they spill, or until `FrameAllocator.drainCache` moves them all to the zones.
@@ -26,25 +27,34 @@ struct ProcessorCache: ~Copyable {
   static var capacity: Int { 63 }
   /// The number of frames that move to or from the zones at a time.
   static var batch: Int { 32 }
-  /// The size of the memory of a cache, which is aligned to 64: what its processor uses, and a cache
-  /// line that others write.
-  static var byteCount: Int { requestOffset + 64 }
-  private static var requestOffset: Int { 512 }
+  /// The size of the memory of a cache, which is aligned to 64.
+  static var byteCount: Int { 512 }
+  /// The size of the cache line that other processors write. Those of all caches lie before them,
+  /// the first one last.
+  static var requestByteCount: Int { 64 }
 
   /// The count, and then the frames, oldest first. Elements at `count` and beyond are meaningless.
   private let memory: UnsafeMutableRawPointer
+  private let requestMemory: UnsafeMutableRawPointer
 
-  /// A view of the initialized cache at `memory`.
+  /// A view of the initialized cache of `processor`, of those at `caches`.
   @inline(__always)
-  @unsafe init(at memory: UnsafeMutableRawPointer) { unsafe self.memory = memory }
+  @unsafe init(of processor: Int, at caches: UnsafeMutableRawPointer) {
+    unsafe memory = caches + processor &* Self.byteCount
+    unsafe requestMemory = caches - (processor &+ 1) &* Self.requestByteCount
+  }
 
-  /// Makes `byteCount` bytes at `memory` an empty cache, or one that is closed permanently. The
-  /// table must be installed.
-  @unsafe static func initialize(_ memory: UnsafeMutableRawPointer, isClosed: Bool) {
+  /// Makes the memory of the cache of `processor`, of those at `caches`, an empty cache, or one
+  /// that is closed permanently. The table must be installed.
+  @unsafe static func initialize(
+    _ processor: Int, at caches: UnsafeMutableRawPointer, isClosed: Bool
+  ) {
+    let cache = unsafe ProcessorCache(of: processor, at: caches)
+    let memory = unsafe cache.memory
     unsafe memory.initializeMemory(as: Atomic<Int>.self, to: Atomic(isClosed ? closed : 0))
     unsafe (memory + MemoryLayout<Atomic<Int>>.size).initializeMemory(
       as: FrameSlotReference.self, repeating: FrameTable.slot(number: 0), count: capacity)
-    unsafe (memory + requestOffset).initializeMemory(as: CacheRequest.self, to: CacheRequest())
+    unsafe cache.requestMemory.initializeMemory(as: CacheRequest.self, to: CacheRequest())
   }
 
   /// The number of frames; or `closed` or `lent`: the cache then appears empty to `pop` and full to
@@ -66,15 +76,15 @@ struct ProcessorCache: ~Copyable {
 
   /// The frame at `index`.
   ///
-  /// Access: by the cache's processor alone.
+  /// Access: by the cache's processor alone, or under the lock by others if the cache is lent.
   @inline(__always)
-  private(set) subscript(index: Int) -> FrameSlotReference {
+  subscript(index: Int) -> FrameSlotReference {
     get { unsafe element(index).pointee }
     nonmutating set { unsafe element(index).pointee = newValue }
   }
 
   @inline(__always)
-  @unsafe private func element(_ index: Int) -> UnsafeMutablePointer<FrameSlotReference> {
+  @unsafe func element(_ index: Int) -> UnsafeMutablePointer<FrameSlotReference> {
     require(index >= 0 && index < Self.capacity, "frame is outside of a processor's cache")
     // SAFETY: the frames follow the count, and the index is that of one of them.
     let first = unsafe memory + MemoryLayout<Atomic<Int>>.size
@@ -99,8 +109,8 @@ struct ProcessorCache: ~Copyable {
   @inline(__always)
   var request: CacheRequest {
     _read {
-      // SAFETY: the memory ends with the request.
-      yield unsafe (memory + Self.requestOffset).assumingMemoryBound(to: CacheRequest.self).pointee
+      // SAFETY: the memory holds the request.
+      yield unsafe requestMemory.assumingMemoryBound(to: CacheRequest.self).pointee
     }
   }
 
@@ -154,19 +164,10 @@ struct ProcessorCache: ~Copyable {
     return false
   }
 
-  /// Removes the oldest batch from a full cache, and calls `body` with its frames.
+  /// Removes all frames, and calls `body` with them.
   ///
   /// Their kind is then `plain`. Frames that were added in ascending or descending order of their
   /// addresses are passed together, as one run.
-  mutating func spill(_ body: (FrameRun) -> Void) {
-    require(isFull, "spilled a processor's cache that is not full")
-    visitOldest(Self.batch, body)
-    // The bounds are constants, so the loop has no check per frame.
-    for index in 0..<Self.capacity - Self.batch { self[index] = self[index + Self.batch] }
-    count = Self.capacity - Self.batch
-  }
-
-  /// Removes all frames, and calls `body` with them as `spill` does.
   mutating func removeAll(_ body: (FrameRun) -> Void) {
     guard count > 0 else { return }
     visitOldest(count, body)

@@ -19,17 +19,30 @@ package struct SpinLock: ~Copyable {
   @inline(__always)
   package borrowing func lock() -> Bool {
     let interrupts = Processor.disableInterrupts()
-    // Ordering: acquiring, pairs with the releasing store in `unlock`, so that critical
+    acquire()
+    return interrupts
+  }
+
+  /// Acquires the lock. Interrupts are off.
+  @inline(__always)
+  package borrowing func acquire() {
+    // Ordering: acquiring, pairs with the releasing store in `release`, so that critical
     // sections are ordered.
     while word.exchange(1, ordering: .acquiring) != 0 { waitUntilFree() }
-    return interrupts
+  }
+
+  /// Releases the lock, and leaves interrupts off.
+  @inline(__always)
+  package borrowing func release() {
+    // Ordering: releasing, pairs with the exchange in `acquire`.
+    word.store(0, ordering: .releasing)
   }
 
   /// As `lock()`, for a lock whose owner may wait for other processors: calls `serve` while it
   /// spins.
   package borrowing func lock(serving serve: () -> Void) -> Bool {
     let interrupts = Processor.disableInterrupts()
-    // Ordering: acquiring, as in `lock()`.
+    // Ordering: acquiring, as in `acquire()`.
     while word.exchange(1, ordering: .acquiring) != 0 {
       serve()
       Processor.pause()
@@ -40,15 +53,14 @@ package struct SpinLock: ~Copyable {
   /// Releases the lock, then turns interrupts on if they were.
   @inline(__always)
   package borrowing func unlock(_ interrupts: Bool) {
-    // Ordering: releasing, pairs with the exchange in `lock`.
-    word.store(0, ordering: .releasing)
+    release()
     Processor.restoreInterrupts(interrupts)
   }
 
   /// Spins on a load until the lock is free, so that waiters do not contend for its cache line.
   @inline(never)
   private borrowing func waitUntilFree() {
-    // Ordering: relaxed; the exchange in `lock` that follows provides the ordering.
+    // Ordering: relaxed; the exchange in `acquire` that follows provides the ordering.
     while word.load(ordering: .relaxed) != 0 { Processor.pause() }
   }
 }
