@@ -67,7 +67,8 @@ extension FrameAllocator {
     refillAndAllocate() ?? reclaim() ?? allocateFromOtherCaches()
   }
 
-  @inline(__always)
+  // Not inlined: there would be two copies, and what takes blocks from the zones is large.
+  @inline(never)
   private static func refillAndAllocate() -> FrameSlotReference? {
     if isExternal { return allocateExternally(1, .uninitialized) }
     return withLock(

@@ -13,7 +13,7 @@ extension FrameAllocator {
   @inline(never)
   private static func emptyCache(closing isClosing: Bool) {
     withLock { state, cache in
-      cache.removeAll { state.freeRun($0) }
+      cache.removeAll(to: &state)
       if isClosing { cache.setClosed(true) }
     } external: {
     }

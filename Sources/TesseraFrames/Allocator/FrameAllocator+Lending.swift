@@ -48,11 +48,10 @@ extension FrameAllocator {
   /// does not answer in it keeps what is in its cache, and is not waited for again until it has.
   @inline(never)
   static func drainAllCaches() {
-    let isAlone = processorCount == 1
+    drainCache()
+    guard processorCount > 1 else { return }
     var awaited = ProcessorSet()
-    let asked = withLock { state, cache in
-      cache.removeAll { state.freeRun($0) }
-      if isAlone { return ProcessorSet() }
+    let asked = withLock { state, _ in
       state.setShort(true)
       return state.askOthers(Processor.current, awaited: &awaited)
     } external: {
@@ -122,7 +121,22 @@ extension FrameAllocatorState {
 
   /// Moves the frames that `processor` has lent to the zones.
   mutating func takeLent(of processor: Int) {
-    cache(of: processor).takeLent { freeRun($0) }
+    takeLent(from: cache(of: processor))
+  }
+
+  /// Moves the frames of `cache` that are lent to the zones.
+  mutating func takeLent(from cache: borrowing ProcessorCache) {
+    let held = cache.request.lentCount
+    guard held > 0 else { return }
+    freeOldest(held, of: cache)
+    cache.request.noteTaken()
+  }
+
+  /// Frees the oldest `frameCount` frames of `cache`. One function for all that empty a cache,
+  /// because what frees runs is large.
+  @inline(never)
+  mutating func freeOldest(_ frameCount: Int, of cache: borrowing ProcessorCache) {
+    cache.visitOldest(frameCount) { freeRun($0) }
   }
 
   /// Notes that frames are short, so that none is cached, or that they are not any more.

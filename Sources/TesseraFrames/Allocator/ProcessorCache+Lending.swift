@@ -10,19 +10,11 @@ extension ProcessorCache {
     request.answer(lending: held)
   }
 
-  /// Takes the lent frames, and calls `body` with them as `spill` does. Under the lock.
-  func takeLent(_ body: (FrameRun) -> Void) {
-    let held = request.lentCount
-    guard held > 0 else { return }
-    visitOldest(held, body)
-    request.noteTaken()
-  }
-
   /// Opens the cache, empty, if it was lent. By its processor, under the lock.
   @inline(never)
   mutating func reopen(_ state: inout FrameAllocatorState) {
     guard count == Self.lent else { return }
-    takeLent { state.freeRun($0) }
+    state.takeLent(from: self)
     count = 0
   }
 }

@@ -164,16 +164,17 @@ struct ProcessorCache: ~Copyable {
     return false
   }
 
-  /// Removes all frames, and calls `body` with them.
-  ///
-  /// Their kind is then `plain`. Frames that were added in ascending or descending order of their
-  /// addresses are passed together, as one run.
-  mutating func removeAll(_ body: (FrameRun) -> Void) {
+  /// Moves all frames to the zones. Under the lock.
+  mutating func removeAll(to state: inout FrameAllocatorState) {
     guard count > 0 else { return }
-    visitOldest(count, body)
+    state.freeOldest(count, of: self)
     count = 0
   }
 
+  /// Calls `body` with the oldest `frameCount` frames, of which there is at least one.
+  ///
+  /// Their kind is then `plain`. Frames that were added in ascending or descending order of their
+  /// addresses are passed together, as one run.
   @inline(__always)
   func visitOldest(_ frameCount: Int, _ body: (FrameRun) -> Void) {
     var run = FrameRun(self[0])
