@@ -44,8 +44,8 @@
  * Bounded: preemption or interrupts are never off for more than 20 microseconds at a time on a
  * processor of 3 GHz, taking an instruction as one cycle; a frame that is filled with zeros is
  * filled with both as they were. What the kernel's own functions take comes on top: its hooks, its
- * frame allocator, and what it has called when a frame is freed. Where a function may exceed this,
- * its comment says so.
+ * frame allocator, and what it has called when a frame is freed; so do the waits of (a) for other
+ * processors. Where a function may exceed this, its comment says so.
  *
  * An interrupt handler must not call functions of `thread`, `cursor` and `quiet` if it may have
  * interrupted one of them. No function allocates from a heap, and each calls only the hooks and the
