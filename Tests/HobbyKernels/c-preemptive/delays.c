@@ -231,6 +231,8 @@ static void statistics(void) {
   TRY(tessera_get_statistics(&statistics));
 }
 
+static void serve(void) { tessera_serve(); }
+
 /** Keeps interrupts off for 100,000 instructions: the measurement must see it. */
 static void keep_off(void) {
   uint64_t count = 50000;
@@ -242,6 +244,7 @@ void measure_delays(void) {
   print_count(seen, " of 100000 instructions with interrupts off were seen\n");
   EXPECT(seen >= 100000 && seen < 100000 + 2 * INTERVAL);
 
+  measure("tessera_serve", serve);
   measure("tessera_space_create", create);
   create_child();
   measure("tessera_space_activate", activate);
