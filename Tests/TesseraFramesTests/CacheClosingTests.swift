@@ -46,6 +46,8 @@ extension OnSimulatedMachine {
       try asProcessor(1) {
         FrameAllocator.closeCache()
         FrameAllocator.drainCache()
+        try CacheUse.fill()
+        #expect(FrameAllocator.statistics.cachedFrameCount == 0, "drained, and still closed")
         FrameAllocator.closeCache()
         let claimed = try Frame(claiming: machine.address(7), metadata: PlainMemory())
         #expect(claimed.address == machine.address(7))
