@@ -3,10 +3,11 @@
 
 __attribute__((weak)) uint32_t tessera_host_processor_id(void) { return 0; }
 
-__attribute__((weak)) void tessera_host_interrupt(uint64_t processors) {
+__attribute__((weak)) void tessera_host_interrupt(uint64_t processors, uint32_t first) {
   static const char message[] =
       "tessera_host_interrupt is not linked: no other processor can be asked to flush its TLB";
   (void)processors;
+  (void)first;
   tessera_host_panic(message, sizeof message - 1);
 }
 

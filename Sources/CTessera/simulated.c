@@ -33,7 +33,7 @@ void simulated_require_first_processor(void) {
 
 simulated_registers *simulated_registers_of(uint32_t number) {
   if (number >= SIMULATED_PROCESSOR_LIMIT) {
-    fputs("processor number of the simulated machine is above 63\n", stderr);
+    fputs("processor number of the simulated machine is above 511\n", stderr);
     abort();
   }
   return &registers[number];
@@ -96,15 +96,16 @@ bool simulated_interrupt_is_borrowed(void) { return is_borrowed; }
 
 // The calling thread runs the handler as the other processors, whatever their own threads do
 // meanwhile: an interrupt may come at any moment. For a processor without a thread, one at a time.
-void simulated_interrupt(uint64_t processors) {
+void simulated_interrupt(uint64_t processors, uint32_t first) {
   simulated_processor mine = simulated_this_processor;
   void (*handler)(void) = interrupt_handler;
   if (handler == NULL) {
     fputs("a simulated processor was interrupted, but there is no handler\n", stderr);
     abort();
   }
-  for (uint32_t number = 0; number < SIMULATED_PROCESSOR_LIMIT; number += 1) {
-    if ((processors >> number & 1) == 0) continue;
+  for (uint32_t bit = 0; bit < 64; bit += 1) {
+    if ((processors >> bit & 1) == 0) continue;
+    uint32_t number = first + bit;
     simulated_this_processor.number = number;
     simulated_this_processor.interrupts_enabled = false;
     while (atomic_exchange(&is_in_handler[number], true)) hw_pause();
@@ -125,7 +126,8 @@ static uint64_t *register_of_kind(simulated_control_kind kind) {
     case simulated_cr4_write: return &mine->cr4;
     case simulated_efer_write: return &mine->efer;
     case simulated_pat_write: return &mine->pat;
-    case simulated_page_invalidation: break;
+    case simulated_page_invalidation:
+    case simulated_context_invalidation: break;
   }
   abort();
 }
@@ -133,7 +135,8 @@ static uint64_t *register_of_kind(simulated_control_kind kind) {
 void simulated_write_register(simulated_control_kind kind, uint64_t value) {
   uint64_t *place = register_of_kind(kind);
   uint64_t old_value = *place;
-  *place = value;
+  // The bit that keeps translations is not stored.
+  *place = kind == simulated_cr3_write ? value & ~(UINT64_C(1) << 63) : value;
   if (kind == simulated_cr3_write) simulated_these_registers()->has_root = true;
   const simulated_observer *observer = simulated_current_observer();
   if (observer != NULL)
@@ -162,9 +165,12 @@ hw_cpuid_result simulated_cpuid(uint32_t leaf, uint32_t subleaf) {
   hw_cpuid_result r = {0, 0, 0, 0};
   switch (leaf) {
     case 0x0: r.eax = 7; break;
-    case 0x1: r.edx = 1u << 13 | (hides_attribute_table ? 0 : 1u << 16); break;
+    case 0x1:
+      r.ecx = features.has_context_identifiers ? 1u << 17 : 0;
+      r.edx = 1u << 13 | (hides_attribute_table ? 0 : 1u << 16);
+      break;
     case 0x7:
-      r.ebx = 1u << 7 | 1u << 20;
+      r.ebx = 1u << 7 | 1u << 20 | (features.has_context_invalidation ? 1u << 10 : 0);
       r.ecx = 1u << 2 | (features.has_five_levels ? 1u << 16 : 0);
       break;
     case 0x80000000: r.eax = 0x80000008; break;

@@ -14,10 +14,10 @@ public func hostProcessorID() -> UInt32 { boot_processor_number() }
 
 /// Tessera's hook that interrupts the processors whose bits are set, and does not wait for them.
 @c(tessera_host_interrupt) @used
-public func hostInterrupt(_ processors: UInt64) {
+public func hostInterrupt(_ processors: UInt64, _ first: UInt32) {
   var left = processors
   while left != 0 {
-    let number = left.trailingZeroBitCount
+    let number = Int(first) + left.trailingZeroBitCount
     left &= left - 1
     let id = UInt32(truncatingIfNeeded: ProcessorRecord(number)[.apicID])
     LocalAPIC.send(.fixed(vector: InterruptVector.tessera), to: id)

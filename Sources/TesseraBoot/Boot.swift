@@ -59,9 +59,10 @@ public enum Boot {
   ) throws(BootError) -> BootReport {
     if isStarted { throw .alreadyStarted }
     let count = configuration.processorCount
-    guard 1 <= count && count <= 64 else { throw .invalidProcessorCount }
+    guard 1 <= count && count <= Processor.limit else { throw .invalidProcessorCount }
     guard Processor.current < count else { throw .processorNumberOutOfBounds }
     let features = ProcessorFeatures()
+    ProcessContexts.choose(features, isAllowed: configuration.usesProcessContexts)
     return switch configuration.directMap {
     case .loader(let directMap): try start(configuration, on: directMap, features)
     case .build(let plan): try start(configuration, building: plan, features)
@@ -100,7 +101,7 @@ public enum Boot {
     try ActiveSpace.claimProcessor()
     FrameAllocator.openCache()
     ProcessorSetup.enableProtections(features)
-    ActiveSpace.start(on: KernelSpace.root)
+    ActiveSpace.start()
     ProcessorSetup.installMemoryTypes(features)
   }
 

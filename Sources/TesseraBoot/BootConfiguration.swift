@@ -9,8 +9,11 @@ public struct BootConfiguration<Regions: MemoryRegionSource> {
   public let kernelImage: Range<PhysicalAddress>
   /// How the kernel reaches physical memory.
   public let directMap: BootDirectMap
-  /// The number of processors that will call Tessera, at most 64. They are numbered from zero.
+  /// The number of processors that will call Tessera, at most 512. They are numbered from zero.
   public var processorCount = 1
+  /// Whether processors that have process-context identifiers (PCID) use them, so that one that
+  /// goes back to a space need not flush its TLB. The low bits of CR3 are then not zero.
+  public var usesProcessContexts = true
   /// The kernel's own frame allocator, or nil for the built-in one.
   ///
   /// All usable memory then belongs to it, and Tessera allocates every frame from it. It cannot be

@@ -18,7 +18,9 @@ extension BootConfiguration<ConfigRegions> {
       isHalfKnown, TESSERA_ERROR_INVALID_ARGUMENT,
       "kernel_half is neither TESSERA_ADOPT nor TESSERA_COPY")
     let flags = unsafe config.flags
-    let known = TESSERA_NO_OTHER_EXECUTION | TESSERA_NO_PAGE_ZERO | TESSERA_BUILD_DIRECT_MAP
+    let known =
+      TESSERA_NO_OTHER_EXECUTION | TESSERA_NO_PAGE_ZERO | TESSERA_BUILD_DIRECT_MAP
+      | TESSERA_NO_PROCESS_CONTEXTS
     try check(
       flags & ~UInt64(known) == 0, TESSERA_ERROR_INVALID_ARGUMENT, "flags has an unknown flag")
     let isBuilt = flags & UInt64(TESSERA_BUILD_DIRECT_MAP) != 0
@@ -32,6 +34,7 @@ extension BootConfiguration<ConfigRegions> {
     unsafe self.init(regions: regions, kernelImage: image, directMap: directMap)
     processorCount = unsafe max(1, Int(config.processor_count))
     unsafe externalAllocator = try ExternalAllocator(config)
+    usesProcessContexts = flags & UInt64(TESSERA_NO_PROCESS_CONTEXTS) == 0
     protection.unmapsPageZero = flags & UInt64(TESSERA_NO_PAGE_ZERO) != 0
     if flags & UInt64(TESSERA_NO_OTHER_EXECUTION) != 0 {
       unsafe protection.text = try KernelText(config)

@@ -29,7 +29,7 @@ enum StartError {
       switch error {
       case .invalidDirectMap where directMap.isBuilt:
         "direct_map is no multiple of 4096, or built_direct_map none of 1 GiB with room above"
-      case .invalidProcessorCount: "processor_count is more than 64"
+      case .invalidProcessorCount: "processor_count is more than 512"
       case .invalidDirectMap: "direct_map is not a multiple of 4096"
       case .invalidText:
         "text_start to text_end, or rodata_start to rodata_end, are not pages of the kernel half"

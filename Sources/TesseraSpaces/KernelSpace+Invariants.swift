@@ -34,23 +34,18 @@ extension KernelSpace {
       report, visit: visit)
   }
 
-  /// Checks that each processor runs on a root that is active on it, and this one on the root in
-  /// CR3.
+  /// Checks that each processor runs on a root, and this one on that in CR3.
   private static func checkProcessors(_ report: PageTableReport) {
     let level = PagingMode.current.rootLevel
     let start = VirtualAddress(0)
-    for processor in 0..<ProcessorSet.capacity {
-      guard let address = ActiveSpace.rootAddress(of: processor) else { continue }
+    for processor in 0..<FrameAllocator.processorCount {
+      guard let address = ActiveRoots.rootAddress(of: processor) else { continue }
       if processor == Processor.current && Processor.rootAddress != address {
         report("CR3 was loaded with another root than the one activated", start, level)
       }
       guard let slot = try? FrameTable.slot(at: address), slot.kind.usage == .pageTable else {
         report("processor runs on a root that is no page-table node", start, level)
         continue
-      }
-      // SAFETY: the frame's usage says that it is a node, and nothing else runs.
-      if unsafe !PageTableNode(at: address).activeProcessors.contains(processor) {
-        report("processor runs on a root that is not active on it", start, level)
       }
     }
   }
@@ -59,15 +54,9 @@ extension KernelSpace {
   static func checkRoot(_ node: PageTableNode, _ report: PageTableReport) {
     let level = PagingMode.current.rootLevel
     let start = VirtualAddress(0)
-    let ownerCount = 1 + UInt64(node.activeProcessors.count)
+    let ownerCount = 1 + UInt64(node.activeProcessorCount)
     if node.slot.count != ownerCount {
       report("root's owners are not its space and its active processors", start, level)
-    }
-    for processor in 0..<ProcessorSet.capacity {
-      let runsOnIt = ActiveSpace.rootAddress(of: processor) == node.address
-      if node.activeProcessors.contains(processor) != runsOnIt {
-        report("root is not active on the processors that run on it", start, level)
-      }
     }
     if node.slot.kind.usage != .pageTable { report("root is not a page-table node", start, level) }
     if node.isLocked { report("root is locked", start, level) }

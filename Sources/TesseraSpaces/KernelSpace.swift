@@ -37,7 +37,7 @@ public enum KernelSpace {
     do throws(BootError) {
       try ActiveSpace.claimProcessor()
     } catch { panic("processor number is not below the processor count") }
-    ActiveSpace.start(on: root)
+    ActiveSpace.start()
   }
 
   /// The physical address of the kernel's own root. Panics before the kernel space is started.

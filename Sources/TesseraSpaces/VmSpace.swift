@@ -114,7 +114,7 @@ extension VmSpace {
   public borrowing func activate() { ActiveSpace.activate(root) }
 
   /// The number of processors that the space is active on.
-  public var activeProcessorCount: Int { root.activeProcessors.count }
+  public var activeProcessorCount: Int { root.activeProcessorCount }
 
   /// Makes the calling processor run on the kernel's own root, which has no user pages.
   public static func deactivate() { ActiveSpace.activate(KernelSpace.root) }

@@ -37,6 +37,9 @@ struct PagingRegisters: Sendable {
   /// The address of the root table.
   var root: UInt64 { cr3 & 0x000f_ffff_ffff_f000 }
 
+  /// The process-context identifier; 0 if they are off.
+  var context: UInt64 { hasContextIdentifiers ? cr3 & 0xfff : 0 }
+
   /// The number of virtual address bits that are translated.
   var virtualAddressWidth: Int { 12 + 9 * levelCount }
 

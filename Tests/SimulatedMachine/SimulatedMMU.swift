@@ -21,6 +21,10 @@ public final class SimulatedMMU: @unchecked Sendable {
     public var entryWrites = 0
     public var pageInvalidations = 0
     public var rootLoads = 0
+    /// Loads of CR3 that kept what was cached under their process-context identifier.
+    public var keepingRootLoads = 0
+    /// Flushes of all process contexts at once.
+    public var contextInvalidations = 0
     public var freedFrames = 0
     /// Accesses that a cached translation denied but the tables permitted.
     public var spuriousFaults = 0
@@ -28,6 +32,11 @@ public final class SimulatedMMU: @unchecked Sendable {
     public var staleAccesses = 0
     /// Bytes that the kernel copied to or from user memory.
     public var userBytesCopied = 0
+
+    mutating func noteRootLoad(_ value: UInt64) {
+      rootLoads += 1
+      if value >> 63 != 0 { keepingRootLoads += 1 }
+    }
   }
 
   /// Creates the MMUs of the current machine, with `frameCount` frames of memory starting at
@@ -137,8 +146,11 @@ extension SimulatedMMU {
       if kind == simulated_page_invalidation {
         counters.pageInvalidations += 1
         cache.invalidatePage(new, on: number)
+      } else if kind == simulated_context_invalidation {
+        counters.contextInvalidations += 1
+        cache.startAfresh(number)
       } else {
-        if kind == simulated_cr3_write { counters.rootLoads += 1 }
+        if kind == simulated_cr3_write { counters.noteRootLoad(new) }
         cache.noteWrite(kind, old: old, new: new, on: number)
       }
     }

@@ -39,7 +39,7 @@ public final class SimulatedMachine {
       isFilled: isFilled)
     simulated_reset_registers()
     simulated_require_first_processor()
-    Self.installInterruptHandler()
+    Self.prepareProcessors()
     unsafe FrameTable.install(arena.records, frameCount: UInt64(frameCount))
     unsafe FrameAllocator.start(
       in: arena.records + slotByteCount, processorCount: processorCount,
@@ -65,7 +65,7 @@ public final class SimulatedMachine {
     arena = Arena(memoryByteCount: frameCount * 4096, recordByteCount: 64)
     simulated_reset_registers()
     simulated_require_first_processor()
-    Self.installInterruptHandler()
+    Self.prepareProcessors()
     guard let pool else {
       totals = try Boot.startFrames(
         on: map, early: EarlyAllocator(map), processorCount: processorCount)
@@ -83,9 +83,10 @@ public final class SimulatedMachine {
 
   deinit { simulated_require_first_processor() }
 
-  /// Makes processors answer interrupts. What only the thread of a processor may do, that has to do
-  /// itself, by `takeInterrupt()`.
-  private static func installInterruptHandler() {
+  /// Forgets the processors of earlier machines, and makes processors answer interrupts. What only
+  /// the thread of a processor may do, that has to do itself, by `takeInterrupt()`.
+  private static func prepareProcessors() {
+    ActiveRoots.reset()
     simulated_set_interrupt_handler {
       TLBShootdown.answerFlushes()
       if !simulated_interrupt_is_borrowed() { FrameAllocator.lendCache() }
@@ -105,6 +106,7 @@ extension SimulatedMachine {
 
   /// Starts the kernel's address space on an empty root, as a loader leaves it.
   public func startKernelSpace() throws(TesseraError) {
+    ProcessContexts.choose(ProcessorFeatures(), isAllowed: true)
     let root = try FrameAllocator.allocate()
     unsafe Processor.loadRootRegister(root.rawValue)
     try KernelSpace.start()
@@ -116,7 +118,7 @@ extension SimulatedMachine {
     for number in 1..<processorCount {
       try asProcessor(number) {
         try ActiveSpace.claimProcessor()
-        ActiveSpace.start(on: KernelSpace.root)
+        ActiveSpace.start()
       }
     }
   }
@@ -133,18 +135,27 @@ extension SimulatedMachine {
 
   /// Sets the features that CPUID reports on machines created from now on, and resets registers.
   public static func setFeatures(
-    physicalAddressWidth: Int = 40, hasFiveLevels: Bool = false, hasOneGiBPages: Bool = true
+    physicalAddressWidth: Int = 40, hasFiveLevels: Bool = false, hasOneGiBPages: Bool = true,
+    hasContextIdentifiers: Bool = false, hasContextInvalidation: Bool = false
   ) {
     simulated_set_features(
       simulated_features(
         physical_address_width: UInt32(physicalAddressWidth), has_five_levels: hasFiveLevels,
-        has_one_gib_pages: hasOneGiBPages))
+        has_one_gib_pages: hasOneGiBPages, has_context_identifiers: hasContextIdentifiers,
+        has_context_invalidation: hasContextInvalidation))
     simulated_reset_registers()
   }
 
   /// Runs `body` on all processors concurrently and waits until all have finished.
   public func onEveryProcessor(_ body: @escaping @Sendable (_ processor: Int) -> Void) {
-    let threads = (0..<processorCount).map { ProcessorThread($0, body) }
+    onProcessors(Array(0..<processorCount), body)
+  }
+
+  /// Runs `body` on the processors with `numbers` concurrently and waits until all have finished.
+  public func onProcessors(
+    _ numbers: [Int], _ body: @escaping @Sendable (_ processor: Int) -> Void
+  ) {
+    let threads = numbers.map { ProcessorThread($0, body) }
     for thread in threads { thread.join() }
   }
 

@@ -65,7 +65,7 @@ extension TLBModel {
   }
 
   /// Caches the table at `address` and everything that is reachable from it.
-  private mutating func hold(tableAt address: UInt64, _ table: CachedTable) {
+  mutating func hold(tableAt address: UInt64, _ table: CachedTable) {
     guard memory.contains(address) else {
       violations.report(
         "an entry for \(hexadecimal(table.position.start)) names a table at"

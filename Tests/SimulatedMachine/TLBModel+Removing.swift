@@ -38,38 +38,47 @@ extension TLBModel {
     }
   }
 
-  /// Executes MOV to CR3, which flushes translations that are not global, and all cached tables.
+  /// Executes MOV to CR3, which flushes translations that are not global, and all cached tables, of
+  /// the process context that it selects; but nothing if bit 63 is set.
   private mutating func loadRoot(_ value: UInt64, on number: Int) {
-    if value >> 52 != 0 {
+    let old = processors[number].registers
+    let keepsContext = old.hasContextIdentifiers && value >> 63 != 0
+    if value >> 52 != (keepsContext ? 0x800 : 0) {
       violations.report("processor \(number) loaded CR3 with a reserved bit set")
     }
-    let old = processors[number].registers
     processors[number].registers.cr3 = value & 0x000f_ffff_ffff_ffff
     processors[number].registers.hasRoot = true
-    if old.hasRoot && old.root == processors[number].registers.root {
+    let context = processors[number].registers.context
+    if context != old.context || keepsContext {
+      switchContext(from: old.context, to: context, keepsContext: keepsContext, on: number)
+    } else if old.hasRoot && old.root == processors[number].registers.root {
       removeStaleTables(on: number)
     } else {
       removeAllTables(on: number)
       fillFromRoot(number)
       processors[number].mayHaveStaleTranslations = true
     }
-    removeStaleTranslations(on: number, evenGlobal: false)
+    if !keepsContext { removeStaleTranslations(on: number, evenGlobal: false) }
   }
 
-  /// Executes MOV to CR4, which flushes everything if PGE changes.
+  /// Executes MOV to CR4, which flushes everything if PGE changes or PCIDE is cleared.
   private mutating func loadControlRegister4(old: UInt64, new: UInt64, on number: Int) {
+    let isEnablingContexts = new & ~old >> 17 & 1 != 0
+    if isEnablingContexts && processors[number].registers.cr3 & 0xfff != 0 {
+      violations.report("processor \(number) set CR4.PCIDE while CR3 had low bits set")
+    }
     processors[number].registers.cr4 = new
     let change = old ^ new
-    if processors[number].registers.hasContextIdentifiers {
-      violations.report(
-        "processor \(number) enabled context identifiers, which are not simulated")
-    }
     // LA57 changes the meaning of all entries. Real processors reject that while paging is enabled.
-    if change >> 7 & 1 != 0 || change >> 12 & 1 != 0 { startAfresh(number) }
+    if change >> 7 & 1 != 0 || change >> 12 & 1 != 0 || old & ~new >> 17 & 1 != 0 {
+      startAfresh(number)
+    }
   }
 
-  /// Empties the caches and fills them with everything that is reachable.
-  private mutating func startAfresh(_ number: Int) {
+  /// Empties the caches, those of all process contexts, and fills them with everything that is
+  /// reachable.
+  mutating func startAfresh(_ number: Int) {
+    processors[number].otherContexts = [:]
     removeAllTables(on: number)
     var removed: [SimulatedTranslation] = []
     processors[number].translations.update({ _ in nil }, removed: { removed.append($0) })
@@ -115,12 +124,12 @@ extension TLBModel {
     processors[number].mayHaveStaleTables = false
   }
 
-  private mutating func removeAllTables(on number: Int) {
+  mutating func removeAllTables(on number: Int) {
     removeTables(on: number) { _, _ in false }
     processors[number].mayHaveStaleTables = false
   }
 
-  private mutating func removeTables(
+  mutating func removeTables(
     on number: Int, unless isKept: (_ address: UInt64, TablePosition) -> Bool
   ) {
     var frames = processors[number].tableFrames

@@ -7,7 +7,7 @@ import CTessera
 /// and is never evicted. Entries are reachable from the root, and from each table that was removed
 /// from the tree but that the processor may still cache.
 ///
-/// Not modelled: context identifiers (PCID), and accessed bits of entries that lead to tables.
+/// Not modelled: accessed bits of entries that lead to tables.
 struct TLBModel {
   let memory: SimulatedMemory
   var processors: [ProcessorCache]
@@ -69,6 +69,8 @@ struct ProcessorCache {
   var translations = TranslationSet()
   /// The frames that the processor may use as tables.
   var tableFrames: [Int] = []
+  /// What is cached under process-context identifiers other than the one in CR3.
+  var otherContexts: [UInt64: KeptContext] = [:]
   /// Whether a table or a translation may be cached that no longer matches the tables in memory.
   var mayHaveStaleTables = false
   var mayHaveStaleTranslations = false

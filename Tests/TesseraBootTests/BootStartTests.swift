@@ -91,7 +91,7 @@ extension OnSimulatedMachine {
 
     @Test func `an invalid configuration fails`() {
       #expect(error(loader()) { $0.processorCount = 0 } == .invalidProcessorCount)
-      #expect(error(loader()) { $0.processorCount = 65 } == .invalidProcessorCount)
+      #expect(error(loader()) { $0.processorCount = 513 } == .invalidProcessorCount)
       #expect(error(loader(base: LoadedMachine.directMap + 1)) == .invalidDirectMap)
       #expect(error(loader(lowEnd: 1 << 47 + 1)) == .invalidKernelLowEnd)
       let beyond = MemoryRegion(

@@ -84,8 +84,8 @@ extension OnSimulatedMachine {
 
     @Test func `a processor that differs from the first is an error, and nothing changes`() {
       let before = registers(1).pointee
+      let features = simulated_current_features()
       func demand(_ expected: Int, _ change: () -> Void) {
-        let features = simulated_current_features()
         change()
         let changed = registers(1).pointee
         asProcessor(1) { expect(tessera_start_processor(), expected) }
@@ -100,10 +100,10 @@ extension OnSimulatedMachine {
       demand(TESSERA_ERROR_UNSUPPORTED_PROCESSOR) { simulated_hide_features(true, false) }
       demand(TESSERA_ERROR_DIFFERENT_MEMORY_TYPES) { simulated_hide_features(false, true) }
       func set(width: UInt32 = 40, hasOneGiBPages: Bool = true) {
-        simulated_set_features(
-          simulated_features(
-            physical_address_width: width, has_five_levels: false,
-            has_one_gib_pages: hasOneGiBPages))
+        var changed = features
+        changed.physical_address_width = width
+        changed.has_one_gib_pages = hasOneGiBPages
+        simulated_set_features(changed)
       }
       demand(TESSERA_ERROR_DIFFERENT_PAGE_SIZES) { set(hasOneGiBPages: false) }
       demand(TESSERA_ERROR_DIFFERENT_ADDRESS_WIDTH) { set(width: 39) }
@@ -116,9 +116,7 @@ extension OnSimulatedMachine {
       demand(TESSERA_ERROR_GDT_IN_LOWER_HALF) { registers(1).pointee.segments.base = 1 << 40 }
       set(width: 46)
       asProcessor(1) { expect(tessera_start_processor(), TESSERA_OK) }
-      simulated_set_features(
-        simulated_features(
-          physical_address_width: 40, has_five_levels: false, has_one_gib_pages: true))
+      simulated_set_features(features)
     }
 
     @Test func `a space that a kernel loaded into CR3 is flushed once it is activated`() {

@@ -58,9 +58,9 @@ extension OnSimulatedMachine {
       #expect(machine.start(region(0, 0x1000, 1 << 20)) == TESSERA_ERROR_INVALID_MEMORY_MAP)
       #expect(machine.start(region(0, 0x1000, 0, 1)) == TESSERA_ERROR_INVALID_ARGUMENT)
       #expect(machine.start { $0.region_count = .max } == TESSERA_ERROR_INVALID_ARGUMENT)
-      #expect(machine.start { $0.processor_count = 65 } == TESSERA_ERROR_INVALID_ARGUMENT)
+      #expect(machine.start { $0.processor_count = 513 } == TESSERA_ERROR_INVALID_ARGUMENT)
       #expect(machine.start { $0.kernel_half = 2 } == TESSERA_ERROR_INVALID_ARGUMENT)
-      #expect(machine.start { $0.flags = 8 } == TESSERA_ERROR_INVALID_ARGUMENT)
+      #expect(machine.start { $0.flags = 16 } == TESSERA_ERROR_INVALID_ARGUMENT)
       #expect(machine.start { $0.image_end = 0x1000 } == TESSERA_ERROR_INVALID_ARGUMENT)
       #expect(machine.start { $0.image_end = .max } == TESSERA_ERROR_INVALID_ARGUMENT)
       #expect(machine.start { $0.kernel_low_end = .max } == TESSERA_ERROR_INVALID_ARGUMENT)
@@ -100,10 +100,10 @@ extension OnSimulatedMachine {
       #expect(reason([usable, usable, region(.max, 0)]) == "a region extends beyond 2^52 2")
       #expect(
         reason([usable, region(0, 0, 1)]) == "the field reserved of a region is not zero 1")
-      #expect(reason { $0.processor_count = 128 } == "processor_count is more than 64")
+      #expect(reason { $0.processor_count = 513 } == "processor_count is more than 512")
       #expect(
         reason { $0.kernel_half = 2 } == "kernel_half is neither TESSERA_ADOPT nor TESSERA_COPY")
-      #expect(reason { $0.flags = 8 } == "flags has an unknown flag")
+      #expect(reason { $0.flags = 16 } == "flags has an unknown flag")
       #expect(
         reason { $0.image_start = .max } == "image_end is below image_start, or beyond 2^52")
       #expect(

@@ -35,6 +35,17 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
+    @Test func `processors of all groups lend their frames`() throws {
+      let machine = SimulatedMachine(frameCount: Self.frameCount, processorCount: 130)
+      Interrupts.connect()
+      let before = Interrupts.callCount
+      for processor in [1, 64, 129] { try asProcessor(processor) { try CacheUse.fill() } }
+      #expect(FrameAllocator.statistics.cachedFrameCount > 60)
+      #expect(CacheUse.allocateAll().count == Self.frameCount)
+      #expect(Interrupts.callCount == before + 3, "one for each group")
+      #expect(machine.violations == [])
+    }
+
     @Test(arguments: [2, 100, 512])
     func `a run fails only if the caches of others have none of it`(frameCount: Int) throws {
       Interrupts.connect()

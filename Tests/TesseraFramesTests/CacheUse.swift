@@ -32,16 +32,16 @@ enum Interrupts {
 
   /// Has the allocator interrupt others, which answer at once.
   static func connect() {
-    FrameAllocator.askOthers { processors in
+    FrameAllocator.askOthers { processors, group in
       Interrupts.count.wrappingAdd(1, ordering: .relaxed)
-      Processor.interrupt(ProcessorSet(rawValue: processors))
+      Processor.interrupt(ProcessorSet(rawValue: processors), group: group)
       return processors
     }
   }
 
   /// Has the allocator interrupt others, whose interrupts are off: they do not answer.
   static func connectToDeaf() {
-    FrameAllocator.askOthers { processors in
+    FrameAllocator.askOthers { processors, group in
       Interrupts.count.wrappingAdd(1, ordering: .relaxed)
       return processors
     }

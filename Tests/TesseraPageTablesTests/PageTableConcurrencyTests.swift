@@ -194,7 +194,7 @@ private final class TableRace: @unchecked Sendable {
 }
 
 /// Words that no processor accesses atomically.
-private final class PlainWords: @unchecked Sendable {
+final class PlainWords: @unchecked Sendable {
   private let words: UnsafeMutableBufferPointer<UInt64>
 
   init(_ count: Int) {

@@ -25,7 +25,7 @@ extension OnSimulatedMachine {
     private static func start(_ processor: Int) throws {
       try asProcessor(processor) {
         try ActiveSpace.claimProcessor()
-        ActiveSpace.start(on: KernelSpace.root)
+        ActiveSpace.start()
       }
     }
 
@@ -93,7 +93,7 @@ extension OnSimulatedMachine {
       #expect(simulated_registers_of(3).pointee.cr3 == KernelSpace.rootAddress.rawValue)
       #expect(KernelSpace.root.slot.count == kernelCount - 1)
       #expect(space.rootNode.slot.count == count)
-      #expect(!KernelSpace.root.activeProcessors.contains(3))
+      #expect(ActiveRoots.rootAddress(of: 3) == nil)
       asProcessor(3) { #expect(!ActiveSpace.isStartedHere) }
       try Self.start(3)
       #expect(KernelSpace.root.slot.count == kernelCount)
@@ -199,7 +199,7 @@ extension OnSimulatedMachine {
           // The interrupt is lost with the stop.
           ActiveSpace.stop()
           guard (try? ActiveSpace.claimProcessor()) != nil else { return }
-          ActiveSpace.start(on: KernelSpace.root)
+          ActiveSpace.start()
         }
         #expect(interrupts == 1)
         #expect(try Self.unmapUsedPage { TLBShootdown.serve() } == 1)

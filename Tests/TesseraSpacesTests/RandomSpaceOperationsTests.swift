@@ -100,14 +100,16 @@ extension OnSimulatedMachine {
 
     @Test(
       .seeded(20_261_121),
-      arguments: [(5, true, 52), (5, false, 40), (4, false, 52), (4, true, 38)]
-        as [(Int, Bool, Int)], [false, true])
+      arguments: [(5, true, 52, 0), (5, false, 40, 1), (4, false, 52, 2), (4, true, 38, 1)]
+        as [(Int, Bool, Int, Int)], [false, true])
     func `spaces agree with the model on other kinds of processors`(
-      kind: (levelCount: Int, hasOneGiBPages: Bool, width: Int), watched: Bool
+      kind: (levelCount: Int, hasOneGiBPages: Bool, width: Int, contexts: Int), watched: Bool
     ) throws {
+      // 1: process-context identifiers; 2: INVPCID, too.
       SimulatedMachine.setFeatures(
         physicalAddressWidth: kind.width, hasFiveLevels: kind.levelCount == 5,
-        hasOneGiBPages: kind.hasOneGiBPages)
+        hasOneGiBPages: kind.hasOneGiBPages, hasContextIdentifiers: kind.contexts > 0,
+        hasContextInvalidation: kind.contexts > 1)
       unsafe PagingMode.install(
         PagingMode(
           rootLevel: PagingLevel(kind.levelCount), physicalAddressWidth: kind.width,

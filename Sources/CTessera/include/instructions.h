@@ -9,8 +9,8 @@
 #endif
 
 TESSERA_INLINE uint32_t hw_processor_id(void) { return tessera_host_processor_id(); }
-TESSERA_INLINE void hw_interrupt_processors(uint64_t processors) {
-  tessera_host_interrupt(processors);
+TESSERA_INLINE void hw_interrupt_processors(uint64_t processors, uint32_t first) {
+  tessera_host_interrupt(processors, first);
 }
 TESSERA_INLINE bool hw_disable_interrupts(void) {
   uint64_t flags;
@@ -33,6 +33,11 @@ TESSERA_INLINE void hw_note_frame_free(uint64_t frame_address, uint64_t byte_cou
 TESSERA_INLINE bool hw_is_observed(void) { return false; }
 TESSERA_INLINE void hw_invalidate_page(uint64_t address) {
   __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+/// Invalidates all that is cached, under all process-context identifiers (INVPCID, type 2).
+TESSERA_INLINE void hw_invalidate_all_contexts(void) {
+  const struct { uint64_t identifier, address; } descriptor = {0, 0};
+  __asm__ volatile("invpcid %0, %1" : : "m"(descriptor), "r"(UINT64_C(2)) : "memory");
 }
 #define TESSERA_CONTROL_REGISTER(n)                                                      \
   TESSERA_INLINE uint64_t hw_read_cr##n(void) {                                          \

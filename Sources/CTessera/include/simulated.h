@@ -19,7 +19,7 @@ typedef struct {
 } simulated_processor;
 
 /// The largest number of processors of a simulated machine.
-#define SIMULATED_PROCESSOR_LIMIT 64
+#define SIMULATED_PROCESSOR_LIMIT 512
 
 /// The registers of one simulated processor, which any thread may run.
 typedef struct {
@@ -35,6 +35,8 @@ typedef struct {
 typedef enum : uint32_t {
   /// INVLPG; the new value is the operand, a virtual address.
   simulated_page_invalidation,
+  /// INVPCID of type 2.
+  simulated_context_invalidation,
   simulated_cr0_write,
   simulated_cr3_write,
   simulated_cr4_write,
@@ -67,6 +69,8 @@ typedef struct {
 typedef struct {
   uint32_t physical_address_width;
   bool has_five_levels, has_one_gib_pages;
+  /// PCID, and INVPCID.
+  bool has_context_identifiers, has_context_invalidation;
 } simulated_features;
 
 /// The processor that the calling thread runs.
@@ -118,8 +122,8 @@ size_t simulated_copy_user(uint64_t user_address, void *buffer, size_t byte_coun
 
 /// Sets the handler of the interrupt that processors send each other.
 void simulated_set_interrupt_handler(void (*_Nullable handler)(void));
-/// Has the handler run as each of `processors`.
-void simulated_interrupt(uint64_t processors);
+/// Has the handler run as each of `processors`, of which bit 0 is processor `first`.
+void simulated_interrupt(uint64_t processors, uint32_t first);
 /// Sets whether a thread of its own runs processor `number`.
 void simulated_set_thread(uint32_t number, bool has);
 /// Whether the handler runs as a processor whose own thread may be anywhere, even where interrupts
@@ -127,8 +131,8 @@ void simulated_set_thread(uint32_t number, bool has);
 bool simulated_interrupt_is_borrowed(void);
 
 TESSERA_INLINE uint32_t hw_processor_id(void) { return simulated_this_processor.number; }
-TESSERA_INLINE void hw_interrupt_processors(uint64_t processors) {
-  simulated_interrupt(processors);
+TESSERA_INLINE void hw_interrupt_processors(uint64_t processors, uint32_t first) {
+  simulated_interrupt(processors, first);
 }
 TESSERA_INLINE bool hw_disable_interrupts(void) {
   bool enabled = simulated_this_processor.interrupts_enabled;
@@ -161,6 +165,11 @@ TESSERA_INLINE void hw_invalidate_page(uint64_t address) {
   if (__builtin_expect(observer != NULL, 0))
     observer->control(observer->context, hw_processor_id(), simulated_page_invalidation, 0,
                       address);
+}
+TESSERA_INLINE void hw_invalidate_all_contexts(void) {
+  const simulated_observer *observer = simulated_current_observer();
+  if (__builtin_expect(observer != NULL, 0))
+    observer->control(observer->context, hw_processor_id(), simulated_context_invalidation, 0, 0);
 }
 TESSERA_INLINE simulated_registers *simulated_these_registers(void) {
   return simulated_registers_of(hw_processor_id());

@@ -93,7 +93,8 @@ TESSERA_NORETURN void tessera_host_panic(const char *message, size_t length);
 uint32_t tessera_host_processor_id(void);
 
 /** Interrupts `processors`, a bit for each, with a vector of the kernel's choice, whose handler
- * calls `tessera_serve`. Returns without waiting for them.
+ * calls `tessera_serve`. Bit 0 stands for processor `first`, a multiple of 64: always 0 with up to
+ * 64 processors. Returns without waiting for them.
  *
  * Called when this processor has changed pages that others may have in their TLBs; it then waits
  * until they have flushed. Called, too, before a request for frames fails, for those in the caches
@@ -102,7 +103,7 @@ uint32_t tessera_host_processor_id(void);
  * for Tessera. A processor whose interrupts are off is interrupted once they are on, or calls
  * `tessera_serve`; one that does neither for minutes has Tessera panic, with its number. A kernel
  * that uses one processor need not supply this hook: the default panics. */
-void tessera_host_interrupt(uint64_t processors);
+void tessera_host_interrupt(uint64_t processors, uint32_t first);
 
 /** Turns preemption off: until the matching call of `tessera_host_preempt_enable`, the calling
  * thread stays on its processor, and no other thread runs there. Returns a state for that call.
@@ -325,6 +326,12 @@ enum {
    * `tessera_get_direct_map` says what was built. Not together with `allocate_frames`, which is
    * INVALID_ARGUMENT. */
   TESSERA_BUILD_DIRECT_MAP = 4,
+  /** Processors use no process-context identifiers (PCID), for a kernel that loads CR3 with low
+   * bits of its own, or expects them to be zero. Without this flag, CR4.PCIDE is set on each
+   * processor that has them, so that one that goes back to a space need not flush its TLB: CR3 then
+   * holds the root and, in its low 12 bits, an identifier. A kernel may load CR3 itself with a
+   * value that it has read there while the same space was active, or with a root alone. */
+  TESSERA_NO_PROCESS_CONTEXTS = 8,
 };
 
 /* A kernel that has a frame allocator can let Tessera use it. Both functions are called during a
@@ -366,7 +373,7 @@ typedef struct {
   /** The physical range of the kernel image, which is reserved. Both zero: the memory map already
    * has it. */
   uint64_t image_start, image_end;
-  /** The number of processors that will call Tessera, at most 64. Zero: one. */
+  /** The number of processors that will call Tessera, at most 512. Zero: one. */
   uint32_t processor_count;
   /** TESSERA_ADOPT or TESSERA_COPY. */
   uint32_t kernel_half;
@@ -375,7 +382,8 @@ typedef struct {
    * there, and must be left at least as much: otherwise the start fails with INVALID_ARGUMENT.
    * Zero: the whole lower half belongs to programs, and its current mappings are dropped. */
   uint64_t kernel_low_end;
-  /** TESSERA_NO_OTHER_EXECUTION, TESSERA_NO_PAGE_ZERO and TESSERA_BUILD_DIRECT_MAP. */
+  /** TESSERA_NO_OTHER_EXECUTION, TESSERA_NO_PAGE_ZERO, TESSERA_BUILD_DIRECT_MAP and
+   * TESSERA_NO_PROCESS_CONTEXTS. */
   uint64_t flags;
   /** The kernel's own frame allocator, and the context of its functions. The memory map still lists
    * all memory; usable memory belongs to this allocator. Tessera allocates all its memory from it,
@@ -396,9 +404,9 @@ typedef struct {
  *
  * Reserves 64 bytes of metadata, contiguous, per 4 KiB below the end of what can be allocated, adds
  * the other usable frames to the allocator, and loads CR3 with a new root. Enables no-execute
- * pages, write protection and global pages, and programs the page attribute table for the cache
- * policies below; existing mappings keep their memory types. Memory below 1 MiB is not allocated,
- * but can be claimed.
+ * pages, write protection, global pages and process-context identifiers, and programs the page
+ * attribute table for the cache policies below; existing mappings keep their memory types. Memory
+ * below 1 MiB is not allocated, but can be claimed.
  *
  * The lower half of the address space is unmapped, except for addresses below `kernel_low_end`.
  * Before the call, the kernel must move its code, its stack, the descriptor tables (GDT, IDT, TSS)

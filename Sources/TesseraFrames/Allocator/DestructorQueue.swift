@@ -80,7 +80,9 @@ enum DestructorQueue {
 }
 
 /// Whether a destructor runs on a processor, and the frames that it has dropped.
-private struct DestructorState: ~Copyable {
+private struct DestructorState: PerProcessorValue, ~Copyable {
+  static var variable: PerProcessorVariable { .destructors }
+
   /// `idle`, `running`, or the number of the first frame that waits, plus 2.
   ///
   /// Access: by its processor alone, with interrupts off.

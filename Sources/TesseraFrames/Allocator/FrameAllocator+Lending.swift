@@ -2,9 +2,10 @@ internal import TesseraHardware
 
 // The free frames in the caches of other processors, which are asked for before a request fails.
 extension FrameAllocator {
-  /// Interrupts those of `processors` that can be, a bit for each, and returns them. Each then
-  /// calls `lendCache`.
-  package typealias InterruptOthers = @convention(c) (_ processors: UInt64) -> UInt64
+  /// Interrupts those of `processors`, a bit for each of `group`, that can be, and returns them.
+  /// Each then calls `lendCache`.
+  package typealias InterruptOthers =
+    @convention(c) (_ processors: UInt64, _ group: Int) -> UInt64
 
   /// SAFETY: safe to use, because it is constant once the kernel runs.
   ///
@@ -50,17 +51,18 @@ extension FrameAllocator {
   static func drainAllCaches() {
     drainCache()
     guard processorCount > 1 else { return }
-    var awaited = ProcessorSet()
-    let asked = withLock { state, _ in
-      state.setShort(true)
-      return state.askOthers(Processor.current, awaited: &awaited)
-    } external: {
-      ProcessorSet()
+    for group in 0..<ProcessorSet.groupCount(of: processorCount) {
+      let asked = withLock { state, _ in
+        state.setShort(true)
+        return state.askOthers(group, Processor.current)
+      } external: {
+        ProcessorSet()
+      }
+      // Ordered by what `interruptOthers` does: the requests are seen by who is interrupted.
+      let reached = asked.isEmpty ? 0 : interruptOthers?(asked.rawValue, group) ?? 0
+      ProcessorSet(rawValue: asked.rawValue & ~reached).visit(group: group) { giveUp(on: $0) }
     }
-    // Ordered by what `interruptOthers` does: the requests are seen by who is interrupted.
-    let reached = asked.isEmpty ? 0 : interruptOthers?(asked.rawValue) ?? 0
-    giveUp(on: ProcessorSet(rawValue: asked.rawValue & ~reached))
-    wait(for: ProcessorSet(rawValue: awaited.rawValue & (~asked.rawValue | reached)))
+    waitForOthers()
     for processor in 0..<processorCount where withRequest(of: processor, { $0.lentCount }) > 0 {
       withLock { state, _ in
         state.takeLent(of: processor)
@@ -79,17 +81,21 @@ extension FrameAllocator {
     }
   }
 
-  /// Waits until `processors` have answered, or for as long as the patience lasts. Answers others
-  /// meanwhile, whether interrupts are on or off.
-  private static func wait(for processors: ProcessorSet) {
-    var missing = processors
+  /// Waits until no other processor is asked for its cache and awaited, or for as long as the
+  /// patience lasts. Answers others meanwhile, whether interrupts are on or off.
+  private static func waitForOthers() {
+    let here = Processor.current
     var readsLeft = patience
-    while !missing.isEmpty {
-      missing.visit { if !isAwaited($0) { missing = missing.removing($0) } }
-      guard readsLeft > 0 else { return giveUp(on: missing) }
-      readsLeft -= 1
-      lendCache()
-      Processor.pause()
+    for processor in 0..<processorCount where processor != here {
+      while isAwaited(processor) {
+        guard readsLeft > 0 else {
+          giveUp(on: processor)
+          break
+        }
+        readsLeft -= 1
+        lendCache()
+        Processor.pause()
+      }
     }
   }
 
@@ -97,24 +103,19 @@ extension FrameAllocator {
     withRequest(of: processor) { $0.isAwaited }
   }
 
-  private static func giveUp(on processors: ProcessorSet) {
-    processors.visit { processor in withRequest(of: processor) { $0.giveUp() } }
-  }
+  private static func giveUp(on processor: Int) { withRequest(of: processor) { $0.giveUp() } }
 }
 
 // All of it under the lock.
 extension FrameAllocatorState {
-  /// Asks the processors other than `here` that have frames in their caches. Adds those that others
-  /// wait for to `awaited`. Returns those that have not been asked before.
-  mutating func askOthers(_ here: Int, awaited: inout ProcessorSet) -> ProcessorSet {
+  /// Asks the processors of `group` other than `here` that have frames in their caches. Returns
+  /// those that have not been asked before.
+  mutating func askOthers(_ group: Int, _ here: Int) -> ProcessorSet {
     var asked = ProcessorSet()
-    var index = 0
-    visitCaches { cache in
-      if index != here, cache.count > 0 {
-        if cache.request.make() { asked.insert(index) }
-        if cache.request.isAwaited { awaited.insert(index) }
-      }
-      index += 1
+    let first = group * ProcessorSet.groupSize
+    for index in first..<min(first + ProcessorSet.groupSize, processorCount) where index != here {
+      let cache = cache(of: index)
+      if cache.count > 0, cache.request.make() { asked.insert(index) }
     }
     return asked
   }

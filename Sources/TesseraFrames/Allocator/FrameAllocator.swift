@@ -35,7 +35,9 @@ public enum FrameAllocator {
 
   /// The number of bytes that the allocator needs for `processorCount` processors.
   package static func stateByteCount(processorCount: Int) -> UInt64 {
-    UInt64(cacheOffset(processorCount) + processorCount * ProcessorCache.byteCount)
+    UInt64(
+      cacheOffset(processorCount) + processorCount * ProcessorCache.byteCount
+        + PerProcessorMemory.byteCount(processorCount: processorCount))
   }
 
   /// Where the caches are in the allocator's memory.
@@ -60,6 +62,8 @@ public enum FrameAllocator {
     for processor in 0..<processorCount {
       unsafe ProcessorCache.initialize(processor, at: caches, isClosed: allocator != nil)
     }
+    unsafe PerProcessorMemory.install(
+      caches + processorCount * ProcessorCache.byteCount, processorCount: processorCount)
     let state = unsafe memory.bindMemory(to: FrameAllocatorState.self, capacity: 1)
     unsafe state.initialize(
       to: FrameAllocatorState(caches: caches, processorCount: processorCount))
@@ -77,6 +81,7 @@ public enum FrameAllocator {
     // SAFETY: no other processor runs.
     unsafe (installed, caches) = (nil, nil)
     cacheCount = 0
+    PerProcessorMemory.uninstall()
     useExternal(nil)
     reclaim(by: nil)
     askOthers(by: nil)

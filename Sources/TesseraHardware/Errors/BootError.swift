@@ -3,7 +3,7 @@ public enum BootError: Error, Equatable, Sendable {
   case alreadyStarted
   /// The processor has no no-execute pages.
   case processorWithoutNoExecute
-  /// There are no processors, or more than 64.
+  /// There are no processors, or more than 512.
   case invalidProcessorCount
   /// The base of the direct map is not aligned, not in the upper half, or leaves too little room.
   case invalidDirectMap

@@ -2,31 +2,98 @@
 ///
 /// A value has at most 72 bytes and a slot of 128. The storage is aligned to 8, so the 56 bytes or
 /// more between two values keep them out of each other's cache lines.
-package struct PerProcessor<Value: ~Copyable>: ~Copyable, Sendable {
-  private let storage = StaticStorage<Value>()
+///
+/// The values of the first processors lie in the variable itself, and those of all others, if a
+/// kernel configures as many, in `PerProcessorMemory`.
+package struct PerProcessor<Value: PerProcessorValue & ~Copyable>: ~Copyable, Sendable {
+  private let storage = StaticStorage<Value, ZeroWords256>()
 
-  /// Creates the values, all bytes of which are zero. For static variables only.
+  /// Creates the values, all bytes of which are zero. For static variables only, one of each type.
   ///
   /// The caller promises that zero bytes are a valid `Value`, and that a value may be read by all
   /// processors while its own processor changes it.
   @inline(__always)
   @unsafe package init() {}
 
-  /// The number of values. Processors with a higher number share the last one.
-  package static var count: Int { ProcessorSet.capacity }
-
-  /// The value of `processor`.
+  /// The value of `processor`. Those for whom there is no memory share the last one.
   @inline(__always)
   package subscript(processor: Int) -> Value {
     _read {
       require(
-        MemoryLayout<Value>.size <= 72 && Self.count << 7 <= StaticStorage<Value>.byteCount,
-        "per-processor value is larger than 72 bytes")
-      let offset = min(processor, Self.count - 1) &<< 7
-      // SAFETY: the slot is within the storage, which is never freed, and holds a value from the
-      // start; see `init`.
-      yield unsafe (UnsafeMutableRawPointer(storage.start) + offset)
-        .assumingMemoryBound(to: Value.self).pointee
+        MemoryLayout<Value>.size <= 72, "per-processor value is larger than 72 bytes")
+      // SAFETY: the slot holds a value from the start; see `init`.
+      yield unsafe slot(of: processor).assumingMemoryBound(to: Value.self).pointee
     }
+  }
+
+  private static var lastOffset: Int { (PerProcessorMemory.staticCount - 1) << 7 }
+
+  @inline(__always)
+  @unsafe private func slot(of processor: Int) -> UnsafeMutableRawPointer {
+    if processor < PerProcessorMemory.staticCount {
+      // SAFETY: within the storage, which is never freed.
+      return unsafe UnsafeMutableRawPointer(storage.start) + processor &<< 7
+    }
+    // SAFETY: as above.
+    let last = unsafe UnsafeMutableRawPointer(storage.start) + Self.lastOffset
+    return unsafe PerProcessorMemory.slot(of: Value.variable, processor) ?? last
+  }
+}
+
+/// A type of which there is one static variable with a value for each processor.
+package protocol PerProcessorValue: ~Copyable {
+  static var variable: PerProcessorVariable { get }
+}
+
+/// The variables of which each processor has its own value.
+package enum PerProcessorVariable: Int {
+  case flushCounters, shootdownRequest, pendingFrom, waitingFor, contexts, destructors
+
+  static var count: Int { 6 }
+}
+
+/// The memory of the values of processors beyond the first, made at the start for as many as the
+/// kernel configures.
+package enum PerProcessorMemory {
+  /// Processors with a lower number have their values in static memory.
+  @inline(__always)
+  static var staticCount: Int { 16 }
+
+  /// Access: written by `install` while one processor runs, constant afterwards.
+  nonisolated(unsafe) private static var start: UnsafeMutableRawPointer?
+  /// Access: as for `start`.
+  nonisolated(unsafe) private static var processorCount = 0
+
+  /// The number of bytes that `processorCount` processors need.
+  package static func byteCount(processorCount: Int) -> Int {
+    max(0, processorCount - staticCount) * slotsByteCount
+  }
+
+  private static var slotsByteCount: Int { PerProcessorVariable.count << 7 }
+
+  /// Makes the values of processors beyond the first ones zero, at `memory`.
+  ///
+  /// The caller provides `byteCount(processorCount:)` bytes, aligned to 64, until `uninstall` or
+  /// the next `install`. No other processor runs.
+  @unsafe package static func install(_ memory: UnsafeMutableRawPointer, processorCount: Int) {
+    let count = byteCount(processorCount: processorCount)
+    unsafe Processor.fill(memory, with: 0, count: count / 8)
+    unsafe start = memory
+    unsafe self.processorCount = processorCount
+  }
+
+  /// Undoes `install`. No other processor runs.
+  package static func uninstall() {
+    // SAFETY: no other processor runs.
+    unsafe (start, processorCount) = (nil, 0)
+  }
+
+  /// The slot of `processor`, which has none in static memory; nil if it has none at all.
+  @inline(never)
+  @unsafe static func slot(
+    of variable: PerProcessorVariable, _ processor: Int
+  ) -> UnsafeMutableRawPointer? {
+    guard unsafe processor < processorCount, let start = unsafe start else { return nil }
+    return unsafe start + (processor - staticCount) * slotsByteCount + variable.rawValue << 7
   }
 }

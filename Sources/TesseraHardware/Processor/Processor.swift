@@ -19,9 +19,15 @@ public enum Processor {
   @inline(__always)
   public static func pause() { hw_pause() }
 
-  /// Has the kernel interrupt `processors`, whose handler answers what other processors ask.
-  package static func interrupt(_ processors: ProcessorSet) {
-    hw_interrupt_processors(processors.rawValue)
+  /// The numbers of processors are below this.
+  @inline(__always)
+  public static var limit: Int { 512 }
+
+  /// Has the kernel interrupt `processors`, a set of `group`, whose handler answers what other
+  /// processors ask.
+  package static func interrupt(_ processors: ProcessorSet, group: Int) {
+    hw_interrupt_processors(
+      processors.rawValue, UInt32(truncatingIfNeeded: group * ProcessorSet.groupSize))
   }
 
   /// Halts this processor permanently, with interrupts disabled.
@@ -118,10 +124,13 @@ extension Processor {
   @inline(__always)
   package static func invalidatePage(at address: UInt64) { hw_invalidate_page(address) }
 
-  /// Flushes all translations of this processor; global ones only if `alsoGlobal`.
+  /// Flushes all translations of this processor under the running process-context identifier; with
+  /// `alsoGlobal`, global ones, and those under all other identifiers, too.
   package static func invalidateAll(alsoGlobal: Bool) {
     let features = controlRegister4
-    if alsoGlobal && features.contains(.globalPages) {
+    if alsoGlobal && features.contains(.processContextIdentifiers) && invalidatesContextsAtOnce {
+      hw_invalidate_all_contexts()
+    } else if alsoGlobal && features.contains(.globalPages) {
       // Changing the bit flushes everything (Intel SDM Vol. 3A, "Operations that Invalidate TLBs
       // and Paging-Structure Caches").
       hw_write_cr4(features.subtracting(.globalPages).rawValue)

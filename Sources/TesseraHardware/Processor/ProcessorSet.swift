@@ -1,21 +1,29 @@
-/// A set of processor numbers from 0 to 63.
+/// A set of processors of one group: 64 with consecutive numbers, the first a multiple of 64.
+///
+/// What concerns all processors is done group by group. Most machines have one.
 @frozen
 package struct ProcessorSet: Equatable, Sendable {
-  /// Bit `n` is set if processor `n` is a member.
+  /// Bit `n` is set if the processor of the group whose number is `n` modulo 64 is a member.
   package private(set) var rawValue: UInt64
 
   @inline(__always)
   package init(rawValue: UInt64 = 0) { self.rawValue = rawValue }
 
-  /// Creates the set of one processor.
+  /// Creates the set of one processor of its group.
   @inline(__always)
-  package init(_ processor: Int) {
-    rawValue = 0
-    insert(processor)
-  }
+  package init(_ processor: Int) { rawValue = Self.bit(of: processor) }
 
-  /// The numbers that a set can hold are below this.
-  package static var capacity: Int { 64 }
+  /// The number of processors of a group.
+  @inline(__always)
+  package static var groupSize: Int { 64 }
+
+  /// The group of `processor`.
+  @inline(__always)
+  package static func group(of processor: Int) -> Int { processor >> 6 }
+
+  /// The number of groups of `processorCount` processors.
+  @inline(__always)
+  package static func groupCount(of processorCount: Int) -> Int { (processorCount &+ 63) >> 6 }
 
   @inline(__always)
   package var isEmpty: Bool { rawValue == 0 }
@@ -23,43 +31,29 @@ package struct ProcessorSet: Equatable, Sendable {
   @inline(__always)
   package var count: Int { rawValue.nonzeroBitCount }
 
-  /// Returns whether `processor` is a member; false if its number is above 63.
+  /// Returns whether `processor`, one of the group, is a member.
   @inline(__always)
-  package func contains(_ processor: Int) -> Bool { rawValue >> UInt64(processor) & 1 != 0 }
+  package func contains(_ processor: Int) -> Bool { rawValue & Self.bit(of: processor) != 0 }
 
-  /// Panics if `processor` is not in 0...63.
+  /// Adds `processor`, one of the group.
   @inline(__always)
   package mutating func insert(_ processor: Int) { rawValue |= Self.bit(of: processor) }
 
-  /// Panics if `processor` is not in 0...63.
+  /// Removes `processor`, one of the group.
   @inline(__always)
   package mutating func remove(_ processor: Int) { rawValue &= ~Self.bit(of: processor) }
 
-  /// Returns whether `processor`, whose number is below 64, is the only member.
-  @inline(__always)
-  package func isOnly(_ processor: Int) -> Bool {
-    rawValue == 1 &<< UInt64(truncatingIfNeeded: processor)
-  }
-
-  /// Returns the set without `processor`. Panics if its number is not in 0...63.
-  package func removing(_ processor: Int) -> ProcessorSet {
-    var others = self
-    others.remove(processor)
-    return others
-  }
-
-  /// Calls `body` with the number of each member, ascending.
-  package func visit(_ body: (Int) -> Void) {
+  /// Calls `body` with the number of each member, ascending. The set is of `group`.
+  package func visit(group: Int, _ body: (Int) -> Void) {
     var left = rawValue
     while left != 0 {
-      body(left.trailingZeroBitCount)
+      body(group &<< 6 &+ left.trailingZeroBitCount)
       left &= left &- 1
     }
   }
 
   @inline(__always)
   private static func bit(of processor: Int) -> UInt64 {
-    require(processor >= 0 && processor < capacity, "processor number is above 63")
-    return 1 &<< UInt64(truncatingIfNeeded: processor)
+    1 &<< UInt64(truncatingIfNeeded: processor)
   }
 }

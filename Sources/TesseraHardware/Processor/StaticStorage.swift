@@ -1,20 +1,19 @@
 internal import Synchronization
 
-/// 8 KiB of static memory for values of one type, all bytes zero at start.
+/// Static memory for values of one type, all bytes zero at start; `Words` gives its size.
 ///
 /// Only for static variables. Swift initializes a global at its first use, through a runtime
 /// function that locks, unless the initial value folds to a constant. Nested structures of zeros
 /// do; an `InlineArray` of this size does not.
-package struct StaticStorage<Element: ~Copyable>: ~Copyable, Sendable {
+package struct StaticStorage<Element: ~Copyable, Words: ZeroWords>: ~Copyable, Sendable {
   /// Keeps the storage in place and writable, though its variable is a constant.
   private let first = Atomic<UInt64>(0)
-  private let low = ZeroWords()
-  private let high = ZeroWords()
+  private let words = Words()
 
   @inline(__always)
   package init() {}
 
-  package static var byteCount: Int { 8192 }
+  package static var byteCount: Int { MemoryLayout<Words>.size }
 
   /// The start of the storage, aligned to 8, which is never moved.
   @inline(__always)
@@ -27,16 +26,33 @@ package struct StaticStorage<Element: ~Copyable>: ~Copyable, Sendable {
   }
 }
 
-/// 512 words.
-private struct ZeroWords {
-  private let words: (Words64, Words64, Words64, Words64, Words64, Words64, Words64, Words64)
+/// Words of zero.
+package protocol ZeroWords: BitwiseCopyable, Sendable {
+  init()
+}
+
+/// 1,024 words.
+package struct ZeroWords1024: ZeroWords {
+  private let words: (ZeroWords512, ZeroWords512)
 
   @inline(__always)
-  init() {
-    words = (
-      Words64(), Words64(), Words64(), Words64(), Words64(), Words64(), Words64(), Words64()
-    )
-  }
+  package init() { words = (ZeroWords512(), ZeroWords512()) }
+}
+
+/// 512 words.
+package struct ZeroWords512: ZeroWords {
+  private let words: (ZeroWords256, ZeroWords256)
+
+  @inline(__always)
+  package init() { words = (ZeroWords256(), ZeroWords256()) }
+}
+
+/// 256 words.
+package struct ZeroWords256: ZeroWords {
+  private let words: (Words64, Words64, Words64, Words64)
+
+  @inline(__always)
+  package init() { words = (Words64(), Words64(), Words64(), Words64()) }
 
   private struct Words64 {
     private let words: (Words8, Words8, Words8, Words8, Words8, Words8, Words8, Words8)

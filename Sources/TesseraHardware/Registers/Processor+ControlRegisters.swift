@@ -61,6 +61,8 @@ public struct ControlRegister4: RegisterValue {
   public static var userModeInstructionPrevention: Self { Self(rawValue: 1 << 11) }
   /// Page tables have five levels (LA57).
   public static var fiveLevelPaging: Self { Self(rawValue: 1 << 12) }
+  /// Cached translations are tagged with the number in the low bits of CR3 (PCIDE).
+  public static var processContextIdentifiers: Self { Self(rawValue: 1 << 17) }
   /// The kernel cannot execute user pages (SMEP).
   public static var supervisorExecutionPrevention: Self { Self(rawValue: 1 << 20) }
   /// The kernel cannot access user pages unless EFLAGS.AC is set (SMAP).

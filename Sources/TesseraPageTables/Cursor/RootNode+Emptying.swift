@@ -7,7 +7,7 @@ extension RootNode {
   /// Nothing else uses the root any more. Interrupts are off while its entries are removed and the
   /// TLB is flushed, but not while what they mapped is released.
   package static func emptyIfActiveHere(_ root: PageTableNode) {
-    if root.activeProcessors.isEmpty { return }
+    if !root.isActiveHere { return }
     let interrupts = Processor.disableInterrupts()
     guard root.isActiveHereAlone else { return Processor.restoreInterrupts(interrupts) }
     var flusher = TLBFlusher(isGlobal: false)

@@ -27,10 +27,10 @@ public struct NodeMetadata: FrameMetadata, ~Copyable {
   /// Access: by the owner of the chain.
   var next: FrameSlotReference?
 
-  /// The processors on which the address space with this root is active, a bit each.
+  /// The version of a root, see `ProcessContexts`; 0 of another node.
   ///
   /// Access: atomic.
-  let activeProcessors: Atomic<UInt64>
+  let version: Atomic<UInt64>
   private let reserved: (UInt64, UInt64) = (0, 0)
 
   static var detachedFlag: UInt8 { 1 }
@@ -40,7 +40,7 @@ public struct NodeMetadata: FrameMetadata, ~Copyable {
   init(level: PagingLevel, isRoot: Bool = false) {
     self.level = UInt8(truncatingIfNeeded: level.number)
     flags = isRoot ? Self.rootFlag : 0
-    activeProcessors = Atomic(0)
+    version = Atomic(isRoot ? TLBShootdown.makeVersionSafely() : 0)
   }
 
   // SAFETY: called for the storage of a slot whose kind is this type's.

@@ -96,42 +96,21 @@ extension PageTableNode {
 }
 
 extension PageTableNode {
-  /// The processors on which the space with this root is active, a bit each.
-  @inline(__always)
-  package var activeProcessors: ProcessorSet {
-    // Ordering: acquiring, pairs with `setActive`; see there.
-    ProcessorSet(rawValue: metadata.activeProcessors.load(ordering: .acquiring))
+  /// The number of processors on which the space with this root is active.
+  package var activeProcessorCount: Int {
+    var count = 0
+    for group in 0..<ProcessorSet.groupCount(of: FrameAllocator.processorCount) {
+      count += ActiveRoots.processors(on: address.rawValue, group: group).count
+    }
+    return count
   }
 
   /// Whether the space with this root is active on the calling processor.
   @inline(__always)
-  package var isActiveHere: Bool { activeProcessors.contains(Processor.current) }
+  package var isActiveHere: Bool { ActiveRoots.isActive(address, on: Processor.current) }
 
   /// Whether the space with this root is active on the calling processor and on no other.
-  package var isActiveHereAlone: Bool { activeProcessors == ProcessorSet(Processor.current) }
-
-  /// Records that the space with this root is, or is no longer, active on `processor`.
-  package func setActive(_ isActive: Bool, on processor: Int) {
-    let bit = ProcessorSet(processor).rawValue
-    // Ordering: sequentially consistent, pairs with `activeProcessorsAfterWrites`: either the
-    // writer of an entry sees this processor and interrupts it, or this processor sees the entry.
-    if isActive {
-      // Ordering: see above.
-      metadata.activeProcessors.bitwiseOr(bit, ordering: .sequentiallyConsistent)
-    } else {
-      // Ordering: see above.
-      metadata.activeProcessors.bitwiseAnd(~bit, ordering: .sequentiallyConsistent)
-    }
-  }
-
-  /// As `activeProcessors`, for a processor that has written entries: every processor that is not
-  /// in the set sees them.
-  var activeProcessorsAfterWrites: ProcessorSet {
-    // Ordering: sequentially consistent, pairs with `setActive`. It is an exchange, so that the
-    // writes leave the store buffer before the set is read.
-    ProcessorSet(
-      rawValue: metadata.activeProcessors.bitwiseOr(0, ordering: .sequentiallyConsistent).oldValue)
-  }
+  package var isActiveHereAlone: Bool { isActiveHere && activeProcessorCount == 1 }
 }
 
 // The lock, which is in the slot. Only `RangeLock`, `NodeLock` and `FreshNode` acquire and release

@@ -1,4 +1,5 @@
 internal import Synchronization
+internal import TesseraFrames
 internal import TesseraHardware
 
 /// The TLB flushes since start-up, on all processors.
@@ -60,7 +61,9 @@ public enum FlushStatistics {
 
 extension FlushStatistics {
   /// The counters of one processor.
-  private struct Counters: ~Copyable {
+  private struct Counters: PerProcessorValue, ~Copyable {
+    static var variable: PerProcessorVariable { .flushCounters }
+
     /// Access: atomic, written by one processor.
     let flushes: Atomic<UInt64>
     /// The pages beyond the first of each flush: most flushes are of one page.
@@ -90,7 +93,9 @@ extension FlushStatistics {
 
   private static func sum(_ counter: (borrowing Counters) -> UInt64) -> UInt64 {
     var sum: UInt64 = 0
-    for processor in 0..<PerProcessor<Counters>.count { sum &+= counter(counters[processor]) }
+    for processor in 0..<max(1, FrameAllocator.processorCount) {
+      sum &+= counter(counters[processor])
+    }
     return sum
   }
 }

@@ -18,13 +18,12 @@ internal import TesseraHardware
 /// Nothing here allocates, no queue can be full, and a request is not written over: each processor
 /// has one, and waits for all answers before it writes another.
 public enum TLBShootdown {
-  // SAFETY: a record of zeros asks for nothing and waits for nothing; its words are atomic.
-  private static let records = unsafe PerProcessor<ShootdownRecord>()
-
-  /// The processors that have been started, a bit each.
-  ///
-  /// Access: atomic.
-  private static let started = Atomic<UInt64>(0)
+  // SAFETY: records of zeros ask for nothing and wait for nothing; their words are atomic.
+  private static let requests = unsafe PerProcessor<ShootdownRequest>()
+  // SAFETY: as above.
+  private static let pendingFrom = unsafe PerProcessor<PendingFrom>()
+  // SAFETY: as above.
+  private static let waitingFor = unsafe PerProcessor<WaitingFor>()
 
   /// How often a processor that waits looks for an answer before it gives up: for minutes.
   ///
@@ -48,53 +47,49 @@ public enum TLBShootdown {
   @inline(__always)
   package static func answerFlushes() {
     let here = Processor.current
-    // Ordering: relaxed; the exchange that follows does the ordering.
-    if records[here].pendingFrom.load(ordering: .relaxed) != 0 { answer(here) }
+    for group in 0..<groupCount {
+      // Ordering: relaxed; the exchange that follows does the ordering.
+      if pendingFrom[here].groups[group].load(ordering: .relaxed) != 0 { answer(group, here) }
+    }
   }
-}
 
-/// What a processor asks others to flush, and who asks it.
-///
-/// Access: atomic, all of it. The request is written by its processor while it waits for no other.
-private struct ShootdownRecord: ~Copyable {
-  /// The processors whose requests this one has to answer.
-  let pendingFrom: Atomic<UInt64>
-  /// The processors that have not answered the request.
-  let waitingFor: Atomic<UInt64>
-  /// The root whose tables have changed, or `everyRoot`.
-  let root: Atomic<UInt64>
-  /// The pages, as in a `PendingRange`.
-  let range: Atomic<UInt64>
-  let earlierRange: Atomic<UInt64>
+  /// The number of groups of processors that may have been started: 1 on most machines.
+  @inline(__always)
+  private static var groupCount: Int {
+    max(1, ProcessorSet.groupCount(of: FrameAllocator.processorCount))
+  }
 }
 
 extension TLBShootdown {
-  /// The processors that have been started. They see what this processor has written before,
-  /// unless they are among them.
-  static var startedProcessors: ProcessorSet {
-    // Ordering: sequentially consistent, pairs with `addProcessor`; an exchange, so that the
-    // entries leave the store buffer before the set is read.
-    let bits = started.bitwiseOr(0, ordering: .sequentiallyConsistent).oldValue
-    return ProcessorSet(rawValue: bits)
-  }
-
   /// Stands for the kernel's tables, which are in every root.
   static var everyRoot: UInt64 { .max }
 
-  /// Flushes `pages` of the tables under the root at `root`, or of the kernel if that is
-  /// `everyRoot`, on `processors`. Kernel pages are flushed on this processor in any case.
+  /// Flushes `pages` of the tables under the root at `root`, which `change` has made stale, on the
+  /// processors that run on it. With several processors configured.
   ///
-  /// The caller has written the entries, and stays on this processor. Returns once all have done
-  /// so.
+  /// The caller stays on this processor. Returns once all of them have done so.
   @inline(never)
-  static func flush(_ pages: FlushedPages, on processors: ProcessorSet, root: UInt64) {
+  static func flush(_ pages: FlushedPages, of root: PhysicalAddress, _ change: RootChange) {
     let here = Processor.current
-    let isOff = FlushSwitch.isOff || FlushSwitch.isOffElsewhere
-    let others = isOff ? ProcessorSet() : processors.removing(here)
-    if !others.isEmpty { ask(others, for: pages, of: root, here) }
-    let isGlobal = root == everyRoot
-    if isGlobal || processors.contains(here) { flushHere(pages, alsoGlobal: isGlobal) }
-    if !others.isEmpty { waitForAnswers(here) }
+    let isHere = ActiveRoots.isActive(root, on: here)
+    let isAsked = ask(for: pages, of: root.rawValue, change, here)
+    if isHere {
+      flushHere(pages, alsoGlobal: false)
+      ProcessContexts.noteFlushed(change, of: root, here: here)
+    }
+    if isAsked { waitForAnswers(here) }
+  }
+
+  /// Flushes kernel `pages` on all processors. Otherwise as `flush`.
+  @inline(never)
+  static func flushKernel(_ pages: FlushedPages) {
+    // The entries leave the store buffer before it is read who answers.
+    // Ordering: sequentially consistent, pairs with `ActiveRoots.add`.
+    atomicMemoryFence(ordering: .sequentiallyConsistent)
+    let here = Processor.current
+    let isAsked = ask(for: pages, of: everyRoot, .ofKernel, here)
+    flushHere(pages, alsoGlobal: true)
+    if isAsked { waitForAnswers(here) }
   }
 
   /// Flushes `pages` on this processor.
@@ -103,126 +98,193 @@ extension TLBShootdown {
     if !FlushSwitch.isOff { pages.invalidate(alsoGlobal: alsoGlobal) }
   }
 
-  /// Sends the request of this processor to `others`.
+  /// Makes a version that no root has had. The caller stays on this processor.
+  @inline(__always)
+  static func makeVersion() -> UInt64 {
+    let here = Processor.current
+    // Ordering: relaxed, this and the next; only this processor uses it.
+    let count = requests[here].versionCount.load(ordering: .relaxed) &+ 1
+    // Ordering: relaxed; see above.
+    requests[here].versionCount.store(count, ordering: .relaxed)
+    return count << 9 | UInt64(truncatingIfNeeded: here)
+  }
+
+  /// As `makeVersion`, with preemption on.
+  static func makeVersionSafely() -> UInt64 {
+    let interrupts = Processor.disableInterrupts()
+    defer { Processor.restoreInterrupts(interrupts) }
+    return makeVersion()
+  }
+}
+
+// Asking.
+extension TLBShootdown {
+  /// Sends a request to the other processors that run on the tables under `root`, or that answer,
+  /// if it is `everyRoot`. Returns whether there are any.
   private static func ask(
-    _ others: ProcessorSet, for pages: FlushedPages, of root: UInt64, _ here: Int
+    for pages: FlushedPages, of root: UInt64, _ change: RootChange, _ here: Int
+  ) -> Bool {
+    if FlushSwitch.isOff || FlushSwitch.isOffElsewhere { return false }
+    var isAsked = false
+    for group in 0..<groupCount {
+      var others =
+        root == everyRoot
+        ? ActiveRoots.answeringProcessors(group: group)
+        : ActiveRoots.processors(on: root, group: group)
+      if group == ProcessorSet.group(of: here) { others.remove(here) }
+      if others.isEmpty { continue }
+      if !isAsked { write(pages, of: root, change, to: requests[here]) }
+      isAsked = true
+      send(to: others, group, here)
+    }
+    return isAsked
+  }
+
+  /// Writes a request, which is published with the bits in `pendingFrom`.
+  private static func write(
+    _ pages: FlushedPages, of root: UInt64, _ change: RootChange,
+    to request: borrowing ShootdownRequest
   ) {
+    // Ordering: relaxed, all of them; see above.
+    request.root.store(root, ordering: .relaxed)
+    // Ordering: relaxed; see above.
+    request.range.store(pages.range.word, ordering: .relaxed)
+    // Ordering: relaxed; see above.
+    request.earlierRange.store(pages.earlierRange.word, ordering: .relaxed)
+    // Ordering: relaxed; see above.
+    request.oldVersion.store(change.oldVersion, ordering: .relaxed)
+    // Ordering: relaxed; see above.
+    request.newVersion.store(change.newVersion, ordering: .relaxed)
+  }
+
+  /// Sends the request of this processor to `others`, of `group`.
+  private static func send(to others: ProcessorSet, _ group: Int, _ here: Int) {
     // Ordering: relaxed; published with the bits in `pendingFrom`.
-    records[here].root.store(root, ordering: .relaxed)
-    // Ordering: relaxed; as above.
-    records[here].range.store(pages.range.word, ordering: .relaxed)
-    // Ordering: relaxed; as above.
-    records[here].earlierRange.store(pages.earlierRange.word, ordering: .relaxed)
-    // Ordering: relaxed; as above.
-    records[here].waitingFor.store(others.rawValue, ordering: .relaxed)
+    waitingFor[here].groups[group].store(others.rawValue, ordering: .relaxed)
+    let ownGroup = ProcessorSet.group(of: here)
     var idle = ProcessorSet()
-    others.visit { other in
+    others.visit(group: group) { other in
       // Ordering: releasing, pairs with the exchange in `answer`: who takes the bit sees the
       // request. Acquiring, so that it is sent before this processor goes on.
-      let old = records[other].pendingFrom.bitwiseOr(
+      let old = pendingFrom[other].groups[ownGroup].bitwiseOr(
         ProcessorSet(here).rawValue, ordering: .acquiringAndReleasing
       ).oldValue
-      // One that has others to answer has been interrupted already.
+      // One that has others of this group to answer has been interrupted already.
       if old == 0 { idle.insert(other) }
     }
     FlushStatistics.countRequest(to: others.count, interrupts: idle.count)
-    if !idle.isEmpty { Processor.interrupt(idle) }
+    if !idle.isEmpty { Processor.interrupt(idle, group: group) }
   }
 
   /// Waits until all have answered. Answers others meanwhile.
   private static func waitForAnswers(_ here: Int) {
     // SAFETY: written while nothing else runs.
     var looksLeft = unsafe patience
-    while true {
-      // Ordering: acquiring, pairs with the releasing exchange in `answer`: their translations are
-      // gone.
-      let missing = ProcessorSet(
-        rawValue: records[here].waitingFor.load(ordering: .acquiring))
-      if missing.isEmpty { return }
-      withdraw(from: missing, here)
-      serve()
-      Processor.pause()
-      looksLeft &-= 1
-      if looksLeft == 0 {
-        panic(
-          "a processor does not answer a request to flush its TLB; its number is",
-          at: UInt64(missing.rawValue.trailingZeroBitCount))
+    for group in 0..<groupCount {
+      while true {
+        // Ordering: acquiring, pairs with the releasing exchange in `answer`: their translations
+        // are gone.
+        let missing = ProcessorSet(
+          rawValue: waitingFor[here].groups[group].load(ordering: .acquiring))
+        if missing.isEmpty { break }
+        missing.visit(group: group) { withdraw(from: $0, here) }
+        serve()
+        Processor.pause()
+        looksLeft &-= 1
+        if looksLeft == 0 { giveUp(on: missing, group) }
       }
     }
   }
 
-  /// Takes the request of this processor back from those of `missing` that have been stopped, and
-  /// do not answer.
-  private static func withdraw(from missing: ProcessorSet, _ here: Int) {
-    // Ordering: acquiring, pairs with `removeProcessor`: what a stopped processor has read through
-    // its translations, it has read before.
-    let running = started.load(ordering: .acquiring)
-    ProcessorSet(rawValue: missing.rawValue & ~running).visit { other in
-      // Ordering: acquiring and releasing, pairs with the exchange in `answer`: either the request
-      // is taken there, and answered, or it is never seen.
-      let old = records[other].pendingFrom.bitwiseAnd(
-        ~ProcessorSet(here).rawValue, ordering: .acquiringAndReleasing
-      ).oldValue
-      guard ProcessorSet(rawValue: old).contains(here) else { return }
-      // Ordering: relaxed; no other processor clears this bit any more.
-      records[here].waitingFor.bitwiseAnd(~ProcessorSet(other).rawValue, ordering: .relaxed)
-    }
+  private static func giveUp(on missing: ProcessorSet, _ group: Int) -> Never {
+    let number = group * ProcessorSet.groupSize + missing.rawValue.trailingZeroBitCount
+    panic(
+      "a processor does not answer a request to flush its TLB; its number is", at: UInt64(number))
   }
 
-  /// Carries out the requests to this processor.
+  /// Takes the request of this processor back from `other`, if that has been stopped, and does not
+  /// answer.
+  private static func withdraw(from other: Int, _ here: Int) {
+    if ActiveRoots.answers(other) { return }
+    // Ordering: acquiring and releasing, pairs with the exchange in `answer`: either the request
+    // is taken there, and answered, or it is never seen.
+    let old = pendingFrom[other].groups[ProcessorSet.group(of: here)].bitwiseAnd(
+      ~ProcessorSet(here).rawValue, ordering: .acquiringAndReleasing
+    ).oldValue
+    guard ProcessorSet(rawValue: old).contains(here) else { return }
+    // Ordering: relaxed; no other processor clears this bit any more.
+    waitingFor[here].groups[ProcessorSet.group(of: other)].bitwiseAnd(
+      ~ProcessorSet(other).rawValue, ordering: .relaxed)
+  }
+}
+
+// Answering.
+extension TLBShootdown {
+  /// Carries out the requests of the processors of `group` to this one.
   @inline(never)
-  private static func answer(_ here: Int) {
-    // Ordering: acquiring, pairs with the bits set in `ask`; releasing, so that what a second
+  private static func answer(_ group: Int, _ here: Int) {
+    // Ordering: acquiring, pairs with the bits set in `send`; releasing, so that what a second
     // request finds unset was taken before.
-    let askers = records[here].pendingFrom.exchange(0, ordering: .acquiringAndReleasing)
-    flush(whatIsAskedBy: ProcessorSet(rawValue: askers))
-    ProcessorSet(rawValue: askers).visit { asker in
+    let askers = ProcessorSet(
+      rawValue: pendingFrom[here].groups[group].exchange(0, ordering: .acquiringAndReleasing))
+    flush(whatIsAskedBy: askers, group, here)
+    askers.visit(group: group) { asker in
       // Ordering: releasing, pairs with the load in `waitForAnswers`.
-      records[asker].waitingFor.bitwiseAnd(~ProcessorSet(here).rawValue, ordering: .releasing)
+      waitingFor[asker].groups[ProcessorSet.group(of: here)].bitwiseAnd(
+        ~ProcessorSet(here).rawValue, ordering: .releasing)
     }
   }
 
-  /// Flushes on this processor what any of `askers` asks for, everything at most once. The caller
-  /// has taken their bits.
-  private static func flush(whatIsAskedBy askers: ProcessorSet) {
-    let root = Processor.rootAddress.rawValue
+  /// Flushes on this processor what any of `askers`, of `group`, asks for, everything at most once.
+  /// The caller has taken their bits.
+  private static func flush(whatIsAskedBy askers: ProcessorSet, _ group: Int, _ here: Int) {
+    let root = Processor.rootAddress
     var isFull = false
     var isGlobal = false
-    askers.visit { asker in
-      let request = Request(records[asker])
+    askers.visit(group: group) { asker in
+      let request = Request(requests[asker])
       guard request.concerns(root), request.pages.isEverything else { return }
       isFull = true
       if request.isGlobal { isGlobal = true }
     }
     if isFull { FlushedPages.everything.invalidate(alsoGlobal: isGlobal) }
-    askers.visit { asker in
-      let request = Request(records[asker])
+    askers.visit(group: group) { asker in
+      let request = Request(requests[asker])
+      guard request.concerns(root) else { return }
       let isDone = isGlobal || isFull && !request.isGlobal
-      if request.concerns(root) && !isDone { request.pages.invalidate(alsoGlobal: false) }
+      if !isDone { request.pages.invalidate(alsoGlobal: false) }
+      if !request.isGlobal { ProcessContexts.noteFlushed(request.change, of: root, here: here) }
     }
   }
 
-  /// What a record asks for.
+  /// What a processor asks for.
   private struct Request {
     let pages: FlushedPages
+    let change: RootChange
     private let root: UInt64
 
-    init(_ record: borrowing ShootdownRecord) {
-      // Ordering: relaxed, all three; ordered by the exchange in `answer`.
-      root = record.root.load(ordering: .relaxed)
+    init(_ request: borrowing ShootdownRequest) {
+      // Ordering: relaxed, all of them; ordered by the exchange in `answer`.
+      root = request.root.load(ordering: .relaxed)
       // Ordering: relaxed; see above.
-      let range = PendingRange(word: record.range.load(ordering: .relaxed))
+      let range = PendingRange(word: request.range.load(ordering: .relaxed))
       // Ordering: relaxed; see above.
-      let earlierRange = PendingRange(word: record.earlierRange.load(ordering: .relaxed))
+      let earlierRange = PendingRange(word: request.earlierRange.load(ordering: .relaxed))
       pages = FlushedPages(range, earlierRange)
+      // Ordering: relaxed; see above.
+      let oldVersion = request.oldVersion.load(ordering: .relaxed)
+      // Ordering: relaxed; see above.
+      let newVersion = request.newVersion.load(ordering: .relaxed)
+      change = RootChange(oldVersion: oldVersion, newVersion: newVersion)
     }
 
     /// Whether the pages are the kernel's.
     var isGlobal: Bool { root == everyRoot }
 
-    /// Whether a processor that runs on the root at `current` may have translations of the pages.
-    /// One that has left the space has flushed everything with the load of another root.
-    func concerns(_ current: UInt64) -> Bool { isGlobal || root == current }
+    /// Whether a processor that runs on the root at `current` may use translations of the pages.
+    /// One that has left the space has flushed everything with the load of another root, or will
+    /// flush what it keeps before it uses that.
+    func concerns(_ current: PhysicalAddress) -> Bool { isGlobal || root == current.rawValue }
   }
 }
 
@@ -232,10 +294,7 @@ extension TLBShootdown {
   /// has to answer.
   @export(interface)
   package static func addProcessor() {
-    let bit = ProcessorSet(Processor.current).rawValue
-    // Ordering: sequentially consistent, pairs with `startedProcessors`: either a writer of entries
-    // sees this processor, or it sees the entries.
-    started.bitwiseOr(bit, ordering: .sequentiallyConsistent)
+    ActiveRoots.add(Processor.current)
     // What it may have cached before.
     Processor.invalidateAll(alsoGlobal: true)
     // Others may have asked the processor that had this number before, and that had stopped: the
@@ -246,32 +305,30 @@ extension TLBShootdown {
   /// Removes the calling processor, which runs on the kernel's root, from those that are asked.
   /// Those that have asked it already find out, and wait no longer.
   @export(interface)
-  package static func removeProcessor() {
-    let here = ProcessorSet(Processor.current)
-    // Ordering: releasing, pairs with the load in `withdraw`.
-    started.bitwiseAnd(~here.rawValue, ordering: .releasing)
-  }
+  package static func removeProcessor() { ActiveRoots.remove(Processor.current) }
 
   /// Forgets all processors and all requests. Called while no other processor runs.
   ///
   /// From then on, the frame allocator asks other processors for the frames in their caches.
   @export(interface)
   package static func reset() {
-    FrameAllocator.askOthers(by: { TLBShootdown.interruptStarted($0) })
-    // Ordering: relaxed, this and the two that follow; nothing else runs.
-    started.store(0, ordering: .relaxed)
-    for processor in 0..<ProcessorSet.capacity {
-      // Ordering: relaxed; see above.
-      records[processor].pendingFrom.store(0, ordering: .relaxed)
-      // Ordering: relaxed; see above.
-      records[processor].waitingFor.store(0, ordering: .relaxed)
+    FrameAllocator.askOthers(by: { TLBShootdown.interruptAnswering($0, group: $1) })
+    ActiveRoots.reset()
+    for processor in 0..<max(1, FrameAllocator.processorCount) {
+      for group in 0..<groupCount {
+        // Ordering: relaxed, this and the next; nothing else runs.
+        pendingFrom[processor].groups[group].store(0, ordering: .relaxed)
+        // Ordering: relaxed; see above.
+        waitingFor[processor].groups[group].store(0, ordering: .relaxed)
+      }
     }
   }
 
-  /// Interrupts those of `processors`, a bit for each, that have been started. Returns them.
-  private static func interruptStarted(_ processors: UInt64) -> UInt64 {
-    let reached = ProcessorSet(rawValue: processors & startedProcessors.rawValue)
-    if !reached.isEmpty { Processor.interrupt(reached) }
+  /// Interrupts those of `processors`, a bit for each of `group`, that answer. Returns them.
+  private static func interruptAnswering(_ processors: UInt64, group: Int) -> UInt64 {
+    let answering = ActiveRoots.answeringProcessors(group: group)
+    let reached = ProcessorSet(rawValue: processors & answering.rawValue)
+    if !reached.isEmpty { Processor.interrupt(reached, group: group) }
     return reached.rawValue
   }
 

@@ -8,20 +8,16 @@ extension TLBShootdown {
   /// The caller has written the entries, and stays on this processor.
   @inline(never)
   static func flush(_ pages: FlushedPages, under root: PageTableNode?) {
-    if FrameAllocator.processorCount > 1 { return flushEverywhere(pages, under: root) }
-    if let root, root.activeProcessors.isEmpty { return }
+    if FrameAllocator.processorCount > 1 {
+      guard let root else { return flushKernel(pages) }
+      return flush(pages, of: root.address, root.noteChange())
+    }
+    if let root, !ActiveRoots.isActive(root.address, on: 0) {
+      // Its translations may be cached under an identifier that is not in use.
+      if ProcessContexts.areUsed { _ = root.noteChange() }
+      return
+    }
     flushHere(pages, alsoGlobal: root == nil)
-  }
-
-  /// As `flush(_:under:)`, with several processors configured. Apart, so that one alone does not
-  /// save registers for it.
-  @inline(never)
-  private static func flushEverywhere(_ pages: FlushedPages, under root: PageTableNode?) {
-    guard let root else { return flush(pages, on: startedProcessors, root: everyRoot) }
-    let processors = root.activeProcessorsAfterWrites
-    if processors.isEmpty { return }
-    if processors.isOnly(Processor.current) { return flushHere(pages, alsoGlobal: false) }
-    flush(pages, on: processors, root: root.address.rawValue)
   }
 
   /// Flushes `pageCount` kernel pages of 4 KiB, or one of any size, from `start`, on all
@@ -29,6 +25,8 @@ extension TLBShootdown {
   @export(interface)
   package static func flushKernelPages(from start: VirtualAddress, pageCount: UInt64) {
     var pages = PendingInvalidations()
+    // Pages of a loader's tables may not be global, and are then cached under each identifier.
+    if ProcessContexts.areUsed { pages.addEverything() }
     pages.add(start, pageCount: pageCount)
     pages.finish(under: nil)
   }

@@ -67,7 +67,8 @@ public final class LoadedMachine {
   private func setLevels(_ count: Int) {
     simulated_set_features(
       simulated_features(
-        physical_address_width: 40, has_five_levels: count == 5, has_one_gib_pages: true))
+        physical_address_width: 40, has_five_levels: count == 5, has_one_gib_pages: true,
+        has_context_identifiers: false, has_context_invalidation: false))
     simulated_reset_registers()
   }
 

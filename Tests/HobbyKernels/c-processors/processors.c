@@ -38,7 +38,8 @@ uint32_t tessera_host_processor_id(void) {
   return number;
 }
 
-void tessera_host_interrupt(uint64_t set) {
+void tessera_host_interrupt(uint64_t set, uint32_t first) {
+  (void)first; /* 0: there are no more than 64 processors. */
   this_processor()->has_interrupted |= set;
   if (mistake == SILENT) return;
   for (uint32_t number = 0; number < PROCESSORS; number++) {
