@@ -6,12 +6,15 @@ package import TesseraPageTables
 ///
 /// A processor holds a reference to the root it runs on, so an address space can be destroyed while
 /// it is active: its pages are unmapped at once, and its root stays until the processor leaves it.
+/// Who changes entries finds the processor by the word, or, if it is one of the first 64, by a bit
+/// in the root:
 ///
-///     activate   reference acquired; word written: switching; CR3 loaded; word written: switched
-///     leave      reference to the old root dropped
+///     activate   reference acquired, bit set, word written; CR3 loaded; word written once more
+///     leave      CR3 loaded with another root, then bit cleared, then reference dropped
 ///
-/// The word names the root before the first translation can be cached, and until after the last can
-/// be used, so a flush that reads the words after it has changed an entry misses no processor.
+/// The root names the processor, or the processor the root, before the first translation can be
+/// cached and until after the last can be used, so a flush that looks for them after it has changed
+/// an entry misses no processor.
 ///
 /// CR3 is not consulted for what a processor runs on. A kernel may have loaded it itself, in the
 /// trampoline of a processor or on a context switch; the word then says which reference the
@@ -58,7 +61,7 @@ package enum ActiveSpace {
     switchTo(KernelSpace.root)
     ProcessContexts.stop()
     TLBShootdown.removeProcessor()
-    drop(KernelSpace.root.address)
+    leave(KernelSpace.root.address, on: processor)
     // Last, because another processor may have the number from here on.
     ActiveRoots.release(processor)
     Processor.restoreInterrupts(interrupts)
@@ -97,7 +100,7 @@ package enum ActiveSpace {
     if old != root.address {
       ProcessContexts.leave(old, here: processor)
       enter(root, on: processor)
-      drop(old)
+      leave(old, on: processor)
     } else if Processor.rootAddress != root.address {
       // SAFETY: the root has the kernel's entries, which map this code, its stack and its data.
       unsafe ProcessContexts.reload(root.address, here: processor)
@@ -112,6 +115,7 @@ package enum ActiveSpace {
   /// Acquires a reference to `root` and loads it, with interrupts off.
   private static func enter(_ root: PageTableNode, on processor: Int) {
     root.slot.share()
+    if ProcessorSet.group(of: processor) == 0 { root.setActive(true, on: processor) }
     ActiveRoots.beginSwitch(to: root.address, on: processor)
     if root.address == KernelSpace.root.address {
       // SAFETY: the root has the kernel's entries, which map this code, its stack and its data.
@@ -123,11 +127,14 @@ package enum ActiveSpace {
     ActiveRoots.endSwitch(to: root.address, on: processor)
   }
 
-  /// Drops the reference to the root at `address`, which this processor has just left.
-  private static func drop(_ address: PhysicalAddress) {
+  /// Drops the reference to the root at `address`, which `processor`, the calling one, has just
+  /// left.
+  private static func leave(_ address: PhysicalAddress, on processor: Int) {
     // SAFETY: the processor's word named it, so it is a node, and the processor still holds a
     // reference.
-    RetiredRoots.drop(unsafe PageTableNode(at: address))
+    let old = unsafe PageTableNode(at: address)
+    if ProcessorSet.group(of: processor) == 0 { old.setActive(false, on: processor) }
+    RetiredRoots.drop(old)
   }
 
   private static func isInBounds(_ processor: Int) -> Bool {

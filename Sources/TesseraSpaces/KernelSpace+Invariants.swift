@@ -47,6 +47,10 @@ extension KernelSpace {
         report("processor runs on a root that is no page-table node", start, level)
         continue
       }
+      // SAFETY: the frame's usage says that it is a node, and nothing else runs.
+      if unsafe !PageTableNode(at: address).isActive(on: processor) {
+        report("processor runs on a root that is not active on it", start, level)
+      }
     }
   }
 
@@ -57,6 +61,12 @@ extension KernelSpace {
     let ownerCount = 1 + UInt64(node.activeProcessorCount)
     if node.slot.count != ownerCount {
       report("root's owners are not its space and its active processors", start, level)
+    }
+    for processor in 0..<max(ProcessorSet.groupSize, FrameAllocator.processorCount) {
+      let runsOnIt = ActiveRoots.rootAddress(of: processor) == node.address
+      if node.isActive(on: processor) != runsOnIt {
+        report("root is not active on the processors that run on it", start, level)
+      }
     }
     if node.slot.kind.usage != .pageTable { report("root is not a page-table node", start, level) }
     if node.isLocked { report("root is locked", start, level) }

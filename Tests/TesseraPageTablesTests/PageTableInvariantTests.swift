@@ -311,8 +311,9 @@ extension CorruptedTables {
       return { root.releaseLock() }
     },
     Corruption(sentence: "root's owners are not its space and its active processors") {
-      ActiveRoots.endSwitch(to: $0.space.rootNode.address, on: 0)
-      return { ActiveRoots.endSwitch(to: KernelSpace.root.address, on: 0) }
+      let root = $0.space.rootNode
+      root.setActive(true, on: 5)
+      return { root.setActive(false, on: 5) }
     },
     Corruption(sentence: "kernel entry differs from the kernel root's") { tables in
       let root = tables.space.rootNode

@@ -27,9 +27,30 @@ extension OnSimulatedMachine {
       #expect(first.activeProcessorCount == 0 && second.activeProcessorCount == 1)
       VmSpace.deactivate()
       record.stop()
-      // When CR3 is loaded, the new root counts already, and the old one still does: all do.
-      #expect(LoadRecord.active == [[true, true], [true, true], [true, true]])
+      // When CR3 is loaded, the new root counts already, and the old one still does.
+      #expect(LoadRecord.active == [[true, false], [true, true], [false, true]])
       #expect(first.activeProcessorCount == 0 && second.activeProcessorCount == 0)
+    }
+
+    @Test func `a space counts as active on processor 64 whenever its CR3 holds the root`() throws {
+      let machine = SimulatedMachine(frameCount: 512, reserved: 1, processorCount: 65)
+      try machine.startKernelSpace()
+      try machine.startProcessors()
+      do {
+        let first = try VmSpace()
+        let second = try VmSpace()
+        let record = LoadRecord([first.rootNode, second.rootNode])
+        asProcessor(64) {
+          first.activate()
+          second.activate()
+          VmSpace.deactivate()
+        }
+        record.stop()
+        // While it switches, it counts as one of all.
+        #expect(LoadRecord.active == [[true, true], [true, true], [true, true]])
+        #expect(first.activeProcessorCount == 0 && second.activeProcessorCount == 0)
+      }
+      #expect(machine.violations == [])
     }
 
     @Test(arguments: [64, 65, 512])

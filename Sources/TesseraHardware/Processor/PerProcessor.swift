@@ -6,7 +6,7 @@
 /// The values of the first processors lie in the variable itself, and those of all others, if a
 /// kernel configures as many, in `PerProcessorMemory`.
 package struct PerProcessor<Value: PerProcessorValue & ~Copyable>: ~Copyable, Sendable {
-  private let storage = StaticStorage<Value, ZeroWords256>()
+  private let storage = SmallStaticStorage<Value>()
 
   /// Creates the values, all bytes of which are zero. For static variables only, one of each type.
   ///

@@ -35,6 +35,10 @@ package struct ProcessorSet: Equatable, Sendable {
   @inline(__always)
   package func contains(_ processor: Int) -> Bool { rawValue & Self.bit(of: processor) != 0 }
 
+  /// Returns whether `processor`, one of the group, is the only member.
+  @inline(__always)
+  package func isOnly(_ processor: Int) -> Bool { rawValue == Self.bit(of: processor) }
+
   /// Adds `processor`, one of the group.
   @inline(__always)
   package mutating func insert(_ processor: Int) { rawValue |= Self.bit(of: processor) }

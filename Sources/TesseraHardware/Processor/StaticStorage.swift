@@ -1,19 +1,19 @@
 internal import Synchronization
 
-/// Static memory for values of one type, all bytes zero at start; `Words` gives its size.
+/// 8 KiB of static memory for values of one type, all bytes zero at start.
 ///
 /// Only for static variables. Swift initializes a global at its first use, through a runtime
 /// function that locks, unless the initial value folds to a constant. Nested structures of zeros
-/// do; an `InlineArray` of this size does not.
-package struct StaticStorage<Element: ~Copyable, Words: ZeroWords>: ~Copyable, Sendable {
+/// do; an `InlineArray` of this size does not, nor does a generic parameter.
+package struct StaticStorage<Element: ~Copyable>: ~Copyable, Sendable {
   /// Keeps the storage in place and writable, though its variable is a constant.
   private let first = Atomic<UInt64>(0)
-  private let words = Words()
+  private let words = (ZeroWords(), ZeroWords(), ZeroWords(), ZeroWords())
 
   @inline(__always)
   package init() {}
 
-  package static var byteCount: Int { MemoryLayout<Words>.size }
+  package static var byteCount: Int { 8192 }
 
   /// The start of the storage, aligned to 8, which is never moved.
   @inline(__always)
@@ -26,33 +26,32 @@ package struct StaticStorage<Element: ~Copyable, Words: ZeroWords>: ~Copyable, S
   }
 }
 
-/// Words of zero.
-package protocol ZeroWords: BitwiseCopyable, Sendable {
-  init()
-}
-
-/// 1,024 words.
-package struct ZeroWords1024: ZeroWords {
-  private let words: (ZeroWords512, ZeroWords512)
+/// 2 KiB of static memory, as `StaticStorage`.
+struct SmallStaticStorage<Element: ~Copyable>: ~Copyable, Sendable {
+  private let first = Atomic<UInt64>(0)
+  private let words = ZeroWords()
 
   @inline(__always)
-  package init() { words = (ZeroWords512(), ZeroWords512()) }
-}
+  init() {}
 
-/// 512 words.
-package struct ZeroWords512: ZeroWords {
-  private let words: (ZeroWords256, ZeroWords256)
+  static var byteCount: Int { 2048 }
 
+  /// The start of the storage, aligned to 8, which is never moved.
   @inline(__always)
-  package init() { words = (ZeroWords256(), ZeroWords256()) }
+  @unsafe var start: UnsafeMutablePointer<Element> {
+    // SAFETY: as for `StaticStorage`.
+    unsafe withUnsafePointer(to: self) {
+      unsafe UnsafeMutableRawPointer(mutating: $0).assumingMemoryBound(to: Element.self)
+    }
+  }
 }
 
 /// 256 words.
-package struct ZeroWords256: ZeroWords {
+private struct ZeroWords {
   private let words: (Words64, Words64, Words64, Words64)
 
   @inline(__always)
-  package init() { words = (Words64(), Words64(), Words64(), Words64()) }
+  init() { words = (Words64(), Words64(), Words64(), Words64()) }
 
   private struct Words64 {
     private let words: (Words8, Words8, Words8, Words8, Words8, Words8, Words8, Words8)

@@ -27,11 +27,15 @@ public struct NodeMetadata: FrameMetadata, ~Copyable {
   /// Access: by the owner of the chain.
   var next: FrameSlotReference?
 
+  /// The processors of the first group on which the address space with this root is active.
+  ///
+  /// Access: atomic.
+  let activeProcessors: Atomic<UInt64>
   /// The version of a root, see `ProcessContexts`; 0 of another node.
   ///
   /// Access: atomic.
   let version: Atomic<UInt64>
-  private let reserved: (UInt64, UInt64) = (0, 0)
+  private let reserved: UInt64 = 0
 
   static var detachedFlag: UInt8 { 1 }
   static var rootFlag: UInt8 { 2 }
@@ -40,7 +44,8 @@ public struct NodeMetadata: FrameMetadata, ~Copyable {
   init(level: PagingLevel, isRoot: Bool = false) {
     self.level = UInt8(truncatingIfNeeded: level.number)
     flags = isRoot ? Self.rootFlag : 0
-    version = Atomic(isRoot ? TLBShootdown.makeVersionSafely() : 0)
+    activeProcessors = Atomic(0)
+    version = Atomic(isRoot && ProcessContexts.areUsed ? TLBShootdown.makeVersionSafely() : 0)
   }
 
   // SAFETY: called for the storage of a slot whose kind is this type's.

@@ -96,21 +96,58 @@ extension PageTableNode {
 }
 
 extension PageTableNode {
+  /// The processors of the first group on which the space with this root is active.
+  @inline(__always)
+  package var activeProcessors: ProcessorSet {
+    // Ordering: acquiring, pairs with `setActive`; see there.
+    ProcessorSet(rawValue: metadata.activeProcessors.load(ordering: .acquiring))
+  }
+
   /// The number of processors on which the space with this root is active.
   package var activeProcessorCount: Int {
-    var count = 0
-    for group in 0..<ProcessorSet.groupCount(of: FrameAllocator.processorCount) {
+    var count = activeProcessors.count
+    for group in 1..<max(2, ProcessorSet.groupCount(of: FrameAllocator.processorCount)) {
       count += ActiveRoots.processors(on: address.rawValue, group: group).count
     }
     return count
   }
 
+  /// Whether the space with this root is active on `processor`.
+  package func isActive(on processor: Int) -> Bool {
+    ProcessorSet.group(of: processor) == 0
+      ? activeProcessors.contains(processor) : ActiveRoots.isActive(address, on: processor)
+  }
+
   /// Whether the space with this root is active on the calling processor.
-  @inline(__always)
-  package var isActiveHere: Bool { ActiveRoots.isActive(address, on: Processor.current) }
+  package var isActiveHere: Bool { isActive(on: Processor.current) }
 
   /// Whether the space with this root is active on the calling processor and on no other.
   package var isActiveHereAlone: Bool { isActiveHere && activeProcessorCount == 1 }
+
+  /// Records that the space with this root is, or is no longer, active on `processor`, one of the
+  /// first group.
+  package func setActive(_ isActive: Bool, on processor: Int) {
+    let bit = ProcessorSet(processor).rawValue
+    // Ordering: sequentially consistent, pairs with `activeProcessorsAfterWrites`: either the
+    // writer of an entry sees this processor and interrupts it, or this processor sees the entry.
+    if isActive {
+      // Ordering: see above.
+      metadata.activeProcessors.bitwiseOr(bit, ordering: .sequentiallyConsistent)
+    } else {
+      // Ordering: see above.
+      metadata.activeProcessors.bitwiseAnd(~bit, ordering: .sequentiallyConsistent)
+    }
+  }
+
+  /// As `activeProcessors`, for a processor that has written entries: every processor that is not
+  /// found in the set, or by its word in `ActiveRoots`, sees them.
+  @inline(__always)
+  var activeProcessorsAfterWrites: ProcessorSet {
+    // Ordering: sequentially consistent, pairs with `setActive` and `ActiveRoots.beginSwitch`. It
+    // is an exchange, so that the writes leave the store buffer before the set is read.
+    ProcessorSet(
+      rawValue: metadata.activeProcessors.bitwiseOr(0, ordering: .sequentiallyConsistent).oldValue)
+  }
 }
 
 // The lock, which is in the slot. Only `RangeLock`, `NodeLock` and `FreshNode` acquire and release

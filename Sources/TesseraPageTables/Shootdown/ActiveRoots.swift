@@ -4,8 +4,9 @@ package import TesseraHardware
 
 /// The root of the page tables that each processor runs on, in a word for each.
 ///
-/// A processor that has changed entries reads the words of all, to find those that may have cached
-/// them:
+/// Who has changed entries asks the processors that may have cached them. Those of the first group
+/// are in a set in the root (`PageTableNode.setActive`), so that they are found at once, however
+/// many there are. There is no room for more, so the words of all others are read:
 ///
 ///     processor              word written with the new root, and that it is switching;
 ///                            CR3 loaded; word written with the new root alone
@@ -23,7 +24,7 @@ package import TesseraHardware
 /// | 63...12 | the address of its root; 0 = none                 |
 package enum ActiveRoots {
   // SAFETY: words of zero are those of numbers that no processor has, and are atomic.
-  private static let words = StaticStorage<Atomic<UInt64>, ZeroWords512>()
+  private static let words = StaticStorage<Atomic<UInt64>>()
 
   private static var isClaimed: UInt64 { 1 << 0 }
   private static var answers: UInt64 { 1 << 1 }
@@ -113,7 +114,7 @@ extension ActiveRoots {
   /// Whether `processor` answers requests.
   static func answers(_ processor: Int) -> Bool { value(of: processor) & answers != 0 }
 
-  /// The processors of `group` that may use the tables under the root at `address`.
+  /// The processors of `group`, not the first, that may use the tables under the root at `address`.
   static func processors(on address: UInt64, group: Int) -> ProcessorSet {
     select(group: group) { isOn(address, $0) }
   }
@@ -125,7 +126,7 @@ extension ActiveRoots {
 
   @inline(__always)
   private static func isOn(_ address: UInt64, _ value: UInt64) -> Bool {
-    value & ~0xfff == address && value != 0 || value & isSwitching != 0
+    value & (~0xfff | isClaimed) == address | isClaimed || value & isSwitching != 0
   }
 
   @inline(__always)

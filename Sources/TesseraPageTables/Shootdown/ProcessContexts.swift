@@ -39,10 +39,11 @@ package enum ProcessContexts {
   package static func start() {
     let here = Processor.current
     forgetAll(here)
+    setState(ContextState(), here)
     guard areUsed else { return }
     // SAFETY: the kernel's root was loaded with an identifier of zero.
     let isEnabled = unsafe Processor.enableContextIdentifiers(ProcessorFeatures())
-    setState(isEnabled ? ContextState.enabled : ContextState(), here)
+    if isEnabled { setState(.enabled, here) }
   }
 
   /// Has the calling processor use no identifiers any more. It runs on the kernel's root, with
@@ -97,8 +98,8 @@ package enum ProcessContexts {
   }
 
   /// Notes that this processor has flushed what `change`, of the root at `address`, made stale.
+  @inline(never)
   static func noteFlushed(_ change: RootChange, of address: PhysicalAddress, here: Int) {
-    guard areUsed else { return }
     let state = state(here)
     guard state.current > 0, isLoaded(address, state) else { return }
     guard version(of: state.current, here) == change.oldVersion else { return }

@@ -64,6 +64,10 @@ extension TLBShootdown {
   /// Stands for the kernel's tables, which are in every root.
   static var everyRoot: UInt64 { .max }
 
+  /// Whether there is one group of processors.
+  @inline(__always)
+  static var hasOneGroup: Bool { FrameAllocator.processorCount <= ProcessorSet.groupSize }
+
   /// Flushes `pages` of the tables under the root at `root`, which `change` has made stale, on the
   /// processors that run on it. With several processors configured.
   ///
@@ -71,11 +75,13 @@ extension TLBShootdown {
   @inline(never)
   static func flush(_ pages: FlushedPages, of root: PhysicalAddress, _ change: RootChange) {
     let here = Processor.current
-    let isHere = ActiveRoots.isActive(root, on: here)
     let isAsked = ask(for: pages, of: root.rawValue, change, here)
+    let isHere =
+      ProcessorSet.group(of: here) == 0
+      ? change.processors.contains(here) : ActiveRoots.isActive(root, on: here)
     if isHere {
       flushHere(pages, alsoGlobal: false)
-      ProcessContexts.noteFlushed(change, of: root, here: here)
+      if ProcessContexts.areUsed { ProcessContexts.noteFlushed(change, of: root, here: here) }
     }
     if isAsked { waitForAnswers(here) }
   }
@@ -87,7 +93,7 @@ extension TLBShootdown {
     // Ordering: sequentially consistent, pairs with `ActiveRoots.add`.
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     let here = Processor.current
-    let isAsked = ask(for: pages, of: everyRoot, .ofKernel, here)
+    let isAsked = ask(for: pages, of: everyRoot, RootChange(), here)
     flushHere(pages, alsoGlobal: true)
     if isAsked { waitForAnswers(here) }
   }
@@ -130,7 +136,7 @@ extension TLBShootdown {
       var others =
         root == everyRoot
         ? ActiveRoots.answeringProcessors(group: group)
-        : ActiveRoots.processors(on: root, group: group)
+        : group == 0 ? change.processors : ActiveRoots.processors(on: root, group: group)
       if group == ProcessorSet.group(of: here) { others.remove(here) }
       if others.isEmpty { continue }
       if !isAsked { write(pages, of: root, change, to: requests[here]) }
@@ -253,7 +259,9 @@ extension TLBShootdown {
       guard request.concerns(root) else { return }
       let isDone = isGlobal || isFull && !request.isGlobal
       if !isDone { request.pages.invalidate(alsoGlobal: false) }
-      if !request.isGlobal { ProcessContexts.noteFlushed(request.change, of: root, here: here) }
+      if !request.isGlobal && ProcessContexts.areUsed {
+        ProcessContexts.noteFlushed(request.change, of: root, here: here)
+      }
     }
   }
 

@@ -25,7 +25,7 @@ struct DeferredRunTable {
   /// The tables, one after the other.
   ///
   /// Access: each by the cursor that acquired it.
-  private static let storage = StaticStorage<FrameRun, ZeroWords1024>()
+  private static let storage = StaticStorage<FrameRun>()
 
   /// No table.
   @inline(__always)
@@ -44,7 +44,7 @@ struct DeferredRunTable {
   static func take() -> DeferredRunTable {
     require(
       MemoryLayout<FrameRun>.stride * capacity * tableCount
-        <= StaticStorage<FrameRun, ZeroWords1024>.byteCount,
+        <= StaticStorage<FrameRun>.byteCount,
       "deferred runs do not fit in their static memory")
     // Ordering: relaxed; the exchange that follows does the ordering.
     var old = taken.load(ordering: .relaxed)

@@ -8,16 +8,29 @@ extension TLBShootdown {
   /// The caller has written the entries, and stays on this processor.
   @inline(never)
   static func flush(_ pages: FlushedPages, under root: PageTableNode?) {
-    if FrameAllocator.processorCount > 1 {
-      guard let root else { return flushKernel(pages) }
-      return flush(pages, of: root.address, root.noteChange())
-    }
-    if let root, !ActiveRoots.isActive(root.address, on: 0) {
+    if FrameAllocator.processorCount > 1 { return flushEverywhere(pages, under: root) }
+    if let root, root.activeProcessors.isEmpty {
       // Its translations may be cached under an identifier that is not in use.
-      if ProcessContexts.areUsed { _ = root.noteChange() }
+      if ProcessContexts.areUsed { _ = root.advanceVersion() }
       return
     }
     flushHere(pages, alsoGlobal: root == nil)
+  }
+
+  /// As `flush(_:under:)`, with several processors configured. Apart, so that one alone does not
+  /// save registers for it.
+  @inline(never)
+  private static func flushEverywhere(_ pages: FlushedPages, under root: PageTableNode?) {
+    guard let root else { return flushKernel(pages) }
+    if ProcessContexts.areUsed {
+      return flush(pages, of: root.address, root.advanceVersion())
+    }
+    let processors = root.activeProcessorsAfterWrites
+    if hasOneGroup {
+      if processors.isEmpty { return }
+      if processors.isOnly(Processor.current) { return flushHere(pages, alsoGlobal: false) }
+    }
+    flush(pages, of: root.address, RootChange(on: processors))
   }
 
   /// Flushes `pageCount` kernel pages of 4 KiB, or one of any size, from `start`, on all
