@@ -844,7 +844,8 @@ tessera_result tessera_space_destroy(tessera_space *space);
  * Context: lookup. */
 tessera_space *tessera_kernel_space(void);
 
-/** Activates `space` on the calling processor: loads CR3 with its root. With the kernel space, no
+/** Activates `space` on the calling processor: loads CR3 with its root, and with a process-context
+ * identifier if there are some, see TESSERA_NO_PROCESS_CONTEXTS. With the kernel space, no
  * program's space stays active. Does nothing if the space is already active.
  *
  * Tessera records what each processor runs on, and flushes the TLB accordingly. Activate spaces
