@@ -301,6 +301,10 @@ iso: doctor-iso build/tessera.iso ## make an image that GRUB boots, build/tesser
 run-iso: doctor-run iso ## boot that image in QEMU
 	$(Q)boot/qemu-run -cdrom build/tessera.iso
 
+.PHONY: run-bochs
+run-bochs: doctor-bochs iso ## boot that image in Bochs, whose processor has PCID
+	$(Q)boot/bochs-run
+
 # Which of the menu's entries GRUB starts without asking: 0 is multiboot2, 1 is multiboot1.
 ENTRY ?= 0
 build/tessera.iso: build/tessera.elf boot/grub.cfg FORCE
@@ -316,10 +320,10 @@ build/tessera.iso: build/tessera.elf boot/grub.cfg FORCE
 gdb: doctor-run doctor-gdb build/tessera.elf ## debug the demo kernel: QEMU stopped, gdb attached
 	$(Q)$(GDB) -q -nx -x .gdbinit $(GDBFLAGS)
 
-.PHONY: doctor doctor-run doctor-iso doctor-gdb doctor-test doctor-check doctor-bench
+.PHONY: doctor doctor-run doctor-iso doctor-bochs doctor-gdb doctor-test doctor-check doctor-bench
 doctor: ## name each missing tool, and install it or print the line that does
-	$(Q)boot/doctor run test check iso gdb bench
-doctor-run doctor-iso doctor-gdb doctor-test doctor-check doctor-bench: doctor-%:
+	$(Q)boot/doctor run test check iso bochs gdb bench
+doctor-run doctor-iso doctor-bochs doctor-gdb doctor-test doctor-check doctor-bench: doctor-%:
 	$(Q)boot/doctor --quiet $*
 
 # Every module is converted by itself, with its articles, and then put together. tessera.h becomes
@@ -369,7 +373,7 @@ check: doctor-check ## format, style rules, what the built images must not conta
 .PHONY: test test-long
 test: doctor-test doctor-iso ## the tests, here and in QEMU; ends with: N passed, N failed
 	$(Q)exec env MAKE='$(MAKE)' Tests/run-all
-test-long: doctor-test ## long random walks, ThreadSanitizer, fuzz targets; ends likewise
+test-long: doctor-test doctor-iso doctor-bochs ## long random walks, ThreadSanitizer, fuzzing
 	$(Q)exec env MAKE='$(MAKE)' Tests/run-long
 
 .PHONY: seeds

@@ -18,8 +18,9 @@ enum Change: UInt8 {
   case removeTableAboveUnused
   case unmapKernelPage
   case protectKernelPage
+  case unmapWhileAway
 
-  static var count: UInt8 { 18 }
+  static var count: UInt8 { 19 }
 
   /// The change, and the access that follows it.
   var name: StaticString {
@@ -42,6 +43,7 @@ enum Change: UInt8 {
     case .removeTableAboveUnused: "the same, with a page not used before"
     case .unmapKernelPage: "kernel (global) page unmapped, then read"
     case .protectKernelPage: "kernel page made read-only, then written"
+    case .unmapWhileAway: "page unmapped on another space, then read"
     }
   }
 
@@ -76,7 +78,7 @@ enum Change: UInt8 {
   var scene: Scene {
     switch self {
     case .unmap, .removeWriting, .forbidExecution, .removeAccess, .replace, .clearAccessed,
-      .clearDirty, .shareForFork:
+      .clearDirty, .shareForFork, .unmapWhileAway:
       .page
     case .unmapRange, .unmapApart, .unmapManyPages: .manyPages
     case .splitToUnmap, .splitToProtect, .unmapLarge: .large
@@ -90,6 +92,8 @@ enum Change: UInt8 {
   var usesPageBefore: Bool { self != .removeTableAboveUnused }
 
   /// Whether stale translations can be observed under QEMU's emulation, which caches no entries of
-  /// higher levels.
-  var isObservableInEmulator: Bool { self != .removeTableAboveUnused }
+  /// higher levels, and flushes everything when CR3 is loaded: it has no context identifiers.
+  var isObservableInEmulator: Bool {
+    self != .removeTableAboveUnused && self != .unmapWhileAway
+  }
 }

@@ -129,6 +129,7 @@ extension SpaceDemonstration {
     begin("switch between the two spaces")
     let turns: UInt64 = 1000
     var good = true
+    let keptBefore = FlushStatistics.keptContextCount
     let start = Processor.timestamp
     for _ in 0..<turns {
       first.space.activate()
@@ -144,7 +145,9 @@ extension SpaceDemonstration {
     console.write(decimal: 2 * turns, width: 9, grouped: true)
     console.write(" loads of CR3, ")
     console.write(decimal: cycles / (2 * turns), grouped: true)
-    console.write(" cycles each, including a read\n")
+    console.write(" cycles each, including a read; ")
+    console.write(decimal: FlushStatistics.keptContextCount - keptBefore, grouped: true)
+    console.write(" without a flush\n")
   }
 
   /// Copies a space as a fork does, and checks that neither can write to the shared pages.

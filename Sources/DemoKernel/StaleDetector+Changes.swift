@@ -114,6 +114,10 @@ extension StaleDetector {
       try KernelSpace.withCursor(over: pages(place).range) { cursor throws(TesseraError) in
         try cursor.protect(4096, to: .read)
       }
+    case .unmapWhileAway:
+      accessor.activate(child)
+      try unmap(pages(place))
+      accessor.activate(space)
     }
   }
 

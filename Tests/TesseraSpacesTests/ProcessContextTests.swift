@@ -140,6 +140,59 @@ extension OnSimulatedMachine {
       #expect(machine.violations == [])
     }
 
+    @Test func `no two roots have one version, whatever processors made them`() throws {
+      let machine = SimulatedMachine(frameCount: 2048, reserved: 1, processorCount: 42)
+      try machine.startKernelSpace()
+      try machine.startProcessors()
+      var versions: Set<UInt64> = []
+      for number in [1, 40, 41] {
+        for _ in 0..<3 {
+          try asProcessor(number) {
+            let space = try VmSpace()
+            versions.insert(space.rootNode.version)
+          }
+        }
+      }
+      #expect(versions.count == 9 && !versions.contains(0))
+    }
+
+    /// The first change is on its way to the second group when the second change is flushed there.
+    @Test func `a processor that has flushed the second change alone flushes on the way back`()
+      throws
+    {
+      let machine = SimulatedMachine(frameCount: 2048, reserved: 1, processorCount: 67)
+      _ = machine.mmu
+      try machine.startKernelSpace()
+      try machine.startProcessors()
+      let (first, second) = (SharedContexts(try VmSpace()), SharedContexts(try VmSpace()))
+      for page in [1, 2, 3] as [UInt64] { try mapFrame(at: page << 30, in: first.space) }
+      try mapFrame(at: 1 << 30 + 4096, in: first.space)
+      for number in [1, 66] {
+        asProcessor(number) { first.space.activate() }
+        _ = try machine.mmu.read(UInt64.self, at: 1 << 30, on: number)
+      }
+      SharedContexts.onInterrupt = {
+        asProcessor(1) { second.space.activate() }
+        asProcessor(65) { first.unmap(3 << 30) }
+        asProcessor(66) { second.space.activate() }
+      }
+      simulated_set_interrupt_handler {
+        TLBShootdown.serve()
+        let body = SharedContexts.onInterrupt
+        SharedContexts.onInterrupt = nil
+        body?()
+      }
+      first.unmap(1 << 30)
+      #expect(SharedContexts.onInterrupt == nil, "it has come")
+      asProcessor(66) { first.space.activate() }
+      #expect(throws: PageFault.self) {
+        _ = try machine.mmu.read(UInt64.self, at: 1 << 30, on: 66)
+      }
+      machine.checkCoherent()
+      for number in [1, 66] { asProcessor(number) { VmSpace.deactivate() } }
+      #expect(machine.violations == [])
+    }
+
     @Test func `eight spaces are kept, and nine take turns`() throws {
       let spaces = try SpaceList(count: 9) { try self.makeSpace() }
       for index in 0..<8 { #expect(try !spaces.with(index) { try use($0) }) }
@@ -268,6 +321,25 @@ extension OnSimulatedMachine {
       #expect(machine.mmu.statistics.contextInvalidations == before + (canInvalidate ? 1 : 0))
       #expect(machine.violations == [])
     }
+  }
+}
+
+/// A space that an interrupt handler uses.
+private final class SharedContexts: Sendable {
+  /// What the next interrupt does. Access: single-threaded, by the test only.
+  nonisolated(unsafe) static var onInterrupt: (() -> Void)?
+
+  let space: VmSpace
+
+  init(_ space: consuming VmSpace) { self.space = space }
+
+  /// Unmaps the page at `address`.
+  func unmap(_ address: UInt64) {
+    do {
+      try space.withCursor(over: bytes(address, 4096)) { cursor throws(TesseraError) in
+        try cursor.unmap(4096)
+      }
+    } catch { Issue.record(error) }
   }
 }
 

@@ -38,6 +38,16 @@ public enum FlushStatistics {
     sum { $0.interrupts.load(ordering: .relaxed) }
   }
 
+  /// The number of activations of a space that flushed nothing, because the processor had cached
+  /// nothing of it that was stale.
+  public static var keptContextCount: UInt64 {
+    // Ordering: relaxed; a statistic.
+    sum { $0.keptContexts.load(ordering: .relaxed) }
+  }
+
+  /// Counts an activation of a space on this processor that flushes nothing.
+  static func countKeptContext() { add(1, to: counters[Processor.current].keptContexts) }
+
   /// Counts a request of this processor to `count` others, with `interrupts` sent.
   static func countRequest(to count: Int, interrupts: Int) {
     let processor = Processor.current
@@ -76,6 +86,8 @@ extension FlushStatistics {
     let requests: Atomic<UInt64>
     /// Access: atomic, written by one processor.
     let interrupts: Atomic<UInt64>
+    /// Access: atomic, written by one processor.
+    let keptContexts: Atomic<UInt64>
   }
 
   /// Processors beyond the last one share its counters, which may then lose counts.

@@ -65,6 +65,7 @@ package enum ProcessContexts {
     var state = state(here)
     guard state.isEnabled else { return unsafe Processor.loadRoot(root, context: 0) }
     let known = context(of: version, here)
+    if known != nil { FlushStatistics.countKeptContext() }
     state.current = known ?? state.takeNext()
     setVersion(version, of: state.current, here)
     setState(state, here)

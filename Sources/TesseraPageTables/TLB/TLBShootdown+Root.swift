@@ -11,7 +11,7 @@ extension TLBShootdown {
     if FrameAllocator.processorCount > 1 { return flushEverywhere(pages, under: root) }
     if let root, root.activeProcessors.isEmpty {
       // Its translations may be cached under an identifier that is not in use.
-      if ProcessContexts.areUsed { _ = root.advanceVersion() }
+      if ProcessContexts.areUsed && !FlushSwitch.isOff { _ = root.advanceVersion() }
       return
     }
     flushHere(pages, alsoGlobal: root == nil)
@@ -23,6 +23,7 @@ extension TLBShootdown {
   private static func flushEverywhere(_ pages: FlushedPages, under root: PageTableNode?) {
     guard let root else { return flushKernel(pages) }
     if ProcessContexts.areUsed {
+      if FlushSwitch.isOff { return }
       return flush(pages, of: root.address, root.advanceVersion())
     }
     let processors = root.activeProcessorsAfterWrites
