@@ -1,0 +1,185 @@
+internal import DemoPlatform
+internal import Synchronization
+internal import Tessera
+internal import TesseraFrames
+internal import TesseraHardware
+internal import TesseraPageTables
+internal import TesseraSpaces
+
+/// Address spaces that each processor makes and destroys, and that others activate meanwhile.
+///
+/// All spaces have the same pages, with words that differ from space to space. A processor that
+/// runs on a space finds the words of that space, or faults once its pages are unmapped. Anything
+/// else is a frame that was freed while a translation to it was left.
+struct ActivationStorm: ~Copyable {
+  private static let start: UInt64 = 0x2000_0000
+  private static let pages = Pages(at: start, 4)
+
+  // SAFETY: zeros are a place that offers nothing, and its words are atomic.
+  private static let places = unsafe PerProcessor<Place>()
+
+  private let roundCount: UInt64
+
+  let destroyed = StormCount()
+  /// The spaces that were active on another processor when they were destroyed.
+  let destroyedInUse = StormCount()
+  let activated = StormCount()
+  let found = StormCount()
+  let faulted = StormCount()
+  let foreign = StormCount()
+  let failed = StormCount()
+
+  /// A storm in which each processor makes `roundCount` spaces.
+  init(roundCount: UInt64) { self.roundCount = roundCount }
+
+  /// Lets all processors take part, and waits for them.
+  mutating func blow() {
+    // SAFETY: the function is that of a storm, whose parts are atomic.
+    unsafe ProcessorTask.runOnAll(&self) {
+      unsafe $0.assumingMemoryBound(to: ActivationStorm.self).pointee.takePart()
+    }
+  }
+
+  private func takePart() {
+    let processor = UInt64(Processor.current)
+    var random = RandomNumbers(seed: processor)
+    // The serial number of the space that this processor runs on, or zero.
+    var current: UInt64 = 0
+    for round in 0..<roundCount {
+      do throws(TesseraError) {
+        let space = try VmSpace()
+        try use(space, serial: (round << 6 | processor) + 1, &current, &random)
+      } catch {
+        failed.add()
+      }
+      // The space has been destroyed, and may be active here or on other processors.
+      read(current)
+    }
+    VmSpace.deactivate()
+  }
+
+  /// Fills `space`, offers it to others, runs on theirs, and withdraws it.
+  private func use(
+    _ space: borrowing VmSpace, serial: UInt64, _ current: inout UInt64,
+    _ random: inout RandomNumbers
+  ) throws(TesseraError) {
+    // A neighbor, so that the table stays.
+    try Self.map(Self.pages.start + 511 << 12, serial, in: space)
+    for index in 0..<Self.pages.byteCount / 4096 {
+      try Self.map(Self.pages.start + index << 12, serial, in: space)
+    }
+    read(current)
+    Place.offer(space.root, serial, at: Self.places[Processor.current])
+    for _ in 0..<4 {
+      visit(Int(random.next(below: UInt64(Processors.count))), &current)
+      read(current)
+    }
+    activated.waitForOthers(toAdd: 1)
+    Place.withdraw(from: Self.places[Processor.current])
+
+    // Half of the spaces are destroyed with their pages, and half of them empty.
+    if random.next(below: 2) == 0 {
+      try space.withCursor(over: Self.pages.range) { cursor throws(TesseraError) in
+        try cursor.unmap(Self.pages.byteCount)
+      }
+    }
+    let own = ActiveSpace.isActive(space.root) ? 1 : 0
+    if space.activeProcessorCount > own { destroyedInUse.add() }
+    destroyed.add()
+  }
+
+  /// Activates the space that `processor` offers, if it does.
+  private func visit(_ processor: Int, _ current: inout UInt64) {
+    let serial = Place.activate(Self.places[processor])
+    guard serial != 0 else { return }
+    current = serial
+    activated.add()
+  }
+
+  /// Reads all pages of the space with that serial number, on which this processor runs.
+  private func read(_ serial: UInt64) {
+    guard serial != 0 else { return Processor.pause() }
+    for index in 0..<Self.pages.byteCount / 4096 {
+      read(Self.pages.start + index << 12, serial)
+      // QEMU's turn goes to the next processor here.
+      Processor.pause()
+    }
+  }
+
+  private func read(_ page: UInt64, _ serial: UInt64) {
+    guard let content = UserAccess.read(page) else { return faulted.add() }
+    if content == Self.word(of: page, serial) { found.add() } else { foreign.add() }
+  }
+
+  private static func word(of page: UInt64, _ serial: UInt64) -> UInt64 { serial << 32 | page }
+
+  private static func map(
+    _ page: UInt64, _ serial: UInt64, in space: borrowing VmSpace
+  ) throws(TesseraError) {
+    let new = try Frame(allocating: PlainMemory())
+    new.fill(with: word(of: page, serial))
+    var frame: Frame<PlainMemory>? = consume new
+    try space.withCursor(over: Pages(at: page).range) { cursor throws(TesseraError) in
+      try cursor.map(&frame, as: .userReadWrite)
+    }
+  }
+}
+
+/// The space of a processor that others may activate.
+///
+/// Access: atomic. A processor claims the place while it activates the space, and its owner claims
+/// it to withdraw the space: so that none is activated that may be destroyed already.
+private struct Place: ~Copyable {
+  let isClaimed: Atomic<UInt64>
+  /// The address of the root, and the serial number of the space; zero if none is offered.
+  let root: Atomic<UInt64>
+  let serial: Atomic<UInt64>
+}
+
+// Operations on a place. It is passed to functions, because a place that is reached through a
+// subscript has no methods in a build that allocates nothing.
+extension Place {
+  /// Offers the space with the tables under `node`, which has that serial number.
+  static func offer(_ node: PageTableNode, _ serial: UInt64, at place: borrowing Place) {
+    set(node.address.rawValue, serial, at: place)
+  }
+
+  /// Returns once no processor is about to activate the space, and none will.
+  static func withdraw(from place: borrowing Place) { set(0, 0, at: place) }
+
+  /// Makes the calling processor run on the space. Returns its serial number; zero if none is
+  /// offered, or another processor has claimed it.
+  static func activate(_ place: borrowing Place) -> UInt64 {
+    guard claim(place) else { return 0 }
+    // Ordering: relaxed; ordered by the claim.
+    let address = place.root.load(ordering: .relaxed)
+    // Ordering: relaxed; as above.
+    let serial = place.serial.load(ordering: .relaxed)
+    if serial != 0 {
+      // SAFETY: the space is not destroyed before it is withdrawn.
+      ActiveSpace.activate(unsafe PageTableNode(at: PhysicalAddress(address)))
+    }
+    release(place)
+    return serial
+  }
+
+  private static func set(_ root: UInt64, _ serial: UInt64, at place: borrowing Place) {
+    // With interrupts on, so that this processor answers others.
+    while !claim(place) { Processor.pause() }
+    // Ordering: relaxed; ordered by the claim.
+    place.root.store(root, ordering: .relaxed)
+    // Ordering: relaxed; as above.
+    place.serial.store(serial, ordering: .relaxed)
+    release(place)
+  }
+
+  private static func claim(_ place: borrowing Place) -> Bool {
+    // Ordering: acquiring, pairs with the store in `release`.
+    place.isClaimed.exchange(1, ordering: .acquiring) == 0
+  }
+
+  private static func release(_ place: borrowing Place) {
+    // Ordering: releasing, pairs with the exchange in `claim`.
+    place.isClaimed.store(0, ordering: .releasing)
+  }
+}
