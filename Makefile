@@ -17,6 +17,8 @@ MEM ?= 512M
 # TCG emulates the processor's translation caches. KVM inside a virtual machine looks entries up
 # anew so often that a missing flush goes unnoticed, and it boots more slowly.
 ACCEL ?= tcg
+# With ICOUNT=0, QEMU counts instructions instead of time: each takes 2 to the power of 0 ns.
+ICOUNT ?=
 QEMUFLAGS ?=
 # Where `make install` puts the library, and a folder that stands for the root of the file system.
 PREFIX ?= /usr/local
@@ -249,14 +251,15 @@ include boot/editor.mk
 .PHONY: help
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z-]+:.* ## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  variables: CONFIG=release|debug|check SMP=4 MEM= ACCEL=tcg|kvm QEMUFLAGS= PREFIX= V=1'
+	@echo '  variables: CONFIG=release|debug|check SMP=4 MEM= ACCEL=tcg|kvm ICOUNT='
+	@echo '    QEMUFLAGS= PREFIX= V=1'
 	@echo '  your kernel: ld ... k.o $$(pkg-config --libs tessera), and --cflags for C;'
 	@echo '  if in Swift: swiftc -O $$(pkg-config --variable=swiftflags tessera) -c *.swift -o k.o'
 	@echo '               ld ... --gc-sections k.o $$(pkg-config --variable=swiftlibrary tessera)'
 	@echo '               --variable=swiftchecks has the checks that Tessera itself is compiled with'
 
 # What boot/qemu-run reads.
-export SMP MEM ACCEL QEMUFLAGS
+export SMP MEM ACCEL ICOUNT QEMUFLAGS
 run run-iso: SMP := $(or $(SMP),4)
 
 .PHONY: run

@@ -35,7 +35,9 @@ public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
   spaces.run()
   var stale = StaleReport(.here, spaces.checks, features)
   stale.run()
-  checks = stale.checks
+  var costs = CostDemonstration(stale.checks)
+  costs.run()
+  checks = costs.checks
   if let other = Accessor.elsewhere {
     var report = StaleReport(other, checks, features)
     report.run()
