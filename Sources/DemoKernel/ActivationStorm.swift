@@ -41,7 +41,7 @@ struct ActivationStorm: ~Copyable {
   }
 
   private func takePart() {
-    let processor = UInt64(Processor.current)
+    let processor = UInt64(Processors.currentRank)
     var random = RandomNumbers(seed: processor)
     // The serial number of the space that this processor runs on, or zero.
     var current: UInt64 = 0
@@ -69,13 +69,13 @@ struct ActivationStorm: ~Copyable {
       try Self.map(Self.pages.start + index << 12, serial, in: space)
     }
     read(current)
-    Place.offer(space.root, serial, at: Self.places[Processor.current])
+    Place.offer(space.root, serial, at: Self.places[Processors.currentRank])
     for _ in 0..<4 {
       visit(Int(random.next(below: UInt64(Processors.count))), &current)
       read(current)
     }
     activated.waitForOthers(toAdd: 1)
-    Place.withdraw(from: Self.places[Processor.current])
+    Place.withdraw(from: Self.places[Processors.currentRank])
 
     // Half of the spaces are destroyed with their pages, and half of them empty.
     if random.next(below: 2) == 0 {
@@ -88,9 +88,9 @@ struct ActivationStorm: ~Copyable {
     destroyed.add()
   }
 
-  /// Activates the space that `processor` offers, if it does.
-  private func visit(_ processor: Int, _ current: inout UInt64) {
-    let serial = Place.activate(Self.places[processor])
+  /// Activates the space that the processor of that rank offers, if it does.
+  private func visit(_ rank: Int, _ current: inout UInt64) {
+    let serial = Place.activate(Self.places[rank])
     guard serial != 0 else { return }
     current = serial
     activated.add()

@@ -127,7 +127,7 @@ extension ForkStorm {
     _ random: inout RandomNumbers, _ notes: inout [6 of UInt64]
   ) throws(TesseraError) {
     let index = Int(random.next(below: Self.share))
-    let page = Self.start + UInt64(index * Processors.count + Processor.current) << 12
+    let page = Self.start + UInt64(index * Processors.count + Processors.currentRank) << 12
     changed.add()
     if notes[index] != 0 && note(of: page) != notes[index] { overwritten.add() }
     notes[index] = 0

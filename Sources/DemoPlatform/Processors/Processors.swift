@@ -20,6 +20,14 @@ public struct Processors {
     unsafe startedCount
   }
 
+  /// The number of processors that run and have a lower number than the calling one: a number below
+  /// `count`, which that of a processor may not be if another has not started.
+  public static var currentRank: Int {
+    var rank = 0
+    ProcessorRecord.forEachOther { if $0.number < Processor.current { rank += 1 } }
+    return rank
+  }
+
   /// Finds the processors by the firmware's tables, which `information` may know the place of.
   ///
   /// Call it before Tessera is started: the tables are then still mapped.
