@@ -260,11 +260,17 @@ help: ## print this list
 
 # What boot/qemu-run reads.
 export SMP MEM ACCEL ICOUNT QEMUFLAGS
-run run-iso: SMP := $(or $(SMP),4)
+run run-iso soak: SMP := $(or $(SMP),4)
 
 .PHONY: run
 run: doctor-run build/tessera.elf ## build the demo kernel and boot it in QEMU
 	$(Q)boot/qemu-run -kernel build/tessera.elf32 $(if $(APPEND),-append "$(APPEND)")
+
+.PHONY: soak
+soak: SECONDS := $(or $(SECONDS),60)
+soak: doctor-run build/tessera.elf ## run the storms for SECONDS=60, and audit all memory
+	$(Q)TIMEOUT=$$(($(SECONDS) + 120)) boot/qemu-run -kernel build/tessera.elf32 \
+	  -append "soak=$(SECONDS) $(APPEND)"
 
 .PHONY: map
 map: doctor-run build/tessera.elf ## boot it and draw its memory, build/map.svg: pages and frames

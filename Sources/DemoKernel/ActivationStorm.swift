@@ -19,6 +19,8 @@ struct ActivationStorm: ~Copyable {
   private static let places = unsafe PerProcessor<Place>()
 
   private let roundCount: UInt64
+  /// Selects the random numbers of all processors.
+  private let seed: UInt64
 
   let destroyed = StormCount()
   /// The spaces that were active on another processor when they were destroyed.
@@ -30,7 +32,10 @@ struct ActivationStorm: ~Copyable {
   let failed = StormCount()
 
   /// A storm in which each processor makes `roundCount` spaces.
-  init(roundCount: UInt64) { self.roundCount = roundCount }
+  init(roundCount: UInt64, seed: UInt64 = 0) {
+    self.roundCount = roundCount
+    self.seed = seed
+  }
 
   /// Lets all processors take part, and waits for them.
   mutating func blow() {
@@ -40,9 +45,15 @@ struct ActivationStorm: ~Copyable {
     }
   }
 
+  /// Checks what must hold after the storm.
+  func check(with checks: inout Checks) {
+    checks.check(foreign.total == 0, "no read finds the content of another space")
+    checks.check(failed.total == 0, "no space fails to be made")
+  }
+
   private func takePart() {
     let processor = UInt64(Processors.currentRank)
-    var random = RandomNumbers(seed: processor)
+    var random = RandomNumbers(seed: seed << 8 | processor)
     // The serial number of the space that this processor runs on, or zero.
     var current: UInt64 = 0
     for round in 0..<roundCount {

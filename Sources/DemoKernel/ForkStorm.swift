@@ -23,6 +23,8 @@ struct ForkStorm: ~Copyable {
   private let roundCount: UInt64
   /// Whether no frame is freed while a processor may have a translation to it.
   private let keepsFrames: Bool
+  /// Selects the random numbers of all processors.
+  private let seed: UInt64
   private let pageCount: UInt64
 
   let changed = StormCount()
@@ -38,7 +40,7 @@ struct ForkStorm: ~Copyable {
 
   /// A storm in which each processor forks and changes pages `roundCount` times. Throws
   /// `outOfFrames`.
-  init(roundCount: UInt64, keepsFrames: Bool = false) throws(TesseraError) {
+  init(roundCount: UInt64, keepsFrames: Bool = false, seed: UInt64 = 0) throws(TesseraError) {
     let parent = try VmSpace()
     let pageCount = UInt64(Processors.count) * Self.share
     // A neighbor, so that the table stays.
@@ -48,6 +50,7 @@ struct ForkStorm: ~Copyable {
     self.pageCount = pageCount
     self.roundCount = roundCount
     self.keepsFrames = keepsFrames
+    self.seed = seed
   }
 
   /// Lets all processors take part, and waits for them.
@@ -58,10 +61,19 @@ struct ForkStorm: ~Copyable {
     }
   }
 
+  /// Checks what must hold after the storm.
+  func check(with checks: inout Checks) {
+    checks.check(foreign.total == 0, "no read finds what a parent or child has written")
+    checks.check(overwritten.total == 0, "no write-protected or shared page is written")
+    checks.check(failed.total == 0, "no fork and no change fails")
+    let broken = StormBalance.brokenInvariantCount(of: parent)
+    checks.check(broken == 0, "all invariants of the parent hold after the storm")
+  }
+
   /// Does the calling processor's part, and leaves the space.
   private func takePart() {
     parent.activate()
-    var random = RandomNumbers(seed: UInt64(Processor.current))
+    var random = RandomNumbers(seed: seed << 8 | UInt64(Processor.current))
     var notes = [6 of UInt64](repeating: 0)
     for _ in 0..<roundCount {
       do throws(TesseraError) {

@@ -18,6 +18,8 @@ struct KernelStorm: ~Copyable {
   private let roundCount: UInt64
   /// Whether each page table that is used stays until the end.
   private let keepsTables: Bool
+  /// Selects the random numbers of all processors.
+  private let seed: UInt64
   /// A page below all those that Tessera chooses.
   private let first: KernelMapping
 
@@ -29,13 +31,14 @@ struct KernelStorm: ~Copyable {
   private let used = StormCount()
 
   /// A storm in which each processor changes kernel pages `roundCount` times. Throws `outOfFrames`.
-  init(roundCount: UInt64, keepsTables: Bool = false) throws(TesseraError) {
+  init(roundCount: UInt64, keepsTables: Bool = false, seed: UInt64 = 0) throws(TesseraError) {
     var segment: Segment<PlainMemory>? = try Segment(allocating: 1) { _ in PlainMemory() }
     let first = try KernelMapping(&segment)
     try Self.map(Self.neighbor)
     self.first = first
     self.roundCount = roundCount
     self.keepsTables = keepsTables
+    self.seed = seed
   }
 
   /// Lets all processors take part, and waits for them.
@@ -46,8 +49,14 @@ struct KernelStorm: ~Copyable {
     }
   }
 
+  /// Checks what must hold after the storm.
+  func check(with checks: inout Checks) {
+    checks.check(foreign.total == 0, "no read finds the content of other kernel memory")
+    checks.check(failed.total == 0, "no kernel memory fails to be mapped")
+  }
+
   private func takePart() {
-    var random = RandomNumbers(seed: UInt64(Processor.current))
+    var random = RandomNumbers(seed: seed << 8 | UInt64(Processor.current))
     for round in 0..<roundCount {
       do throws(TesseraError) {
         if keepsTables || random.next(below: 2) == 0 {

@@ -22,6 +22,8 @@ struct Storm: ~Copyable {
   private let roundCount: UInt64
   /// Whether tables come and go.
   private let usesSparsePages: Bool
+  /// Selects the random numbers of all processors.
+  private let seed: UInt64
 
   let mapped = StormCount()
   let unmapped = StormCount()
@@ -30,13 +32,14 @@ struct Storm: ~Copyable {
   let failed = StormCount()
 
   /// A storm in which each processor makes `roundCount` changes. Throws `outOfFrames`.
-  init(roundCount: UInt64, usesSparsePages: Bool) throws(TesseraError) {
+  init(roundCount: UInt64, usesSparsePages: Bool, seed: UInt64 = 0) throws(TesseraError) {
     let space = try VmSpace()
     let neighbor = Pages(at: Self.denseStart + 511 * 4096)
     try Self.map(neighbor, Self.word(of: neighbor.start), in: space)
     self.space = space
     self.roundCount = roundCount
     self.usesSparsePages = usesSparsePages
+    self.seed = seed
   }
 
   /// Lets all processors take part, and waits for them.
@@ -47,10 +50,18 @@ struct Storm: ~Copyable {
     }
   }
 
+  /// Checks what must hold after the storm.
+  func check(with checks: inout Checks) {
+    checks.check(foreign.total == 0, "no read finds the content of another page")
+    checks.check(failed.total == 0, "no change fails")
+    let broken = StormBalance.brokenInvariantCount(of: space)
+    checks.check(broken == 0, "all invariants of the space hold after the storm")
+  }
+
   /// Does the calling processor's part, and leaves the space.
   private func takePart() {
     space.activate()
-    var random = RandomNumbers(seed: UInt64(Processor.current))
+    var random = RandomNumbers(seed: seed << 8 | UInt64(Processor.current))
     for _ in 0..<roundCount {
       change(&random)
       for _ in 0..<4 { read(page(&random)) }

@@ -56,6 +56,7 @@ extension Processors {
   /// Call it on the first processor after Tessera has started. One that does not start is left out.
   public func start(by information: MultibootInformation<MappedBootMemory>) {
     var console = Console()
+    Clock.calibrate()
     let own = ProcessorRecord(0)
     own[.apicID] = UInt64(LocalAPIC.id)
     own.state = .started
@@ -92,7 +93,6 @@ extension Processors {
   private func startOthers(
     _ controllers: InterruptControllers, _ trampoline: Trampoline, lost: UInt64?
   ) {
-    Clock.calibrate()
     trampoline.prepare()
     var number = 1
     for index in 0..<controllers.count where controllers[index] != LocalAPIC.id {
