@@ -22,9 +22,6 @@ TESSERA_INLINE void hw_fill_words(void *destination, uint64_t value, size_t coun
   __asm__ volatile("rep stosq" : "+D"(destination), "+c"(count) : "a"(value) : "memory");
 }
 
-/// Tells the processor that the caller spins (PAUSE).
-TESSERA_INLINE void hw_pause(void) { __asm__ volatile("pause"); }
-
 /// The time-stamp counter, read once all earlier instructions have completed (LFENCE; RDTSC).
 TESSERA_INLINE uint64_t hw_read_timestamp(void) {
   uint32_t low, high;
