@@ -30,6 +30,7 @@ struct ActivationStorm: ~Copyable {
   let faulted = StormCount()
   let foreign = StormCount()
   let failed = StormCount()
+  private let meeting = StormMeeting()
 
   /// A storm in which each processor makes `roundCount` spaces.
   init(roundCount: UInt64, seed: UInt64 = 0) {
@@ -59,7 +60,8 @@ struct ActivationStorm: ~Copyable {
     for round in 0..<roundCount {
       do throws(TesseraError) {
         let space = try VmSpace()
-        try use(space, serial: (round << 6 | processor) + 1, &current, &random)
+        try fill(space, serial: (round << 6 | processor) + 1)
+        try use(space, round, &current, &random)
       } catch {
         failed.add()
       }
@@ -69,23 +71,28 @@ struct ActivationStorm: ~Copyable {
     VmSpace.deactivate()
   }
 
-  /// Fills `space`, offers it to others, runs on theirs, and withdraws it.
-  private func use(
-    _ space: borrowing VmSpace, serial: UInt64, _ current: inout UInt64,
-    _ random: inout RandomNumbers
-  ) throws(TesseraError) {
+  /// Fills `space` and offers it to others.
+  private func fill(_ space: borrowing VmSpace, serial: UInt64) throws(TesseraError) {
     // A neighbor, so that the table stays.
     try Self.map(Self.pages.start + 511 << 12, serial, in: space)
     for index in 0..<Self.pages.byteCount / 4096 {
       try Self.map(Self.pages.start + index << 12, serial, in: space)
     }
-    read(current)
     Place.offer(space.root, serial, at: Self.places[Processors.currentRank])
+  }
+
+  /// Runs on the spaces that others offer, and withdraws `space`.
+  private func use(
+    _ space: borrowing VmSpace, _ round: UInt64, _ current: inout UInt64,
+    _ random: inout RandomNumbers
+  ) throws(TesseraError) {
+    // Now all offer a space, and have destroyed the one of the last round.
+    meeting.wait(round)
+    read(current)
     for _ in 0..<4 {
       visit(Int(random.next(below: UInt64(Processors.count))), &current)
       read(current)
     }
-    activated.waitForOthers(toAdd: 1)
     Place.withdraw(from: Self.places[Processors.currentRank])
 
     // Half of the spaces are destroyed with their pages, and half of them empty.

@@ -34,6 +34,7 @@ struct ForkStorm: ~Copyable {
   let faulted = StormCount()
   let noted = StormCount()
   private let used = StormCount()
+  private let meeting = StormMeeting()
   /// Pages that were written while they were write-protected or shared.
   let overwritten = StormCount()
   let failed = StormCount()
@@ -75,7 +76,7 @@ struct ForkStorm: ~Copyable {
     parent.activate()
     var random = RandomNumbers(seed: seed << 8 | UInt64(Processor.current))
     var notes = [6 of UInt64](repeating: 0)
-    for _ in 0..<roundCount {
+    for round in 0..<roundCount {
       do throws(TesseraError) {
         if random.next(below: 5) == 0 {
           try fork(&random)
@@ -87,6 +88,7 @@ struct ForkStorm: ~Copyable {
       }
       parent.activate()
       for _ in 0..<8 { use(Self.start + random.next(below: pageCount) << 12) }
+      if round % 8 == 0 { meeting.wait(round / 8) }
       // QEMU's turn goes to the next processor here, between the changes of one.
       Processor.pause()
     }
