@@ -17,6 +17,8 @@ MEM ?= 512M
 # TCG emulates the processor's translation caches. KVM inside a virtual machine looks entries up
 # anew so often that a missing flush goes unnoticed, and it boots more slowly.
 ACCEL ?= tcg
+# With ICOUNT=0, QEMU counts instructions instead of time: each takes 2 to the power of 0 ns.
+ICOUNT ?=
 QEMUFLAGS ?=
 # Where `make install` puts the library, and a folder that stands for the root of the file system.
 PREFIX ?= /usr/local
@@ -249,19 +251,26 @@ include boot/editor.mk
 .PHONY: help
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z-]+:.* ## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  variables: CONFIG=release|debug|check SMP=4 MEM= ACCEL=tcg|kvm QEMUFLAGS= PREFIX= V=1'
+	@echo '  variables: CONFIG=release|debug|check SMP=4 MEM= ACCEL=tcg|kvm ICOUNT='
+	@echo '    QEMUFLAGS= PREFIX= V=1'
 	@echo '  your kernel: ld ... k.o $$(pkg-config --libs tessera), and --cflags for C;'
 	@echo '  if in Swift: swiftc -O $$(pkg-config --variable=swiftflags tessera) -c *.swift -o k.o'
 	@echo '               ld ... --gc-sections k.o $$(pkg-config --variable=swiftlibrary tessera)'
 	@echo '               --variable=swiftchecks has the checks that Tessera itself is compiled with'
 
 # What boot/qemu-run reads.
-export SMP MEM ACCEL QEMUFLAGS
-run run-iso: SMP := $(or $(SMP),4)
+export SMP MEM ACCEL ICOUNT QEMUFLAGS
+run run-iso soak: SMP := $(or $(SMP),4)
 
 .PHONY: run
 run: doctor-run build/tessera.elf ## build the demo kernel and boot it in QEMU
 	$(Q)boot/qemu-run -kernel build/tessera.elf32 $(if $(APPEND),-append "$(APPEND)")
+
+.PHONY: soak
+soak: SECONDS := $(or $(SECONDS),60)
+soak: doctor-run build/tessera.elf ## run the storms for SECONDS=60, and audit all memory
+	$(Q)TIMEOUT=$$(($(SECONDS) + 120)) boot/qemu-run -kernel build/tessera.elf32 \
+	  -append "soak=$(SECONDS) $(APPEND)"
 
 .PHONY: map
 map: doctor-run build/tessera.elf ## boot it and draw its memory, build/map.svg: pages and frames

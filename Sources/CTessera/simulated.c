@@ -81,41 +81,94 @@ static void (*_Atomic interrupt_handler)(void);
 
 void simulated_set_interrupt_handler(void (*handler)(void)) { interrupt_handler = handler; }
 
-// Which processors are run by a thread of their own.
-static _Atomic bool has_thread[SIMULATED_PROCESSOR_LIMIT];
-static _Atomic bool is_in_handler[SIMULATED_PROCESSOR_LIMIT];
-static _Thread_local bool is_borrowed;
+// Interrupts between processors. Each has a line: a word with a bit that is set while an interrupt
+// is pending, one while a thread of its own runs the processor, and one while another thread runs
+// the handler for it, which one does at a time.
+enum { line_pending = SIMULATED_PENDING, line_threaded = 2, line_borrowed = 4 };
+static struct {
+  _Alignas(64) uint32_t word;
+} lines[SIMULATED_PROCESSOR_LIMIT];
 
-void simulated_set_thread(uint32_t number, bool has) {
-  while (atomic_exchange(&is_in_handler[number], true)) hw_pause();
-  has_thread[number] = has;
-  is_in_handler[number] = false;
+// Waits until no other thread runs the handler for the processor, and then replaces the line by
+// `bits`, or sets `bits_of_threaded` if the processor has a thread. Returns the old line.
+static uint32_t change_line(uint32_t number, uint32_t bits, uint32_t bits_of_threaded) {
+  uint32_t *line = &lines[number].word;
+  uint32_t old = __atomic_load_n(line, __ATOMIC_RELAXED);
+  for (;;) {
+    if (old & line_borrowed) {
+      __builtin_ia32_pause();
+      old = __atomic_load_n(line, __ATOMIC_RELAXED);
+      continue;
+    }
+    uint32_t new = old & line_threaded ? old | bits_of_threaded : bits;
+    // Acquiring, pairs with `release_line`: what ran as this processor before is seen. Not
+    // releasing, since a processor that is interrupted sees nothing of the sender by that.
+    if (__atomic_compare_exchange_n(line, &old, new, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+      return old;
+  }
 }
 
-bool simulated_interrupt_is_borrowed(void) { return is_borrowed; }
+static void release_line(uint32_t number) {
+  __atomic_store_n(&lines[number].word, 0, __ATOMIC_RELEASE);
+}
 
-// The calling thread runs the handler as the other processors, whatever their own threads do
-// meanwhile: an interrupt may come at any moment. For a processor without a thread, one at a time.
-void simulated_interrupt(uint64_t processors, uint32_t first) {
-  simulated_processor mine = simulated_this_processor;
+// Runs the handler as processor `number`.
+static void handle_interrupt(uint32_t number) {
+  simulated_processor *mine = &simulated_this_processor;
   void (*handler)(void) = interrupt_handler;
   if (handler == NULL) {
     fputs("a simulated processor was interrupted, but there is no handler\n", stderr);
     abort();
   }
+  uint32_t own_number = mine->number;
+  bool enabled = mine->interrupts_enabled;
+  mine->number = number;
+  mine->interrupts_enabled = false;
+  handler();
+  mine->number = own_number;
+  mine->interrupts_enabled = enabled;
+}
+
+static uint32_t number_of_line(const uint32_t *line) {
+  return (uint32_t)(((uintptr_t)line - (uintptr_t)lines) / sizeof lines[0]);
+}
+
+void simulated_begin_thread(uint32_t number) {
+  simulated_this_processor.number = number;
+  if (change_line(number, line_threaded, 0) & line_threaded) {
+    fprintf(stderr, "two threads run processor %u of the simulated machine\n", number);
+    abort();
+  }
+  simulated_this_processor.interrupt_line = &lines[number].word;
+}
+
+void simulated_end_thread(void) {
+  uint32_t number = number_of_line(simulated_this_processor.interrupt_line);
+  simulated_this_processor.interrupt_line = NULL;
+  // Until the pending interrupt has been taken, no other thread takes one.
+  uint32_t old = __atomic_exchange_n(&lines[number].word, line_borrowed, __ATOMIC_ACQ_REL);
+  if (old & line_pending) handle_interrupt(number);
+  release_line(number);
+}
+
+void simulated_take_interrupt(void) {
+  simulated_processor *mine = &simulated_this_processor;
+  uint32_t number = number_of_line(mine->interrupt_line);
+  // The thread may do something in the name of another processor meanwhile.
+  if (!mine->interrupts_enabled || mine->number != number) return;
+  __atomic_fetch_and(&lines[number].word, ~line_pending, __ATOMIC_RELAXED);
+  mine->interrupts_taken += 1;
+  handle_interrupt(number);
+}
+
+void simulated_interrupt(uint64_t processors, uint32_t first) {
   for (uint32_t bit = 0; bit < 64; bit += 1) {
     if ((processors >> bit & 1) == 0) continue;
     uint32_t number = first + bit;
-    simulated_this_processor.number = number;
-    simulated_this_processor.interrupts_enabled = false;
-    while (atomic_exchange(&is_in_handler[number], true)) hw_pause();
-    is_borrowed = has_thread[number];
-    handler();
-    is_borrowed = false;
-    is_in_handler[number] = false;
+    if (change_line(number, line_borrowed, line_pending) & line_threaded) continue;
+    handle_interrupt(number);
+    release_line(number);
   }
-  simulated_this_processor.number = mine.number;
-  simulated_this_processor.interrupts_enabled = mine.interrupts_enabled;
 }
 
 static uint64_t *register_of_kind(simulated_control_kind kind) {
@@ -140,7 +193,7 @@ void simulated_write_register(simulated_control_kind kind, uint64_t value) {
   if (kind == simulated_cr3_write) simulated_these_registers()->has_root = true;
   const simulated_observer *observer = simulated_current_observer();
   if (observer != NULL)
-    observer->control(observer->context, hw_processor_id(), kind, old_value, value);
+    observer->control(observer->context, simulated_this_processor.number, kind, old_value, value);
 }
 
 void simulated_fail_allocation(uint64_t ordinal) {
@@ -223,8 +276,8 @@ size_t simulated_copy_user(uint64_t user_address, void *buffer, size_t byte_coun
     fputs("user memory was accessed on a simulated machine without an MMU\n", stderr);
     abort();
   }
-  return observer->user_copy(observer->context, hw_processor_id(), user_address, buffer, byte_count,
-                             is_write);
+  return observer->user_copy(observer->context, simulated_this_processor.number, user_address,
+                             buffer, byte_count, is_write);
 }
 
 void simulated_halt(void) { abort(); }
@@ -232,6 +285,7 @@ void simulated_halt(void) { abort(); }
 uint32_t tessera_host_processor_id(void) { return simulated_this_processor.number; }
 
 uint64_t tessera_host_preempt_disable(void) {
+  simulated_end_instruction();
   simulated_this_processor.preemption_disables += 1;
   return simulated_this_processor.preemption_depth++;
 }
@@ -242,6 +296,7 @@ void tessera_host_preempt_enable(uint64_t state) {
     fputs("preemption was not enabled in the reverse order\n", stderr);
     abort();
   }
+  simulated_end_instruction();
   void (*other_thread)(void) = mine->preemption_point;
   if (state > 0 || other_thread == NULL) return;
   mine->preemption_point = NULL;

@@ -1,7 +1,9 @@
 internal import CBoot
 internal import DemoPlatform
 internal import TesseraBoot
+internal import TesseraFrames
 internal import TesseraHardware
+internal import TesseraSpaces
 
 /// Crashes on request, to demonstrate the crash report.
 ///
@@ -27,6 +29,7 @@ enum DeliberateCrash {
     }
     if commandLine.contains(option: "crash=processor") { crashElsewhere() }
     if commandLine.contains(option: "crash=processor-stack") { overflowElsewhere() }
+    if commandLine.contains(option: "crash=work") { crashDuringWork() }
     if commandLine.contains(option: "crash=busy") { stayInTessera() }
     if commandLine.contains(option: "crash=hang") { hang() }
     if commandLine.contains(option: "crash=trap") { trap(Processor.current) }
@@ -48,6 +51,22 @@ enum DeliberateCrash {
     var none: UInt64 = 0
     // SAFETY: the function ignores the context.
     unsafe ProcessorTask.run(on: 1, &none) { _ in _ = DeliberateCrash.descend(1) }
+  }
+
+  /// Lets all processors map kernel memory, and the last one read an address that is not mapped.
+  private static func crashDuringWork() {
+    guard Processors.count > 1 else { return }
+    var none: UInt64 = 0
+    // SAFETY: the function ignores the context.
+    unsafe ProcessorTask.runOnAll(&none) { _ in
+      for round in 0..<10_000 {
+        if round == 100 && Processor.current == Processors.count - 1 {
+          crash_read(0xffff_a000_0000_0abc)
+        }
+        var segment = try? Segment(allocating: 1) { _ in PlainMemory() }
+        if segment != nil { _ = try? KernelMapping(&segment) }
+      }
+    }
   }
 
   /// Lets processor 1 run for ever, and waits for it.

@@ -24,6 +24,7 @@ public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
     MemoryStart.fail(
       because: "the demonstration requires 5 MiB of free memory, with two frames of 2 MiB")
   }
+  if var soak = Soak(information.commandLine) { soak.run() }
 
   var checks = Checks()
   checks.check(totals.total == FrameTable.frameCount, "the totals add up to all frames")
@@ -35,7 +36,9 @@ public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
   spaces.run()
   var stale = StaleReport(.here, spaces.checks, features)
   stale.run()
-  checks = stale.checks
+  var costs = CostDemonstration(stale.checks)
+  costs.run()
+  checks = costs.checks
   if let other = Accessor.elsewhere {
     var report = StaleReport(other, checks, features)
     report.run()

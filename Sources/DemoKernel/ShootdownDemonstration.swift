@@ -25,43 +25,19 @@ struct ShootdownDemonstration {
       try Self.map(Pages(at: Self.start + 511 * 4096), in: space)
       space.activate()
       try measure(pageCount: 1, in: space, others: 0)
-      setActive(space, onOthers: 1)
+      SpaceActivation.set(space, onOthers: 1)
       try measure(pageCount: 1, in: space, others: 1)
-      setActive(space, onOthers: .max)
+      SpaceActivation.set(space, onOthers: .max)
       let others = UInt64(Processors.count) - 1
       try measure(pageCount: 1, in: space, others: others)
       try measure(pageCount: 8, in: space, others: others)
       try measure(pageCount: 33, in: space, others: others)
       try measure(pageCount: 511, in: space, others: others)
-      setActive(space, onOthers: 0)
+      SpaceActivation.set(space, onOthers: 0)
       VmSpace.deactivate()
       try measureKernelPage(others: others)
     } catch {
       checks.check(false, "the shootdowns find memory")
-    }
-  }
-
-  /// Makes `count` other processors run on `space`, or all if there are fewer, and the rest not.
-  private func setActive(_ space: borrowing VmSpace, onOthers count: Int) {
-    var left = count
-    let root = space.root
-    ProcessorTask.forEachOther { processor in
-      var change = Activation(root: left > 0 ? root : nil)
-      left -= 1
-      // SAFETY: the function is that of an activation.
-      unsafe ProcessorTask.run(on: processor, &change) {
-        unsafe $0.assumingMemoryBound(to: Activation.self).pointee.perform()
-      }
-    }
-  }
-
-  private struct Activation {
-    /// The root to run on; nil for the kernel's.
-    let root: PageTableNode?
-
-    func perform() {
-      guard let root else { return VmSpace.deactivate() }
-      ActiveSpace.activate(root)
     }
   }
 

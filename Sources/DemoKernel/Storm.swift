@@ -1,5 +1,4 @@
 internal import DemoPlatform
-internal import Synchronization
 internal import Tessera
 internal import TesseraFrames
 internal import TesseraHardware
@@ -23,28 +22,46 @@ struct Storm: ~Copyable {
   private let roundCount: UInt64
   /// Whether tables come and go.
   private let usesSparsePages: Bool
+  /// Selects the random numbers of all processors.
+  private let seed: UInt64
 
-  // Access: atomic, all of them.
-  private let mapped = Atomic<UInt64>(0)
-  private let unmapped = Atomic<UInt64>(0)
-  private let found = Atomic<UInt64>(0)
-  private let foreign = Atomic<UInt64>(0)
-  private let failed = Atomic<UInt64>(0)
+  let mapped = StormCount()
+  let unmapped = StormCount()
+  let found = StormCount()
+  let foreign = StormCount()
+  let failed = StormCount()
 
   /// A storm in which each processor makes `roundCount` changes. Throws `outOfFrames`.
-  init(roundCount: UInt64, usesSparsePages: Bool) throws(TesseraError) {
+  init(roundCount: UInt64, usesSparsePages: Bool, seed: UInt64 = 0) throws(TesseraError) {
     let space = try VmSpace()
     let neighbor = Pages(at: Self.denseStart + 511 * 4096)
     try Self.map(neighbor, Self.word(of: neighbor.start), in: space)
     self.space = space
     self.roundCount = roundCount
     self.usesSparsePages = usesSparsePages
+    self.seed = seed
+  }
+
+  /// Lets all processors take part, and waits for them.
+  mutating func blow() {
+    // SAFETY: the function is that of a storm, whose counts are atomic, as a space is.
+    unsafe ProcessorTask.runOnAll(&self) {
+      unsafe $0.assumingMemoryBound(to: Storm.self).pointee.takePart()
+    }
+  }
+
+  /// Checks what must hold after the storm.
+  func check(with checks: inout Checks) {
+    checks.check(foreign.total == 0, "no read finds the content of another page")
+    checks.check(failed.total == 0, "no change fails")
+    let broken = StormBalance.brokenInvariantCount(of: space)
+    checks.check(broken == 0, "all invariants of the space hold after the storm")
   }
 
   /// Does the calling processor's part, and leaves the space.
-  func takePart() {
+  private func takePart() {
     space.activate()
-    var random = RandomNumbers(seed: UInt64(Processor.current))
+    var random = RandomNumbers(seed: seed << 8 | UInt64(Processor.current))
     for _ in 0..<roundCount {
       change(&random)
       for _ in 0..<4 { read(page(&random)) }
@@ -59,14 +76,14 @@ struct Storm: ~Copyable {
     do throws(TesseraError) {
       if random.next(below: 2) == 0 {
         try Self.map(Pages(at: page), Self.word(of: page), in: space)
-        Self.add(1, to: mapped)
+        mapped.add()
       } else {
-        Self.add(try unmap(page, &random), to: unmapped)
+        unmapped.add(try unmap(page, &random))
       }
     } catch .alreadyMapped {
       // Another processor was faster, or this one earlier.
     } catch {
-      Self.add(1, to: failed)
+      failed.add()
     }
   }
 
@@ -84,11 +101,7 @@ struct Storm: ~Copyable {
   /// Reads `page`, and counts what is found there.
   private func read(_ page: UInt64) {
     guard let content = UserAccess.read(page) else { return }
-    if content == Self.word(of: page) {
-      Self.add(1, to: found)
-    } else {
-      Self.add(1, to: foreign)
-    }
+    if content == Self.word(of: page) { found.add() } else { foreign.add() }
   }
 
   private func page(_ random: inout RandomNumbers) -> UInt64 {
@@ -110,25 +123,5 @@ struct Storm: ~Copyable {
     try space.withCursor(over: page.range) { cursor throws(TesseraError) in
       try cursor.map(&frame, as: .userReadWrite)
     }
-  }
-
-  private static func add(_ number: UInt64, to count: borrowing Atomic<UInt64>) {
-    // Ordering: relaxed; the end of the task orders it for the reader.
-    count.wrappingAdd(number, ordering: .relaxed)
-  }
-}
-
-extension Storm {
-  /// What all processors have counted together.
-  struct Result {
-    let mapped, unmapped, found, foreign, failed: UInt64
-  }
-
-  var result: Result {
-    // Ordering: relaxed; all tasks have ended.
-    Result(
-      mapped: mapped.load(ordering: .relaxed), unmapped: unmapped.load(ordering: .relaxed),
-      found: found.load(ordering: .relaxed), foreign: foreign.load(ordering: .relaxed),
-      failed: failed.load(ordering: .relaxed))
   }
 }

@@ -47,7 +47,7 @@ struct CrashReport {
     }
     console.writeLine()
     writeProcessor(to: &console)
-    console.writeLine()
+    writeTask(to: &console)
     Backtrace(from: framePointer).write(to: &console)
     StoppedProcessor.writeOthers(to: &console)
     ExitStatus.crashed.exit()
@@ -141,10 +141,17 @@ struct CrashReport {
     console.write(decimal: UInt64(Processor.current))
   }
 
+  private static func writeTask(to console: inout Console) {
+    console.write(", ")
+    StoppedProcessor.writeTask(of: ProcessorRecord.current, to: &console)
+    console.writeLine()
+  }
+
   private mutating func writeProcessorState() {
     Self.writeProcessor(to: &console)
     console.write(frame.rflags & 0x200 != 0 ? ", interrupts on" : ", interrupts off")
-    console.write(frame.cs & 3 == 0 ? ", in the kernel\n" : ", in a user program\n")
+    console.write(frame.cs & 3 == 0 ? ", in the kernel" : ", in a user program")
+    Self.writeTask(to: &console)
   }
 }
 

@@ -7,13 +7,6 @@ internal import TesseraSpaces
 // Loops that two processors run at once, each over pages and frames of its own. They get the number
 // of the processor and how many operations to do. A cursor over pages has one page.
 
-/// Runs `processor` on the space that all of them work on.
-@c(benchmark_setup_activate)
-public func activateOnProcessor(_ processor: Int, _ count: Int) {
-  // SAFETY: the spaces that stay were made at the start.
-  unsafe Spaces.active.pointee.activate()
-}
-
 /// Each processor allocates the frames that it maps: of those that another one has allocated, it
 /// would first have to fetch the slots. They do so in turn, so that the frames of each are
 /// contiguous: where small groups of both alternate, a processor that prefetches fetches what the

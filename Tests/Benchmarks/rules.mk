@@ -5,7 +5,8 @@ BENCH := build/bench
 BENCHTRIPLE := x86_64-unknown-linux-gnu
 # Freestanding, the library would use instructions that a program may not.
 BENCHFLAGS = $(subst -Xcc -ffreestanding,,$(subst $(TRIPLE),$(BENCHTRIPLE),$(subst \
-  $(B),$(BENCH),$(SWIFTFLAGS)))) -I Tests/Benchmarks
+  $(B),$(BENCH),$(SWIFTFLAGS)))) -I Tests/Benchmarks \
+  -Xcc -DSIMULATED_INTERRUPTS=0
 BENCHMODULES := TesseraHardware TesseraFrames TesseraPageTables TesseraSpaces TesseraFaults \
   TesseraBoot Benchmarks
 FOLDER_Benchmarks := Tests/Benchmarks
@@ -32,11 +33,11 @@ $(BENCH)/%.o: Tests/Benchmarks/%.c $(BENCHHEADERS)
 	@mkdir -p $(@D)
 	$(call say,clang,$<)
 	$(Q)$(CLANG) -target $(BENCHTRIPLE) -O2 -g -Wall -Wextra -Werror \
-	  -I Sources/CTessera/include -c $< -o $@
+	  -I Sources/CTessera/include -DSIMULATED_INTERRUPTS=0 -c $< -o $@
 $(BENCH)/%.o: Sources/CTessera/%.c $(BENCHHEADERS)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) -target $(BENCHTRIPLE) -O2 -g -Wall -Wextra -Werror \
-	  -I Sources/CTessera/include -c $< -o $@
+	  -I Sources/CTessera/include -DSIMULATED_INTERRUPTS=0 -c $< -o $@
 
 $(BENCH)/benchmarks: $(BENCHMODULES:%=$(BENCH)/%.o) $(BENCH)/host.o $(BENCH)/limit.o \
     $(BENCH)/limit_tables.o $(BENCH)/simulated.o

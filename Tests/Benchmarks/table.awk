@@ -41,6 +41,13 @@ function reached(time_limit, count_limit, time, count) {
   return "yes"
 }
 
+# The efficiency of a row of two processors, of what this computer can do: two that share nothing
+# may already be slower than each alone.
+function efficiency(key,   apart) {
+  apart = ratio["two_apart hot"]
+  return sprintf("%.2f", ratio[key] / (apart > 0 && apart < 1 ? apart : 1))
+}
+
 function target(time_limit, count_limit) {
   if (time_limit == "") return ""
   return time_limit (count_limit == "-" ? "" : " / " count_limit)
@@ -63,17 +70,26 @@ END {
       a = target(aim_time[row], aim_count[row])
       ar = reached(aim_time[row], aim_count[row], nanoseconds, instructions)
     }
+    quotient = ratio[order[i]]
     if (row in must_ratio) {
-      m = must_ratio[row]; mr = ratio[order[i]] + 0 < m + 0 ? "no" : "yes"
-      a = aim_ratio[row]; ar = ratio[order[i]] + 0 < a + 0 ? "no" : "yes"
+      quotient = efficiency(order[i])
+      m = must_ratio[row]; mr = quotient + 0 < m + 0 ? "no" : "yes"
+      a = aim_ratio[row]; ar = quotient + 0 < a + 0 ? "no" : "yes"
+      pairs++
+      if (mr == "yes") reached_pairs++
+      else missed_pairs = missed_pairs " " row
     }
-    text = sprintf(line, row, pattern, instructions, nanoseconds, ratio[order[i]], m, mr, a, ar)
+    text = sprintf(line, row, pattern, instructions, nanoseconds, quotient, m, mr, a, ar)
     sub(/ +\n$/, "\n", text)
     printf "%s", text
   }
   print "two_*: two processors at once, a cursor for each page; ns of each, and under \"x limit\""
   print "  its efficiency: the time alone over that together, both the lower quartile of the rounds"
-  print "  in which neither was interrupted. two_apart shares nothing: what this computer can do."
+  print "  in which neither was interrupted. two_apart shares nothing: it is what this computer can"
+  print "  do, and divides the rows with a target."
+  if (pairs > 0)
+    printf "two processors: %d of %d rows reach what they must%s\n", reached_pairs, pairs,
+      missed_pairs == "" ? "" : "; not" missed_pairs
   print "space_new: the root is a fresh frame, cleared and given the kernel's half, of which three"
   print "  entries are in use; space_new_recycled: the root of a space that has gone, as it was."
   if (page_count > 0)

@@ -1,11 +1,14 @@
 import CTessera
 import Foundation
 
-/// A thread that runs a processor.
+/// A thread that runs a processor, and takes its interrupts: at nearly any instruction of the seam
+/// at which they are on. Until then who waits for its answer waits, so a thread that waits for
+/// another one calls `Processor.pause`, or blocks in `whileBlocked`. When it has ended, the others
+/// take its interrupts.
 ///
 /// It is always joined, so that its captures do not outlive the machine. An address space that a
 /// thread released too late would be destroyed on the next machine.
-struct ProcessorThread {
+package struct ProcessorThread {
   private final class Work {
     let number: Int
     let body: @Sendable (_ processor: Int) -> Void
@@ -16,10 +19,9 @@ struct ProcessorThread {
     }
 
     func run() {
-      simulated_current_processor().pointee.number = UInt32(number)
-      simulated_set_thread(UInt32(number), true)
+      simulated_begin_thread(UInt32(number))
       body(number)
-      simulated_set_thread(UInt32(number), false)
+      simulated_end_thread()
     }
   }
 
@@ -42,5 +44,14 @@ struct ProcessorThread {
   /// Waits until the thread has ended and has released its captures.
   func join() {
     guard pthread_join(thread, nil) == 0 else { fatalError("cannot join a processor's thread") }
+  }
+
+  /// Runs `body`, which may block and calls nothing of Tessera, on the thread of a processor. The
+  /// others take its interrupts meanwhile.
+  package static func whileBlocked<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let number = simulated_current_processor().pointee.number
+    simulated_end_thread()
+    defer { simulated_begin_thread(number) }
+    return try body()
   }
 }

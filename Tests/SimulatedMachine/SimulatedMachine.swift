@@ -83,17 +83,14 @@ public final class SimulatedMachine {
 
   deinit { simulated_require_first_processor() }
 
-  /// Forgets the processors of earlier machines, and makes processors answer interrupts. What only
-  /// the thread of a processor may do, that has to do itself, by `takeInterrupt()`.
+  /// Forgets the processors of earlier machines, and makes processors answer interrupts.
   private static func prepareProcessors() {
     ActiveRoots.reset()
-    simulated_set_interrupt_handler {
-      TLBShootdown.answerFlushes()
-      if !simulated_interrupt_is_borrowed() { FrameAllocator.lendCache() }
-    }
+    simulated_set_interrupt_handler { TLBShootdown.serve() }
   }
 
-  /// Does what an interrupt of the calling processor would, if one is pending.
+  /// Does what the interrupt of the calling processor does, as a loop that waits with interrupts
+  /// off has to.
   public static func takeInterrupt() { TLBShootdown.serve() }
 
   /// Keeps the machine alive until the process ends.

@@ -23,6 +23,13 @@ struct SimulatedMemory: @unchecked Sendable {
     word(address).pointee.load(ordering: .relaxed)
   }
 
+  /// As `load`, for a walk that is followed by an access: the access depends on the entry, which
+  /// orders the two.
+  func loadBeforeUse(_ address: UInt64) -> UInt64 {
+    // Ordering: acquiring, pairs with the store of the entry.
+    word(address).pointee.load(ordering: .acquiring)
+  }
+
   /// Atomically sets `bits`, the accessed or dirty bit or both, in the word at `address`, if its
   /// other bits still equal those of `expected`. Returns whether they do.
   func set(_ bits: UInt64, at address: UInt64, expecting expected: UInt64) -> Bool {

@@ -142,6 +142,7 @@ extension OnSimulatedMachine {
 
     @Test func `no two roots have one version, whatever processors made them`() throws {
       let machine = SimulatedMachine(frameCount: 2048, reserved: 1, processorCount: 42)
+      _ = machine.mmu
       try machine.startKernelSpace()
       try machine.startProcessors()
       var versions: Set<UInt64> = []

@@ -57,4 +57,9 @@ PROCESSOR_INLINE void boot_wait_for_interrupt(void) {
   __asm__ volatile("sti; hlt; cli" : : : "memory");
 }
 
+/// Executes two instructions `count` times, which is not zero.
+PROCESSOR_INLINE void boot_repeat(uint64_t count) {
+  __asm__ volatile("1: dec %0; jnz 1b" : "+r"(count) : : "cc");
+}
+
 #undef PROCESSOR_INLINE

@@ -22,8 +22,22 @@ TESSERA_INLINE void hw_fill_words(void *destination, uint64_t value, size_t coun
   __asm__ volatile("rep stosq" : "+D"(destination), "+c"(count) : "a"(value) : "memory");
 }
 
-/// Tells the processor that the caller spins (PAUSE).
-TESSERA_INLINE void hw_pause(void) { __asm__ volatile("pause"); }
+/// Whether the aligned word at `place` is `value`. Acquiring: what follows is not done before.
+///
+/// One instruction, which compares with memory. Compilers load a word that is atomic by an
+/// instruction of its own.
+TESSERA_INLINE bool hw_word_equals(const void *place, uint64_t value) {
+#if __has_feature(thread_sanitizer)
+  return __atomic_load_n((const uint64_t *)place, __ATOMIC_ACQUIRE) == value;
+#else
+  bool is_equal;
+  __asm__ volatile("cmpq %2, %1"
+                   : "=@ccz"(is_equal)
+                   : "m"(*(const uint64_t *)place), "r"(value)
+                   : "memory");
+  return is_equal;
+#endif
+}
 
 /// The time-stamp counter, read once all earlier instructions have completed (LFENCE; RDTSC).
 TESSERA_INLINE uint64_t hw_read_timestamp(void) {

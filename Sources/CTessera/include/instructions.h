@@ -8,6 +8,8 @@
 #define TESSERA_CHECK 0
 #endif
 
+/// Tells the processor that the caller spins (PAUSE).
+TESSERA_INLINE void hw_pause(void) { __asm__ volatile("pause"); }
 TESSERA_INLINE uint32_t hw_processor_id(void) { return tessera_host_processor_id(); }
 TESSERA_INLINE void hw_interrupt_processors(uint64_t processors, uint32_t first) {
   tessera_host_interrupt(processors, first);

@@ -16,6 +16,10 @@ typedef struct {
   uint64_t preemption_depth, preemption_disables;
   /// Called whenever preemption has just been turned on again: what another thread does then.
   void (*_Nullable preemption_point)(void);
+  /// The interrupt line of the processor, if this thread has said that it runs it.
+  const uint32_t *_Nullable interrupt_line;
+  /// The number of interrupts that this thread has taken.
+  uint64_t interrupts_taken;
 } simulated_processor;
 
 /// The largest number of processors of a simulated machine.
@@ -122,19 +126,52 @@ size_t simulated_copy_user(uint64_t user_address, void *buffer, size_t byte_coun
 
 /// Sets the handler of the interrupt that processors send each other.
 void simulated_set_interrupt_handler(void (*_Nullable handler)(void));
-/// Has the handler run as each of `processors`, of which bit 0 is processor `first`.
+/// Interrupts each of `processors`, of which bit 0 is processor `first`. One that has a thread of its
+/// own takes the interrupt itself, at its next instruction of this seam with interrupts on. For the
+/// others the calling thread runs the handler, before this returns.
 void simulated_interrupt(uint64_t processors, uint32_t first);
-/// Sets whether a thread of its own runs processor `number`.
-void simulated_set_thread(uint32_t number, bool has);
-/// Whether the handler runs as a processor whose own thread may be anywhere, even where interrupts
-/// are off. The handler must then leave alone what is that processor's own.
-bool simulated_interrupt_is_borrowed(void);
+/// Makes the calling thread run processor `number`, and take its interrupts from now on.
+void simulated_begin_thread(uint32_t number);
+/// Ends what `simulated_begin_thread` began: others take the interrupts of the processor, and this
+/// thread one that is pending. It may block then.
+void simulated_end_thread(void);
+/// Takes the interrupt that is pending, unless interrupts are off.
+void simulated_take_interrupt(void);
 
-TESSERA_INLINE uint32_t hw_processor_id(void) { return simulated_this_processor.number; }
+/// Whether interrupts reach the threads of processors. Not where instructions are counted: a real
+/// processor executes none to see that no interrupt is pending.
+#ifndef SIMULATED_INTERRUPTS
+#define SIMULATED_INTERRUPTS 1
+#endif
+/// A bit of an interrupt line: an interrupt is pending.
+#define SIMULATED_PENDING 1u
+
+/// The boundary between two instructions, where an interrupt may come.
+TESSERA_INLINE void simulated_end_instruction(void) {
+#if SIMULATED_INTERRUPTS
+  const uint32_t *line = simulated_this_processor.interrupt_line;
+  // Ordering: relaxed; an interrupt orders nothing.
+  if (__builtin_expect(line != NULL, 0)
+      && __atomic_load_n(line, __ATOMIC_RELAXED) & SIMULATED_PENDING)
+    simulated_take_interrupt();
+#endif
+}
+
+/// Tells the processor that the caller spins (PAUSE).
+TESSERA_INLINE void hw_pause(void) {
+  __asm__ volatile("pause");
+  simulated_end_instruction();
+}
+TESSERA_INLINE uint32_t hw_processor_id(void) {
+  simulated_end_instruction();
+  return simulated_this_processor.number;
+}
 TESSERA_INLINE void hw_interrupt_processors(uint64_t processors, uint32_t first) {
   simulated_interrupt(processors, first);
+  simulated_end_instruction();
 }
 TESSERA_INLINE bool hw_disable_interrupts(void) {
+  simulated_end_instruction();
   bool enabled = simulated_this_processor.interrupts_enabled;
   simulated_this_processor.interrupts_enabled = false;
   simulated_this_processor.interrupt_disables += 1;
@@ -142,6 +179,7 @@ TESSERA_INLINE bool hw_disable_interrupts(void) {
 }
 TESSERA_INLINE void hw_restore_interrupts(bool enabled) {
   simulated_this_processor.interrupts_enabled = enabled;
+  simulated_end_instruction();
 }
 TESSERA_INLINE const simulated_observer *_Nullable simulated_current_observer(void) {
   return __atomic_load_n(&simulated_installed_observer, __ATOMIC_ACQUIRE);
@@ -150,29 +188,35 @@ TESSERA_INLINE void hw_note_entry_write(uint64_t entry_address, uint64_t old_val
                                         uint64_t new_value) {
   const simulated_observer *observer = simulated_current_observer();
   if (__builtin_expect(observer != NULL, 0))
-    observer->entry_write(observer->context, hw_processor_id(), entry_address, old_value,
-                          new_value);
+    observer->entry_write(observer->context, simulated_this_processor.number, entry_address,
+                          old_value, new_value);
+  simulated_end_instruction();
 }
 TESSERA_INLINE void hw_note_frame_free(uint64_t frame_address, uint64_t byte_count) {
   const simulated_observer *observer = simulated_current_observer();
   if (__builtin_expect(observer != NULL, 0))
-    observer->frame_free(observer->context, hw_processor_id(), frame_address, byte_count);
+    observer->frame_free(observer->context, simulated_this_processor.number, frame_address,
+                         byte_count);
+  simulated_end_instruction();
 }
 TESSERA_INLINE bool hw_is_observed(void) { return simulated_current_observer() != NULL; }
 TESSERA_INLINE void hw_invalidate_page(uint64_t address) {
   simulated_this_processor.page_invalidations += 1;
   const simulated_observer *observer = simulated_current_observer();
   if (__builtin_expect(observer != NULL, 0))
-    observer->control(observer->context, hw_processor_id(), simulated_page_invalidation, 0,
-                      address);
+    observer->control(observer->context, simulated_this_processor.number,
+                      simulated_page_invalidation, 0, address);
+  simulated_end_instruction();
 }
 TESSERA_INLINE void hw_invalidate_all_contexts(void) {
   const simulated_observer *observer = simulated_current_observer();
   if (__builtin_expect(observer != NULL, 0))
-    observer->control(observer->context, hw_processor_id(), simulated_context_invalidation, 0, 0);
+    observer->control(observer->context, simulated_this_processor.number,
+                      simulated_context_invalidation, 0, 0);
+  simulated_end_instruction();
 }
 TESSERA_INLINE simulated_registers *simulated_these_registers(void) {
-  return simulated_registers_of(hw_processor_id());
+  return simulated_registers_of(simulated_this_processor.number);
 }
 TESSERA_INLINE uint64_t hw_read_cr0(void) { return simulated_these_registers()->cr0; }
 TESSERA_INLINE uint64_t hw_read_cr2(void) { return simulated_these_registers()->cr2; }
@@ -180,13 +224,16 @@ TESSERA_INLINE uint64_t hw_read_cr3(void) { return simulated_these_registers()->
 TESSERA_INLINE uint64_t hw_read_cr4(void) { return simulated_these_registers()->cr4; }
 TESSERA_INLINE void hw_write_cr0(uint64_t value) {
   simulated_write_register(simulated_cr0_write, value);
+  simulated_end_instruction();
 }
 TESSERA_INLINE void hw_write_cr3(uint64_t value) {
   simulated_this_processor.root_loads += 1;
   simulated_write_register(simulated_cr3_write, value);
+  simulated_end_instruction();
 }
 TESSERA_INLINE void hw_write_cr4(uint64_t value) {
   simulated_write_register(simulated_cr4_write, value);
+  simulated_end_instruction();
 }
 TESSERA_INLINE uint64_t hw_read_msr(uint32_t number) { return simulated_read_msr(number); }
 TESSERA_INLINE void hw_write_msr(uint32_t number, uint64_t value) {
@@ -223,6 +270,7 @@ TESSERA_INLINE void hw_write_port32(uint16_t port, uint32_t value) {
 TESSERA_INLINE uint8_t hw_read_port8(uint16_t port) { (void)port; return 0xff; }
 TESSERA_INLINE void hw_set_user_access(bool allowed) {
   simulated_this_processor.user_access_allowed = allowed;
+  simulated_end_instruction();
 }
 TESSERA_INLINE size_t hw_copy_from_user(void *destination, uint64_t source, size_t count) {
   return simulated_copy_user(source, destination, count, false);

@@ -28,7 +28,7 @@ struct ProcessorRecord {
     /// The fault of the last probe that failed; see `MemoryProbe.Fault`.
     case faultVector, faultErrorCode, faultAddress
     /// What the processor was doing when a crash stopped it; see `StoppedProcessor`.
-    case isStopped, stoppedInstruction, stoppedFramePointer, stoppedStackPointer
+    case isStopped, stoppedInstruction, stoppedFramePointer, stoppedFlags, stoppedRoot
   }
 
   enum State: UInt64 {

@@ -54,6 +54,12 @@ public enum ProcessorTask {
     }
   }
 
+  /// Whether `processor` does its part of a task that it has given to all.
+  static func isCaller(_ processor: Int) -> Bool {
+    // Ordering: relaxed; for a crash report.
+    busyCaller.load(ordering: .relaxed) == processor + 1
+  }
+
   /// Calls `body` with the number of each processor that runs but the calling one.
   public static func forEachOther(_ body: (Int) -> Void) {
     ProcessorRecord.forEachOther { body($0.number) }

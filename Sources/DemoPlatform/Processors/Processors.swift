@@ -20,6 +20,14 @@ public struct Processors {
     unsafe startedCount
   }
 
+  /// The number of processors that run and have a lower number than the calling one: a number below
+  /// `count`, which that of a processor may not be if another has not started.
+  public static var currentRank: Int {
+    var rank = 0
+    ProcessorRecord.forEachOther { if $0.number < Processor.current { rank += 1 } }
+    return rank
+  }
+
   /// Finds the processors by the firmware's tables, which `information` may know the place of.
   ///
   /// Call it before Tessera is started: the tables are then still mapped.
@@ -48,6 +56,7 @@ extension Processors {
   /// Call it on the first processor after Tessera has started. One that does not start is left out.
   public func start(by information: MultibootInformation<MappedBootMemory>) {
     var console = Console()
+    Clock.calibrate()
     let own = ProcessorRecord(0)
     own[.apicID] = UInt64(LocalAPIC.id)
     own.state = .started
@@ -84,7 +93,6 @@ extension Processors {
   private func startOthers(
     _ controllers: InterruptControllers, _ trampoline: Trampoline, lost: UInt64?
   ) {
-    Clock.calibrate()
     trampoline.prepare()
     var number = 1
     for index in 0..<controllers.count where controllers[index] != LocalAPIC.id {

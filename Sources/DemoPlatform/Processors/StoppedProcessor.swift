@@ -14,7 +14,8 @@ struct StoppedProcessor {
     let record = ProcessorRecord.current
     record[.stoppedInstruction] = frame.rip
     record[.stoppedFramePointer] = frame.rbp
-    record[.stoppedStackPointer] = frame.rsp
+    record[.stoppedFlags] = frame.rflags
+    record[.stoppedRoot] = Processor.rootRegister
     record[.isStopped] = 1
     Processor.halt()
   }
@@ -34,7 +35,7 @@ struct StoppedProcessor {
     }
   }
 
-  /// Writes a line for each processor that was stopped.
+  /// Writes what each other processor was doing: where it was stopped, and its task.
   static func writeOthers(to sink: inout Console) {
     guard Processors.count > 1 else { return }
     sink.write("other processors\n")
@@ -46,8 +47,9 @@ struct StoppedProcessor {
     sink.write("  processor ")
     sink.write(decimal: UInt64(record.number))
     guard record[.isStopped] != 0 else {
-      sink.write(" does not answer\n")
-      return
+      sink.write(" does not answer\n    ")
+      Self.writeTask(of: record, to: &sink)
+      return sink.writeLine()
     }
     let instruction = record[.stoppedInstruction]
     sink.write(" was at ")
@@ -58,6 +60,24 @@ struct StoppedProcessor {
     } else {
       sink.write(isInTessera ? ", in Tessera\n" : ", not in Tessera\n")
     }
+    sink.write(record[.stoppedFlags] & 0x200 != 0 ? "    interrupts on" : "    interrupts off")
+    sink.write(", root ")
+    sink.write(hexadecimal: record[.stoppedRoot], digitCount: 16)
+    sink.write(", ")
+    Self.writeTask(of: record, to: &sink)
+    sink.writeLine()
+  }
+
+  /// Writes the function that the processor of `record` is to call, without a line feed.
+  static func writeTask(of record: ProcessorRecord, to sink: inout Console) {
+    let task = record[.task]
+    guard task != 0 else {
+      let isCaller = ProcessorTask.isCaller(record.number)
+      return sink.write(isCaller ? "the task that it has given to all" : "no task")
+    }
+    sink.write("task ")
+    sink.write(hexadecimal: task, digitCount: 16)
+    KernelSymbols.write(nameOf: task, to: &sink)
   }
 
   /// Whether the interrupted code, or what called it, is the library's. Parts of it that were

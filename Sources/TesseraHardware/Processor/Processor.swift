@@ -36,6 +36,14 @@ public enum Processor {
   /// The time-stamp counter, read once all earlier instructions have completed.
   public static var timestamp: UInt64 { hw_read_timestamp() }
 
+  /// Whether the aligned word at `place` is `value`, by one instruction. An acquiring load.
+  ///
+  /// The caller promises that the word is one that is accessed atomically.
+  @inline(__always)
+  @unsafe package static func isWord(at place: UnsafeRawPointer, equalTo value: UInt64) -> Bool {
+    unsafe hw_word_equals(place, value)
+  }
+
   /// Stores `value` in `count` words starting at `destination` (REP STOSQ).
   ///
   /// The caller promises that it owns those `8 * count` bytes.

@@ -9,20 +9,23 @@ public struct LockedTree: ~Copyable {
   let root: PageTableNode
   let coveringNode: PageTableNode
   let coveringLevel: PagingLevel
+  /// The slot of the covering node's frame.
+  let coveringSlot: FrameSlotReference
   /// The first address of the range, and that after its last.
   package let start: VirtualAddress
   package let end: VirtualAddress
 
   /// The caller holds the locks of the nodes of the range from `start` up to `end`, whose covering
-  /// node is `covering` of `level`.
+  /// node is `covering`.
   @inline(__always)
   @unsafe init(
-    holding covering: PageTableNode, of level: PagingLevel, under root: PageTableNode,
-    from start: VirtualAddress, to end: VirtualAddress
+    holding covering: CoveringNode, under root: PageTableNode, from start: VirtualAddress,
+    to end: VirtualAddress
   ) {
     self.root = root
-    coveringNode = covering
-    coveringLevel = level
+    coveringNode = covering.node
+    coveringLevel = covering.level
+    coveringSlot = covering.slot
     self.start = start
     self.end = end
   }
@@ -37,7 +40,7 @@ public struct LockedTree: ~Copyable {
     @_lifetime(borrow self)
     get {
       // SAFETY: the maker of this holds the locks.
-      unsafe LockedNode(holding: coveringNode, level: coveringLevel)
+      unsafe LockedNode(holding: coveringNode, level: coveringLevel, slot: coveringSlot)
     }
   }
 

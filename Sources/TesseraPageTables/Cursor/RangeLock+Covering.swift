@@ -7,8 +7,8 @@ internal import TesseraHardware
 // may detach and free that node, and its frame may be a table of another space when it is locked.
 // `TreeVersion` tells.
 
-/// A locked node, and its level.
-typealias CoveringNode = (node: PageTableNode, level: PagingLevel)
+/// A locked node, its level, and the slot of its frame.
+typealias CoveringNode = (node: PageTableNode, level: PagingLevel, slot: FrameSlotReference)
 
 extension RangeLock {
   /// Locks the leaf table that spans the addresses from `start` up to `end`, if there is one in
@@ -20,10 +20,11 @@ extension RangeLock {
   ) -> CoveringNode? {
     let version = TreeVersion()
     guard start.rawValue ^ (end.rawValue &- 1) < PagingLevel.leafTable.tableSpan,
-      PagingMode.current.rootLevel.number == 4, let node = root.leafTable(for: start, in: version),
-      node.tryAcquireLock(while: version)
+      PagingMode.current.rootLevel.number == 4, let node = root.leafTable(for: start, in: version)
     else { return nil }
-    return (node, .leafTable)
+    let slot = node.slot
+    guard PageTableNode.tryAcquireLock(slot, while: version) else { return nil }
+    return (node, .leafTable, slot)
   }
 
   /// Locks the deepest node under `root` that spans the addresses from `start` to `last`, of those
@@ -46,7 +47,7 @@ extension RangeLock {
       let hasDeeper =
         level > .leafTable && index == last.index(at: level) && node[index].isTable
         && level.span > byteCount
-      if !hasDeeper { return (node, level) }
+      if !hasDeeper { return (node, level, node.slot) }
       node.releaseLock()
     }
   }
@@ -59,12 +60,13 @@ extension RangeLock {
     _ root: PageTableNode, _ start: VirtualAddress, _ last: VirtualAddress,
     from reserve: inout NodeReservation
   ) -> CoveringNode? {
-    let (node, level) = lockCovering(root, start, last)
+    let found = lockCovering(root, start, last)
+    let (node, level, _) = found
     let coveringLevel = PagingLevel(covering: start, last)
     // SAFETY: the lock has just been acquired.
     let top = unsafe LockedNode(holding: node, level: level)
     // A large page or a status stays whole: the node that it is in covers the range.
-    guard level > coveringLevel, top[top.index(of: start)].isAbsent else { return (node, level) }
+    guard level > coveringLevel, top[top.index(of: start)].isAbsent else { return found }
     var reservation = NodeReservation()
     do throws(TesseraError) {
       reservation = try NodeReservation(level.number - coveringLevel.number, from: &reserve)
@@ -88,7 +90,7 @@ extension RangeLock {
       parent.releaseLock()
       parent = node
     }
-    return (covering.node, covering.level)
+    return (covering.node, covering.level, covering.node.slot)
   }
 }
 

@@ -73,8 +73,7 @@ public struct RangeLock: ~Copyable {
     to end: VirtualAddress
   ) {
     // SAFETY: the nodes are locked.
-    unsafe tree = LockedTree(
-      holding: covering.node, of: covering.level, under: root, from: start, to: end)
+    unsafe tree = LockedTree(holding: covering, under: root, from: start, to: end)
     flusher = TLBFlusher(isGlobal: tree.isKernel)
   }
 
@@ -84,8 +83,11 @@ public struct RangeLock: ~Copyable {
     // No lock is released, and nothing freed, before every processor that may have a translation
     // has flushed it.
     let deferred = flusher.flush(tree.root)
-    let isEmpty = tree.coveringNode.presentCount == 0
-    Self.unlock(tree.coveringNode, tree.coveringLevel, tree.start, tree.end)
+    // SAFETY: the lock is still held.
+    let covering = unsafe LockedNode(
+      holding: tree.coveringNode, level: tree.coveringLevel, slot: tree.coveringSlot)
+    let isEmpty = covering.presentCount == 0
+    Self.unlock(covering, tree.coveringSlot, tree.start, tree.end)
     _ = consume deferred
     if isEmpty { EmptyNodes.reclaim(under: tree.root, at: tree.start, from: tree.coveringLevel) }
   }
@@ -165,21 +167,20 @@ extension RangeLock {
   /// Releases the locks in the reverse order.
   @inline(__always)
   private static func unlock(
-    _ covering: PageTableNode, _ level: PagingLevel, _ start: VirtualAddress, _ end: VirtualAddress
+    _ covering: LockedNode, _ slot: FrameSlotReference, _ start: VirtualAddress,
+    _ end: VirtualAddress
   ) {
-    if level > .leafTable { unlockBelow(covering, level, start, end) }
-    covering.releaseLock()
+    if covering.level > .leafTable { unlockBelow(covering, start, end) }
+    slot.unlock()
   }
 
   @inline(never)
   private static func unlockBelow(
-    _ covering: PageTableNode, _ level: PagingLevel, _ start: VirtualAddress, _ end: VirtualAddress
+    _ covering: LockedNode, _ start: VirtualAddress, _ end: VirtualAddress
   ) {
-    // SAFETY: the caller still holds the lock.
-    let top = unsafe LockedNode(holding: covering, level: level)
     var end = end
     while end > start {
-      let path = LockedPath(from: top, to: VirtualAddress(end.rawValue &- 1))
+      let path = LockedPath(from: covering, to: VirtualAddress(end.rawValue &- 1))
       let first = max(path.start, start)
       path.forEachBelowReversed { node, span in
         let isLastVisit = first == start || first.isAligned(to: span)

@@ -7,19 +7,29 @@ package import TesseraHardware
 /// A value of this type is proof of the lock. `RangeLock` makes them for the nodes that it holds,
 /// `NodeLock` for a single node, and `FreshNode` for a node that nothing refers to yet. The type
 /// cannot escape: its lifetime is bound to the lock that it came from, so no write outlives the
-/// lock. Copying one is free; it is the node and its level, both in registers.
+/// lock. Copying one is free; it is the node, its level and its slot, all in registers.
 @safe
 package struct LockedNode: ~Escapable {
   package let node: PageTableNode
   /// The level of the node. Kept beside it, so that no metadata is read on the way down.
   package let level: PagingLevel
+  /// The slot of the node's frame. Kept, because computing it takes five instructions.
+  private let slot: FrameSlotReference
 
   /// The caller holds the node's lock for as long as the result lives, and `level` is its level.
   @inline(__always)
   @_lifetime(immortal)
   @unsafe package init(holding node: PageTableNode, level: PagingLevel) {
+    unsafe self.init(holding: node, level: level, slot: node.slot)
+  }
+
+  /// As `init(holding:level:)`, where `slot` is the node's.
+  @inline(__always)
+  @_lifetime(immortal)
+  @unsafe init(holding node: PageTableNode, level: PagingLevel, slot: FrameSlotReference) {
     self.node = node
     self.level = level
+    self.slot = slot
   }
 
   /// The entry at `index`.
@@ -33,10 +43,14 @@ package struct LockedNode: ~Escapable {
   /// The number of entries that are not absent.
   @inline(__always)
   package var presentCount: Int {
-    get { node.presentCount }
+    get {
+      // SAFETY: the frame is a node, so its slot holds this type.
+      Int(unsafe slot.storage(as: NodeMetadata.self).pointee.presentCount)
+    }
     nonmutating set {
-      // SAFETY: the lock is held.
-      unsafe node.storage.pointee.presentCount = UInt16(truncatingIfNeeded: newValue)
+      // SAFETY: as above, and the lock is held.
+      unsafe slot.storage(as: NodeMetadata.self).pointee.presentCount =
+        UInt16(truncatingIfNeeded: newValue)
     }
   }
 }

@@ -175,7 +175,12 @@ extension PageTableNode {
   /// As `acquireLock(while:)`, but returns false if the lock is held already.
   @inline(__always)
   package func tryAcquireLock(while version: TreeVersion) -> Bool {
-    let slot = slot
+    Self.tryAcquireLock(slot, while: version)
+  }
+
+  /// As `tryAcquireLock(while:)` of the node whose slot is `slot`.
+  @inline(__always)
+  static func tryAcquireLock(_ slot: FrameSlotReference, while version: TreeVersion) -> Bool {
     guard slot.tryLock() else { return false }
     if version.isLatest { return true }
     slot.unlock()

@@ -26,7 +26,11 @@ package struct TreeVersion: Equatable {
 
   /// Whether no node has been detached since this was the latest version.
   @inline(__always)
-  package var isLatest: Bool { Self.load() == number }
+  package var isLatest: Bool {
+    // SAFETY: the word is atomic.
+    // Ordering: acquiring, as in `load`.
+    unsafe Processor.isWord(at: Self.latest.place, equalTo: number)
+  }
 
   /// Makes all versions so far old. Called for a node whose entry has just been removed, before its
   /// lock is released.
@@ -51,4 +55,11 @@ private struct VersionWord: ~Copyable {
   private let before = CacheLinePadding()
   let word = Atomic<UInt64>(0)
   private let after = CacheLinePadding()
+
+  /// Where the word is, which is never moved.
+  @inline(__always)
+  @unsafe var place: UnsafeRawPointer {
+    // SAFETY: a static variable has one address for as long as the program runs.
+    unsafe withUnsafePointer(to: word) { unsafe UnsafeRawPointer($0) }
+  }
 }
