@@ -126,9 +126,9 @@ size_t simulated_copy_user(uint64_t user_address, void *buffer, size_t byte_coun
 
 /// Sets the handler of the interrupt that processors send each other.
 void simulated_set_interrupt_handler(void (*_Nullable handler)(void));
-/// Interrupts each of `processors`, of which bit 0 is processor `first`. One that has a thread of its
-/// own takes the interrupt itself, at its next instruction of this seam with interrupts on. For the
-/// others the calling thread runs the handler, before this returns.
+/// Interrupts each of `processors`, of which bit 0 is processor `first`. One that has a thread of
+/// its own takes the interrupt itself, at its next instruction of this seam with interrupts on. For
+/// the others the calling thread runs the handler, before this returns.
 void simulated_interrupt(uint64_t processors, uint32_t first);
 /// Makes the calling thread run processor `number`, and take its interrupts from now on.
 void simulated_begin_thread(uint32_t number);
