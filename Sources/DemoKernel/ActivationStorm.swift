@@ -15,8 +15,8 @@ struct ActivationStorm: ~Copyable {
   private static let start: UInt64 = 0x2000_0000
   private static let pages = Pages(at: start, 4)
 
-  // SAFETY: zeros are a place that offers nothing, and its words are atomic.
-  private static let places = unsafe PerProcessor<Place>()
+  /// A place for each processor, by its rank. Zeros offer nothing.
+  private static let places = StaticStorage<Place>()
 
   private let roundCount: UInt64
   /// Selects the random numbers of all processors.
@@ -78,7 +78,8 @@ struct ActivationStorm: ~Copyable {
     for index in 0..<Self.pages.byteCount / 4096 {
       try Self.map(Self.pages.start + index << 12, serial, in: space)
     }
-    Place.offer(space.root, serial, at: Self.places[Processors.currentRank])
+    // SAFETY: there are fewer processors than places, whose words are atomic.
+    unsafe Place.offer(space.root, serial, at: Self.places.start[Processors.currentRank])
   }
 
   /// Runs on the spaces that others offer, and withdraws `space`.
@@ -93,7 +94,8 @@ struct ActivationStorm: ~Copyable {
       visit(Int(random.next(below: UInt64(Processors.count))), &current)
       read(current)
     }
-    Place.withdraw(from: Self.places[Processors.currentRank])
+    // SAFETY: as in `offer`.
+    unsafe Place.withdraw(from: Self.places.start[Processors.currentRank])
 
     // Half of the spaces are destroyed with their pages, and half of them empty.
     if random.next(below: 2) == 0 {
@@ -108,7 +110,8 @@ struct ActivationStorm: ~Copyable {
 
   /// Activates the space that the processor of that rank offers, if it does.
   private func visit(_ rank: Int, _ current: inout UInt64) {
-    let serial = Place.activate(Self.places[rank])
+    // SAFETY: as for its own place.
+    let serial = unsafe Place.activate(Self.places.start[rank])
     guard serial != 0 else { return }
     current = serial
     activated.add()
