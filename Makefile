@@ -20,6 +20,9 @@ ACCEL ?= tcg
 # With ICOUNT=0, QEMU counts instructions instead of time: each takes 2 to the power of 0 ns.
 ICOUNT ?=
 QEMUFLAGS ?=
+# For `make lib`: the offset in the GS segment of a kernel at which it keeps the number of the
+# processor, in 32 bits. The library then reads it there instead of calling a hook.
+PROCESSOR_NUMBER_AT_GS ?=
 # Where `make install` puts the library, and a folder that stands for the root of the file system.
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -31,7 +34,7 @@ endif
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)';)
-B := build/$(CONFIG)
+B := build/$(CONFIG)$(PROCESSOR_NUMBER_AT_GS:%=-gs-%)
 
 # What the compiler keeps of C modules names the folder of the checkout. In one that was moved, it
 # has to be made anew.
@@ -69,10 +72,12 @@ CFLAGS := -target $(TRIPLE) -ffreestanding -mno-red-zone -mno-sse -mno-mmx -fno-
 
 # What all Swift of one kernel is compiled with, its own as well: Tessera's code is inlined there.
 KERNEL_SWIFTFLAGS_check := -Xcc -DTESSERA_CHECK=1
+NUMBER_FLAG := $(PROCESSOR_NUMBER_AT_GS:%=-Xcc -DTESSERA_PROCESSOR_NUMBER_AT_GS=%)
 KERNEL_SWIFTFLAGS := -target $(TRIPLE) -swift-version 6 -wmo -parse-as-library \
   -enable-experimental-feature Embedded -enable-experimental-feature Lifetimes \
   -Xcc -ffreestanding -Xcc -mno-red-zone -Xcc -mno-sse -Xcc -mno-mmx \
-  -Xfrontend -disable-stack-protector -Xfrontend -function-sections $(KERNEL_SWIFTFLAGS_$(CONFIG))
+  -Xfrontend -disable-stack-protector -Xfrontend -function-sections $(KERNEL_SWIFTFLAGS_$(CONFIG)) \
+  $(NUMBER_FLAG)
 
 SWIFTFLAGS_release := -O
 SWIFTFLAGS_debug := -Onone -no-emit-module-separately-wmo
@@ -252,7 +257,7 @@ include boot/editor.mk
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z-]+:.* ## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  variables: CONFIG=release|debug|check SMP=4 MEM= ACCEL=tcg|kvm ICOUNT='
-	@echo '    QEMUFLAGS= PREFIX= V=1'
+	@echo '    QEMUFLAGS= PREFIX= PROCESSOR_NUMBER_AT_GS= V=1'
 	@echo '  your kernel: ld ... k.o $$(pkg-config --libs tessera), and --cflags for C;'
 	@echo '  if in Swift: swiftc -O $$(pkg-config --variable=swiftflags tessera) -c *.swift -o k.o'
 	@echo '               ld ... --gc-sections k.o $$(pkg-config --variable=swiftlibrary tessera)'

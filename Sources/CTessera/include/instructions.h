@@ -10,7 +10,17 @@
 
 /// Tells the processor that the caller spins (PAUSE).
 TESSERA_INLINE void hw_pause(void) { __asm__ volatile("pause"); }
-TESSERA_INLINE uint32_t hw_processor_id(void) { return tessera_host_processor_id(); }
+// One instruction instead of a call, in a library that was built for a kernel that keeps the number
+// there.
+TESSERA_INLINE uint32_t hw_processor_id(void) {
+#ifdef TESSERA_PROCESSOR_NUMBER_AT_GS
+  uint32_t number;
+  __asm__ volatile("movl %%gs:%c1, %0" : "=r"(number) : "i"(TESSERA_PROCESSOR_NUMBER_AT_GS));
+  return number;
+#else
+  return tessera_host_processor_id();
+#endif
+}
 TESSERA_INLINE void hw_interrupt_processors(uint64_t processors, uint32_t first) {
   tessera_host_interrupt(processors, first);
 }

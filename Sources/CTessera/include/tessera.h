@@ -89,7 +89,11 @@ TESSERA_NORETURN void tessera_host_panic(const char *message, size_t length);
  * Called very often, with interrupts off. A number out of range panics. A kernel that uses one
  * processor need not supply this hook: the default returns 0. A kernel that uses several must, in
  * an object file that is linked: the default is weak, and the linker prefers it to a definition in
- * an archive that nothing else needs. `tessera_start_processor` then fails. */
+ * an archive that nothing else needs. `tessera_start_processor` then fails.
+ *
+ * A library that was built with `make lib PROCESSOR_NUMBER_AT_GS=offset` does not call it: it reads
+ * the number, 32 bits, at that offset of the segment that the GS base points to whenever the kernel
+ * runs, before `tessera_start` already. */
 uint32_t tessera_host_processor_id(void);
 
 /** Interrupts `processors`, a bit for each, with a vector of the kernel's choice, whose handler

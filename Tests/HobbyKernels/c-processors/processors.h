@@ -44,6 +44,7 @@ extern enum mistake {
   SILENT, /* the hook sends no interrupt */
   DEAF,   /* the handler does not call tessera_serve */
   UNTOLD, /* processors load CR3 themselves, and Tessera does not know what they run on */
+  UNNUMBERED, /* the hook returns 0 for all, which does no harm if the library reads GS */
   ASLEEP, /* a processor sleeps without calling tessera_stop_processor */
 } mistake;
 
