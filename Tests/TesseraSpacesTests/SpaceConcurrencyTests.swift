@@ -23,6 +23,8 @@ extension OnSimulatedMachine {
       case lazy
       /// Each caches all that is reachable; they share a lock.
       case eager
+      /// As `eager`, under process-context identifiers.
+      case contexts
     }
 
     private static let environment = ProcessInfo.processInfo.environment
@@ -33,9 +35,9 @@ extension OnSimulatedMachine {
         ?? Seed.rounds(isOptimized ? 200_000 : 4_000, ofRange: 2_000)
     }
 
-    /// The seconds that one walk may take, of which there are four.
+    /// The seconds that one walk may take, of which there are six.
     private static let seconds =
-      environment["TESSERA_RANDOM_SECONDS"].flatMap { Double($0) }.map { $0 / 6 }
+      environment["TESSERA_RANDOM_SECONDS"].flatMap { Double($0) }.map { $0 / 9 }
 
     @Test(.seeded(20_261_129), arguments: [2, 4], MMUs.allCases)
     func `no processor uses a translation that is older than what a call has made or seen`(
@@ -72,7 +74,8 @@ extension OnSimulatedMachine {
       #expect(outcome.problems.contains { $0.hasPrefix("a read of page") })
       switch mmus {
       case .lazy: #expect(outcome.problems.contains { $0.hasPrefix("a write of page") })
-      case .eager: #expect(outcome.problems.contains { $0.contains("was freed while processor") })
+      case .eager, .contexts:
+        #expect(outcome.problems.contains { $0.contains("was freed while processor") })
       }
     }
   }
@@ -116,7 +119,11 @@ enum ConcurrentEpisode {
     seed: UInt64, on processorCount: Int, _ mmus: OnSimulatedMachine.SpaceConcurrencyTests.MMUs,
     atMost limit: Int, hasStaleTranslations: Bool = false
   ) throws -> ConcurrentOutcome {
+    SimulatedMachine.setFeatures(
+      hasContextIdentifiers: mmus == .contexts, hasContextInvalidation: mmus == .contexts)
+    defer { SimulatedMachine.setFeatures() }
     let machine = SimulatedMachine(frameCount: 2048, processorCount: processorCount)
+    if mmus == .contexts { _ = machine.mmu }
     try machine.startKernelSpace()
     try machine.startProcessors()
     NodePool.drain()
@@ -138,6 +145,9 @@ enum ConcurrentEpisode {
       outcome.problems += spaces.problems
     }
     NodePool.drain()
+    if mmus == .contexts && machine.mmu.statistics.keepingRootLoads == 0 {
+      outcome.problems.append("no space was activated without a flush")
+    }
     if FrameAllocator.statistics.usedFrameCount != used { outcome.problems.append("frames leaked") }
     outcome.problems += machine.violations
     return outcome
@@ -149,7 +159,7 @@ enum ConcurrentEpisode {
     hasStaleTranslations: Bool
   ) -> ConcurrentWalk.Memory {
     switch mmus {
-    case .eager:
+    case .eager, .contexts:
       let mmu = machine.mmu
       // A stale write would change what is not a page any more.
       return ConcurrentWalk.Memory(writes: !hasStaleTranslations) { page, isWrite, processor in

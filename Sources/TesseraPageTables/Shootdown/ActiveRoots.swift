@@ -53,8 +53,9 @@ package enum ActiveRoots {
   private static func exchange(_ value: UInt64, of processor: Int) {
     require(processor < Processor.limit, "processor number is above 511")
     // SAFETY: in bounds.
-    // Ordering: sequentially consistent, pairs with `PageTableNode.noteChange`: either the writer
-    // of an entry finds the processor, or that sees the entry.
+    // Ordering: sequentially consistent, pairs with `PageTableNode.activeProcessorsAfterWrites` and
+    // `advanceVersion`, and with the fence in `TLBShootdown.flushKernel`: either the writer of an
+    // entry finds the processor, or that sees the entry.
     _ = unsafe start[processor].exchange(value, ordering: .sequentiallyConsistent)
   }
 }
@@ -81,8 +82,8 @@ extension ActiveRoots {
   /// Has `processor` asked for nothing from now on. Its root stays.
   static func remove(_ processor: Int) { store(value(of: processor) & ~answers, of: processor) }
 
-  /// Has `processor` asked for flushes of the tables under all roots, until it runs on
-  /// that at `root`.
+  /// Has `processor` asked for flushes of the tables under all roots, until `endSwitch`: it is about
+  /// to load the one at `root`.
   package static func beginSwitch(to root: PhysicalAddress, on processor: Int) {
     exchange(root.rawValue | isClaimed | answers | isSwitching, of: processor)
   }
