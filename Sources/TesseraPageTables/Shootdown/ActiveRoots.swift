@@ -82,8 +82,8 @@ extension ActiveRoots {
   /// Has `processor` asked for nothing from now on. Its root stays.
   static func remove(_ processor: Int) { store(value(of: processor) & ~answers, of: processor) }
 
-  /// Has `processor` asked for flushes of the tables under all roots, until `endSwitch`: it is about
-  /// to load the one at `root`.
+  /// Has `processor` asked for flushes of the tables under all roots, until `endSwitch`: it is
+  /// about to load the one at `root`.
   package static func beginSwitch(to root: PhysicalAddress, on processor: Int) {
     exchange(root.rawValue | isClaimed | answers | isSwitching, of: processor)
   }
