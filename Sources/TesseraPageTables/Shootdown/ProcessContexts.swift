@@ -62,7 +62,7 @@ package enum ProcessContexts {
   ///
   /// The caller promises what it does for `Processor.loadRootRegister`.
   @unsafe package static func load(_ root: PhysicalAddress, version: UInt64, here: Int) {
-    var state = state(here)
+    var state = areUsed ? state(here) : ContextState()
     guard state.isEnabled else { return unsafe Processor.loadRoot(root, context: 0) }
     let known = context(of: version, here)
     if known != nil { FlushStatistics.countKeptContext() }
@@ -75,7 +75,7 @@ package enum ProcessContexts {
 
   /// Loads CR3 with the kernel's root, at `root`. Otherwise as `load`.
   @unsafe package static func loadKernel(_ root: PhysicalAddress, here: Int) {
-    var state = state(here)
+    var state = areUsed ? state(here) : ContextState()
     if state.isEnabled {
       state.current = 0
       setState(state, here)
@@ -86,6 +86,7 @@ package enum ProcessContexts {
   /// Prepares to leave the root at `address`. If the kernel has loaded CR3 itself meanwhile, it may
   /// have used any identifier, so that none is relied on. With interrupts off.
   package static func leave(_ address: PhysicalAddress, here: Int) {
+    guard areUsed else { return }
     let state = state(here)
     if state.isEnabled && !isLoaded(address, state) { forgetAll(here) }
   }
