@@ -137,12 +137,7 @@ struct ActivationStorm: ~Copyable {
   private static func map(
     _ page: UInt64, _ serial: UInt64, in space: borrowing VmSpace
   ) throws(TesseraError) {
-    let new = try Frame(allocating: PlainMemory())
-    new.fill(with: word(of: page, serial))
-    var frame: Frame<PlainMemory>? = consume new
-    try space.withCursor(over: Pages(at: page).range) { cursor throws(TesseraError) in
-      try cursor.map(&frame, as: .userReadWrite)
-    }
+    try space.mapFrame(filledWith: word(of: page, serial), at: page)
   }
 }
 

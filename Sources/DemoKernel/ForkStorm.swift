@@ -124,12 +124,7 @@ struct ForkStorm: ~Copyable {
   private static func word(of page: UInt64) -> UInt64 { 0xf07c_0000_0000_0000 | page }
 
   private static func map(_ page: UInt64, in space: borrowing VmSpace) throws(TesseraError) {
-    let new = try Frame(allocating: PlainMemory())
-    new.fill(with: word(of: page))
-    var frame: Frame<PlainMemory>? = consume new
-    try space.withCursor(over: Pages(at: page).range) { cursor throws(TesseraError) in
-      try cursor.map(&frame, as: .userReadWrite)
-    }
+    try space.mapFrame(filledWith: word(of: page), at: page)
   }
 }
 

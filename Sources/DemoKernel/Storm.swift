@@ -34,8 +34,8 @@ struct Storm: ~Copyable {
   /// A storm in which each processor makes `roundCount` changes. Throws `outOfFrames`.
   init(roundCount: UInt64, usesSparsePages: Bool, seed: UInt64 = 0) throws(TesseraError) {
     let space = try VmSpace()
-    let neighbor = Pages(at: Self.denseStart + 511 * 4096)
-    try Self.map(neighbor, Self.word(of: neighbor.start), in: space)
+    let neighbor = Self.denseStart + 511 * 4096
+    try space.mapFrame(filledWith: Self.word(of: neighbor), at: neighbor)
     self.space = space
     self.roundCount = roundCount
     self.usesSparsePages = usesSparsePages
@@ -75,7 +75,7 @@ struct Storm: ~Copyable {
     let page = page(&random)
     do throws(TesseraError) {
       if random.next(below: 2) == 0 {
-        try Self.map(Pages(at: page), Self.word(of: page), in: space)
+        try space.mapFrame(filledWith: Self.word(of: page), at: page)
         mapped.add()
       } else {
         unmapped.add(try unmap(page, &random))
@@ -113,15 +113,4 @@ struct Storm: ~Copyable {
   }
 
   private static func word(of page: UInt64) -> UInt64 { 0x5707_0000_0000_0000 | page }
-
-  private static func map(
-    _ page: Pages, _ word: UInt64, in space: borrowing VmSpace
-  ) throws(TesseraError) {
-    let new = try Frame(allocating: PlainMemory())
-    new.fill(with: word)
-    var frame: Frame<PlainMemory>? = consume new
-    try space.withCursor(over: page.range) { cursor throws(TesseraError) in
-      try cursor.map(&frame, as: .userReadWrite)
-    }
-  }
 }

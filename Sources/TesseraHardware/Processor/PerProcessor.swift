@@ -20,7 +20,9 @@ package struct PerProcessor<Value: PerProcessorValue & ~Copyable>: ~Copyable, Se
   package subscript(processor: Int) -> Value {
     _read {
       require(
-        MemoryLayout<Value>.size <= 72, "per-processor value is larger than 72 bytes")
+        MemoryLayout<Value>.size <= 72
+          && PerProcessorMemory.staticCount << 7 <= SmallStaticStorage<Value>.byteCount,
+        "per-processor value is larger than 72 bytes")
       // SAFETY: the slot holds a value from the start; see `init`.
       yield unsafe slot(of: processor).assumingMemoryBound(to: Value.self).pointee
     }
@@ -49,7 +51,7 @@ package protocol PerProcessorValue: ~Copyable {
 package enum PerProcessorVariable: Int {
   case flushCounters, shootdownRequest, pendingFrom, waitingFor, contexts, destructors
 
-  static var count: Int { 6 }
+  static var count: Int { destructors.rawValue + 1 }
 }
 
 /// The memory of the values of processors beyond the first, made at the start for as many as the
