@@ -381,7 +381,8 @@ clean: ## remove everything that was built
 
 # `exec`, so that a signal that ends make reaches the script, and not a shell around it alone.
 .PHONY: check
-check: doctor-check ## format, style rules, what the built images must not contain
+check: doctor-check ## format, style rules, proofs, what the built images must not contain
+	-$(Q)boot/doctor --quiet lemmas
 	$(Q)exec env MAKE='$(MAKE)' Tests/check-all $(LIBRARY)
 
 .PHONY: test test-long
@@ -389,6 +390,11 @@ test: doctor-test doctor-iso ## the tests, here and in QEMU; ends with: N passed
 	$(Q)exec env MAKE='$(MAKE)' Tests/run-all
 test-long: doctor-test doctor-iso doctor-bochs ## long random walks, ThreadSanitizer, fuzzing
 	$(Q)exec env MAKE='$(MAKE)' Tests/run-long
+
+.PHONY: lemmas
+lemmas: ## prove the arithmetic for all 64-bit values, by the solver z3
+	-$(Q)boot/doctor --quiet lemmas
+	$(Q)Tests/Lemmas/run
 
 .PHONY: seeds
 seeds: doctor-test ## run each random test with 1,000 seeds, or with SEEDS=count or first..last
