@@ -248,6 +248,7 @@ build/include/%: Sources/CTessera/include/% FORCE
 FORCE:
 
 include Tests/Benchmarks/rules.mk
+include Tests/Explorer/rules.mk
 include boot/editor.mk
 
 # What people type ---------------------------------------------------------------------------------

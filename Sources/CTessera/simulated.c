@@ -161,6 +161,11 @@ void simulated_take_interrupt(void) {
   handle_interrupt(number);
 }
 
+void simulated_pause(void) {
+  __builtin_ia32_pause();
+  simulated_end_instruction();
+}
+
 void simulated_interrupt(uint64_t processors, uint32_t first) {
   for (uint32_t bit = 0; bit < 64; bit += 1) {
     if ((processors >> bit & 1) == 0) continue;

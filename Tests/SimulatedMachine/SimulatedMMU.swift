@@ -78,6 +78,42 @@ extension SimulatedMMU {
     }
   }
 
+  /// What all processors have cached, and the violations so far.
+  package struct State {
+    fileprivate let cache: TLBModel
+    fileprivate let counters: Counters
+  }
+
+  /// A number that differs if what is cached differs, or what was found to be wrong.
+  package var digest: UInt64 {
+    locked { cache, _ in
+      var sum = UInt64(cache.violations.sentences.count)
+      for (number, processor) in cache.processors.enumerated() {
+        let factor = 2 * UInt64(number) + 3
+        processor.translations.visit { page in
+          let rights = UInt64(page.rights.rawValue) | (page.isDirty ? 8 : 0)
+          let word = (page.virtualAddress ^ page.physicalAddress << 20) &+ rights
+          sum &+= (word &* 0x9e37_79b9_7f4a_7c15) &* factor
+        }
+        for frame in processor.tableFrames {
+          sum &+= (UInt64(frame) &* 0xbf58_476d_1ce4_e5b9) &* factor
+        }
+      }
+      return sum
+    }
+  }
+
+  /// The state, for a test that goes back to it together with the machine's memory.
+  package var state: State {
+    get { locked { State(cache: $0, counters: $1) } }
+    set {
+      locked { cache, counters in
+        cache = newValue.cache
+        counters = newValue.counters
+      }
+    }
+  }
+
   /// Returns the translations that processor `number` may cache, ordered by address.
   public func cachedTranslations(on number: Int) -> [SimulatedTranslation] {
     locked { cache, _ in cache.processors[number].translations.all }

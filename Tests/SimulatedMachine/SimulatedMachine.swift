@@ -130,6 +130,15 @@ extension SimulatedMachine {
     return mmu
   }
 
+  /// The memory of the machine, and the metadata of its frames outside it, for tests that put all of
+  /// it back.
+  package var memory: UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: arena.memory, count: frameCount * 4096)
+  }
+  package var frameMetadata: UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: arena.records, count: arena.recordByteCount)
+  }
+
   /// Sets the features that CPUID reports on machines created from now on, and resets registers.
   public static func setFeatures(
     physicalAddressWidth: Int = 40, hasFiveLevels: Bool = false, hasOneGiBPages: Bool = true,
@@ -193,12 +202,14 @@ extension SimulatedMachine {
 private final class Arena {
   let memory: UnsafeMutableRawPointer
   let records: UnsafeMutableRawPointer
+  let recordByteCount: Int
   /// The number of bytes of memory that were reserved rather than allocated.
   private let reservedByteCount: Int
 
   /// Allocates the memory and makes it the direct map of physical address zero.
   init(memoryByteCount: Int, recordByteCount: Int, isFilled: Bool = true) {
     reservedByteCount = isFilled ? 0 : memoryByteCount
+    self.recordByteCount = recordByteCount
     if isFilled {
       memory = .allocate(byteCount: memoryByteCount, alignment: 1 << 21)
       memset(memory, 0xa5, memoryByteCount)

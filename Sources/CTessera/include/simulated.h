@@ -138,6 +138,10 @@ void simulated_end_thread(void);
 /// Takes the interrupt that is pending, unless interrupts are off.
 void simulated_take_interrupt(void);
 
+/// Tells the processor that the caller spins. No inline function, because a test that decides which
+/// processor runs next has to know.
+void simulated_pause(void);
+
 /// Whether interrupts reach the threads of processors. Not where instructions are counted: a real
 /// processor executes none to see that no interrupt is pending.
 #ifndef SIMULATED_INTERRUPTS
@@ -158,10 +162,7 @@ TESSERA_INLINE void simulated_end_instruction(void) {
 }
 
 /// Tells the processor that the caller spins (PAUSE).
-TESSERA_INLINE void hw_pause(void) {
-  __asm__ volatile("pause");
-  simulated_end_instruction();
-}
+TESSERA_INLINE void hw_pause(void) { simulated_pause(); }
 TESSERA_INLINE uint32_t hw_processor_id(void) {
   simulated_end_instruction();
   return simulated_this_processor.number;

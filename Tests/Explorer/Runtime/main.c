@@ -1,0 +1,374 @@
+// Explores one scenario, as the arguments say.
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "runtime.h"
+
+typedef struct {
+  const char *name, *replay, *label;
+  double seconds;
+  uint64_t seed;
+  bool lists, is_naive, is_random, has_buffers, is_verbose;
+  int bound;
+} options;
+
+typedef struct {
+  uint64_t *slots;
+  size_t size, count;
+} hash_set;
+
+typedef struct {
+  uint64_t schedules, blocked, points;
+  hash_set states;
+  bool is_complete, is_random;
+} totals;
+
+static hash_set allowed, checked;
+static totals all;
+
+const char *explorer_scenario_name(void) { return scenario->name; }
+
+static double seconds_now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+static bool contains(const hash_set *set, uint64_t hash) {
+  if (set->size == 0) return false;
+  size_t index = hash & (set->size - 1);
+  for (; set->slots[index] != 0; index = (index + 1) & (set->size - 1))
+    if (set->slots[index] == hash) return true;
+  return false;
+}
+
+static void insert(hash_set *set, uint64_t hash) {
+  if (hash == 0) hash = 1;
+  if (contains(set, hash)) return;
+  if (set->count * 2 >= set->size) {
+    hash_set larger = {NULL, set->size == 0 ? 1024 : set->size * 2, 0};
+    larger.slots = calloc(larger.size, sizeof *larger.slots);
+    for (size_t index = 0; index < set->size; index += 1)
+      if (set->slots[index] != 0) insert(&larger, set->slots[index]);
+    free(set->slots);
+    *set = larger;
+  }
+  size_t index = hash & (set->size - 1);
+  while (set->slots[index] != 0) index = (index + 1) & (set->size - 1);
+  set->slots[index] = hash;
+  set->count += 1;
+}
+
+static void empty(hash_set *set) {
+  free(set->slots);
+  *set = (hash_set){NULL, 0, 0};
+}
+
+// One schedule ------------------------------------------------------------------------------------
+
+static bool has_ended(void) {
+  for (uint32_t number = 0; number < scenario->processor_count; number += 1)
+    if (!fibers[number].has_ended) return false;
+  return true;
+}
+
+static void check_processors(void) {
+  for (uint32_t number = 0; number < scenario->processor_count; number += 1) {
+    const simulated_processor *processor = &fibers[number].processor;
+    if (!processor->interrupts_enabled) fail("interrupts", "processor %u left them off", number);
+    if (processor->preemption_depth != 0) fail("preemption", "processor %u left it off", number);
+  }
+}
+
+// Checks a state, unless an equal one was right.
+static void check_state(uint64_t state) {
+  if (scenario->digest != NULL) state ^= scenario->digest();
+  if (mode != mode_calls && contains(&checked, state | (state == 0))) return;
+  const char *problem = scenario->check != NULL ? scenario->check() : NULL;
+  if (problem != NULL) fail("check", "%s", problem);
+  uint64_t outcome = hash_of_results();
+  if (mode == mode_calls) insert(&allowed, outcome);
+  else if (allowed.count > 0 && !contains(&allowed, outcome | (outcome == 0)))
+    fail("order", "no order of whole calls has this outcome");
+  else if (mode != mode_guided && !found.is_set) insert(&checked, state);
+}
+
+// Runs a schedule and its checks, and puts memory back. Returns whether it went to its end.
+static bool run_one(uint64_t *state) {
+  found.is_set = false;
+  uint64_t hash;
+  run_schedule();
+  bool is_whole = has_ended();
+  hash = memory_hash();
+  if (state != NULL) *state = hash;
+  if (!found.is_set && is_whole) {
+    check_processors();
+    check_state(hash);
+  }
+  memory_restore();
+  return is_whole;
+}
+
+static void count_schedule(bool is_whole, uint64_t state) {
+  all.points += (uint64_t)step_count;
+  if (!is_whole) {
+    all.blocked += 1;
+    return;
+  }
+  all.schedules += 1;
+  insert(&all.states, state);
+}
+
+static void forget_counts(void) {
+  empty(&all.states);
+  all = (totals){0};
+  search_reset();
+}
+
+// Finds the words that processors share, by schedules that differ as much as possible.
+static bool learn(uint64_t seed) {
+  for (uint64_t round = 0; round < 64; round += 1) {
+    mode = mode_guided;
+    segment first = {(int)(round % scenario->processor_count), UINT64_MAX};
+    guide(&first, 1);
+    if (round >= scenario->processor_count) mode = mode_random;
+    random_seed(seed + round);
+    run_one(NULL);
+    places_settle();
+    if (found.is_set) return false;
+  }
+  return true;
+}
+
+// Collects the outcomes of whole calls one after another.
+static bool run_calls(void) {
+  empty(&allowed);
+  empty(&checked);
+  mode = mode_calls;
+  search_reset();
+  do {
+    run_one(NULL);
+    if (found.is_set) return false;
+  } while (search_next());
+  return true;
+}
+
+// Searches until all schedules have been tried, one has failed, or the time is over.
+static bool search(search_mode how, double end) {
+  forget_counts();
+  for (;;) {
+    mode = how;
+    uint64_t state = 0;
+    bool is_whole = run_one(&state);
+    if (found.is_set) return false;
+    count_schedule(is_whole, state);
+    if (places_settle()) {
+      if (scenario->is_linear && !run_calls()) return false;
+      forget_counts();
+      continue;
+    }
+    if (!search_next()) {
+      all.is_complete = true;
+      return true;
+    }
+    if ((all.schedules + all.blocked) % 16 == 0 && seconds_now() > end) return true;
+  }
+}
+
+static bool run_random(uint64_t seed, double end) {
+  for (uint64_t round = 0; seconds_now() < end; round += 1) {
+    mode = mode_random;
+    random_seed(seed * 1000003 + round + 1000);
+    uint64_t state = 0;
+    bool is_whole = run_one(&state);
+    if (found.is_set) return false;
+    count_schedule(is_whole, state);
+    places_settle();
+  }
+  all.is_random = true;
+  return true;
+}
+
+// Failures ----------------------------------------------------------------------------------------
+
+static segment failing[segment_limit];
+static int failing_count;
+
+static bool fails_again(const segment *segments, int count, const char *kind) {
+  mode = mode_guided;
+  guide(segments, count);
+  run_one(NULL);
+  places_settle();
+  return found.is_set && strcmp(found.kind, kind) == 0;
+}
+
+// Leaves out segments for as long as the schedule still fails in the same way: first those at the
+// end, which whoever runs by default may do without, and then any.
+static void shrink(void) {
+  char kind[sizeof found.kind];
+  memcpy(kind, found.kind, sizeof kind);
+  failing_count = segments_of_run(failing, segment_limit);
+  for (int count = 0; count < failing_count; count += 1 + count / 32)
+    if (fails_again(failing, count, kind)) failing_count = count;
+  static segment fewer[segment_limit];
+  int budget = 400;
+  for (int index = failing_count - 1; index >= 0 && budget > 0; budget -= 1) {
+    memcpy(fewer, failing, sizeof fewer);
+    size_t rest = (size_t)(failing_count - index - 1);
+    memmove(fewer + index, fewer + index + 1, rest * sizeof *fewer);
+    if (fails_again(fewer, failing_count - 1, kind)) {
+      memcpy(failing, fewer, sizeof fewer);
+      failing_count -= 1;
+      if (index == failing_count) index -= 1;
+    } else {
+      index -= 1;
+    }
+  }
+  if (!fails_again(failing, failing_count, kind))
+    fail("explorer", "the schedule did not fail again: %s", kind);
+}
+
+static void report_failure(const options *chosen) {
+  shrink();
+  static char text[1 << 16];
+  format_segments(failing, failing_count, text, sizeof text);
+  if (!chosen->is_verbose) return;
+  printf("%s fails on %u processors%s:\n", scenario->name, scenario->processor_count,
+         has_buffers ? " with store buffers" : "");
+  print_trace(stdout);
+  print_failure(stdout);
+  printf("  make explore SCENARIO=%s REPLAY=%s%s\n", scenario->name, has_buffers ? "+" : "", text);
+}
+
+// Results -----------------------------------------------------------------------------------------
+
+static void print_row(double seconds, const char *verdict) {
+  const char *extent = all.is_complete ? (preemption_bound >= 0 ? "bounded" : "complete")
+                       : all.is_random ? "random"
+                                       : "partial";
+  printf("%-28s %d %-7s %10llu %7llu %8zu %6.0f  %-8s %6.1f  %s\n", scenario->name,
+         scenario->processor_count, has_buffers ? "buffers" : "-",
+         (unsigned long long)all.schedules, (unsigned long long)all.blocked, all.states.count,
+         all.schedules + all.blocked == 0
+             ? 0
+             : (double)all.points / (double)(all.schedules + all.blocked),
+         extent, seconds, verdict);
+  fflush(stdout);
+}
+
+static int conclude(bool is_right, double seconds, const options *chosen) {
+  char verdict[64] = "ok";
+  bool is_expected = is_right;
+  if (!is_right) {
+    snprintf(verdict, sizeof verdict, "%s", found.kind);
+    is_expected = scenario->expected != NULL && strcmp(scenario->expected, found.kind) == 0;
+    snprintf(verdict, sizeof verdict, is_expected ? "found: %s" : "FAILED: %s", found.kind);
+  } else if (scenario->expected != NULL) {
+    snprintf(verdict, sizeof verdict, "FAILED: no %s", scenario->expected);
+    is_expected = false;
+  }
+  print_row(seconds, verdict);
+  if (!is_right && (!is_expected || chosen->is_verbose)) {
+    options verbose = *chosen;
+    verbose.is_verbose = true;
+    report_failure(&verbose);
+  }
+  return is_expected ? 0 : 1;
+}
+
+static int replay(const options *chosen) {
+  static segment segments[segment_limit];
+  const char *text = chosen->replay;
+  if (*text == '+') {
+    has_buffers = true;
+    text += 1;
+  }
+  int count = parse_segments(text, segments, segment_limit);
+  if (count < 0) {
+    fprintf(stderr, "explore: REPLAY=%s is not a schedule; one is like 0:57,1:20,i0,1\n", text);
+    return 2;
+  }
+  learn(chosen->seed);
+  if (scenario->is_linear) run_calls();
+  // As often as it takes to know which words are shared.
+  do {
+    mode = mode_guided;
+    guide(segments, count);
+    run_one(NULL);
+  } while (places_settle());
+  print_trace(stdout);
+  if (!found.is_set) {
+    printf("%s: the schedule does not fail\n", scenario->name);
+    return 0;
+  }
+  print_failure(stdout);
+  return 1;
+}
+
+static int explore(const options *chosen) {
+  double start = seconds_now();
+  has_buffers = chosen->has_buffers;
+  preemption_bound = chosen->bound != -2 ? chosen->bound : scenario->preemption_bound;
+  if (chosen->is_naive) preemption_bound = -1;
+  scenario->prepare();
+  memory_keep();
+  machine_observe();
+  if (chosen->replay != NULL) return replay(chosen);
+  bool is_right = learn(chosen->seed);
+  if (is_right && scenario->is_linear) is_right = run_calls();
+  double end = start + chosen->seconds;
+  if (is_right && !chosen->is_random)
+    is_right = search(chosen->is_naive ? mode_all : mode_reduced,
+                      start + chosen->seconds * 0.7);
+  if (is_right && !all.is_complete) is_right = run_random(chosen->seed, end);
+  return conclude(is_right, seconds_now() - start, chosen);
+}
+
+// Arguments ---------------------------------------------------------------------------------------
+
+static bool parse(int argc, char **argv, options *chosen) {
+  *chosen = (options){.seconds = 10, .seed = 1, .bound = -2};
+  for (int index = 1; index < argc; index += 1) {
+    const char *word = argv[index];
+    const char *value = index + 1 < argc ? argv[index + 1] : "";
+    if (strcmp(word, "--list") == 0) chosen->lists = true;
+    else if (strcmp(word, "--all") == 0) chosen->is_naive = true;
+    else if (strcmp(word, "--random") == 0) chosen->is_random = true;
+    else if (strcmp(word, "--buffers") == 0) chosen->has_buffers = true;
+    else if (strcmp(word, "--trace") == 0) chosen->is_verbose = true;
+    else if (word[0] != '-') chosen->name = word;
+    else {
+      index += 1;
+      if (strcmp(word, "--seconds") == 0) chosen->seconds = atof(value);
+      else if (strcmp(word, "--seed") == 0) chosen->seed = strtoull(value, NULL, 10);
+      else if (strcmp(word, "--bound") == 0) chosen->bound = atoi(value);
+      else if (strcmp(word, "--replay") == 0) chosen->replay = value;
+      else return false;
+    }
+  }
+  return chosen->lists || chosen->name != NULL;
+}
+
+int explorer_main(int argc, char **argv, const explorer_scenario *scenarios, uint32_t count) {
+  options chosen;
+  if (!parse(argc, argv, &chosen)) {
+    fprintf(stderr, "usage: %s --list | NAME [--seconds N] [--seed N] [--bound N] [--buffers]"
+                    " [--all] [--random] [--trace] [--replay SCHEDULE]\n", argv[0]);
+    return 2;
+  }
+  for (uint32_t index = 0; index < count + explorer_toy_count; index += 1) {
+    const explorer_scenario *now =
+        index < count ? &scenarios[index] : &explorer_toys[index - count];
+    if (chosen.lists)
+      printf("%s\t%u\t%d\t%s\n", now->name, now->processor_count, now->has_store_buffers,
+             now->about);
+    else if (strcmp(now->name, chosen.name) == 0) {
+      scenario = now;
+      return explore(&chosen);
+    }
+  }
+  if (chosen.lists) return 0;
+  fprintf(stderr, "explore: there is no scenario '%s'; --list prints them\n", chosen.name);
+  return 2;
+}

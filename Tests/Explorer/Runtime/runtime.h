@@ -1,0 +1,220 @@
+// What the files of the explorer share.
+#pragma once
+#include <stdio.h>
+
+#include "CTessera.h"
+#include "explorer.h"
+
+#pragma clang diagnostic ignored "-Wnullability-completeness"
+
+// Who can take a step: the code of a processor, the delivery of its interrupt, and its store
+// buffer. A step is one operation that others can tell, and what follows it up to the next.
+enum {
+  code_of_first = 0,
+  interrupt_of_first = EXPLORER_PROCESSORS,
+  buffer_of_first = 2 * EXPLORER_PROCESSORS,
+  actor_limit = 3 * EXPLORER_PROCESSORS,
+  no_actor = -1,
+};
+static inline int processor_of(int actor) { return actor % EXPLORER_PROCESSORS; }
+static inline bool is_code(int actor) { return actor < interrupt_of_first; }
+static inline bool is_interrupt(int actor) {
+  return actor >= interrupt_of_first && actor < buffer_of_first;
+}
+static inline bool is_buffer(int actor) { return actor >= buffer_of_first; }
+
+enum {
+  step_limit = 20000,
+  // Places: what accesses can conflict at. The first stand for no memory.
+  translations_of_first = 1,
+  line_of_first = translations_of_first + EXPLORER_PROCESSORS,
+  first_word_place = line_of_first + EXPLORER_PROCESSORS,
+  place_limit = 4096,
+  touch_limit = 12,
+  buffer_limit = 16,
+  watch_limit = 48,
+};
+
+typedef enum : uint8_t {
+  op_load, op_store, op_update, op_read, op_write, op_fence,
+  op_flush, op_free, op_send, op_take, op_commit, op_wait, op_touch, op_call, op_end,
+} operation_kind;
+
+typedef struct {
+  uint16_t place;
+  bool is_write;
+} touch;
+
+/// What an actor does in its next step.
+typedef struct {
+  operation_kind kind;
+  uint8_t size, order, touch_count;
+  touch touches[touch_limit];
+  uintptr_t address;
+  uintptr_t code;  // where the access is
+  uint64_t access; // its number among all accesses of the processor
+  uint64_t old, new;
+} operation;
+
+/// A store that has not reached memory.
+typedef struct {
+  uintptr_t address;
+  uint64_t value, access;
+  uintptr_t code;
+  uint16_t place;
+  uint8_t size;
+  bool is_entry;
+  uint64_t old_entry;
+  uint16_t clock[actor_limit];
+} buffered_store;
+
+typedef struct {
+  uintptr_t word;
+  uint64_t value;
+} watched_word;
+
+typedef struct {
+  void *stack_pointer;
+  char *stack;
+  simulated_processor processor;
+  bool has_ended, takes_interrupt, in_handler;
+  bool interrupt_pending;
+  operation next;
+  uint64_t access_count;
+  buffered_store buffer[buffer_limit];
+  int buffered;
+  // What it has read since it spun last, and whether it has changed anything since.
+  watched_word watched[watch_limit];
+  int watched_count;
+  watched_word written[watch_limit];
+  int written_count;
+  bool has_changed_memory, is_woken;
+  uint64_t wakes;
+} fiber;
+
+/// One step of a schedule that has been taken.
+typedef struct {
+  int8_t actor;
+  operation op;
+  uint16_t clock[actor_limit];
+} event;
+
+// fibers.c
+extern fiber fibers[EXPLORER_PROCESSORS];
+extern fiber *_Nullable running;
+void fibers_start(void (*body)(uint32_t));
+void fibers_resume(fiber *_Nullable next);
+enum { stack_size = 256 << 10 };
+static inline bool is_on_own_stack(uintptr_t address) {
+  return address - (uintptr_t)running->stack < stack_size
+      || address - (uintptr_t)&simulated_this_processor < sizeof simulated_this_processor;
+}
+
+// places.c
+void places_add_region(uintptr_t start, size_t byte_count);
+enum { outside = UINT16_MAX };
+// The place of an access by the running code: 0 if it is none, `outside` if the word is not in the
+// memory of the scenario.
+uint16_t place_of(uintptr_t address, bool is_write, bool by_hardware);
+uint16_t place_if_shared(uintptr_t address);
+uintptr_t word_of_place(uint16_t place);
+bool places_settle(void);
+bool place_is_entry(uint16_t place);
+void mark_entry(uintptr_t address);
+int places_count(void);
+
+// schedule.c
+typedef enum { mode_all, mode_reduced, mode_random, mode_calls, mode_guided } search_mode;
+typedef struct {
+  int actor;
+  uint64_t until;
+} segment;
+extern event *events;
+extern int step_count;
+extern search_mode mode;
+extern bool has_buffers;
+extern int preemption_bound;
+extern int preemption_count;
+extern const explorer_scenario *scenario;
+void point(operation *op);
+bool is_enabled(int actor);
+uint16_t enabled_actors(void);
+const operation *next_operation(int actor);
+void run_schedule(void);
+void guide(const segment *segments, int count);
+bool guided_stop(const fiber *self);
+int segments_of_run(segment *segments, int limit);
+void leave_schedule(void);
+void note_change(fiber *self);
+int preferred_choice(uint16_t enabled);
+void random_seed(uint64_t seed);
+uint32_t random_below(uint32_t limit);
+
+// search.c
+void search_reset(void);
+void search_begin(void);
+enum { pick_none = -1, pick_impossible = -2 };
+int search_pick(uint16_t enabled, int last);
+void search_record(int step);
+bool search_next(void);
+void search_copy_clock(int actor, uint16_t clock[actor_limit]);
+bool are_dependent(int first, const operation *a, int second, const operation *b);
+
+// stores.c
+uint64_t buffered_load(fiber *self, uintptr_t address, int size, bool *was_forwarded);
+static inline void put(uintptr_t address, uint64_t value, int size) {
+  switch (size) {
+    case 1: *(uint8_t *)address = (uint8_t)value; break;
+    case 2: *(uint16_t *)address = (uint16_t)value; break;
+    case 4: *(uint32_t *)address = (uint32_t)value; break;
+    default: *(uint64_t *)address = value; break;
+  }
+}
+static inline uint64_t get(uintptr_t address, int size) {
+  switch (size) {
+    case 1: return *(uint8_t *)address;
+    case 2: return *(uint16_t *)address;
+    case 4: return *(uint32_t *)address;
+    default: return *(uint64_t *)address;
+  }
+}
+bool needs_empty_buffer(const operation *op);
+void commit_oldest(fiber *owner);
+const operation *next_commit(const fiber *owner);
+void add_touches_of_store(operation *op, uint16_t place);
+buffered_store *find_buffered(fiber *self, uintptr_t address);
+
+// races.c
+void races_reset(void);
+void races_note(const fiber *self, const operation *op);
+
+// memory.c
+void memory_keep(void);
+void memory_restore(void);
+void memory_note_written(uintptr_t word);
+void memory_note_initial(uintptr_t address, size_t size);
+uint64_t memory_hash(void);
+uint64_t hash_of_results(void);
+uint8_t *memory_named(const char *name);
+const char *name_of_memory(uintptr_t address, uintptr_t *offset);
+extern uint64_t results[EXPLORER_PROCESSORS + 1][EXPLORER_RESULTS];
+
+// machine.c
+void machine_observe(void);
+void note_entry(uint32_t processor, uintptr_t address, uint64_t old);
+void take_interrupt(fiber *self);
+extern uint8_t *machine_memory;
+
+// report.c
+typedef struct {
+  char kind[24];
+  char text[1000];
+  bool is_set;
+} failure;
+extern failure found;
+__attribute__((format(printf, 2, 3))) void fail(const char *kind, const char *format, ...);
+void print_trace(FILE *out);
+void print_failure(FILE *out);
+void format_segments(const segment *segments, int count, char *text, size_t limit);
+int parse_segments(const char *text, segment *segments, int limit);
+enum { segment_limit = 4096 };

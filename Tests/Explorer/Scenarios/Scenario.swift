@@ -1,0 +1,22 @@
+/// A small program for several processors, of which all schedules are tried.
+struct Scenario {
+  let name: StaticString
+  let about: StaticString
+  var processorCount = 2
+  /// Whether it is tried with store buffers, too.
+  var hasStoreBuffers = false
+  /// Whether each outcome has to be one that the calls have one after another, in some order.
+  var isLinear = true
+  /// Whether a processor may keep translations of what it has not been told to flush.
+  var checksCoherence = true
+  /// All schedules with up to so many preemptions are tried; nil = all.
+  var preemptionBound: Int?
+  /// The word of the explorer's verdict that has to come, for a scenario that is wrong on purpose.
+  var expected: StaticString?
+  /// Makes what the processors share. The machine, its kernel space and its processors exist.
+  let prepare: (World) throws -> Void
+  /// What each processor does.
+  let body: (World, _ processor: Int) -> Void
+  /// What is wrong after a schedule, besides what is always checked.
+  var check: (World) -> String? = { _ in nil }
+}

@@ -1,0 +1,133 @@
+import CTessera
+import ExplorerRuntime
+import SimulatedMachine
+import Tessera
+import TesseraFrames
+import TesseraHardware
+import TesseraPageTables
+import TesseraSpaces
+
+// What a processor of a scenario does: each is one call, and adds its result to the outcome.
+extension World {
+  /// Pages in two leaf tables, which scenarios use.
+  static let pages: [VirtualAddress] =
+    [0x40_0000, 0x40_1000, 0x40_2000, 0x60_0000].map { VirtualAddress($0) }
+
+  static func range(_ page: Int, count: Int = 1) -> Range<VirtualAddress> {
+    let start = pages[page].rawValue
+    return VirtualAddress(start)..<VirtualAddress(start + UInt64(count) * 4096)
+  }
+
+  /// The first word of a frame, which names who has filled it.
+  static func stamp(of frame: PhysicalAddress) -> UnsafeMutablePointer<UInt64> {
+    PhysicalMemory.pointer(to: frame).assumingMemoryBound(to: UInt64.self)
+  }
+
+  /// Runs `body` with the space at `index`, if there is one.
+  func withSpace(_ index: Int, _ body: (borrowing VmSpace) -> Void) {
+    switch (spaces + index).pointee {
+    case .none: break
+    case .some(let space): body(space)
+    }
+  }
+
+  /// Makes all processors run on the space at `index`, before they start.
+  func activateEverywhere(_ index: Int = 0) {
+    for number in 0..<scenario.processorCount {
+      asProcessor(number) { withSpace(index) { $0.activate() } }
+    }
+  }
+
+  private static func number(of error: TesseraError) -> UInt64 {
+    withUnsafeBytes(of: error) { UInt64($0[0]) }
+  }
+
+  /// The number of the calling processor.
+  static var current: UInt64 { UInt64(simulated_current_processor().pointee.number) }
+
+  /// Runs one call, with a cursor over `count` pages, and adds what `body` returns to the outcome.
+  private func call(
+    _ space: Int, _ page: Int, _ count: Int, existing: Bool = false,
+    _ body: (inout Cursor) throws(TesseraError) -> UInt64
+  ) {
+    explorer_begin_call()
+    var result = UInt64.max
+    withSpace(space) { space in
+      do throws(TesseraError) {
+        if existing {
+          result = try space.withCursor(overMapped: Self.range(page, count: count), body)
+        } else {
+          result = try space.withCursor(over: Self.range(page, count: count), body)
+        }
+      } catch {
+        result = 1000 + Self.number(of: error)
+      }
+    }
+    explorer_add_result(result)
+  }
+
+  /// Maps new frames, unless the pages are mapped.
+  func map(
+    _ page: Int, count: Int = 1, in space: Int = 0, as property: PageProperty = .userReadWrite
+  ) {
+    call(space, page, count) { cursor throws(TesseraError) in
+      for index in 0..<count {
+        var frame: Frame<PlainMemory>? = try Frame(allocating: PlainMemory())
+        if let address = frame?.address {
+          Self.stamp(of: address).pointee = Self.current + 1 + UInt64(index) << 4
+        }
+        try cursor.map(&frame, as: property)
+      }
+      return 1
+    }
+  }
+
+  func unmap(_ page: Int, count: Int = 1, in space: Int = 0, existing: Bool = false) {
+    call(space, page, count, existing: existing) { cursor throws(TesseraError) in
+      try cursor.unmap(UInt64(count) * 4096)
+    }
+  }
+
+  func protect(_ page: Int, count: Int = 1, in space: Int = 0, to access: PageAccess) {
+    call(space, page, count) { cursor throws(TesseraError) in
+      try cursor.protect(UInt64(count) * 4096, to: access)
+      return 1
+    }
+  }
+
+  /// Whether a page is mapped, and what it permits.
+  func query(_ page: Int, in space: Int = 0) {
+    call(space, page, 1, existing: true) { cursor throws(TesseraError) in
+      guard case .mapped(_, let property, _) = try cursor.query().content else { return 0 }
+      return 1 + UInt64(property.access.rawValue)
+    }
+  }
+
+  /// As `query`, without a lock.
+  func translate(_ page: Int, in space: Int = 0) {
+    explorer_begin_call()
+    var result: UInt64 = 0
+    withSpace(space) { space in
+      if let found = space.translate(Self.pages[page]) {
+        result = 1 + UInt64(found.property.access.rawValue)
+      }
+    }
+    explorer_add_result(result)
+  }
+
+  func activate(_ space: Int = 0) {
+    explorer_begin_call()
+    withSpace(space) { $0.activate() }
+  }
+
+  func destroy(_ space: Int = 0) {
+    explorer_begin_call()
+    (spaces + space).pointee = nil
+  }
+
+  /// Drops the frame at `index`.
+  func drop(_ index: Int) {
+    explorer_begin_call()
+    (frames + index).pointee = nil
+  }
+}

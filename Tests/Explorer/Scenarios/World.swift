@@ -1,0 +1,125 @@
+import ExplorerRuntime
+import Foundation
+import SimulatedMachine
+import Tessera
+import TesseraFrames
+import TesseraHardware
+import TesseraPageTables
+import TesseraSpaces
+
+/// The machine of a scenario, what its processors share, and what is checked after each schedule.
+final class World {
+  let scenario: Scenario
+  let machine: SimulatedMachine
+  let spaces: UnsafeMutablePointer<VmSpace?>
+  let frames: UnsafeMutablePointer<Frame<PlainMemory>?>
+  private var keptState: SimulatedMMU.State?
+  private let usedFrameCount: UInt64
+  private var problemText: UnsafeMutablePointer<CChar>?
+
+  static let frameCount = 64
+  static let placeCount = 4
+
+  init(_ scenario: Scenario) throws {
+    self.scenario = scenario
+    machine = SimulatedMachine(
+      frameCount: Self.frameCount, reserved: 1, processorCount: scenario.processorCount)
+    explorer_add_memory(machine.memory.baseAddress!, machine.memory.count, "memory")
+    explorer_add_memory(machine.frameMetadata.baseAddress!, machine.frameMetadata.count, "slots")
+    spaces = Self.allocate()
+    frames = Self.allocate()
+    for index in 0..<Self.placeCount {
+      (spaces + index).initialize(to: nil)
+      (frames + index).initialize(to: nil)
+    }
+    try machine.startKernelSpace()
+    try machine.startProcessors()
+    _ = machine.mmu
+    NodePool.drain()
+    usedFrameCount = FrameAllocator.statistics.usedFrameCount
+    try scenario.prepare(self)
+    keptState = machine.mmu.state
+  }
+
+  private static func allocate<Value: ~Copyable>() -> UnsafeMutablePointer<Value?> {
+    explorer_allocate(placeCount * MemoryLayout<Value?>.stride).bindMemory(
+      to: Value?.self, capacity: placeCount)
+  }
+
+  /// Has the MMUs cache what they had cached when all was prepared.
+  func restore() { machine.mmu.state = keptState! }
+}
+
+// What is checked.
+extension World {
+  /// What is wrong once all processors have ended.
+  func problem() -> UnsafePointer<CChar>? {
+    guard let sentence = scenario.check(self) ?? firstProblem() else { return nil }
+    free(problemText)
+    problemText = strdup(sentence)
+    return UnsafePointer(problemText)
+  }
+
+  /// What of the state is not in memory: what the MMUs cache, and whether they have found anything.
+  var digest: UInt64 { machine.mmu.digest }
+
+  private func firstProblem() -> String? {
+    if let found = machine.violations.first { return found }
+    if scenario.checksCoherence {
+      if let found = machine.mmu.incoherences(ignoringAccessed: true).first { return found }
+    }
+    if let found = kernelProblems.first { return found }
+    for index in 0..<Self.placeCount {
+      if let found = problems(ofSpace: index).first { return found }
+      explorer_set_outcome(UInt32(index), digest(ofSpace: index))
+    }
+    return leak
+  }
+
+  private var kernelProblems: [String] {
+    var found: [String] = []
+    KernelSpace.checkInvariants { rule, _, _ in found.append("\(rule)") }
+    return found
+  }
+
+  private func problems(ofSpace index: Int) -> [String] {
+    var found: [String] = []
+    withSpace(index) { space in
+      space.checkInvariants { rule, address, level in
+        found.append("\(rule) (\(String(address.rawValue, radix: 16)), level \(level.number))")
+      }
+    }
+    return found
+  }
+
+  /// A number for what the pages of a space are, and for who has filled their frames.
+  private func digest(ofSpace index: Int) -> UInt64 {
+    var digest: UInt64 = 0
+    withSpace(index) { space in
+      digest = 1
+      for page in Self.pages {
+        guard let (frame, property) = space.translate(page) else { continue }
+        let access = UInt64(property.access.rawValue)
+        let value = page.rawValue ^ access << 1 ^ Self.stamp(of: frame).pointee << 40
+        digest = (digest ^ value) &* 0x9e37_79b9_7f4a_7c15
+      }
+    }
+    return digest
+  }
+
+  /// Releases all that the scenario may hold, and returns what is missing then.
+  private var leak: String? {
+    for number in 0..<scenario.processorCount {
+      asProcessor(number) { if ActiveSpace.isStartedHere { VmSpace.deactivate() } }
+    }
+    for index in 0..<Self.placeCount {
+      (spaces + index).pointee = nil
+      (frames + index).pointee = nil
+    }
+    NodePool.drain()
+    let count = FrameAllocator.statistics.usedFrameCount
+    if let found = machine.violations.first { return found }
+    return count == usedFrameCount
+      ? nil : "\(count) frames are in use once all is released, and \(usedFrameCount) were"
+  }
+}
