@@ -310,18 +310,3 @@ void explorer_begin_call(void) {
   operation op = {.kind = op_call, .code = CODE};
   if (mode == mode_calls) point(&op);
 }
-
-void explorer_touch(const uintptr_t *words, uint32_t count, bool is_write) {
-  fiber *self = running;
-  if (self == NULL) return;
-  self->access_count += 1;
-  operation op = {.kind = op_touch, .code = CODE};
-  for (uint32_t index = 0; index < count && op.touch_count < touch_limit - 1; index += 1) {
-    bool writes = is_write && index + 1 == count;
-    uint16_t place = place_of(words[index], writes, true);
-    if (place != 0) op.touches[op.touch_count++] = (touch){place, writes};
-  }
-  uint16_t own = (uint16_t)(translations_of_first + (self - fibers));
-  op.touches[op.touch_count++] = (touch){own, false};
-  point(&op);
-}

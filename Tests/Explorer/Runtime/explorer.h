@@ -59,8 +59,11 @@ void explorer_set_outcome(uint32_t index, uint64_t value);
 void explorer_begin_call(void);
 /// The calling processor spins: others run until a word has changed that it has read.
 void explorer_pause(void);
-/// What the calling processor reads or writes next, without the compiler's help: `count` words.
-void explorer_touch(const uintptr_t *words, uint32_t count, bool is_write);
+/// The processor accesses memory in its next step, through the tables under `root`: it reads the
+/// entries that translate `address`, and may set bits in the last of them.
+void explorer_touch_tables(uint64_t root, uint64_t address, bool is_write);
+/// The calling processor compares what all TLBs hold with what they may, in its next step.
+void explorer_check_translations(void);
 /// Ends the schedule: something is wrong.
 void explorer_fail(const char *kind, const char *message);
 

@@ -100,16 +100,66 @@ static void entry_was_written(void *context, uint32_t processor, uint64_t entry,
   note_entry(processor, address, old);
 }
 
+enum { level_count = 4 };
+static const uint64_t address_bits = 0x000ffffffffff000;
+
+// Lists the entries that translate `address`, and returns how many there are.
+static int list_entries(uint64_t root, uint64_t address, uintptr_t entries[level_count]) {
+  uint64_t table = root & address_bits;
+  for (int level = 0; level < level_count; level += 1) {
+    uint64_t index = address >> (39 - 9 * level) & 511;
+    entries[level] = (uintptr_t)machine_memory + table + index * 8;
+    uint64_t entry = *(volatile uint64_t *)entries[level];
+    bool is_page = level > 0 && (entry & 0x80) != 0;
+    if ((entry & 1) == 0 || is_page) return level + 1;
+    table = entry & address_bits;
+  }
+  return level_count;
+}
+
+void explorer_touch_tables(uint64_t root, uint64_t address, bool is_write) {
+  fiber *self = running;
+  if (self == NULL) return;
+  uintptr_t entries[level_count], again[level_count];
+  int count = list_entries(root, address, entries);
+  for (;;) {
+    self->access_count += 1;
+    operation op = {.kind = op_touch, .address = entries[count - 1], .touch_count = 1,
+                    .code = (uintptr_t)__builtin_return_address(0) - 1};
+    op.touches[0] = (touch){(uint16_t)(translations_of_first + (self - fibers)), false};
+    for (int level = 0; level < count; level += 1) {
+      bool writes = is_write && level + 1 == count;
+      uint16_t place = place_of(entries[level], writes, true);
+      if (place != 0 && place != outside)
+        op.touches[op.touch_count++] = (touch){place, writes};
+    }
+    point(&op);
+    // Others may have changed the tables before this processor's turn.
+    int new_count = list_entries(root, address, again);
+    if (new_count == count && memcmp(entries, again, (size_t)count * sizeof *entries) == 0) return;
+    count = new_count;
+    memcpy(entries, again, sizeof entries);
+  }
+}
+
+// A step that depends on what all TLBs hold.
+static void read_translations(uintptr_t address, uintptr_t code) {
+  running->access_count += 1;
+  operation op = {.kind = op_free, .address = address, .code = code};
+  for (uint32_t number = 0; number < scenario->processor_count; number += 1)
+    op.touches[op.touch_count++] = (touch){(uint16_t)(translations_of_first + number), false};
+  point(&op);
+}
+
+void explorer_check_translations(void) {
+  if (running != NULL) read_translations(0, (uintptr_t)__builtin_return_address(0) - 1);
+}
+
 static void frames_were_freed(void *context, uint32_t processor, uint64_t address, uint64_t size) {
   (void)context;
-  if (running != NULL) {
-    running->access_count += 1;
-    operation op = {.kind = op_free, .address = (uintptr_t)machine_memory + address,
-                    .code = (uintptr_t)__builtin_return_address(0) - 1};
-    for (uint32_t number = 0; number < scenario->processor_count; number += 1)
-      op.touches[op.touch_count++] = (touch){(uint16_t)(translations_of_first + number), false};
-    point(&op);
-  }
+  if (running != NULL)
+    read_translations((uintptr_t)machine_memory + address,
+                      (uintptr_t)__builtin_return_address(0) - 1);
   inner.frame_free(inner.context, processor, address, size);
 }
 

@@ -200,7 +200,7 @@ static const char *verb(const operation *op) {
     case op_flush: return op->size == simulated_page_invalidation ? "flushes page"
                           : op->size == simulated_cr3_write       ? "loads CR3"
                                                                   : "flushes all";
-    case op_free: return "frees";
+    case op_free: return op->address != 0 ? "frees" : "checks all TLBs";
     case op_send: return "interrupts";
     case op_take: return "takes its interrupt";
     case op_commit: return "commits";

@@ -125,6 +125,62 @@ extension World {
     (spaces + space).pointee = nil
   }
 
+  func deactivate() {
+    explorer_begin_call()
+    VmSpace.deactivate()
+  }
+
+  /// Stops the calling processor.
+  func stop() {
+    explorer_begin_call()
+    FrameAllocator.closeCache()
+    ActiveSpace.stop()
+  }
+
+  func clearDirty(_ page: Int, in space: Int = 0) {
+    call(space, page, 1) { cursor throws(TesseraError) in cursor.clearDirty(4096) }
+  }
+
+  /// Allocates a frame to the place at `index`.
+  func allocate(_ index: Int) {
+    explorer_begin_call()
+    let frame = try? Frame(allocating: PlainMemory())
+    (frames + index).pointee = frame
+    explorer_add_result(isGone(index) ? 0 : 1)
+  }
+
+  private func isGone(_ index: Int) -> Bool {
+    switch (frames + index).pointee {
+    case .none: true
+    case .some: false
+    }
+  }
+
+  /// Shares the frame at `index`, to another place.
+  func share(_ index: Int, as other: Int) {
+    explorer_begin_call()
+    switch (frames + index).pointee {
+    case .none: break
+    case .some(let frame): (frames + other).pointee = frame.share()
+    }
+  }
+
+  /// Maps a new frame at kernel addresses, and reads it there.
+  func mapKernel(_ index: Int) throws {
+    explorer_begin_call()
+    var segment: Segment<PlainMemory>? = try Segment(allocating: 1) { _ in PlainMemory() }
+    if let start = segment?.address { Self.stamp(of: start).pointee = 7 + UInt64(index) }
+    let mapping = try KernelMapping(&segment)
+    let address = mapping.address.rawValue
+    (mappings + index).pointee = consume mapping
+    readKernel(address)
+  }
+
+  func unmapKernel(_ index: Int) {
+    explorer_begin_call()
+    (mappings + index).pointee = nil
+  }
+
   /// Drops the frame at `index`.
   func drop(_ index: Int) {
     explorer_begin_call()

@@ -13,6 +13,9 @@ final class World {
   let machine: SimulatedMachine
   let spaces: UnsafeMutablePointer<VmSpace?>
   let frames: UnsafeMutablePointer<Frame<PlainMemory>?>
+  let mappings: UnsafeMutablePointer<KernelMapping?>
+  /// Frames that leave few free ones. They stay what they are in all schedules.
+  private var fillers: [PhysicalAddress] = []
   private var keptState: SimulatedMMU.State?
   private let usedFrameCount: UInt64
   private var problemText: UnsafeMutablePointer<CChar>?
@@ -28,9 +31,11 @@ final class World {
     explorer_add_memory(machine.frameMetadata.baseAddress!, machine.frameMetadata.count, "slots")
     spaces = Self.allocate()
     frames = Self.allocate()
+    mappings = Self.allocate()
     for index in 0..<Self.placeCount {
       (spaces + index).initialize(to: nil)
       (frames + index).initialize(to: nil)
+      (mappings + index).initialize(to: nil)
     }
     try machine.startKernelSpace()
     try machine.startProcessors()
@@ -48,6 +53,20 @@ final class World {
 
   /// Has the MMUs cache what they had cached when all was prepared.
   func restore() { machine.mmu.state = keptState! }
+}
+
+// What few scenarios prepare.
+extension World {
+  /// Allocates all frames.
+  func useUpFrames() {
+    while let frame = try? Frame(allocating: PlainMemory()) { fillers.append(frame.relinquish()) }
+  }
+
+  /// A frame that was allocated by `useUpFrames`.
+  func takeFiller() -> Frame<PlainMemory>? {
+    guard let address = fillers.popLast() else { return nil }
+    return unsafe Frame<PlainMemory>(adopting: address)
+  }
 }
 
 // What is checked.
@@ -115,9 +134,10 @@ extension World {
     for index in 0..<Self.placeCount {
       (spaces + index).pointee = nil
       (frames + index).pointee = nil
+      (mappings + index).pointee = nil
     }
     NodePool.drain()
-    let count = FrameAllocator.statistics.usedFrameCount
+    let count = FrameAllocator.statistics.usedFrameCount - UInt64(fillers.count)
     if let found = machine.violations.first { return found }
     return count == usedFrameCount
       ? nil : "\(count) frames are in use once all is released, and \(usedFrameCount) were"

@@ -1,0 +1,92 @@
+import SimulatedMachine
+import TesseraFrames
+import TesseraHardware
+import TesseraPageTables
+import TesseraSpaces
+
+// References to frames, the caches of free frames, and kernel memory.
+extension Scenario {
+  static var frames: [Scenario] {
+    [dropTwice, dropAndShare, allocateTwice, borrowFromOther, kernelMappings, stopAndUnmap]
+  }
+
+  private static func shared(_ world: World) throws {
+    let frame = try Frame(allocating: PlainMemory())
+    (world.frames + 1).pointee = frame.share()
+    (world.frames + 0).pointee = consume frame
+  }
+
+  private static var dropTwice: Scenario {
+    Scenario(
+      name: "drop-drop", about: "two drop the two references to a frame", hasStoreBuffers: true,
+      prepare: shared, body: { world, number in world.drop(number) })
+  }
+
+  private static var dropAndShare: Scenario {
+    Scenario(
+      name: "drop-share", about: "one reference is dropped while the other is shared",
+      hasStoreBuffers: true, prepare: shared,
+      body: { world, number in
+        if number == 1 { return world.drop(1) }
+        world.share(0, as: 2)
+        world.drop(0)
+        world.drop(2)
+      })
+  }
+
+  private static var allocateTwice: Scenario {
+    Scenario(
+      name: "allocate-allocate", about: "two allocate a frame, and free it", isLinear: false,
+      prepare: { _ in },
+      body: { world, number in
+        world.allocate(number)
+        world.drop(number)
+      })
+  }
+
+  /// All frames are in use but those in the other's cache, which has to lend them.
+  private static var borrowFromOther: Scenario {
+    Scenario(
+      name: "borrow-frames", about: "a processor asks for the frames in another one's cache",
+      isLinear: false,
+      prepare: { world in
+        world.useUpFrames()
+        asProcessor(1) {
+          for index in 0..<2 { (world.frames + index).pointee = world.takeFiller() }
+          for index in 0..<2 { (world.frames + index).pointee = nil }
+        }
+      },
+      body: { world, number in
+        world.allocate(number)
+        if number == 1 { world.drop(1) }
+      })
+  }
+
+  /// The addresses and the frame of one mapping may become those of the other.
+  private static var kernelMappings: Scenario {
+    Scenario(
+      name: "kernel-unmap-map", about: "kernel memory is unmapped, and other is mapped",
+      isLinear: false, preemptionBound: 2,
+      prepare: { world in try world.mapKernel(0) },
+      body: { world, number in
+        if number == 0 { return world.unmapKernel(0) }
+        try? world.mapKernel(1)
+        world.unmapKernel(1)
+      })
+  }
+
+  private static var stopAndUnmap: Scenario {
+    Scenario(
+      name: "unmap-stop", about: "a page is unmapped while a processor on the space is stopped",
+      prepare: { world in
+        world.spaces[0] = try VmSpace()
+        world.map(0)
+        world.map(1)
+        world.activateEverywhere()
+      },
+      body: { world, number in
+        if number == 1 { return world.stop() }
+        world.unmap(0, existing: true)
+      })
+  }
+}
