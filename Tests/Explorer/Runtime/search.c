@@ -184,13 +184,19 @@ static void reverse(int earlier, int step) {
   if (now->enabled >> actor & 1) now->backtrack |= 1 << actor; else now->backtrack |= now->enabled;
 }
 
-// An interrupt could have come before each operation of its processor since it was sent. The last
-// of those is enough: from there the one before it is found.
-static void take_earlier(int step) {
+// An interrupt could have come before the operation of its processor that was before it, unless it
+// was sent because of that. From there the operation before is found.
+static void reverse_interrupt(int step) {
   int actor = events[step].actor;
+  uint16_t line = (uint16_t)(line_of_first + processor_of(actor));
+  int sent = -1;
   for (int earlier = step - 1; earlier >= 0; earlier -= 1) {
+    if (sent < 0 && events[earlier].op.kind == op_send
+        && events[earlier].op.touches[0].place == line)
+      sent = earlier;
     if (events[earlier].actor != processor_of(actor)) continue;
     if (nodes[earlier].enabled >> actor & 1) nodes[earlier].backtrack |= 1 << actor;
+    else if (sent >= 0 && !is_before(earlier, events[sent].clock)) reverse(earlier, step);
     return;
   }
 }
@@ -250,5 +256,5 @@ void search_record(int step) {
   if (is_interrupt(actor)) join(clocks[processor_of(actor)], own);
   if (mode != mode_reduced || step < prefix - 1) return;
   for (int index = 0; index < race_count; index += 1) reverse(races[index], step);
-  if (is_interrupt(actor)) take_earlier(step);
+  if (is_interrupt(actor)) reverse_interrupt(step);
 }
