@@ -100,6 +100,9 @@ static bool run_one(uint64_t *state) {
   uint64_t hash;
   run_schedule();
   bool is_whole = has_ended();
+  // What orders two accesses may be a word that is not known to be shared yet.
+  if (found.is_set && strcmp(found.kind, "race") == 0 && places_have_grown())
+    found.is_set = false;
   hash = memory_hash();
   if (state != NULL) *state = hash;
   if (!found.is_set && is_whole) {
@@ -196,10 +199,11 @@ static segment failing[segment_limit];
 static int failing_count;
 
 static bool fails_again(const segment *segments, int count, const char *kind) {
-  mode = mode_guided;
-  guide(segments, count);
-  run_one(NULL);
-  places_settle();
+  do {
+    mode = mode_guided;
+    guide(segments, count);
+    run_one(NULL);
+  } while (places_settle());
   return found.is_set && strcmp(found.kind, kind) == 0;
 }
 

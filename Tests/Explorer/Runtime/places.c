@@ -97,6 +97,8 @@ static void settle_region(const known_region *region) {
   }
 }
 
+bool places_have_grown(void) { return has_grown; }
+
 // Makes places of the words that were found to be shared. Returns whether there are new ones.
 bool places_settle(void) {
   if (!has_grown) return false;

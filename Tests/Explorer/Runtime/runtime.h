@@ -119,6 +119,7 @@ uint16_t place_of(uintptr_t address, bool is_write, bool by_hardware);
 uint16_t place_if_shared(uintptr_t address);
 uintptr_t word_of_place(uint16_t place);
 bool places_settle(void);
+bool places_have_grown(void);
 bool place_is_entry(uint16_t place);
 void mark_entry(uintptr_t address);
 int places_count(void);

@@ -7,7 +7,10 @@ import TesseraSpaces
 // References to frames, the caches of free frames, and kernel memory.
 extension Scenario {
   static var frames: [Scenario] {
-    [dropTwice, dropAndShare, allocateTwice, borrowFromOther, kernelMappings, stopAndUnmap]
+    [
+      dropTwice, dropAndShare, allocateTwice, borrowFromOther, kernelMappings, stopAndUnmap,
+      kernelRead, kernelStop, allocateRuns,
+    ]
   }
 
   private static func shared(_ world: World) throws {
@@ -73,6 +76,37 @@ extension Scenario {
         try? world.mapKernel(1)
         world.unmapKernel(1)
       })
+  }
+
+  /// Whoever reads the memory gets it, or faults.
+  private static var kernelRead: Scenario {
+    Scenario(
+      name: "kernel-unmap-read",
+      about: "kernel memory is unmapped while another processor reads it",
+      isLinear: false, preemptionBound: 3,
+      prepare: { world in try world.mapKernel(0) },
+      body: { world, number in
+        if number == 0 { return world.unmapKernel(0) }
+        world.readKernel(world.kernelAddress(0))
+      })
+  }
+
+  private static var kernelStop: Scenario {
+    Scenario(
+      name: "kernel-unmap-stop", about: "kernel memory is unmapped while a processor is stopped",
+      isLinear: false, checksCoherence: false, preemptionBound: 3,
+      prepare: { world in try world.mapKernel(0) },
+      body: { world, number in
+        if number == 0 { world.unmapKernel(0) } else { world.stop() }
+      })
+  }
+
+  private static var allocateRuns: Scenario {
+    Scenario(
+      name: "allocate-runs", about: "two allocate contiguous frames, and free them",
+      isLinear: false,
+      preemptionBound: 3, prepare: { _ in },
+      body: { world, _ in world.allocateRun() })
   }
 
   private static var stopAndUnmap: Scenario {

@@ -5,6 +5,8 @@ struct Scenario {
   var processorCount = 2
   /// Whether it is tried with store buffers, too.
   var hasStoreBuffers = false
+  /// Whether processors keep translations under process-context identifiers.
+  var hasContextIdentifiers = false
   /// Whether each outcome has to be one that the calls have one after another, in some order.
   var isLinear = true
   /// Whether a processor may keep translations of what it has not been told to flush.

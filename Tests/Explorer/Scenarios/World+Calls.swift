@@ -95,6 +95,35 @@ extension World {
     }
   }
 
+  /// Shares a page of one space with another, as a fork does.
+  func copy(_ page: Int, from first: Int, to second: Int) {
+    explorer_begin_call()
+    let range = Self.range(page)
+    var result: UInt64 = 1
+    withSpace(first) { source in
+      withSpace(second) { target in
+        do throws(TesseraError) {
+          try source.withCursor(over: range) { sourceCursor throws(TesseraError) in
+            var cursor = try unsafe target.unboundCursor(over: range, .added)
+            try cursor.copy(from: &sourceCursor, 4096)
+          }
+        } catch { result = 1000 + Self.number(of: error) }
+      }
+    }
+    explorer_add_result(result)
+  }
+
+  /// Maps 2 MiB of a device, which is not in memory, by one page.
+  func mapLargeDevice(at address: VirtualAddress) {
+    let range = address..<VirtualAddress(address.rawValue + 0x20_0000)
+    withSpace(0) { space in
+      try! space.withCursor(over: range) { cursor throws(TesseraError) in
+        try unsafe cursor.mapDevice(
+          PhysicalAddress(1 << 32), byteCount: 0x20_0000, as: .userReadWrite)
+      }
+    }
+  }
+
   /// Whether a page is mapped, and what it permits.
   func query(_ page: Int, in space: Int = 0) {
     call(space, page, 1, existing: true) { cursor throws(TesseraError) in
@@ -133,6 +162,8 @@ extension World {
   /// Stops the calling processor.
   func stop() {
     explorer_begin_call()
+    // From here on it keeps what it has cached, and uses nothing of it.
+    machine.mmu.options.haltedProcessors = [Int(Self.current)]
     FrameAllocator.closeCache()
     ActiveSpace.stop()
   }
@@ -173,7 +204,18 @@ extension World {
     let mapping = try KernelMapping(&segment)
     let address = mapping.address.rawValue
     (mappings + index).pointee = consume mapping
+    if isPreparing { kernelAddresses[index] = address }
     readKernel(address)
+  }
+
+  /// Where the mapping at `index` was when a schedule began.
+  func kernelAddress(_ index: Int) -> UInt64 { kernelAddresses[index] }
+
+  /// Allocates two contiguous frames, and frees them.
+  func allocateRun() {
+    explorer_begin_call()
+    let segment = try? Segment(allocating: 2) { _ in PlainMemory() }
+    _ = consume segment
   }
 
   func unmapKernel(_ index: Int) {

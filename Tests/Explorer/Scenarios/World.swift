@@ -16,6 +16,8 @@ final class World {
   let mappings: UnsafeMutablePointer<KernelMapping?>
   /// Frames that leave few free ones. They stay what they are in all schedules.
   private var fillers: [PhysicalAddress] = []
+  var kernelAddresses: [UInt64] = [0, 0, 0, 0]
+  private(set) var isPreparing = true
   private var keptState: SimulatedMMU.State?
   private let usedFrameCount: UInt64
   private var problemText: UnsafeMutablePointer<CChar>?
@@ -25,6 +27,7 @@ final class World {
 
   init(_ scenario: Scenario) throws {
     self.scenario = scenario
+    SimulatedMachine.setFeatures(hasContextIdentifiers: scenario.hasContextIdentifiers)
     machine = SimulatedMachine(
       frameCount: Self.frameCount, reserved: 1, processorCount: scenario.processorCount)
     explorer_add_memory(machine.memory.baseAddress!, machine.memory.count, "memory")
@@ -44,6 +47,7 @@ final class World {
     usedFrameCount = FrameAllocator.statistics.usedFrameCount
     try scenario.prepare(self)
     keptState = machine.mmu.state
+    isPreparing = false
   }
 
   private static func allocate<Value: ~Copyable>() -> UnsafeMutablePointer<Value?> {
@@ -119,7 +123,9 @@ extension World {
       for page in Self.pages {
         guard let (frame, property) = space.translate(page) else { continue }
         let access = UInt64(property.access.rawValue)
-        let value = page.rawValue ^ access << 1 ^ Self.stamp(of: frame).pointee << 40
+        let isMemory = frame.rawValue < UInt64(machine.memory.count)
+        let stamp = isMemory ? Self.stamp(of: frame).pointee : frame.rawValue
+        let value = page.rawValue ^ access << 1 ^ stamp << 40
         digest = (digest ^ value) &* 0x9e37_79b9_7f4a_7c15
       }
     }
