@@ -14,17 +14,17 @@ internal import TesseraSpaces
 /// Opens a cursor over `length` bytes at `address`, runs `body` on it and closes it. What it has
 /// unmapped is freed with preemption on again.
 ///
-/// No node is added before `body` has checked its arguments: an existing node is locked, of those
-/// that `nodes` says, for so short a time.
+/// No node is added before `body` has checked its arguments: an existing node is locked, for so
+/// short a time.
 @inline(__always)
 @unsafe private func withCursor(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ length: UInt64,
-  _ conflict: UnsafeMutablePointer<tessera_conflict>?, _ nodes: CursorNodes = .existing,
+  _ conflict: UnsafeMutablePointer<tessera_conflict>?,
   _ body: (inout Cursor) throws(APIError) -> Void
 ) -> tessera_result {
   let state = Preemption.disable()
   do throws(APIError) {
-    var cursor = try unsafe SpaceHandle(space).cursor(address, length, nodes)
+    var cursor = try unsafe SpaceHandle(space).cursor(address, length, .existing)
     unsafe try cursor.perform(conflict, body)
     let unmapped = cursor.close()
     Preemption.enable(state)
@@ -98,10 +98,7 @@ public func tessera_replace(
   _ flags: UInt32, _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
   let frame = FrameLookup(frame)
-  let isLarge = frame.byteCount > PageSize.fourKiB.byteCount
-  let nodes: CursorNodes = isLarge ? .existingAbove : .existing
-  return unsafe withCursor(space, address, frame.byteCount, conflict, nodes) {
-    cursor throws(APIError) in
+  return unsafe withCursor(space, address, frame.byteCount, conflict) { cursor throws(APIError) in
     try cursor.replace(with: frame.found(), flags: flags)
   }
 }

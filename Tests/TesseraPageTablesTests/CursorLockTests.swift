@@ -69,7 +69,7 @@ extension OnSimulatedMachine {
       space.activate()
       try mapSegment(40, at: 0, in: space)
       try mapFrame(at: Self.oneGiB, in: space)
-      let covering = byteCount < Self.twoMiB ? 1 : 2
+      let covering = byteCount < Self.twoMiB ? 1 : 3
       let watch = LockWatch(try #require(space.rootNode.node(for: 0, at: covering)))
       do {
         var cursor = try space.cursor(over: bytes(0, byteCount))

@@ -51,9 +51,6 @@ public struct Cursor: ~Copyable, ~Escapable {
       let lock = try RangeLock(addingNodesTo: root, from: start, to: end)
       self.init(holding: lock, reserve: NodeReservation(), at: start)
     case .existing: self.init(locking: range, of: root)
-    case .existingAbove:
-      let lock = RangeLock(aboveTableOf: start, to: end, under: root)
-      self.init(holding: lock, reserve: NodeReservation(), at: start)
     case .reserved:
       var reserve = try NodeReservation(for: range)
       let lock = try RangeLock(addingNodesTo: root, from: start, to: end, &reserve)
@@ -132,12 +129,9 @@ extension Cursor {
 package enum CursorNodes {
   /// Adds them above the range, so that no other range is locked.
   case added
-  /// Adds none: the deepest existing node that spans the range is locked, and with it every range
-  /// below whose own nodes are missing. Cannot run out of frames.
+  /// Adds none: the deepest existing node that spans the range and more is locked, and with it
+  /// every range below whose own nodes are missing. Cannot run out of frames.
   case existing
-  /// As `existing`, but the locked node spans more than the range. Where a table maps exactly the
-  /// range, `replace` can then put a large page in its place.
-  case existingAbove
   /// As `added`, and first allocates as many nodes as the whole range may need, so that no
   /// operation of the cursor runs out of frames.
   case reserved

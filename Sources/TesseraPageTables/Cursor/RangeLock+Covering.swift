@@ -11,15 +11,15 @@ internal import TesseraHardware
 typealias CoveringNode = (node: PageTableNode, level: PagingLevel, slot: FrameSlotReference)
 
 extension RangeLock {
-  /// Locks the leaf table that spans the addresses from `start` up to `end`, if there is one in
-  /// tables of four levels, and its lock is not held. Otherwise the caller goes another way,
+  /// Locks the leaf table that spans the addresses from `start` up to `end` and more, if there is
+  /// one in tables of four levels, and its lock is not held. Otherwise the caller goes another way,
   /// which waits; were that done here, it would be in every function that opens a cursor.
   @inline(__always)
   static func lockLeafTable(
     _ root: PageTableNode, _ start: VirtualAddress, _ end: VirtualAddress
   ) -> CoveringNode? {
     let version = TreeVersion()
-    guard start.rawValue ^ (end.rawValue &- 1) < PagingLevel.leafTable.tableSpan,
+    guard start.rawValue ^ (end.rawValue &- 1) < PagingLevel.leafTable.tableSpan &- 1,
       PagingMode.current.rootLevel.number == 4, let node = root.leafTable(for: start, in: version)
     else { return nil }
     let slot = node.slot
@@ -27,26 +27,26 @@ extension RangeLock {
     return (node, .leafTable, slot)
   }
 
-  /// Locks the deepest node under `root` that spans the addresses from `start` to `last`, of those
-  /// that span more than `byteCount` bytes.
+  /// Locks the deepest node under `root` that spans the addresses from `start` to `last` and more.
   ///
   /// Repeated when another processor has detached a node meanwhile, any node, or has added
   /// a deeper one.
   static func lockCovering(
-    _ root: PageTableNode, _ start: VirtualAddress, _ last: VirtualAddress,
-    spanningMoreThan byteCount: UInt64 = 0
+    _ root: PageTableNode, _ start: VirtualAddress, _ last: VirtualAddress
   ) -> CoveringNode {
+    let largestOffset = last.distance(from: start)
     while true {
       let version = TreeVersion()
       let found = root.walk(to: start, in: version) { entry, level in
-        entry.isTable && start.index(at: level) == last.index(at: level) && level.span > byteCount
+        entry.isTable && start.index(at: level) == last.index(at: level)
+          && largestOffset < level.span &- 1
       }
       guard let (node, level) = found, node.acquireLock(while: version) else { continue }
       // A child may have been added before the lock was acquired.
       let index = start.index(at: level)
       let hasDeeper =
         level > .leafTable && index == last.index(at: level) && node[index].isTable
-        && level.span > byteCount
+        && largestOffset < level.span &- 1
       if !hasDeeper { return (node, level, node.slot) }
       node.releaseLock()
     }

@@ -5,7 +5,7 @@ internal import TesseraHardware
 ///
 /// Acquiring it takes four steps (LockProtocol.md has the whole story):
 ///
-/// 1. Walk from the root without locks to the deepest node that spans the range.
+/// 1. Walk from the root without locks to the deepest node that spans the range and more.
 /// 2. Lock it. If it was detached meanwhile, or a deeper node has appeared, start again.
 /// 3. Add the nodes that are missing below it, so that the last of them covers the range, and
 ///    release those above that.
@@ -26,7 +26,7 @@ public struct RangeLock: ~Copyable {
   var flusher: TLBFlusher
 
   /// Locks the addresses from `start` up to `end` of the tables under `root`, below the deepest
-  /// node that spans them: step 3 is left out.
+  /// node that spans them and more: step 3 is left out.
   ///
   /// The caller has checked the range: not empty, multiples of 4096, within one half of the address
   /// space. It stays on this processor until this is destroyed, and `root` outlives it.
@@ -100,23 +100,14 @@ extension RangeLock {
     flusher.flushSoFar(tree.root)
   }
 
-  /// As `init(_:from:to:)`, but locks no node that spans exactly the range: the one above it is the
-  /// covering node, so that a large page can take the place of the whole table.
-  @inline(never)
-  init(aboveTableOf start: VirtualAddress, to end: VirtualAddress, under root: PageTableNode) {
-    let covering = Self.lockNodes(root, start, end, spanningMoreThan: end.distance(from: start))
-    self.init(below: covering, under: root, from: start, to: end)
-  }
-
-  /// Locks the deepest node that spans the addresses from `start` up to `end`, and every node below
-  /// it that meets them; of those that span more than `byteCount` bytes. Returns the first.
+  /// Locks the deepest node that spans the addresses from `start` up to `end` and more, and every
+  /// node below it that meets them. Returns the first.
   @inline(never)
   private static func lockNodes(
-    _ root: PageTableNode, _ start: VirtualAddress, _ end: VirtualAddress,
-    spanningMoreThan byteCount: UInt64 = 0
+    _ root: PageTableNode, _ start: VirtualAddress, _ end: VirtualAddress
   ) -> CoveringNode {
     let last = VirtualAddress(end.rawValue &- 1)
-    let covering = lockCovering(root, start, last, spanningMoreThan: byteCount)
+    let covering = lockCovering(root, start, last)
     lockBelow(covering.node, covering.level, start, end)
     return covering
   }

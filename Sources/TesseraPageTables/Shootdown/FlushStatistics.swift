@@ -55,18 +55,17 @@ public enum FlushStatistics {
     add(UInt64(interrupts), to: counters[processor].interrupts)
   }
 
-  /// Counts a flush of `count` pages, at least one, on this processor.
+  /// Counts a flush of `count` pages, at least one, on this processor, whose number is `here`.
   @inline(__always)
-  static func count(pages count: Int) {
-    let processor = Processor.current
-    add(1, to: counters[processor].flushes)
+  static func count(pages count: Int, here: Int) {
+    add(1, to: counters[here].flushes)
     if count > 1 {
-      add(UInt64(truncatingIfNeeded: count &- 1), to: counters[processor].furtherPages)
+      add(UInt64(truncatingIfNeeded: count &- 1), to: counters[here].furtherPages)
     }
   }
 
-  /// Counts a full flush on this processor.
-  static func countFull() { add(1, to: counters[Processor.current].full) }
+  /// Counts a full flush on this processor, whose number is `here`.
+  static func countFull(here: Int) { add(1, to: counters[here].full) }
 }
 
 extension FlushStatistics {

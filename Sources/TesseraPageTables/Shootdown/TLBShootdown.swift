@@ -80,7 +80,7 @@ extension TLBShootdown {
       ProcessorSet.group(of: here) == 0
       ? change.processors.contains(here) : ActiveRoots.isActive(root, on: here)
     if isHere {
-      flushHere(pages, alsoGlobal: false)
+      flushHere(pages, alsoGlobal: false, here)
       if ProcessContexts.areUsed { ProcessContexts.noteFlushed(change, of: root, here: here) }
     }
     if isAsked { waitForAnswers(here) }
@@ -94,14 +94,14 @@ extension TLBShootdown {
     atomicMemoryFence(ordering: .sequentiallyConsistent)
     let here = Processor.current
     let isAsked = ask(for: pages, of: everyRoot, RootChange(), here)
-    flushHere(pages, alsoGlobal: true)
+    flushHere(pages, alsoGlobal: true, here)
     if isAsked { waitForAnswers(here) }
   }
 
-  /// Flushes `pages` on this processor.
+  /// Flushes `pages` on this processor, whose number is `here`.
   @inline(__always)
-  static func flushHere(_ pages: FlushedPages, alsoGlobal: Bool) {
-    if !FlushSwitch.isOff { pages.invalidate(alsoGlobal: alsoGlobal) }
+  static func flushHere(_ pages: FlushedPages, alsoGlobal: Bool, _ here: Int) {
+    if !FlushSwitch.isOff { pages.invalidate(alsoGlobal: alsoGlobal, here: here) }
   }
 
   /// Makes a version that no root has had. The caller stays on this processor.
@@ -253,12 +253,12 @@ extension TLBShootdown {
       isFull = true
       if request.isGlobal { isGlobal = true }
     }
-    if isFull { FlushedPages.everything.invalidate(alsoGlobal: isGlobal) }
+    if isFull { FlushedPages.everything.invalidate(alsoGlobal: isGlobal, here: here) }
     askers.visit(group: group) { asker in
       let request = Request(requests[asker])
       guard request.concerns(root) else { return }
       let isDone = isGlobal || isFull && !request.isGlobal
-      if !isDone { request.pages.invalidate(alsoGlobal: false) }
+      if !isDone { request.pages.invalidate(alsoGlobal: false, here: here) }
       if !request.isGlobal && ProcessContexts.areUsed {
         ProcessContexts.noteFlushed(request.change, of: root, here: here)
       }

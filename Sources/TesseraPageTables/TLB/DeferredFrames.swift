@@ -107,12 +107,19 @@ public struct DeferredFrames: ~Copyable {
   private static func release(
     _ run: FrameRun, _ chain: FrameSlotReference?, _ table: DeferredRunTable
   ) {
-    if let slot = run.only {
-      // SAFETY: the run held this reference, of the compound frame if this is a tail of one.
-      _ = unsafe AnyFrame(adopting: slot.head)
-    } else {
-      run.dropReferences()
+    // The common case; the others are apart so that it saves no registers for them.
+    guard chain == nil && table.isNone, let slot = run.only else {
+      return releaseSeveral(run, chain, table)
     }
+    // SAFETY: the run held this reference, of the compound frame if this is a tail of one.
+    _ = unsafe AnyFrame(adopting: slot.head)
+  }
+
+  @inline(never)
+  private static func releaseSeveral(
+    _ run: FrameRun, _ chain: FrameSlotReference?, _ table: DeferredRunTable
+  ) {
+    run.dropReferences()
     if let chain { releaseChain(chain) }
     if !table.isNone { table.release() }
   }

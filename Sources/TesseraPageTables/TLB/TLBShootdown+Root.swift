@@ -14,7 +14,7 @@ extension TLBShootdown {
       if ProcessContexts.areUsed && !FlushSwitch.isOff { _ = root.advanceVersion() }
       return
     }
-    flushHere(pages, alsoGlobal: root == nil)
+    flushHere(pages, alsoGlobal: root == nil, Processor.current)
   }
 
   /// As `flush(_:under:)`, with several processors configured. Apart, so that one alone does not
@@ -22,16 +22,21 @@ extension TLBShootdown {
   @inline(never)
   private static func flushEverywhere(_ pages: FlushedPages, under root: PageTableNode?) {
     guard let root else { return flushKernel(pages) }
-    if ProcessContexts.areUsed {
-      if FlushSwitch.isOff { return }
-      return flush(pages, of: root.address, root.advanceVersion())
-    }
+    if ProcessContexts.areUsed { return flushContexts(pages, under: root) }
     let processors = root.activeProcessorsAfterWrites
     if hasOneGroup {
+      let here = Processor.current
+      if processors.isOnly(here) { return flushHere(pages, alsoGlobal: false, here) }
       if processors.isEmpty { return }
-      if processors.isOnly(Processor.current) { return flushHere(pages, alsoGlobal: false) }
     }
     flush(pages, of: root.address, RootChange(on: processors))
+  }
+
+  /// As `flushEverywhere`, where translations may be cached under identifiers that are not in use.
+  @inline(never)
+  private static func flushContexts(_ pages: FlushedPages, under root: PageTableNode) {
+    if FlushSwitch.isOff { return }
+    flush(pages, of: root.address, root.advanceVersion())
   }
 
   /// Flushes `pageCount` kernel pages of 4 KiB, or one of any size, from `start`, on all
