@@ -46,6 +46,8 @@ $(eval $(call exploremodule,ExplorerScenarios,$(sort $(wildcard \
   Tests/Explorer/Scenarios/*.swift)),-sanitize=thread -enable-experimental-feature \
   Lifetimes,$(EXPLORED) SimulatedMachine))
 
+$(EXPLORE)/ExplorerScenarios.o: Tests/Explorer/Runtime/explorer.h
+
 $(EXPLORE)/%.part: $(EXPLORE)/%.o
 	$(Q)$(OBJCOPY) $(SETAPART) $< $@
 $(EXPLORE)/runtime-%.o: Tests/Explorer/Runtime/%.c $(RUNTIMEHEADERS)

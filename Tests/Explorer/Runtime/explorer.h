@@ -23,10 +23,12 @@ typedef struct {
   bool has_store_buffers;
   /// Whether each outcome has to be one of those that calls one after another can have.
   bool is_linear;
-  /// The number of preemptions up to which all schedules are tried; negative = any.
-  int32_t preemption_bound;
+  /// Whether it is small enough to be explored without reduction, too, with the same final states.
+  bool is_compared;
   /// What the explorer has to find, a word of its verdicts; null if it has to find nothing.
   const char *_Nullable expected;
+  /// The same for store buffers, if it is right without.
+  const char *_Nullable expected_with_buffers;
   /// Makes the machine. Called once, before anything is recorded.
   void (*prepare)(void);
   void (*body)(uint32_t processor);

@@ -21,11 +21,13 @@ typedef struct {
 typedef struct {
   uint64_t schedules, blocked, points;
   hash_set states;
-  bool is_complete, is_random;
+  // Whether every schedule was tried; if not, up to how many preemptions, or -1.
+  bool is_complete;
+  int bound;
 } totals;
 
 static hash_set allowed, checked;
-static totals all;
+static totals all = {.bound = -1};
 
 const char *explorer_scenario_name(void) { return scenario->name; }
 
@@ -123,12 +125,6 @@ static void count_schedule(bool is_whole, uint64_t state) {
   insert(&all.states, state);
 }
 
-static void forget_counts(void) {
-  empty(&all.states);
-  all = (totals){0};
-  search_reset();
-}
-
 // Finds the words that processors share, by schedules that differ as much as possible.
 static bool learn(uint64_t seed) {
   for (uint64_t round = 0; round < 64; round += 1) {
@@ -157,25 +153,26 @@ static bool run_calls(void) {
   return true;
 }
 
+typedef enum { search_failed, search_ended, search_out_of_time } search_end;
+
 // Searches until all schedules have been tried, one has failed, or the time is over.
-static bool search(search_mode how, double end) {
-  forget_counts();
+static search_end search(search_mode how, int bound, double end) {
+  search_reset();
   for (;;) {
     mode = how;
+    preemption_bound = bound;
     uint64_t state = 0;
     bool is_whole = run_one(&state);
-    if (found.is_set) return false;
+    if (found.is_set) return search_failed;
     count_schedule(is_whole, state);
     if (places_settle()) {
-      if (scenario->is_linear && !run_calls()) return false;
-      forget_counts();
+      // There are more steps than it knew of: from the start.
+      if (scenario->is_linear && !run_calls()) return search_failed;
+      search_reset();
       continue;
     }
-    if (!search_next()) {
-      all.is_complete = true;
-      return true;
-    }
-    if ((all.schedules + all.blocked) % 16 == 0 && seconds_now() > end) return true;
+    if (!search_next()) return search_ended;
+    if ((all.schedules + all.blocked) % 16 == 0 && seconds_now() > end) return search_out_of_time;
   }
 }
 
@@ -189,8 +186,32 @@ static bool run_random(uint64_t seed, double end) {
     count_schedule(is_whole, state);
     places_settle();
   }
-  all.is_random = true;
   return true;
+}
+
+// All schedules, if they are few enough; otherwise those with one preemption, with two, and so on;
+// and random ones for the rest of the time. Returns false if one has failed.
+static bool search_in_turn(const options *chosen, double start) {
+  double seconds = chosen->seconds;
+  if (!chosen->is_random) {
+    search_mode how = chosen->is_naive ? mode_all : mode_reduced;
+    double end = start + seconds * (chosen->is_naive || chosen->bound >= 0 ? 1 : 0.3);
+    search_end result = search(how, chosen->bound, end);
+    if (result == search_failed) return false;
+    if (result == search_ended) {
+      all.is_complete = chosen->bound < 0;
+      all.bound = chosen->bound;
+      return true;
+    }
+    for (int bound = 0; !chosen->is_naive && chosen->bound < 0; bound += 1) {
+      result = search(how, bound, start + seconds * 0.8);
+      if (result == search_failed) return false;
+      if (result == search_out_of_time) break;
+      all.bound = bound;
+    }
+  }
+  preemption_bound = -1;
+  return run_random(chosen->seed, start + seconds);
 }
 
 // Failures ----------------------------------------------------------------------------------------
@@ -247,10 +268,10 @@ static void report_failure(const options *chosen) {
 
 // Results -----------------------------------------------------------------------------------------
 
-static void print_row(double seconds, const char *verdict) {
-  const char *extent = all.is_complete ? (preemption_bound >= 0 ? "bounded" : "complete")
-                       : all.is_random ? "random"
-                                       : "partial";
+static void print_row(double seconds, const char *verdict, const options *chosen) {
+  char extent[16] = "part";
+  if (all.is_complete) snprintf(extent, sizeof extent, chosen->is_naive ? "each" : "all");
+  else if (all.bound >= 0) snprintf(extent, sizeof extent, "bound %d", all.bound);
   printf("%-28s %d %-7s %10llu %7llu %8zu %6.0f  %-8s %6.1f  %s\n", scenario->name,
          scenario->processor_count, has_buffers ? "buffers" : "-",
          (unsigned long long)all.schedules, (unsigned long long)all.blocked, all.states.count,
@@ -263,16 +284,18 @@ static void print_row(double seconds, const char *verdict) {
 
 static int conclude(bool is_right, double seconds, const options *chosen) {
   char verdict[64] = "ok";
+  const char *expected = scenario->expected;
+  if (has_buffers && expected == NULL) expected = scenario->expected_with_buffers;
   bool is_expected = is_right;
   if (!is_right) {
     snprintf(verdict, sizeof verdict, "%s", found.kind);
-    is_expected = scenario->expected != NULL && strcmp(scenario->expected, found.kind) == 0;
+    is_expected = expected != NULL && strcmp(expected, found.kind) == 0;
     snprintf(verdict, sizeof verdict, is_expected ? "found: %s" : "FAILED: %s", found.kind);
-  } else if (scenario->expected != NULL) {
-    snprintf(verdict, sizeof verdict, "FAILED: no %s", scenario->expected);
+  } else if (expected != NULL) {
+    snprintf(verdict, sizeof verdict, "FAILED: no %s", expected);
     is_expected = false;
   }
-  print_row(seconds, verdict);
+  print_row(seconds, verdict, chosen);
   if (!is_right && (!is_expected || chosen->is_verbose)) {
     options verbose = *chosen;
     verbose.is_verbose = true;
@@ -313,26 +336,20 @@ static int replay(const options *chosen) {
 static int explore(const options *chosen) {
   double start = seconds_now();
   has_buffers = chosen->has_buffers;
-  preemption_bound = chosen->bound != -2 ? chosen->bound : scenario->preemption_bound;
-  if (chosen->is_naive) preemption_bound = -1;
   scenario->prepare();
   memory_keep();
   machine_observe();
   if (chosen->replay != NULL) return replay(chosen);
   bool is_right = learn(chosen->seed);
   if (is_right && scenario->is_linear) is_right = run_calls();
-  double end = start + chosen->seconds;
-  if (is_right && !chosen->is_random)
-    is_right = search(chosen->is_naive ? mode_all : mode_reduced,
-                      start + chosen->seconds * 0.7);
-  if (is_right && !all.is_complete) is_right = run_random(chosen->seed, end);
+  if (is_right) is_right = search_in_turn(chosen, start);
   return conclude(is_right, seconds_now() - start, chosen);
 }
 
 // Arguments ---------------------------------------------------------------------------------------
 
 static bool parse(int argc, char **argv, options *chosen) {
-  *chosen = (options){.seconds = 10, .seed = 1, .bound = -2};
+  *chosen = (options){.seconds = 10, .seed = 1, .bound = -1};
   for (int index = 1; index < argc; index += 1) {
     const char *word = argv[index];
     const char *value = index + 1 < argc ? argv[index + 1] : "";
@@ -365,8 +382,8 @@ int explorer_main(int argc, char **argv, const explorer_scenario *scenarios, uin
     const explorer_scenario *now =
         index < count ? &scenarios[index] : &explorer_toys[index - count];
     if (chosen.lists)
-      printf("%s\t%u\t%d\t%s\n", now->name, now->processor_count, now->has_store_buffers,
-             now->about);
+      printf("%s\t%u\t%d\t%d\t%s\n", now->name, now->processor_count, now->has_store_buffers,
+             now->is_compared, now->about);
     else if (strcmp(now->name, chosen.name) == 0) {
       scenario = now;
       return explore(&chosen);

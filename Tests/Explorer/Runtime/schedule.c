@@ -17,7 +17,7 @@ const explorer_scenario *scenario;
 
 // The actor whose code ran last.
 static int last;
-static bool is_launching;
+static bool is_launching, has_left;
 
 // A random schedule: priorities, and the steps at which the running actor's drops.
 static uint64_t random_state;
@@ -270,7 +270,11 @@ void point(operation *op) {
   if (op->kind != op_wait && op->kind != op_call) races_note(self, op);
 }
 
-void leave_schedule(void) { fibers_resume(NULL); }
+// The fiber that calls this never goes on.
+void leave_schedule(void) {
+  has_left = true;
+  fibers_resume(NULL);
+}
 
 void run_schedule(void) {
   step_count = 0;
@@ -282,10 +286,11 @@ void run_schedule(void) {
   search_begin();
   fibers_start(scenario->body);
   is_launching = true;
+  has_left = false;
   for (uint32_t number = 0; number < scenario->processor_count; number += 1)
-    fibers_resume(&fibers[number]);
+    if (!has_left) fibers_resume(&fibers[number]);
   is_launching = false;
-  dispatch();
+  if (!has_left) dispatch();
 }
 
 int segments_of_run(segment *segments, int limit) {

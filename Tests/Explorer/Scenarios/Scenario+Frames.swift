@@ -69,7 +69,7 @@ extension Scenario {
   private static var kernelMappings: Scenario {
     Scenario(
       name: "kernel-unmap-map", about: "kernel memory is unmapped, and other is mapped",
-      isLinear: false, preemptionBound: 2,
+      isLinear: false,
       prepare: { world in try world.mapKernel(0) },
       body: { world, number in
         if number == 0 { return world.unmapKernel(0) }
@@ -83,7 +83,7 @@ extension Scenario {
     Scenario(
       name: "kernel-unmap-read",
       about: "kernel memory is unmapped while another processor reads it",
-      isLinear: false, preemptionBound: 3,
+      isLinear: false,
       prepare: { world in try world.mapKernel(0) },
       body: { world, number in
         if number == 0 { return world.unmapKernel(0) }
@@ -94,7 +94,7 @@ extension Scenario {
   private static var kernelStop: Scenario {
     Scenario(
       name: "kernel-unmap-stop", about: "kernel memory is unmapped while a processor is stopped",
-      isLinear: false, checksCoherence: false, preemptionBound: 3,
+      isLinear: false, checksCoherence: false,
       prepare: { world in try world.mapKernel(0) },
       body: { world, number in
         if number == 0 { world.unmapKernel(0) } else { world.stop() }
@@ -105,7 +105,7 @@ extension Scenario {
     Scenario(
       name: "allocate-runs", about: "two allocate contiguous frames, and free them",
       isLinear: false,
-      preemptionBound: 3, prepare: { _ in },
+      prepare: { _ in },
       body: { world, _ in world.allocateRun() })
   }
 

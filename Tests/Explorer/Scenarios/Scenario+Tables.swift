@@ -48,7 +48,7 @@ extension Scenario {
   private static var reuseAndTranslate: Scenario {
     Scenario(
       name: "reuse-translate", about: "the frame of a removed table is used again during a walk",
-      preemptionBound: 3, prepare: withOnePage,
+      prepare: withOnePage,
       body: { world, number in
         if number == 1 { return world.translate(0) }
         world.unmap(0)
@@ -59,7 +59,7 @@ extension Scenario {
   private static var reuseAndQuery: Scenario {
     Scenario(
       name: "reuse-query", about: "the frame of a removed table is used again before it is locked",
-      preemptionBound: 2, prepare: withOnePage,
+      prepare: withOnePage,
       body: { world, number in
         if number == 1 { return world.query(0) }
         world.unmap(0)
@@ -70,7 +70,7 @@ extension Scenario {
   private static var unmapAndMapAgain: Scenario {
     Scenario(
       name: "remap-read", about: "a page is unmapped and mapped again while it is read",
-      preemptionBound: 3, prepare: withTwoTables,
+      prepare: withTwoTables,
       body: { world, number in
         if number == 0 {
           world.unmap(0, existing: true)
@@ -86,7 +86,7 @@ extension Scenario {
     Scenario(
       name: "unmap-protect-overlap",
       about: "one unmaps two pages, and the other protects the second",
-      preemptionBound: 3, prepare: withTwoTables,
+      prepare: withTwoTables,
       body: { world, number in
         if number == 0 {
           world.unmap(0, count: 2, existing: true)
@@ -99,7 +99,7 @@ extension Scenario {
   private static var destroyAndRead: Scenario {
     Scenario(
       name: "destroy-read", about: "a space is destroyed while a processor on it reads",
-      preemptionBound: 3, prepare: withTwoTables,
+      prepare: withTwoTables,
       body: { world, number in
         if number == 0 {
           world.deactivate()
@@ -115,7 +115,6 @@ extension Scenario {
   private static var forkAndWrite: Scenario {
     Scenario(
       name: "fork-write", about: "pages are shared with another space while one is written",
-      preemptionBound: 3,
       prepare: { world in
         try withTwoTables(world)
         world.spaces[1] = try VmSpace()
@@ -130,7 +129,6 @@ extension Scenario {
   private static var splitAndRead: Scenario {
     Scenario(
       name: "split-read", about: "a large page is split while it is read and written",
-      preemptionBound: 3,
       prepare: { world in
         world.spaces[0] = try VmSpace()
         world.mapLargeDevice(at: World.pages[3])
@@ -146,7 +144,7 @@ extension Scenario {
   private static var keptContext: Scenario {
     Scenario(
       name: "contexts-unmap", about: "a page is unmapped while a processor leaves and comes back",
-      hasContextIdentifiers: true, preemptionBound: 3, prepare: withTwoTables,
+      hasContextIdentifiers: true, prepare: withTwoTables,
       body: { world, number in
         if number == 0 {
           world.unmap(0, existing: true)
@@ -162,7 +160,7 @@ extension Scenario {
     Scenario(
       name: "unmap-map-translate", about: "a table is removed, needed, and walked",
       processorCount: 3,
-      preemptionBound: 2, prepare: withOnePage,
+      prepare: withOnePage,
       body: { world, number in
         switch number {
         case 0: world.unmap(0)

@@ -90,7 +90,7 @@ extension Scenario {
   private static var unmapRing: Scenario {
     Scenario(
       name: "unmap-ring", about: "three processors ask each other to flush", processorCount: 3,
-      preemptionBound: 2, prepare: onActiveSpace,
+      prepare: onActiveSpace,
       body: { world, number in
         world.unmap(number, existing: true)
         world.expectNone(at: number)

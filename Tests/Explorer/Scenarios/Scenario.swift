@@ -11,8 +11,8 @@ struct Scenario {
   var isLinear = true
   /// Whether a processor may keep translations of what it has not been told to flush.
   var checksCoherence = true
-  /// All schedules with up to so many preemptions are tried; nil = all.
-  var preemptionBound: Int?
+  /// Whether it is small enough to be tried without reduction, too.
+  var isCompared = false
   /// The word of the explorer's verdict that has to come, for a scenario that is wrong on purpose.
   var expected: StaticString?
   /// Makes what the processors share. The machine, its kernel space and its processors exist.

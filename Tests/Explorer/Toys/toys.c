@@ -1,7 +1,9 @@
 // Small programs whose schedules can be counted, and which have the mistakes that the explorer has
 // to find. Compiled with -sanitize=thread, as the library is.
 #include <stdatomic.h>
+#include <string.h>
 
+#include "CTessera.h"
 #include "explorer.h"
 
 static _Atomic uint64_t words[8];
@@ -9,6 +11,8 @@ static uint64_t plain[4];
 static _Atomic uint32_t lock;
 
 static void nothing(void) {}
+
+static bool scenario_is(const char *name) { return strcmp(explorer_scenario_name(), name) == 0; }
 
 static void acquire(void) {
   while (atomic_exchange_explicit(&lock, 1, memory_order_acquire) != 0)
@@ -110,24 +114,84 @@ static const char *seven_arrived(void) {
   return explorer_result(1, 0) == 7 ? NULL : "the message was read before it was there";
 }
 
-#define TOY(NAME, ABOUT, COUNT, BODY, CHECK, EXPECTED)                                            \
+// An interrupt that comes between any two steps of its processor, or after them.
+static void count_steps(uint32_t number) {
+  if (number == 0) {
+    atomic_store(&words[0], 1);
+    simulated_interrupt(1 << 1, 0);
+    return;
+  }
+  for (uint64_t step = 1; step < 4; step += 1) atomic_store(&words[1], step);
+  explorer_set_result(0, atomic_load(&words[0]));
+}
+static void note_step(void) { explorer_set_result(1, 1 + atomic_load(&words[1])); }
+
+// Each interrupts the other, and waits with interrupts on.
+static void ask_each_other(uint32_t number) {
+  simulated_interrupt(1 << (1 - number), 0);
+  while (atomic_load_explicit(&words[number], memory_order_acquire) == 0) explorer_pause();
+}
+static void answer(void) {
+  uint32_t own = simulated_this_processor.number;
+  atomic_store_explicit(&words[1 - own], 1, memory_order_release);
+}
+// The same, with interrupts off.
+static void ask_with_interrupts_off(uint32_t number) {
+  hw_disable_interrupts();
+  ask_each_other(number);
+  hw_restore_interrupts(true);
+}
+static void leave_interrupts_off(uint32_t number) {
+  if (number == 1 && atomic_load(&words[0]) != 0) hw_disable_interrupts();
+  if (number == 0) atomic_store(&words[0], 1);
+}
+static void panic_if_second(uint32_t number) {
+  if (atomic_exchange(&words[0], number + 1) == 1) tessera_host_panic("second", 6);
+}
+static void crash_if_second(uint32_t number) {
+  if (atomic_exchange(&words[0], number + 1) == 1) *(volatile int *)8 = 1;
+}
+// Its outcome is none that whole calls one after another have.
+static void count_in_a_call(uint32_t number) {
+  explorer_begin_call();
+  count_loaded(number);
+  explorer_set_result(0, atomic_load(&words[0]));
+}
+
+static void handle(void) {
+  if (scenario_is("toy-interrupt")) note_step(); else answer();
+}
+
+#define TOY(NAME, ABOUT, COUNT, BODY, CHECK, EXPECTED, WITH_BUFFERS)                              \
   {                                                                                               \
-    .name = NAME, .about = ABOUT, .processor_count = COUNT, .preemption_bound = -1,               \
-    .prepare = nothing, .body = BODY, .check = CHECK, .expected = EXPECTED                        \
+    .name = NAME, .about = ABOUT, .processor_count = COUNT, .prepare = nothing, .body = BODY,     \
+    .check = CHECK, .handler = handle, .expected = EXPECTED,                                      \
+    .expected_with_buffers = WITH_BUFFERS, .has_store_buffers = EXPECTED == NULL,                 \
+    .is_compared = EXPECTED == NULL && WITH_BUFFERS == NULL && BODY != ask_each_other,            \
+    .is_linear = BODY == count_in_a_call                                                          \
   }
 
 const explorer_scenario explorer_toys[] = {
-    TOY("toy-locked-count", "two count under a lock", 2, count_locked, both_counted_plain, NULL),
-    TOY("toy-locked-count-3", "three count under a lock", 3, count_locked, NULL, NULL),
-    TOY("toy-lost-count", "two load and store a count", 2, count_loaded, both_counted, "check"),
-    TOY("toy-race", "two count in plain memory", 2, count_plain, NULL, "race"),
-    TOY("toy-flags", "two flags without a fence", 2, set_and_look, one_has_seen, NULL),
-    TOY("toy-flags-fence", "two flags with a fence", 2, set_fence_look, one_has_seen, NULL),
-    TOY("toy-own-words", "three write words of their own", 3, write_own, NULL, NULL),
-    TOY("toy-shift", "two read and write in a chain", 2, shift, NULL, NULL),
-    TOY("toy-deadlock", "two locks in two orders", 2, lock_two, NULL, "deadlock"),
-    TOY("toy-livelock", "two count, and wait for each other", 2, count_and_wait, NULL, "livelock"),
-    TOY("toy-message", "a message that is released", 2, send_message, seven_arrived, NULL),
-    TOY("toy-message-unordered", "a message that is not", 2, send_unordered, NULL, "race"),
+    TOY("toy-locked-count", "two count locked", 2, count_locked, both_counted_plain, NULL, NULL),
+    TOY("toy-locked-count-3", "three count under a lock", 3, count_locked, NULL, NULL, NULL),
+    TOY("toy-lost-count", "two load and store it", 2, count_loaded, both_counted, "check", NULL),
+    TOY("toy-interrupt", "an interrupt comes at any step", 2, count_steps, NULL, NULL, NULL),
+    TOY("toy-ask", "two interrupt each other, and wait", 2, ask_each_other, NULL, NULL, NULL),
+    TOY("toy-ask-off", "they wait with interrupts off", 2, ask_with_interrupts_off, NULL,
+        "deadlock", NULL),
+    TOY("toy-interrupts-off", "they stay off", 2, leave_interrupts_off, NULL, "interrupts", NULL),
+    TOY("toy-panic", "a panic in one order", 2, panic_if_second, NULL, "panic", NULL),
+    TOY("toy-crash", "a crash in one order", 2, crash_if_second, NULL, "crash", NULL),
+    TOY("toy-order", "a lost count between whole calls", 2, count_in_a_call, NULL, "order", NULL),
+    TOY("toy-race", "two count in plain memory", 2, count_plain, NULL, "race", NULL),
+    TOY("toy-flags", "two flags without a fence", 2, set_and_look, one_has_seen, NULL,
+        "check"),
+    TOY("toy-flags-fence", "two flags with a fence", 2, set_fence_look, one_has_seen, NULL, NULL),
+    TOY("toy-own-words", "three write words of their own", 3, write_own, NULL, NULL, NULL),
+    TOY("toy-shift", "two read and write in a chain", 2, shift, NULL, NULL, NULL),
+    TOY("toy-deadlock", "two locks in two orders", 2, lock_two, NULL, "deadlock", NULL),
+    TOY("toy-livelock", "each waits and counts", 2, count_and_wait, NULL, "livelock", NULL),
+    TOY("toy-message", "a message that is released", 2, send_message, seven_arrived, NULL, NULL),
+    TOY("toy-message-unordered", "a message that is not", 2, send_unordered, NULL, "race", NULL),
 };
 const uint32_t explorer_toy_count = sizeof explorer_toys / sizeof explorer_toys[0];
