@@ -124,6 +124,41 @@ extension World {
     }
   }
 
+  /// Makes the pages of the table of `page` one large page.
+  func collapseTable(of page: Int) {
+    explorer_begin_call()
+    let start = Self.pages[page].alignedDown(to: 0x20_0000)
+    withSpace(0) { space in
+      do {
+        try space.withCursor(over: start..<VirtualAddress(start.rawValue + 0x20_0000)) {
+          cursor throws(TesseraError) in
+          explorer_add_result(UInt64(cursor.collapse(0x20_0000)))
+        }
+      } catch { explorer_add_result(1000) }
+    }
+  }
+
+  /// Whether the dirty bit of a page is set.
+  func isDirty(_ page: Int, in space: Int = 0) -> Bool {
+    var isDirty = false
+    withSpace(space) { isDirty = $0.translate(Self.pages[page])?.property.isDirty ?? false }
+    return isDirty
+  }
+
+  /// As `translate`, by the entries that a dump shows.
+  func trace(_ page: Int, in space: Int = 0) {
+    explorer_begin_call()
+    withSpace(space) { space in
+      let found = TranslationTrace(of: Self.pages[page], from: space.root).translation
+      explorer_add_result(found.map { 1 + UInt64($0.property.access.rawValue) } ?? 0)
+    }
+  }
+
+  /// The result that a processor has added as number `index`.
+  func result(of processor: Int, at index: Int) -> UInt64 {
+    explorer_result(UInt32(processor), UInt32(index))
+  }
+
   /// Whether a page is mapped, and what it permits.
   func query(_ page: Int, in space: Int = 0) {
     call(space, page, 1, existing: true) { cursor throws(TesseraError) in
@@ -175,9 +210,19 @@ extension World {
   /// Allocates a frame to the place at `index`.
   func allocate(_ index: Int) {
     explorer_begin_call()
-    let frame = try? Frame(allocating: PlainMemory())
-    (frames + index).pointee = frame
+    var frame = try? Frame(allocating: PlainMemory())
+    if isPreparing, let address = frame?.address { frameAddresses[index] = address }
+    (frames + index).pointee = frame.take()
     explorer_add_result(isGone(index) ? 0 : 1)
+  }
+
+  /// Claims the frame that was allocated to a place while all was prepared.
+  func claim(_ index: Int, atAddressOf place: Int) {
+    explorer_begin_call()
+    do throws(TesseraError) {
+      (frames + index).pointee = try Frame(claiming: frameAddresses[place], metadata: PlainMemory())
+      explorer_add_result(1)
+    } catch { explorer_add_result(1000 + Self.number(of: error)) }
   }
 
   private func isGone(_ index: Int) -> Bool {

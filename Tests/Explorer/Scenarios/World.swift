@@ -16,14 +16,17 @@ final class World {
   let mappings: UnsafeMutablePointer<KernelMapping?>
   /// Frames that leave few free ones. They stay what they are in all schedules.
   private var fillers: [PhysicalAddress] = []
-  var kernelAddresses: [UInt64] = [0, 0, 0, 0]
+  var kernelAddresses = [UInt64](repeating: 0, count: placeCount)
+  /// Where the frames were that were allocated while all was prepared.
+  var frameAddresses = [PhysicalAddress](repeating: .zero, count: placeCount)
   private(set) var isPreparing = true
   private var keptState: SimulatedMMU.State?
   private let usedFrameCount: UInt64
   private var problemText: UnsafeMutablePointer<CChar>?
 
   static let frameCount = 64
-  static let placeCount = 4
+  /// More spaces than a processor has identifiers for.
+  static let placeCount = 10
 
   init(_ scenario: Scenario) throws {
     self.scenario = scenario
@@ -64,6 +67,20 @@ extension World {
   /// Allocates all frames.
   func useUpFrames() {
     while let frame = try? Frame(allocating: PlainMemory()) { fillers.append(frame.relinquish()) }
+  }
+
+  /// Allocates a frame to the place at `index` with so many references that it is never freed, and
+  /// with two more cannot be counted any more.
+  func useFrameForEver(_ index: Int) {
+    allocate(index)
+    FrameTable.slot(number: frameAddresses[index].frameNumber).setCount(ReferenceCount.maximum - 2)
+    fillers.append(frameAddresses[index])
+  }
+
+  /// Whether the frame of `useFrameForEver` has about as many references as it had.
+  func isInUseForEver(_ index: Int) -> Bool {
+    let count = FrameTable.slot(number: frameAddresses[index].frameNumber).count
+    return count > ReferenceCount.maximum - 5 && count < .max - 10
   }
 
   /// A frame that was allocated by `useUpFrames`.
