@@ -51,6 +51,7 @@ extension Scenario {
   private static var borrowFromOther: Scenario {
     Scenario(
       name: "borrow-frames", about: "a processor asks for the frames in another one's cache",
+      hasStoreBuffers: true,
       isLinear: false,
       prepare: { world in
         world.useUpFrames()
@@ -83,6 +84,7 @@ extension Scenario {
     Scenario(
       name: "kernel-unmap-read",
       about: "kernel memory is unmapped while another processor reads it",
+      hasStoreBuffers: true,
       isLinear: false,
       prepare: { world in try world.mapKernel(0) },
       body: { world, number in
@@ -94,6 +96,7 @@ extension Scenario {
   private static var kernelStop: Scenario {
     Scenario(
       name: "kernel-unmap-stop", about: "kernel memory is unmapped while a processor is stopped",
+      hasStoreBuffers: true,
       isLinear: false, checksCoherence: false,
       prepare: { world in try world.mapKernel(0) },
       body: { world, number in
@@ -104,6 +107,7 @@ extension Scenario {
   private static var allocateRuns: Scenario {
     Scenario(
       name: "allocate-runs", about: "two allocate contiguous frames, and free them",
+      hasStoreBuffers: true,
       isLinear: false,
       prepare: { _ in },
       body: { world, _ in world.allocateRun() })
@@ -112,6 +116,7 @@ extension Scenario {
   private static var stopAndUnmap: Scenario {
     Scenario(
       name: "unmap-stop", about: "a page is unmapped while a processor on the space is stopped",
+      hasStoreBuffers: true,
       prepare: { world in
         world.spaces[0] = try VmSpace()
         world.map(0)

@@ -12,6 +12,7 @@ extension Scenario {
   private static var mapUnderOneTable: Scenario {
     Scenario(
       name: "map-map-new-table", about: "two pages are mapped under a leaf table that is missing",
+      hasStoreBuffers: true,
       prepare: { $0.spaces[0] = try VmSpace() },
       body: { world, number in world.map(number) })
   }
@@ -19,6 +20,7 @@ extension Scenario {
   private static var mapOnePage: Scenario {
     Scenario(
       name: "map-map-same-page", about: "two map the same page, and one finds it mapped",
+      hasStoreBuffers: true,
       prepare: { world in
         world.spaces[0] = try VmSpace()
         world.map(2)

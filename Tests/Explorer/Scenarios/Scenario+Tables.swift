@@ -8,7 +8,8 @@ extension Scenario {
   static var tables: [Scenario] {
     [
       removeAndTranslate, removeAndMap, reuseAndTranslate, reuseAndQuery, unmapAndMapAgain,
-      overlappingCursors, destroyAndRead, forkAndWrite, splitAndRead, keptContext, threeOnOneTable,
+      overlappingCursors, destroyAndRead, forkAndWrite, splitAndRead, collapseAndWrite, keptContext,
+      threeOnOneTable,
     ]
   }
 
@@ -38,6 +39,7 @@ extension Scenario {
   private static var removeAndMap: Scenario {
     Scenario(
       name: "unmap-map-other-page", about: "a table is removed while a page is mapped under it",
+      hasStoreBuffers: true,
       prepare: withOnePage,
       body: { world, number in
         if number == 0 { world.unmap(0, existing: true) } else { world.map(1) }
@@ -48,6 +50,7 @@ extension Scenario {
   private static var reuseAndTranslate: Scenario {
     Scenario(
       name: "reuse-translate", about: "the frame of a removed table is used again during a walk",
+      hasStoreBuffers: true,
       prepare: withOnePage,
       body: { world, number in
         if number == 1 { return world.translate(0) }
@@ -70,6 +73,7 @@ extension Scenario {
   private static var unmapAndMapAgain: Scenario {
     Scenario(
       name: "remap-read", about: "a page is unmapped and mapped again while it is read",
+      hasStoreBuffers: true,
       prepare: withTwoTables,
       body: { world, number in
         if number == 0 {
@@ -99,6 +103,7 @@ extension Scenario {
   private static var destroyAndRead: Scenario {
     Scenario(
       name: "destroy-read", about: "a space is destroyed while a processor on it reads",
+      hasStoreBuffers: true,
       prepare: withTwoTables,
       body: { world, number in
         if number == 0 {
@@ -115,6 +120,7 @@ extension Scenario {
   private static var forkAndWrite: Scenario {
     Scenario(
       name: "fork-write", about: "pages are shared with another space while one is written",
+      hasStoreBuffers: true,
       prepare: { world in
         try withTwoTables(world)
         world.spaces[1] = try VmSpace()
@@ -129,6 +135,7 @@ extension Scenario {
   private static var splitAndRead: Scenario {
     Scenario(
       name: "split-read", about: "a large page is split while it is read and written",
+      hasStoreBuffers: true,
       prepare: { world in
         world.spaces[0] = try VmSpace()
         world.mapLargeDevice(at: World.pages[3])
@@ -136,6 +143,21 @@ extension Scenario {
       },
       body: { world, number in
         if number == 0 { return world.protect(3, to: .read) }
+        world.write(3)
+      })
+  }
+
+  /// The dirty bit that is set meanwhile must be that of the large page, or of no page.
+  private static var collapseAndWrite: Scenario {
+    Scenario(
+      name: "collapse-write", about: "small pages become a large one while one is written",
+      prepare: { world in
+        world.spaces[0] = try VmSpace()
+        world.mapSmallDevice(at: World.pages[3])
+        world.activateEverywhere()
+      },
+      body: { world, number in
+        if number == 0 { return world.collapse(3) }
         world.write(3)
       })
   }

@@ -7,7 +7,7 @@ extension Scenario {
   static var translations: [Scenario] {
     [
       unmapAndRead, protectAndWrite, unmapAndActivate, activateAndMap, unmapTwoPages, unmapRing,
-      unmapAndLeave, destroyAndLeave, clearAndWrite,
+      unmapAndLeave, destroyAndLeave, clearAndWrite, protectForFour,
     ]
   }
 
@@ -33,6 +33,7 @@ extension Scenario {
   private static var protectAndWrite: Scenario {
     Scenario(
       name: "protect-write", about: "a page loses the right that another processor writes with",
+      hasStoreBuffers: true,
       prepare: onActiveSpace,
       body: { world, number in
         if number == 1 { return world.write(0) }
@@ -65,6 +66,7 @@ extension Scenario {
   private static var activateAndMap: Scenario {
     Scenario(
       name: "map-activate", about: "a page is mapped while a processor activates the space",
+      hasStoreBuffers: true,
       prepare: { world in
         world.spaces[0] = try VmSpace()
         world.map(1)
@@ -97,9 +99,25 @@ extension Scenario {
       })
   }
 
+  /// A read-only page of all processors, of which none may be left behind.
+  private static var protectForFour: Scenario {
+    Scenario(
+      name: "protect-protect-write", about: "two take rights, and two write", processorCount: 4,
+      prepare: onActiveSpace,
+      body: { world, number in
+        switch number {
+        case 0: world.protect(0, to: .read)
+        case 1: world.protect(1, to: .read)
+        case 2: world.write(0)
+        default: world.write(1)
+        }
+      })
+  }
+
   private static var unmapAndLeave: Scenario {
     Scenario(
       name: "unmap-deactivate", about: "a page is unmapped while a processor leaves the space",
+      hasStoreBuffers: true,
       prepare: onActiveSpace,
       body: { world, number in
         if number == 1 { return world.deactivate() }
@@ -122,6 +140,7 @@ extension Scenario {
   private static var clearAndWrite: Scenario {
     Scenario(
       name: "clear-dirty-write", about: "dirty bits are cleared while another processor writes",
+      hasStoreBuffers: true,
       prepare: onActiveSpace,
       body: { world, number in
         if number == 1 { return world.write(0) }

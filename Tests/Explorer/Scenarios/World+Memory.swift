@@ -30,8 +30,8 @@ extension World {
     explorer_add_result(result)
   }
 
-  /// Has the explorer know which entries the processor is about to read, and that it may set bits in
-  /// the last of them. While it waits for its turn, others may change them.
+  /// Has the explorer know which entries the processor is about to read, and that it may set bits
+  /// in the last of them.
   private func touchTables(_ address: UInt64, isWrite: Bool) {
     let root = simulated_registers_of(UInt32(Self.current)).pointee.cr3
     explorer_touch_tables(root, address, isWrite)
