@@ -63,10 +63,12 @@ $(EXPLORE)/simulated.o: $(EXPLORESOURCES)/CTessera/simulated.c $(EXPLOREHEADERS)
 
 EXPLOREOBJECTS := $(EXPLORED:%=$(EXPLORE)/%.part) $(EXPLORE)/toys.part \
   $(EXPLORE)/SimulatedMachine.o $(EXPLORE)/ExplorerScenarios.o $(EXPLORE)/simulated.o \
-  $(patsubst Tests/Explorer/Runtime/%.c,$(EXPLORE)/runtime-%.o,$(wildcard Tests/Explorer/Runtime/*.c))
+  $(patsubst Tests/Explorer/Runtime/%.c,$(EXPLORE)/runtime-%.o,$(wildcard \
+  Tests/Explorer/Runtime/*.c))
 $(EXPLORE)/explore: $(EXPLOREOBJECTS)
 	$(call say,link,$@)
-	$(Q)$(SWIFTC) -use-ld=lld $(filter-out %.part,$^) $(foreach p,$(filter %.part,$^),-Xlinker $(p)) -o $@
+	$(Q)$(SWIFTC) -use-ld=lld $(filter-out %.part,$^) \
+	  $(foreach p,$(filter %.part,$^),-Xlinker $(p)) -o $@
 
 .PHONY: explore
 explore: $(EXPLORE)/explore ## try all schedules of small programs; SCENARIO= REPLAY= HOURS= SEED=

@@ -32,7 +32,7 @@ extension Scenario {
   private static var collapseAndWrite: Scenario {
     Scenario(
       name: "collapse-write", about: "pages become a large one while one of them is written",
-      preemptionBound: 3, prepare: onDevicePages(isLarge: false),
+      prepare: onDevicePages(isLarge: false),
       body: { world, number in
         if number == 1 { return world.write(3) }
         world.collapseTable(of: 3)
@@ -42,7 +42,7 @@ extension Scenario {
   private static var splitAndDirty: Scenario {
     Scenario(
       name: "split-write", about: "a large page that is written is split for a part of it",
-      preemptionBound: 3, prepare: onDevicePages(isLarge: true),
+      prepare: onDevicePages(isLarge: true),
       body: { world, number in
         if number == 1 { return world.write(3) }
         world.protect(3, to: .read)
@@ -67,7 +67,6 @@ extension Scenario {
   private static var unmapMany: Scenario {
     Scenario(
       name: "unmap-many-read", about: "so many pages are unmapped that everything is flushed",
-      preemptionBound: 3,
       prepare: { world in
         world.spaces[0] = try VmSpace()
         world.map(0, count: 33)
@@ -86,7 +85,7 @@ extension Scenario {
   private static var unmapTwiceAndRead: Scenario {
     Scenario(
       name: "unmap-unmap-read", about: "two unmap a page that a third reads",
-      processorCount: 3, preemptionBound: 2,
+      processorCount: 3,
       prepare: { world in
         world.spaces[0] = try VmSpace()
         world.map(0)

@@ -54,7 +54,7 @@ extension Scenario {
   private static var reuseIdentifiers: Scenario {
     Scenario(
       name: "contexts-reuse", about: "a page is unmapped while its space's identifier is reused",
-      hasContextIdentifiers: true, preemptionBound: 3,
+      hasContextIdentifiers: true,
       prepare: { world in
         for index in 0..<World.placeCount { world.spaces[index] = try VmSpace() }
         world.map(0)
@@ -75,7 +75,6 @@ extension Scenario {
   private static var removeAndTrace: Scenario {
     Scenario(
       name: "unmap-trace", about: "a table is removed while its entries are dumped",
-      preemptionBound: 4,
       prepare: { world in
         world.spaces[0] = try VmSpace()
         world.map(0)

@@ -8,7 +8,7 @@ extension Scenario {
   static var tables: [Scenario] {
     [
       removeAndTranslate, removeAndMap, reuseAndTranslate, reuseAndQuery, unmapAndMapAgain,
-      overlappingCursors, destroyAndRead, forkAndWrite, splitAndRead, collapseAndWrite, keptContext,
+      overlappingCursors, destroyAndRead, forkAndWrite, splitAndRead, keptContext,
       threeOnOneTable,
     ]
   }
@@ -143,21 +143,6 @@ extension Scenario {
       },
       body: { world, number in
         if number == 0 { return world.protect(3, to: .read) }
-        world.write(3)
-      })
-  }
-
-  /// The dirty bit that is set meanwhile must be that of the large page, or of no page.
-  private static var collapseAndWrite: Scenario {
-    Scenario(
-      name: "collapse-write", about: "small pages become a large one while one is written",
-      prepare: { world in
-        world.spaces[0] = try VmSpace()
-        world.mapSmallDevice(at: World.pages[3])
-        world.activateEverywhere()
-      },
-      body: { world, number in
-        if number == 0 { return world.collapse(3) }
         world.write(3)
       })
   }

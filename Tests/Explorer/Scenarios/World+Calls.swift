@@ -113,25 +113,6 @@ extension World {
     explorer_add_result(result)
   }
 
-  /// Replaces the small pages of 2 MiB by a large one. The number of large pages is the result.
-  func collapse(_ page: Int) {
-    call(0, page, 512) { cursor throws(TesseraError) in UInt64(cursor.collapse(0x20_0000)) }
-  }
-
-  /// Maps 2 MiB of a device by small pages.
-  func mapSmallDevice(at address: VirtualAddress) {
-    withSpace(0) { space in
-      for index in 0..<512 as Range<UInt64> {
-        let page = VirtualAddress(address.rawValue + index << 12)
-        try! space.withCursor(over: page..<VirtualAddress(page.rawValue + 4096)) {
-          cursor throws(TesseraError) in
-          try unsafe cursor.mapDevice(
-            PhysicalAddress(1 << 32 + index << 12), byteCount: 4096, as: .userReadWrite)
-        }
-      }
-    }
-  }
-
   /// Maps 2 MiB of a device, which is not in memory, by one page.
   func mapLargeDevice(at address: VirtualAddress) {
     let range = address..<VirtualAddress(address.rawValue + 0x20_0000)
