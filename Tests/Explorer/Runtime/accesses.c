@@ -1,5 +1,5 @@
-// What the compiler calls at each access of code compiled with -sanitize=thread, in the place of
-// ThreadSanitizer's library.
+// What the compiler calls at each access of code compiled with -sanitize=thread, instead of
+// functions of ThreadSanitizer's library.
 #include <string.h>
 
 #include "runtime.h"

@@ -229,7 +229,7 @@ static bool fails_again(const segment *segments, int count, const char *kind) {
 }
 
 // Leaves out segments for as long as the schedule still fails in the same way: first those at the
-// end, which whoever runs by default may do without, and then any.
+// end, since the choices by default may do as well, and then any.
 static void shrink(void) {
   char kind[sizeof found.kind];
   memcpy(kind, found.kind, sizeof kind);

@@ -147,6 +147,7 @@ bool guided_stop(const fiber *self);
 int segments_of_run(segment *segments, int limit);
 void leave_schedule(void);
 void note_change(fiber *self);
+bool is_switch_free(void);
 int preferred_choice(uint16_t enabled);
 void random_seed(uint64_t seed);
 uint32_t random_below(uint32_t limit);

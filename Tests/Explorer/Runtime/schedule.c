@@ -128,7 +128,7 @@ bool guided_stop(const fiber *self) {
   return false;
 }
 
-// Who runs if nobody says otherwise: the code that ran last, then other code, then interrupts, then
+// Who runs by default: the code that ran last, then other code, then interrupts, then
 // what leaves store buffers. Those who spin come after all who do not.
 static int default_choice(uint16_t enabled) {
   if (enabled >> last & 1 && fibers[last].next.kind != op_wait) return last;
@@ -207,16 +207,19 @@ int preferred_choice(uint16_t enabled) { return default_choice(enabled); }
 
 // Steps -------------------------------------------------------------------------------------------
 
+// Whether any other actor may take the next step without a preemption: the code that ran last has
+// ended, or waits.
+bool is_switch_free(void) { return !is_enabled(last) || fibers[last].next.kind == op_wait; }
+
 static void take_step(int actor) {
+  bool goes_on = actor == last || (step_count > 0 && events[step_count - 1].actor == actor);
+  if (!goes_on && !is_switch_free()) preemption_count += 1;
   event *now = &events[step_count];
   now->actor = (int8_t)actor;
   now->op = *next_operation(actor);
   search_record(step_count);
   step_count += 1;
-  if (is_code(actor) && actor != last) {
-    if (is_enabled(last)) preemption_count += 1;
-    last = actor;
-  }
+  if (is_code(actor)) last = actor;
 }
 
 // Gives the turn to whom the search chooses. Returns when it is this fiber's: for its own next

@@ -12,7 +12,8 @@
 
 typedef struct {
   uint16_t enabled, backtrack, done, sleep;
-  int8_t chosen, code_before;
+  int8_t chosen, code_before, actor_before;
+  bool is_switch_free;
   int16_t preemptions;
 } node;
 
@@ -77,11 +78,11 @@ static uint16_t sleep_before(int step) {
   return sleep;
 }
 
-// The enabled actors that may run next without one preemption too many.
+// The enabled actors that may take the next step without one preemption too many.
 static uint16_t within_bound(const node *now) {
-  if (preemption_bound < 0 || now->preemptions < preemption_bound) return now->enabled;
-  if ((now->enabled >> now->code_before & 1) == 0) return now->enabled;
-  return now->enabled & (0xff0 | 1 << now->code_before);
+  if (preemption_bound < 0 || now->preemptions < preemption_bound || now->is_switch_free)
+    return now->enabled;
+  return now->enabled & (1 << now->code_before | 1 << now->actor_before);
 }
 
 int search_pick(uint16_t enabled, int last) {
@@ -91,6 +92,8 @@ int search_pick(uint16_t enabled, int last) {
     return now->chosen;
   }
   *now = (node){.enabled = enabled, .sleep = sleep_before(step_count), .code_before = (int8_t)last,
+                .actor_before = (int8_t)(step_count > 0 ? events[step_count - 1].actor : last),
+                .is_switch_free = is_switch_free(),
                 .preemptions = (int16_t)preemption_count};
   uint16_t candidates = within_bound(now) & ~now->sleep;
   if (candidates == 0) return pick_none;

@@ -79,7 +79,7 @@ extension Scenario {
       })
   }
 
-  /// Whoever reads the memory gets it, or faults.
+  /// The other reads the memory as it was, or faults.
   private static var kernelRead: Scenario {
     Scenario(
       name: "kernel-unmap-read",

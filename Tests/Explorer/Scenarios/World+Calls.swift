@@ -145,7 +145,7 @@ extension World {
     return isDirty
   }
 
-  /// As `translate`, by the entries that a dump shows.
+  /// As `translate`, by the entries that a dump prints.
   func trace(_ page: Int, in space: Int = 0) {
     explorer_begin_call()
     withSpace(space) { space in

@@ -43,7 +43,7 @@ static const char *both_counted(void) {
   return atomic_load(&words[0]) == 2 ? NULL : "a count was lost";
 }
 
-// Each sets a flag and looks at the other's: not both can miss it, unless stores are buffered.
+// Each sets a flag and reads the other's: not both can miss it, unless stores are buffered.
 static void set_and_look(uint32_t number) {
   atomic_store_explicit(&words[number], 1, memory_order_relaxed);
   explorer_set_result(0, atomic_load_explicit(&words[1 - number], memory_order_relaxed));
@@ -57,7 +57,7 @@ static const char *one_has_seen(void) {
   return explorer_result(0, 0) + explorer_result(1, 0) > 0 ? NULL : "neither saw the other's flag";
 }
 
-// Writers of words of their own, which nobody reads until the end: one order is as good as all.
+// Writers of words of their own, which are not read until the end: one order is as good as all.
 static void write_own(uint32_t number) {
   for (uint32_t index = 0; index < 2; index += 1)
     atomic_store_explicit(&words[2 * number + index], 1, memory_order_relaxed);
