@@ -22,13 +22,13 @@ extension Scenario {
   private static var dropTwice: Scenario {
     Scenario(
       name: "drop-drop", about: "two drop the two references to a frame", hasStoreBuffers: true,
-      prepare: shared, body: { world, number in world.drop(number) })
+      isCompared: true, prepare: shared, body: { world, number in world.drop(number) })
   }
 
   private static var dropAndShare: Scenario {
     Scenario(
       name: "drop-share", about: "one reference is dropped while the other is shared",
-      hasStoreBuffers: true, prepare: shared,
+      hasStoreBuffers: true, isCompared: true, prepare: shared,
       body: { world, number in
         if number == 1 { return world.drop(1) }
         world.share(0, as: 2)
@@ -40,7 +40,7 @@ extension Scenario {
   private static var allocateTwice: Scenario {
     Scenario(
       name: "allocate-allocate", about: "two allocate a frame, and free it", isLinear: false,
-      prepare: { _ in },
+      isCompared: true, prepare: { _ in },
       body: { world, number in
         world.allocate(number)
         world.drop(number)

@@ -16,6 +16,7 @@ extension Scenario {
       name: "share-saturated-drop",
       about: "a frame is shared once more than can be counted while a reference is dropped",
       isLinear: false,
+      isCompared: true,
       prepare: { world in
         world.useFrameForEver(0)
         world.share(0, as: 1)
@@ -31,7 +32,7 @@ extension Scenario {
     Scenario(
       name: "claim-free", about: "a frame is claimed by its address while it is freed",
       isLinear: false,
-      prepare: { world in world.allocate(0) },
+      isCompared: true, prepare: { world in world.allocate(0) },
       body: { world, number in
         if number == 0 { world.drop(0) } else { world.claim(1, atAddressOf: 0) }
       })

@@ -21,6 +21,7 @@ extension Scenario {
     Scenario(
       name: "map-map-same-page", about: "two map the same page, and one finds it mapped",
       hasStoreBuffers: true,
+      isCompared: true,
       prepare: { world in
         world.spaces[0] = try VmSpace()
         world.map(2)

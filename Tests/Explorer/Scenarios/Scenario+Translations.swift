@@ -67,6 +67,7 @@ extension Scenario {
     Scenario(
       name: "map-activate", about: "a page is mapped while a processor activates the space",
       hasStoreBuffers: true,
+      isCompared: true,
       prepare: { world in
         world.spaces[0] = try VmSpace()
         world.map(1)
@@ -141,7 +142,7 @@ extension Scenario {
     Scenario(
       name: "clear-dirty-write", about: "dirty bits are cleared while another processor writes",
       hasStoreBuffers: true,
-      prepare: onActiveSpace,
+      isCompared: true, prepare: onActiveSpace,
       body: { world, number in
         if number == 1 { return world.write(0) }
         world.clearDirty(0)

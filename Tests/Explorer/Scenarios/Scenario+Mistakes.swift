@@ -1,0 +1,82 @@
+import SimulatedMachine
+import TesseraFrames
+import TesseraHardware
+import TesseraPageTables
+import TesseraSpaces
+
+// Mistakes on purpose, each of which has to be found: in one order at least, something is wrong.
+extension Scenario {
+  static var mistakes: [Scenario] {
+    [flushForgotten, flushForgottenUnseen, frameLost, lockLeft]
+  }
+
+  private static func withoutFlushes(_ world: World) throws {
+    world.spaces[0] = try VmSpace()
+    world.map(0)
+    world.map(1)
+    world.activateEverywhere()
+    unsafe FlushSwitch.turnElsewhere(off: true)
+  }
+
+  /// The frame is freed while the other processor may still use it.
+  private static var flushForgotten: Scenario {
+    Scenario(
+      name: "wrong-unmap-read", about: "other processors are not asked to flush", expected: "check",
+      prepare: withoutFlushes,
+      body: { world, number in
+        if number == 0 { world.unmap(0, existing: true) } else { world.read(0) }
+      })
+  }
+
+  /// Nothing is freed: the call only returns too early.
+  private static var flushForgottenUnseen: Scenario {
+    Scenario(
+      name: "wrong-protect-write", about: "a right is left in the TLB of another processor",
+      expected: "stale", prepare: withoutFlushes,
+      body: { world, number in
+        if number == 1 { return world.write(0) }
+        world.protect(0, to: .read)
+        world.expectNone(of: .writes, at: 0)
+      })
+  }
+
+  /// The second to get a reference loses it.
+  private static var frameLost: Scenario {
+    Scenario(
+      name: "wrong-drop", about: "a reference to a frame is lost in one order", expected: "check",
+      prepare: { world in
+        let frame = try Frame(allocating: PlainMemory())
+        (world.frames + 1).pointee = frame.share()
+        (world.frames + 0).pointee = consume frame
+      },
+      body: { world, number in
+        if number == 0 { world.drop(0) } else { world.loseLastReference(1) }
+      })
+  }
+
+  private static var lockLeft: Scenario {
+    Scenario(
+      name: "wrong-lock", about: "the lock of a table stays held", expected: "check",
+      prepare: { world in
+        world.spaces[0] = try VmSpace()
+        world.map(0)
+      },
+      body: { world, number in
+        if number == 1 { world.lockRoot(0) } else { world.translate(0) }
+      })
+  }
+}
+
+extension World {
+  /// Drops the reference at `index` unless it is the last one, which is lost.
+  fileprivate func loseLastReference(_ index: Int) {
+    guard let frame = (frames + index).pointee.take() else { return }
+    let slot = FrameTable.slot(number: frame.address.rawValue >> 12)
+    if slot.count == 1 { _ = frame.relinquish() }
+  }
+
+  /// Acquires the lock of a root, and forgets it.
+  fileprivate func lockRoot(_ index: Int) {
+    withSpace(index) { _ = $0.root.slot.tryLock() }
+  }
+}
