@@ -71,7 +71,7 @@ $(EXPLORE)/explore: $(EXPLOREOBJECTS)
 	  $(foreach p,$(filter %.part,$^),-Xlinker $(p)) -o $@
 
 .PHONY: explore
-explore: doctor-test $(EXPLORE)/explore ## try all schedules of small programs; SCENARIO= REPLAY= HOURS= SEED=
+explore: doctor-test $(EXPLORE)/explore ## try all schedules; SCENARIO= REPLAY= HOURS= SEED=
 	$(Q)EXPLORER_SYMBOLIZER='$(TOOLCHAIN)/llvm-symbolizer' SCENARIO='$(SCENARIO)' \
 	  REPLAY='$(REPLAY)' HOURS='$(HOURS)' SEED='$(SEED)' SECONDS='$(SECONDS)' \
 	  Tests/Explorer/run $(EXPLORE)/explore

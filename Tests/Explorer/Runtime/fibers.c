@@ -37,7 +37,7 @@ void fibers_start(void (*body)(uint32_t)) {
     if (self->stack == NULL) self->stack = aligned_alloc(4096, stack_size);
     *self = (fiber){.stack = self->stack,
                     .processor = {.number = number, .interrupts_enabled = true}};
-    // Six registers, the address that `switch_stacks` returns to, and one that is never returned to.
+    // Six registers, the address that `switch_stacks` returns to, and one that is not used.
     void **top = (void **)(self->stack + stack_size) - 8;
     memset(top, 0, 8 * sizeof *top);
     top[6] = (void *)run_fiber;
