@@ -198,8 +198,8 @@ static int choose(uint16_t enabled) {
   switch (mode) {
     case mode_guided: return guided_choice(enabled);
     case mode_random: return random_choice(enabled);
-    case mode_calls: return search_pick(choices_between_calls(enabled), last);
-    default: return search_pick(enabled, last);
+    case mode_calls: return search_pick(choices_between_calls(enabled));
+    default: return search_pick(enabled);
   }
 }
 
@@ -207,13 +207,24 @@ int preferred_choice(uint16_t enabled) { return default_choice(enabled); }
 
 // Steps -------------------------------------------------------------------------------------------
 
-// Whether any other actor may take the next step without a preemption: the code that ran last has
-// ended, or waits.
-bool is_switch_free(void) { return !is_enabled(last) || fibers[last].next.kind == op_wait; }
+// Which of the enabled actors may take the next step without a preemption: the code that ran last,
+// and what took the last step; or, if that code has ended or spins, all that do not spin.
+uint16_t choices_without_preemption(uint16_t enabled) {
+  uint16_t spinning = 0;
+  for (int actor = 0; actor < EXPLORER_PROCESSORS; actor += 1)
+    if (enabled >> actor & 1 && fibers[actor].next.kind == op_wait) spinning |= 1 << actor;
+  uint16_t others = enabled & ~spinning;
+  uint16_t choices = others;
+  if (others >> last & 1) {
+    choices = 1 << last;
+    if (step_count > 0) choices |= 1 << events[step_count - 1].actor;
+  }
+  choices &= enabled;
+  return choices != 0 ? choices : enabled;
+}
 
-static void take_step(int actor) {
-  bool goes_on = actor == last || (step_count > 0 && events[step_count - 1].actor == actor);
-  if (!goes_on && !is_switch_free()) preemption_count += 1;
+static void take_step(int actor, uint16_t enabled) {
+  if ((choices_without_preemption(enabled) >> actor & 1) == 0) preemption_count += 1;
   event *now = &events[step_count];
   now->actor = (int8_t)actor;
   now->op = *next_operation(actor);
@@ -244,7 +255,7 @@ static void dispatch(void) {
       if (actor == pick_impossible) fail("explorer", "a schedule went another way the second time");
       return fibers_resume(NULL);
     }
-    take_step(actor);
+    take_step(actor, enabled);
     fiber *next = &fibers[processor_of(actor)];
     if (is_buffer(actor)) {
       commit_oldest(next);

@@ -12,8 +12,8 @@
 
 typedef struct {
   uint16_t enabled, backtrack, done, sleep;
-  int8_t chosen, code_before, actor_before;
-  bool is_switch_free;
+  uint16_t without_preemption;
+  int8_t chosen;
   int16_t preemptions;
 } node;
 
@@ -80,20 +80,18 @@ static uint16_t sleep_before(int step) {
 
 // The enabled actors that may take the next step without one preemption too many.
 static uint16_t within_bound(const node *now) {
-  if (preemption_bound < 0 || now->preemptions < preemption_bound || now->is_switch_free)
-    return now->enabled;
-  return now->enabled & (1 << now->code_before | 1 << now->actor_before);
+  bool is_free = preemption_bound < 0 || now->preemptions < preemption_bound;
+  return is_free ? now->enabled : now->without_preemption;
 }
 
-int search_pick(uint16_t enabled, int last) {
+int search_pick(uint16_t enabled) {
   node *now = &nodes[step_count];
   if (step_count < prefix) {
     if (now->enabled != enabled) return pick_impossible;
     return now->chosen;
   }
-  *now = (node){.enabled = enabled, .sleep = sleep_before(step_count), .code_before = (int8_t)last,
-                .actor_before = (int8_t)(step_count > 0 ? events[step_count - 1].actor : last),
-                .is_switch_free = is_switch_free(),
+  *now = (node){.enabled = enabled, .sleep = sleep_before(step_count),
+                .without_preemption = choices_without_preemption(enabled),
                 .preemptions = (int16_t)preemption_count};
   uint16_t candidates = within_bound(now) & ~now->sleep;
   if (candidates == 0) return pick_none;
