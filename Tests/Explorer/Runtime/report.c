@@ -24,7 +24,8 @@ void fail(const char *kind, const char *format, ...) {
 
 void format_segments(const segment *segments, int count, char *text, size_t limit) {
   size_t length = 0;
-  text[0] = 0;
+  // The schedule that runs by default.
+  snprintf(text, limit, "%s", count == 0 ? "-" : "");
   for (int index = 0; index < count && length + 40 < limit; index += 1) {
     segment now = segments[index];
     int number = processor_of(now.actor);
@@ -40,6 +41,7 @@ void format_segments(const segment *segments, int count, char *text, size_t limi
 
 int parse_segments(const char *text, segment *segments, int limit) {
   int count = 0;
+  if (strcmp(text, "-") == 0) return 0;
   while (*text != 0 && count < limit) {
     int base = 0;
     if (*text == 'i') base = interrupt_of_first;
