@@ -383,19 +383,25 @@ clean: ## remove everything that was built
 # `exec`, so that a signal that ends make reaches the script, and not a shell around it alone.
 .PHONY: check
 check: doctor-check ## format, style rules, proofs, what the built images must not contain
-	-$(Q)boot/doctor --quiet lemmas
+	-$(Q)boot/doctor --quiet lemmas models
 	$(Q)exec env MAKE='$(MAKE)' Tests/check-all $(LIBRARY)
 
 .PHONY: test test-long
 test: doctor-test doctor-iso ## the tests, here and in QEMU; ends with: N passed, N failed
 	$(Q)exec env MAKE='$(MAKE)' Tests/run-all
 test-long: doctor-test doctor-iso doctor-bochs ## long random walks, ThreadSanitizer, fuzzing
+	-$(Q)boot/doctor --quiet models
 	$(Q)exec env MAKE='$(MAKE)' Tests/run-long
 
 .PHONY: lemmas
 lemmas: ## prove the arithmetic for all 64-bit values, by the solver z3
 	-$(Q)boot/doctor --quiet lemmas
 	$(Q)Tests/Lemmas/run
+
+.PHONY: models
+models: ## check the protocols between processors in all orders, by the model checker Spin
+	-$(Q)boot/doctor --quiet models
+	$(Q)Tests/Models/run
 
 .PHONY: seeds
 seeds: doctor-test ## run each random test with 1,000 seeds, or with SEEDS=count or first..last
