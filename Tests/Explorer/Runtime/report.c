@@ -166,6 +166,13 @@ static void find_names(void) {
   unlink(list);
 }
 
+// Behind the slots of all frames lies the state of the allocator.
+static bool is_slot(uintptr_t offset) {
+  uintptr_t last = offset / 64 * 4096, in_memory;
+  const char *memory = name_of_memory((uintptr_t)machine_memory + last, &in_memory);
+  return memory != NULL && strcmp(memory, "memory") == 0;
+}
+
 // What is at an address, in the words of page tables.
 static void describe(uintptr_t address, bool is_entry, char *text, size_t size) {
   uintptr_t offset = 0;
@@ -176,6 +183,8 @@ static void describe(uintptr_t address, bool is_entry, char *text, size_t size) 
     snprintf(text, size, is_entry ? "entry %lu of frame %lu" : "byte %lu of frame %lu",
              (unsigned long)(is_entry ? offset % 4096 / 8 : offset % 4096),
              (unsigned long)(offset / 4096));
+  } else if (strcmp(memory, "slots") == 0 && !is_slot(offset)) {
+    snprintf(text, size, "allocator's state + %lu", (unsigned long)offset);
   } else if (strcmp(memory, "slots") == 0) {
     uintptr_t field = offset % 64;
     const char *name = field == 63   ? "lock"

@@ -8,7 +8,8 @@ import TesseraSpaces
 extension Scenario {
   static var frames: [Scenario] {
     [
-      dropTwice, dropAndShare, allocateTwice, borrowFromOther, kernelMappings, stopAndUnmap,
+      dropTwice, dropAndShare, allocateTwice, borrowFromOther, borrowWhileUsed, kernelMappings,
+      stopAndUnmap,
       kernelRead, kernelStop, allocateRuns,
     ]
   }
@@ -48,22 +49,34 @@ extension Scenario {
   }
 
   /// All frames are in use but those in the other's cache, which has to lend them.
-  private static var borrowFromOther: Scenario {
+  private static func borrowing(
+    _ name: StaticString, _ about: StaticString, body: @escaping (World, Int) -> Void
+  ) -> Scenario {
     Scenario(
-      name: "borrow-frames", about: "a processor asks for the frames in another one's cache",
-      hasStoreBuffers: true,
-      isLinear: false,
+      name: name, about: about, hasStoreBuffers: true, isLinear: false,
       prepare: { world in
-        world.useUpFrames()
         asProcessor(1) {
-          for index in 0..<2 { (world.frames + index).pointee = world.takeFiller() }
-          for index in 0..<2 { (world.frames + index).pointee = nil }
+          world.allocate(1)
+          world.drop(1)
         }
-      },
-      body: { world, number in
-        world.allocate(number)
-        if number == 1 { world.drop(1) }
-      })
+        world.useUpFrames()
+      }, body: body,
+      check: { $0.result(of: 0, at: 0) == 1 ? nil : "there was a frame, and it was not found" })
+  }
+
+  private static var borrowFromOther: Scenario {
+    borrowing("borrow-frames", "a processor asks for the frames in another one's cache") {
+      world, number in
+      if number == 0 { world.allocate(0) } else { world.deactivate() }
+    }
+  }
+
+  /// The owner uses its cache before it lends it, or notices that it has.
+  private static var borrowWhileUsed: Scenario {
+    borrowing("borrow-used-frames", "a cache is lent while its owner uses it") { world, number in
+      world.allocate(number)
+      if number == 1 { world.drop(1) }
+    }
   }
 
   /// The addresses and the frame of one mapping may become those of the other.

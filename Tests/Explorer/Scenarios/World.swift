@@ -64,9 +64,16 @@ final class World {
 
 // What few scenarios prepare.
 extension World {
-  /// Allocates all frames.
+  /// Allocates all frames but those in the caches of other processors.
   func useUpFrames() {
-    while let frame = try? Frame(allocating: PlainMemory()) { fillers.append(frame.relinquish()) }
+    FrameAllocator.drainCache()
+    let others = FrameAllocator.statistics.cachedFrameCount
+    while true {
+      let now = FrameAllocator.statistics
+      if now.freeFrameCount + now.cachedFrameCount <= others { return }
+      guard let frame = try? Frame(allocating: PlainMemory()) else { return }
+      fillers.append(frame.relinquish())
+    }
   }
 
   /// Allocates a frame to the place at `index` with so many references that it is never freed, and
@@ -81,12 +88,6 @@ extension World {
   func isInUseForEver(_ index: Int) -> Bool {
     let count = FrameTable.slot(number: frameAddresses[index].frameNumber).count
     return count > ReferenceCount.maximum - 5 && count < .max - 10
-  }
-
-  /// A frame that was allocated by `useUpFrames`.
-  func takeFiller() -> Frame<PlainMemory>? {
-    guard let address = fillers.popLast() else { return nil }
-    return unsafe Frame<PlainMemory>(adopting: address)
   }
 }
 
