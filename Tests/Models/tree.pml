@@ -22,6 +22,9 @@
 #ifndef STEPS
 #define STEPS 3 /* cursors, together */
 #endif
+#ifndef USES
+#define USES 2  /* frames that the program allocates, one after another */
+#endif
 
 #define ROOT 0
 #define FRAME_COUNT 5 /* the root, and four that are allocated */
@@ -377,13 +380,13 @@ proctype processor() {
   od;
 }
 
-/* Allocates a frame for a program, which writes to it, and frees it; twice. */
+/* Allocates frames for a program, which writes to them, and frees them. */
 proctype program() {
   byte frame, uses;
 end:
   do
   :: atomic {
-      frame == 0 && uses < 2 && (IS_FREE(1) || IS_FREE(2) || IS_FREE(3) || IS_FREE(4)) ->
+      frame == 0 && uses < USES && (IS_FREE(1) || IS_FREE(2) || IS_FREE(3) || IS_FREE(4)) ->
       if
       :: IS_FREE(1) -> frame = 1
       :: IS_FREE(2) -> frame = 2
