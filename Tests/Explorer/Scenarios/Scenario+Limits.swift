@@ -4,10 +4,11 @@ import TesseraHardware
 import TesseraPageTables
 import TesseraSpaces
 
-// References at their highest count, frames that are claimed by address, identifiers that run out.
+// References at their highest count, frames that are claimed by address, identifiers that run out,
+// and a processor that is started.
 extension Scenario {
   static var limits: [Scenario] {
-    [saturateAndDrop, claimAndFree, claimTwice, reuseIdentifiers, removeAndTrace]
+    [saturateAndDrop, claimAndFree, claimTwice, reuseIdentifiers, removeAndTrace, startAndRead]
   }
 
   /// One more reference than can be counted: the frame is never freed.
@@ -70,6 +71,22 @@ extension Scenario {
         for index in 1..<World.placeCount { world.activate(index) }
         world.activate(0)
         world.read(0)
+      })
+  }
+
+  /// Either it is asked, or it sees the entry.
+  private static var startAndRead: Scenario {
+    Scenario(
+      name: "kernel-unmap-start", about: "kernel memory is unmapped while a processor is started",
+      hasStoreBuffers: true, isLinear: false,
+      prepare: { world in
+        try world.mapKernel(0)
+        asProcessor(1) { world.stop() }
+      },
+      body: { world, number in
+        if number == 0 { return world.unmapKernel(0) }
+        world.start()
+        world.readKernel(world.kernelAddress(0))
       })
   }
 

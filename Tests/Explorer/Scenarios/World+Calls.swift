@@ -203,6 +203,15 @@ extension World {
     ActiveSpace.stop()
   }
 
+  /// Starts the calling processor again, which was stopped.
+  func start() {
+    explorer_begin_call()
+    try! ActiveSpace.claimProcessor()
+    ActiveSpace.start()
+    // What it has cached counts from here on.
+    machine.mmu.options.haltedProcessors = []
+  }
+
   func clearDirty(_ page: Int, in space: Int = 0) {
     call(space, page, 1) { cursor throws(TesseraError) in cursor.clearDirty(4096) }
   }

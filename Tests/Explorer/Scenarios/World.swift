@@ -21,6 +21,7 @@ final class World {
   var frameAddresses = [PhysicalAddress](repeating: .zero, count: placeCount)
   private(set) var isPreparing = true
   private var keptState: SimulatedMMU.State?
+  private var keptHaltedProcessors: Set<Int> = []
   private let usedFrameCount: UInt64
   private var problemText: UnsafeMutablePointer<CChar>?
 
@@ -50,6 +51,7 @@ final class World {
     usedFrameCount = FrameAllocator.statistics.usedFrameCount
     try scenario.prepare(self)
     keptState = machine.mmu.state
+    keptHaltedProcessors = machine.mmu.options.haltedProcessors
     isPreparing = false
   }
 
@@ -59,7 +61,10 @@ final class World {
   }
 
   /// Has the MMUs cache what they had cached when all was prepared.
-  func restore() { machine.mmu.state = keptState! }
+  func restore() {
+    machine.mmu.state = keptState!
+    machine.mmu.options.haltedProcessors = keptHaltedProcessors
+  }
 }
 
 // What few scenarios prepare.
