@@ -130,8 +130,8 @@ extension SimulatedMachine {
     return mmu
   }
 
-  /// The memory of the machine, and the metadata of its frames outside it, for tests that put all of
-  /// it back.
+  /// The memory of the machine, and the metadata of its frames outside it, for tests that put all
+  /// of it back.
   package var memory: UnsafeMutableRawBufferPointer {
     UnsafeMutableRawBufferPointer(start: arena.memory, count: frameCount * 4096)
   }
