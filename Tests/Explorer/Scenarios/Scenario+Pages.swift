@@ -5,7 +5,7 @@ import TesseraSpaces
 // Two processors change the same pages, or pages under the same table.
 extension Scenario {
   static var pages: [Scenario] {
-    [mapUnderOneTable, mapOnePage, unmapOnePage, mapAndUnmap]
+    [mapUnderOneTable, mapOnePage, unmapOnePage, unmapOneOfTwo, mapAndUnmap]
   }
 
   /// The leaf table does not exist: one of them adds it, and the other finds it.
@@ -38,6 +38,23 @@ extension Scenario {
         world.activateEverywhere()
       },
       body: { world, _ in world.unmap(0, existing: true) })
+  }
+
+  /// As above, but the table stays. The second must not return before the first has flushed.
+  private static var unmapOneOfTwo: Scenario {
+    Scenario(
+      name: "unmap-unmap-table-stays", about: "two unmap the same page of a table with two",
+      hasStoreBuffers: true,
+      prepare: { world in
+        world.spaces[0] = try VmSpace()
+        world.map(0)
+        world.map(1)
+        world.activateEverywhere()
+      },
+      body: { world, _ in
+        world.unmap(0, existing: true)
+        world.expectNone(at: 0)
+      })
   }
 
   /// The table comes and goes: each removes it if it is empty.

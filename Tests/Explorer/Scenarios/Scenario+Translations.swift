@@ -16,6 +16,8 @@ extension Scenario {
     world.map(0)
     world.map(1)
     world.map(2)
+    // Their table stays, whatever a scenario unmaps.
+    world.map(4)
     world.activateEverywhere()
   }
 
