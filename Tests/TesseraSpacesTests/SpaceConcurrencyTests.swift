@@ -68,15 +68,19 @@ extension OnSimulatedMachine {
     ) throws {
       unsafe FlushSwitch.turnElsewhere(off: true)
       defer { unsafe FlushSwitch.turnElsewhere(off: false) }
-      let outcome = try ConcurrentEpisode.run(
-        seed: Seed.current, on: processorCount, mmus, atMost: 4000, hasStaleTranslations: true)
-      #expect(outcome.staleUseCount > 10)
-      #expect(outcome.problems.contains { $0.hasPrefix("a read of page") })
-      switch mmus {
-      case .lazy: #expect(outcome.problems.contains { $0.hasPrefix("a write of page") })
-      case .eager, .contexts:
-        #expect(outcome.problems.contains { $0.contains("was freed while processor") })
+      var missing: Set = [
+        "a read of page", mmus == .lazy ? "a write of page" : "was freed while processor",
+      ]
+      // Which of them a walk meets first is up to the threads, and only the first are noted.
+      var staleUseCount = 0
+      for episode in 0..<20 as Range<UInt64> where !missing.isEmpty || staleUseCount <= 10 {
+        let outcome = try ConcurrentEpisode.run(
+          seed: Seed.current &+ episode << 32, on: processorCount, mmus, atMost: 4000,
+          hasStaleTranslations: true)
+        staleUseCount += outcome.staleUseCount
+        missing = missing.filter { words in !outcome.problems.contains { $0.contains(words) } }
       }
+      #expect(missing == [] && staleUseCount > 10)
     }
   }
 }
