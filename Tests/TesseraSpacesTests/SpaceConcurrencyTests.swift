@@ -35,6 +35,9 @@ extension OnSimulatedMachine {
         ?? Seed.rounds(isOptimized ? 200_000 : 4_000, ofRange: 2_000)
     }
 
+    /// The operations after which the time is looked at, if it is limited.
+    private static var longestEpisode: Int { seconds == nil ? .max : 10_000 }
+
     /// The seconds that one walk may take, of which there are six.
     private static let seconds =
       environment["TESSERA_RANDOM_SECONDS"].flatMap { Double($0) }.map { $0 / 9 }
@@ -50,7 +53,7 @@ extension OnSimulatedMachine {
         if let seconds = Self.seconds, ContinuousClock.now - start > .seconds(seconds) { break }
         let outcome = try ConcurrentEpisode.run(
           seed: Seed.current &+ episode << 32, on: processorCount, mmus,
-          atMost: Self.operationCount - sum.operationCount)
+          atMost: min(Self.operationCount - sum.operationCount, Self.longestEpisode))
         #expect(outcome.problems == [])
         if !outcome.problems.isEmpty { break }
         sum.add(outcome)
