@@ -35,7 +35,7 @@ extension OnSimulatedMachine {
         ?? Seed.rounds(isOptimized ? 200_000 : 4_000, ofRange: 2_000)
     }
 
-    /// The operations after which the time is looked at, if it is limited.
+    /// The operations after which the walk may end, if its time is limited.
     private static var longestEpisode: Int { seconds == nil ? .max : 10_000 }
 
     /// The seconds that one walk may take, of which there are six.
