@@ -390,7 +390,6 @@ check: doctor-check ## format, style rules, proofs, what the built images must n
 test: doctor-test doctor-iso ## the tests, here and in QEMU; ends with: N passed, N failed
 	$(Q)exec env MAKE='$(MAKE)' Tests/run-all
 test-long: doctor-test doctor-iso doctor-bochs ## long random walks, ThreadSanitizer, fuzzing
-	-$(Q)boot/doctor --quiet models
 	$(Q)exec env MAKE='$(MAKE)' Tests/run-long
 
 .PHONY: lemmas
