@@ -18,34 +18,4 @@ extension Cursor {
     // SAFETY: this reference is the caller's; each part has one of its own.
     unsafe LeafOwnership.release(leaf, size: size)
   }
-
-  /// Replaces the leaves from the position by the parts of `leaf` of `size`, whose reference the
-  /// caller gives. All entries lie wholly in them.
-  mutating func replaceParts(by leaf: PageTableEntry, _ size: PageSize) {
-    let start = position
-    let end = checkedEnd(size.byteCount)
-    while position < end {
-      let distance = position.distance(from: start)
-      position = Self.replacePart(
-        of: leaf, size, distance, at: position, in: lock.tree, &lock.flusher)
-    }
-    // SAFETY: this reference is the caller's; each part has one of its own.
-    unsafe LeafOwnership.release(leaf, size: size)
-  }
-
-  /// Replaces the entry at `position` by the part of `leaf` that lies `distance` bytes in. Returns
-  /// the address after it.
-  private static func replacePart(
-    of leaf: PageTableEntry, _ size: PageSize, _ distance: UInt64, at position: VirtualAddress,
-    in tree: borrowing LockedTree, _ flusher: inout TLBFlusher
-  ) -> VirtualAddress {
-    let node = tree.lowestNode(at: position)
-    guard let partSize = node.level.pageSize else {
-      panic("leaf is above the level of 1 GiB pages")
-    }
-    let part = LeafOwnership.sharedPart(of: leaf, size, of: node.level, at: distance)
-    let old = node.exchange(part, at: node.index(of: position))
-    flusher.retire(old, at: position, size: partSize)
-    return position.advanced(unchecked: node.level.span)
-  }
 }

@@ -18,23 +18,21 @@ extension Cursor {
       at: slot.address)
     try lock.tree.requireMapped(from: position, to: end)
     try splitEdges(to: end)
-    if Self.exchange(leaf, size, at: position, in: lock.tree, &lock.flusher) {
-      position = end
-    } else {
-      replaceParts(by: leaf, size)
-    }
+    Self.exchange(leaf, size, at: position, in: lock.tree, &lock.flusher)
+    position = end
     _ = frame.take()?.relinquishSlot()
   }
 
   /// Exchanges the entry at `position`, a leaf of `size` or a table of smaller pages, for `leaf`.
-  /// Returns false if it lies in a table of smaller pages that has to stay.
+  ///
+  /// The lock holds the node that it lies in: its covering node spans more than the range.
   private static func exchange(
     _ leaf: PageTableEntry, _ size: PageSize, at position: VirtualAddress,
     in tree: borrowing LockedTree, _ flusher: inout TLBFlusher
-  ) -> Bool {
+  ) {
     let level = PagingLevel(leafOf: size)
     let node = tree.lowestNode(at: position, downTo: level)
-    guard node.level == level else { return false }
+    require(node.level == level, "page to be replaced lies in a table of another level")
     let index = node.index(of: position)
     if node[index].isTable {
       // All that the table of smaller pages maps is freed with it.
@@ -42,7 +40,6 @@ extension Cursor {
     } else {
       flusher.retire(node.exchange(leaf, at: index), at: position, size: size)
     }
-    return true
   }
 }
 

@@ -54,20 +54,6 @@ enum LeafOwnership {
 // A large leaf and its parts.
 
 extension LeafOwnership {
-  /// The leaf of `level` that maps the part of `leaf`, of `size`, that lies `distance` bytes from
-  /// its first. Acquires a reference for it if `leaf` owns one.
-  @inline(__always)
-  static func sharedPart(
-    of leaf: PageTableEntry, _ size: PageSize, of level: PagingLevel, at distance: UInt64
-  ) -> PageTableEntry {
-    guard let partSize = level.pageSize else { panic("leaf is above the level of 1 GiB pages") }
-    let memory = leaf.leafAddress(size: size).rawValue &+ distance
-    let part = LeafTemplate(like: leaf, size, newSize: partSize)
-      .entry(at: PhysicalAddress(unchecked: memory))
-    if leaf.ownsFrame { share(part, size: partSize) }
-    return part
-  }
-
   /// Fills `node`, which is empty, with the 512 parts of `entry`, a leaf or a status of the level
   /// above. The parts take over its reference, and acquire 511 more.
   static func fill(_ node: LockedNode, withPartsOf entry: PageTableEntry) {
