@@ -35,6 +35,7 @@ extension KernelSpace {
     try tables.reserveCopies(for: ownEntries.upperBound..<512)
     var splits = SplitTables()
     try plan.reserve(&splits, keepingBelow: lowEnd)
+    try ZeroFrame.start()
     if !copied {
       let isMarked =
         LoaderTableMarks.set(below: low) == nil

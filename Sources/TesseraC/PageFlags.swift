@@ -47,11 +47,12 @@ extension PageProperty {
   init(flags: UInt32, isUser: Bool) throws(APIError) {
     let known =
       TESSERA_READ | TESSERA_WRITE | TESSERA_EXECUTE | TESSERA_ALLOW_WX | TESSERA_UNCACHEABLE
-      | 3 * TESSERA_SOFTWARE
+      | 3 * TESSERA_SOFTWARE | TESSERA_SHARED
     try check(Int(flags) & ~known == 0, TESSERA_ERROR_INVALID_ARGUMENT)
     self = PageProperty(try PageAccess(flags: flags), isUser: isUser)
       .with(cachePolicy: CachePolicy(flags: flags))
       .with(software: softwareBits(flags))
+      .with(isShared: Int(flags) & TESSERA_SHARED != 0)
   }
 
   /// The header's flags for this property.
@@ -69,6 +70,7 @@ extension PageProperty {
     if isUser { flags |= TESSERA_USER }
     if isGlobal { flags |= TESSERA_GLOBAL }
     if isCopyOnWrite { flags |= TESSERA_COPY_ON_WRITE }
+    if isShared { flags |= TESSERA_SHARED }
     return UInt32(flags)
   }
 }
@@ -137,6 +139,13 @@ extension tessera_page {
     case .status(let number):
       content = UInt32(TESSERA_PAGE_STATUS)
       status = number
+    case .demandZero(let property):
+      content = UInt32(TESSERA_PAGE_DEMAND_ZERO)
+      flags = property.flags
+    case .pending(let payload, let property):
+      content = UInt32(TESSERA_PAGE_PENDING)
+      status = payload
+      flags = property.flags
     case .mapped(let physical, let property, let ownsFrame):
       content = UInt32(ownsFrame ? TESSERA_PAGE_FRAME : TESSERA_PAGE_DEVICE)
       self.physical = physical.rawValue

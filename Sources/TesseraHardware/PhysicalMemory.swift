@@ -62,6 +62,18 @@ extension PhysicalMemory {
     unsafe Processor.fill(pointer(to: address), with: word, count: Int(byteCount / 8))
   }
 
+  /// Copies the 4 KiB at `source` to those at `destination`.
+  ///
+  /// The caller promises that both are memory, mapped in the direct map, and that it owns the
+  /// destination.
+  @unsafe package static func copyPage(
+    from source: PhysicalAddress, to destination: PhysicalAddress
+  ) {
+    unsafe Processor.copyWords(
+      from: pointer(to: source), to: pointer(to: destination),
+      count: Int(PageSize.fourKiB.byteCount / 8))
+  }
+
   /// Returns whether all words of the `byteCount` bytes at `address` equal `word`.
   ///
   /// The caller promises what `fill(from:with:byteCount:)` requires.

@@ -104,8 +104,8 @@
 
 ; PageTableEntry.addressMask
 (define-fun addressMask () Word #x000ffffffffff000)
-; PageTableEntry.propertyMask: bits 0 to 6, 8, 52 to 54 and 63
-(define-fun propertyMask () Word #x807000000000017f)
+; PageTableEntry.propertyMask: bits 0 to 6, 8, 52 to 54, 56 and 63
+(define-fun propertyMask () Word #x817000000000017f)
 ; PageTableEntry.forkMask: bits 54 and 55
 (define-fun forkMask () Word #x00c0000000000000)
 ; The bits of an entry, and those that Tessera adds, by their names in `PageTableEntry`.

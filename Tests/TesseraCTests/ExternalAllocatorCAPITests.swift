@@ -41,11 +41,11 @@ extension OnSimulatedMachine {
 
     @Test func `all frames are allocated from it, and unused ones stay in it`() {
       #expect(start() == TESSERA_OK)
-      // 2048 slots, the rest of the metadata, and two tables.
-      #expect(pool.outCount == 32 + 1 + 2)
+      // 2048 slots, the rest of the metadata, two tables, and the frame of zeros.
+      #expect(pool.outCount == 32 + 1 + 3)
       let now = statistics
       #expect(now.metadata_frames == 33)
-      #expect(now.managed_frames - now.free_frames == 2)
+      #expect(now.managed_frames - now.free_frames == 3)
       #expect(now.cached_frames == 0 && now.largest_free_block == 0)
       #expect(now.pooled_tables == 0)
       #expect(use(of: 0x20_0000) == TESSERA_FRAME_METADATA)
@@ -111,8 +111,9 @@ extension OnSimulatedMachine {
         #expect(Int(tessera_space_create(nil)) == TESSERA_ERROR_NOT_STARTED)
         ordinal += 1
       }
-      // Metadata, the root, the table of the kernel virtual area, and two copies of the loader's.
-      #expect(ordinal == (isCopied ? 6 : 4))
+      // Metadata, the root, the table of the kernel virtual area, the frame of zeros, and two
+      // copies of the loader's.
+      #expect(ordinal == (isCopied ? 7 : 5))
       pool.failCall(0)
       #expect(machine.violations == "")
     }

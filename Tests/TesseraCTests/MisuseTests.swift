@@ -259,7 +259,7 @@ extension OnSimulatedMachine {
 
     @Test func `undefined flags are errors`() {
       let page = MisuseWorld.unmappedPage
-      let known = 0x7f + 0x80
+      let known = 0x7f + 0x80 + TESSERA_SHARED
       var cases = 0
       for bit in 0..<32 {
         let flags = UInt32(1) << bit | UInt32(TESSERA_READ)

@@ -22,6 +22,11 @@ TESSERA_INLINE void hw_fill_words(void *destination, uint64_t value, size_t coun
   __asm__ volatile("rep stosq" : "+D"(destination), "+c"(count) : "a"(value) : "memory");
 }
 
+/// Copies `count` words from `source` to `destination`, which do not overlap (REP MOVSQ).
+TESSERA_INLINE void hw_copy_words(void *destination, const void *source, size_t count) {
+  __asm__ volatile("rep movsq" : "+D"(destination), "+S"(source), "+c"(count) : : "memory");
+}
+
 /// Whether the aligned word at `place` is `value`. Acquiring: what follows is not done before.
 ///
 /// One instruction, which compares with memory. Compilers load a word that is atomic by an

@@ -749,6 +749,8 @@ enum {
   TESSERA_CACHE_POLICY = 3 << 4,
   /** Two software bits for the kernel's use: 0 to 3 times this. */
   TESSERA_SOFTWARE = 1 << 6,
+  /** A fork leaves the page to both spaces as it is: each sees what the other writes. */
+  TESSERA_SHARED = 1 << 13,
 
   /* In results only. */
   TESSERA_ACCESSED = 1 << 8,
@@ -756,10 +758,11 @@ enum {
   /** Accessible in user mode. Follows from the space. */
   TESSERA_USER = 1 << 10,
   TESSERA_GLOBAL = 1 << 11,
-  /** `tessera_copy` has shared the frame of the page, which is not writable but would be otherwise:
-   * copy the frame and replace the page before it is written, or make it writable with
-   * `tessera_protect` once nothing else refers to the frame. A page without access that was shared
-   * has the flag too: whether it would be writable is not known. */
+  /** A fork has shared the frame of the page, which is not writable but would be otherwise:
+   * `tessera_resolve_fault` copies the frame before it is written. `tessera_protect` makes it
+   * writable once nothing else refers to the frame. A page without access that was shared has the
+   * flag too: whether it would be writable is not known. A page with the contents
+   * TESSERA_PAGE_DEVICE and this flag maps the frame of zeros, until it is written. */
   TESSERA_COPY_ON_WRITE = 1 << 12,
 };
 
@@ -772,6 +775,10 @@ enum {
   TESSERA_PAGE_DEVICE = 2,
   /** The page is not mapped and has a status. */
   TESSERA_PAGE_STATUS = 3,
+  /** The page is not mapped, and appears filled with zeros when it is used. */
+  TESSERA_PAGE_DEMAND_ZERO = 4,
+  /** The page is not mapped, and the kernel supplies it when it is used. */
+  TESSERA_PAGE_PENDING = 5,
 };
 
 /** A run of pages with the same contents and flags. */
@@ -786,9 +793,11 @@ typedef struct {
   uint64_t page_size;
   /** TESSERA_PAGE_... */
   uint32_t content;
-  /** The flags. Zero unless mapped. */
+  /** The flags of the pages, or those that they will have if they are TESSERA_PAGE_DEMAND_ZERO or
+   * TESSERA_PAGE_PENDING; zero for the others. */
   uint32_t flags;
-  /** The status. Zero unless `content` is TESSERA_PAGE_STATUS. */
+  /** The status of TESSERA_PAGE_STATUS, or the payload of TESSERA_PAGE_PENDING; zero for the
+   * others. */
   uint32_t status;
   uint32_t reserved;
 } tessera_page;

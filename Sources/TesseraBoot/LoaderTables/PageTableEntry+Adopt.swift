@@ -12,7 +12,8 @@ extension PageTableEntry {
     let policy = CachePolicy(memoryType: type)
     let attribute = size == .fourKiB ? 1 << 7 : 1 << 12 as UInt64
     let cleared =
-      ~(attribute | Self.cacheMask | Self.ownsFrameBit | Self.statusBit | Self.user | Self.forkMask)
+      ~(attribute | Self.cacheMask | Self.ownsFrameBit | Self.statusBit | Self.user | Self.forkMask
+      | Self.shared)
     return PageTableEntry(
       rawValue: rawValue & cleared | Self.leafBit | UInt64(policy.rawValue) &<< 3)
   }

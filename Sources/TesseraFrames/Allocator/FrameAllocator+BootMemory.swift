@@ -17,7 +17,9 @@ extension FrameAllocator {
     guard end <= FrameTable.end else { throw .outOfBounds }
     for number in start.frameNumber..<end.frameNumber {
       let slot = FrameTable.slot(number: number)
-      guard slot.kind.usage == .kernel, slot.count == ReferenceCount.maximum else { throw .inUse }
+      guard slot.kind.usage == .kernel, slot.count == ReferenceCount.maximum,
+        !slot.kind.isAllocated
+      else { throw .inUse }
     }
     for number in start.frameNumber..<end.frameNumber {
       FrameTable.slot(number: number).makeUnowned(as: .none)

@@ -112,6 +112,14 @@ extension PageProperty {
   @inline(__always)
   public var isCopyOnWrite: Bool { bits & PageTableEntry.copyOnWrite != 0 }
 
+  /// A Boolean value indicating whether a fork leaves the page to both spaces as it is, so that
+  /// each sees what the other writes, instead of having it copied before it is written.
+  @inline(__always)
+  public var isShared: Bool {
+    get { bits & PageTableEntry.shared != 0 }
+    set { set(PageTableEntry.shared, to: newValue) }
+  }
+
   /// The two software bits, free for the kernel to use. The setter panics above 3.
   @inline(__always)
   public var software: UInt8 {
@@ -145,6 +153,14 @@ extension PageProperty {
   public func with(software: UInt8) -> PageProperty {
     var property = self
     property.software = software
+    return property
+  }
+
+  /// Returns the property of a page that a fork shares, or of one that it has copied.
+  @inline(__always)
+  public func with(isShared: Bool) -> PageProperty {
+    var property = self
+    property.isShared = isShared
     return property
   }
 

@@ -10,7 +10,8 @@
 /// | 8      | global |
 /// | 9-11   | ignored |
 /// | 12-51  | physical address; in an entry of a large page, bit 12 is PAT |
-/// | 52-62  | ignored; a `PageProperty` has its software bits in 52 and 53, copy-on-write in 54 |
+/// | 52-62  | ignored; a `PageProperty` has its software bits in 52 and 53, and in 54 and 56 what
+/// |        | a fork does |
 /// | 63     | no execution |
 ///
 /// The processor ignores all other bits of an entry that is not present. What Tessera stores in the
@@ -56,9 +57,11 @@ extension PageTableEntry {
   package static var softwareMask: UInt64 { 0b11 << 52 }
   /// The ignored bit that holds `PageProperty.isCopyOnWrite`.
   package static var copyOnWrite: UInt64 { 1 << 54 }
+  /// The ignored bit that holds `PageProperty.isShared`.
+  package static var shared: UInt64 { 1 << 56 }
   /// The bits of a leaf that make up its property.
   package static var propertyMask: UInt64 {
-    accessMask | user | cacheMask | accessed | dirty | global | softwareMask | copyOnWrite
+    accessMask | user | cacheMask | accessed | dirty | global | softwareMask | copyOnWrite | shared
   }
 }
 

@@ -53,6 +53,16 @@ public enum Processor {
   ) {
     unsafe hw_fill_words(destination, value, count)
   }
+
+  /// Copies `count` words from `source` to `destination`.
+  ///
+  /// The caller promises that both are memory, do not overlap, and that it owns the destination.
+  @inline(__always)
+  @unsafe static func copyWords(
+    from source: UnsafeMutableRawPointer, to destination: UnsafeMutableRawPointer, count: Int
+  ) {
+    unsafe hw_copy_words(destination, source, count)
+  }
 }
 
 extension Processor {

@@ -4,7 +4,8 @@ public import TesseraHardware
 extension Cursor {
   /// Maps in the next `byteCount` bytes what `source` maps in its next ones, for a fork, and moves
   /// both past them. Frames are shared, and become read-only in both, so that the first write to
-  /// either faults (copy-on-write). Statuses and device memory are copied as they are.
+  /// either faults (copy-on-write). Statuses, device memory, and pages with
+  /// `PageProperty.isShared` are copied as they are.
   ///
   /// No later change of rights makes such a page writable, in either space, while its frame has
   /// another owner; `PageProperty.isCopyOnWrite` tells which pages must be copied.
@@ -97,7 +98,7 @@ struct CopyPositions {
         continue
       }
       let next = node.share(index, entry, upTo: stop, with: other, at: distance)
-      if entry.ownsFrame && entry.isWritable {
+      if entry.losesWritingByFork {
         let page = base &+ UInt64(truncatingIfNeeded: index) &* PageSize.fourKiB.byteCount
         flusher.enqueue(
           VirtualAddress(page), pageCount: UInt64(truncatingIfNeeded: next &- index))
@@ -126,7 +127,7 @@ struct CopyPositions {
       ) { _, _ in entry }
     }
     let largest = largestPart(of: entry, node.level)
-    if entry.ownsFrame && entry.isWritable { flusher.enqueue(source, size: size) }
+    if entry.losesWritingByFork { flusher.enqueue(source, size: size) }
     let leaf = node.markForked(index, entry)
     targetTree.fill(
       from: target, to: end, withPartsOf: leaf, size, wholeUpTo: largest, &reservation)
@@ -236,7 +237,7 @@ extension LockedNode {
     let alike = LeafClass(
       entry, becoming: entry.sharedByFork,
       changing: PageTableEntry.writable | PageTableEntry.forkMask)
-    let isUsual = entry.isPresent && entry.isWritable && entry.ownsFrame && !entry.mayBecomeDirty
+    let isUsual = entry.isPresent && entry.losesWritingByFork && !entry.mayBecomeDirty
     guard isUsual else {
       return forEach(alike, from: index, to: end) { index, leaf in
         // Before the reference, which must not be acquired twice if the processor sets the dirty
@@ -273,11 +274,19 @@ extension PageTableEntry {
   @inline(__always)
   fileprivate var isWritable: Bool { rawValue & Self.writable != 0 }
 
+  /// Whether a fork withholds the right to write, which the leaf has.
+  @inline(__always)
+  fileprivate var losesWritingByFork: Bool {
+    rawValue & (Self.ownsFrameBit | Self.writable | Self.shared)
+      == Self.ownsFrameBit | Self.writable
+  }
+
   /// What a fork leaves of the leaf: if it owns a frame, that is shared, and the right to write is
-  /// withheld from now on. A page that was not writable needs the mark too: it may become so.
+  /// withheld from now on, unless the page is one that both write. A page that was not writable
+  /// needs the mark too: it may become so.
   @inline(__always)
   fileprivate var sharedByFork: PageTableEntry {
-    guard ownsFrame else { return self }
+    guard rawValue & (Self.ownsFrameBit | Self.shared) == Self.ownsFrameBit else { return self }
     let mark = isWritable || !isPresent ? Self.forkMask : Self.sharedByForkBit
     return PageTableEntry(rawValue: rawValue & ~Self.writable | mark)
   }

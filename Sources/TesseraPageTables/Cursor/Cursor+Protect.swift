@@ -5,7 +5,8 @@ extension Cursor {
   /// Gives every mapped page in the next `byteCount` bytes the rights `access`. Returns the number
   /// of bytes that are mapped there.
   ///
-  /// Absent pages stay absent, and statuses stay. A page whose frame a fork has shared becomes
+  /// Absent pages stay absent. A page that is not mapped and has a property, by `setDemandZero` or
+  /// `setPending`, has these rights once it is. A page whose frame a fork has shared becomes
   /// writable only if nothing else refers to the frame any more; otherwise it becomes readable and
   /// `PageProperty.isCopyOnWrite`. Another page that this cursor has unmapped refers to its frame
   /// until the cursor is closed. A large page that lies only partly in the range is split first;
@@ -54,6 +55,7 @@ extension Cursor {
     while index < first + count {
       let entry = node[index]
       guard entry.isLeaf else {
+        if entry.isStatusWithProperty { node.apply(edit, toStatusAt: index) }
         index &+= 1
         continue
       }
@@ -86,6 +88,7 @@ extension Cursor {
     let index = node.index(of: position)
     let page = position.alignedDown(to: node.level.span)
     position = min(end, page.advanced(unchecked: node.level.span))
+    if node[index].isStatusWithProperty { node.apply(edit, toStatusAt: index) }
     guard let size = node.level.pageSize, node[index].isLeaf else { return 0 }
     return node.apply(edit, toLeafAt: index, size, page, &flusher) ? size.byteCount : 0
   }
@@ -143,6 +146,13 @@ extension LockedNode {
       index &+= 1
     }
     return index
+  }
+
+  /// Applies `edit` to the property of the pages of the status at `index`, which has one.
+  @inline(never)
+  fileprivate func apply<Edit: LeafEdit>(_ edit: Edit, toStatusAt index: Int) {
+    let status = self[index]
+    store(status.changed(by: edit.change(of: status.leafOfStatus)), at: index, replacing: status)
   }
 
   /// Applies `edit` to the leaf of `size` at `index`, which maps `page`, and enqueues the flush

@@ -1,24 +1,6 @@
 internal import TesseraFrames
 public import TesseraHardware
 
-/// What a cursor finds at its position.
-public enum PageContent: Equatable, Sendable {
-  /// Nothing.
-  case absent
-  /// Nothing is mapped, but the page has this status.
-  case status(UInt32)
-  /// Memory at `address`; if `ownsFrame`, the mapping owns a reference of its frame.
-  case mapped(PhysicalAddress, PageProperty, ownsFrame: Bool)
-}
-
-extension PageContent {
-  /// Whether something is mapped.
-  public var isMapped: Bool {
-    if case .mapped = self { return true }
-    return false
-  }
-}
-
 /// Contiguous pages with the same content.
 ///
 /// If they are mapped, their memory is contiguous too, and the content has its first byte.
@@ -58,6 +40,14 @@ extension Cursor {
     position.last(in: entry.level.span).advanced(unchecked: 1)
   }
 
+  /// Whether one entry spans the whole range, and nothing is mapped there.
+  package var isInOneStatus: Bool {
+    let (entry, level) = entry(at: lock.tree.start)
+    return entry.isStatus
+      && lock.tree.start.last(in: level.span).rawValue
+        >= lock.tree.end.rawValue &- 1
+  }
+
   /// The address after the first entry in the next `byteCount` bytes that is not absent, because it
   /// maps a page or has a status; nil if all are absent. Does not move.
   package func endOfFirstUsed(within byteCount: UInt64) -> VirtualAddress? {
@@ -94,17 +84,5 @@ extension Cursor {
     if node[node.index(of: position)].isLeaf { return nil }
     let span = node.presentCount == 0 ? node.level.tableSpan : node.level.span
     return position.last(in: span).advanced(unchecked: 1)
-  }
-}
-
-extension PageTableEntry {
-  /// What this entry of a node of `level`, which refers to no table, says of its pages.
-  @inline(__always)
-  func content(_ level: PagingLevel) -> PageContent {
-    if isLeaf, let size = level.pageSize {
-      return .mapped(leafAddress(size: size), property(size: size), ownsFrame: ownsFrame)
-    }
-    if let status { return .status(status) }
-    return .absent
   }
 }

@@ -126,7 +126,8 @@ extension Cursor {
   /// Changes every mapped page in the next `byteCount` bytes by `change`. Returns the number of
   /// bytes whose pages are not as before.
   ///
-  /// Absent pages and statuses stay. Nothing is flushed for rights that are added or software bits.
+  /// Absent pages stay. So do statuses, but the property that one gives to its pages is changed,
+  /// too, and not counted. Nothing is flushed for rights that are added or software bits.
   /// A page whose frame a fork has shared becomes writable only as by `protect`, and a large page
   /// that lies only partly in the range is split first; throws `outOfFrames` if it cannot be.
   ///

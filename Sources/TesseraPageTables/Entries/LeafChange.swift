@@ -12,10 +12,12 @@ package struct LeafChange: Sendable {
   /// inversion of the address if it no longer is.
   private let flipped: UInt64
 
-  /// Replaces the property by `property`, except the accessed and dirty bits.
+  /// Replaces the property by `property`, except the accessed and dirty bits and what a fork does.
   @inline(__always)
   package init(to property: PageProperty, mode: PagingMode = .current) {
-    let lasting = PageTableEntry.accessed | PageTableEntry.dirty | PageTableEntry.copyOnWrite
+    let lasting =
+      PageTableEntry.accessed | PageTableEntry.dirty | PageTableEntry.copyOnWrite
+      | PageTableEntry.shared
     self.init(changing: PageTableEntry.propertyMask & ~lasting, to: property, mode)
   }
 

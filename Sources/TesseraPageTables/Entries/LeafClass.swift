@@ -21,7 +21,7 @@ package struct LeafClass: Sendable {
     let dirty = leaf.rawValue & PageTableEntry.writable != 0 ? PageTableEntry.dirty : 0
     deciding =
       changed | PageTableEntry.leafBit | PageTableEntry.ownsFrameBit | PageTableEntry.present
-      | PageTableEntry.writable | PageTableEntry.forkMask | dirty
+      | PageTableEntry.writable | PageTableEntry.forkMask | PageTableEntry.shared | dirty
     agreed = leaf.rawValue & deciding
     flipped = leaf.rawValue ^ new.rawValue
   }

@@ -25,8 +25,26 @@ package struct LeafTemplate: Sendable {
   package init(like leaf: PageTableEntry, _ size: PageSize, newSize: PageSize) {
     let template = LeafTemplate(
       leaf.property(size: size), size: newSize, ownsFrame: leaf.ownsFrame)
-    pattern = template.pattern | leaf.rawValue & PageTableEntry.forkMask
+    self.init(pattern: template.pattern | leaf.rawValue & PageTableEntry.forkMask)
   }
+
+  /// Leaves that map the frame of zeros, for pages with `property` that were not written yet.
+  static func zeros(_ property: PageProperty) -> LeafTemplate {
+    let template = LeafTemplate(property, size: .fourKiB, ownsFrame: false)
+    let isWritten = property.access.allowsWrite
+    let mark = isWritten ? PageTableEntry.forkMask : PageTableEntry.sharedByForkBit
+    return LeafTemplate(pattern: template.pattern & ~PageTableEntry.writable | mark)
+  }
+
+  /// The leaf of 4 KiB that maps the copy of what `leaf` maps, which a fork has shared: writable,
+  /// and owning its frame.
+  static func copied(_ leaf: PageTableEntry) -> LeafTemplate {
+    let property = leaf.property(size: .fourKiB).with(isAccessed: false, isDirty: false)
+    let template = LeafTemplate(property, size: .fourKiB, ownsFrame: true)
+    return LeafTemplate(pattern: template.pattern | PageTableEntry.writable)
+  }
+
+  private init(pattern: UInt64) { self.pattern = pattern }
 
   /// The leaf that maps the memory at `address`.
   ///

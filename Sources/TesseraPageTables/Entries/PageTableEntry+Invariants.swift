@@ -1,3 +1,4 @@
+internal import TesseraFrames
 package import TesseraHardware
 
 extension PageTableEntry {
@@ -14,8 +15,7 @@ extension PageTableEntry {
       let upright = rawValue ^ inversion
       return upright & Self.reservedBits(isLarge: isLarge(at: level), at: level, mode) != 0
     }
-    guard let status else { return true }
-    return self != .status(status)
+    return !isStatus || violatesStatusForm
   }
 
   /// Whether the software bits contradict the kind of the entry, in a table at `level`. For entries
@@ -28,10 +28,12 @@ extension PageTableEntry {
   }
 
   /// Whether the leaf may be written though a fork has shared its frame, owns no frame that could
-  /// have been shared, or must be copied for no reason.
+  /// have been shared and does not map the frame of zeros, must be copied for no reason, or is both
+  /// copied and shared.
   private var violatesForkBits: Bool {
     guard isSharedByFork else { return rawValue & Self.copyOnWrite != 0 }
-    return !ownsFrame || rawValue & Self.writable != 0
+    let isSharable = ownsFrame || ZeroFrame.isAt(leafAddress(size: .fourKiB))
+    return !isSharable || rawValue & (Self.writable | Self.shared) != 0
   }
 
   /// The bits that must be zero in a present entry.

@@ -10,10 +10,10 @@ package import TesseraHardware
 // | absent | 0       | 0        | 0          | zero, like all other bits |
 // | table  | 1       | 0        | 0          | address of the child |
 // | leaf   | 0 or 1  | 1        | 0          | address of the memory, inverted if not present |
-// | status | 0       | 0        | 1          | inverted payload of 32 bits |
+// | status | 0       | 0        | 1          | inverted payload; see PageTableEntry+Status |
 // | leaf that changes its size | 0 | 1    | 1          | inverted address of the memory |
 //
-// A leaf also has the software bits of its property, 52 and 53, and two for forks, 54 and 55.
+// A leaf also has the software bits of its property, 52 and 53, and three for forks, 54 to 56.
 //
 // A leaf without access is not present but keeps its property, its address and its reference to a
 // frame. A processor may speculatively use the address in an entry that is not present (L1 Terminal
@@ -27,12 +27,10 @@ extension PageTableEntry {
   /// The leaf owns a reference to its frame. Leaves of device memory and of the direct map have
   /// none.
   package static var ownsFrameBit: UInt64 { 1 << 10 }
-  /// The entry is not present and carries a status.
-  package static var statusBit: UInt64 { 1 << 11 }
 
-  /// The leaf's frame has been shared by a fork, and the leaf is not writable until it has a frame
-  /// with no other owner. `copyOnWrite` is set as well if it would be writable without the fork, or
-  /// has no access.
+  /// The leaf's frame has been shared by a fork, or is the frame of zeros, and the leaf is not
+  /// writable until it has a frame with no other owner. `copyOnWrite` is set as well if it would be
+  /// writable otherwise, or has no access.
   package static var sharedByForkBit: UInt64 { 1 << 55 }
   /// What a fork may set in a leaf.
   package static var forkMask: UInt64 { sharedByForkBit | copyOnWrite }
@@ -120,24 +118,4 @@ extension PageTableEntry {
   /// Whether the entry maps nothing: absent, or a status.
   @inline(__always)
   package var isVacant: Bool { !isLeaf && !isTable }
-}
-
-extension PageTableEntry {
-  /// Creates an entry that maps nothing and carries `payload`, at any level.
-  @inline(__always)
-  package static func status(_ payload: UInt32) -> PageTableEntry {
-    PageTableEntry(rawValue: (UInt64(payload) &<< 12) ^ addressMask | statusBit)
-  }
-
-  /// A Boolean value indicating whether the entry maps nothing and carries a status.
-  @inline(__always)
-  package var isStatus: Bool {
-    rawValue & (Self.present | Self.leafBit | Self.statusBit) == Self.statusBit
-  }
-
-  /// The payload of a status, or nil if the entry is not a status.
-  @inline(__always)
-  package var status: UInt32? {
-    isStatus ? UInt32(truncatingIfNeeded: ~rawValue &>> 12) : nil
-  }
 }

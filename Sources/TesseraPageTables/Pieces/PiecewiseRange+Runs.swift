@@ -80,8 +80,8 @@ extension PageRun {
   /// addresses. Each large page is a run of its own.
   fileprivate func continued(by next: PageRun) -> PageRun? {
     switch (content, next.content) {
-    case (.absent, .absent): break
-    case (.status(let status), .status(let other)) where status == other: break
+    case (.absent, .absent), (.status, .status), (.demandZero, .demandZero), (.pending, .pending):
+      guard content == next.content else { return nil }
     case (.mapped(let address, let property, let owns), .mapped(let other, let same, let ownsToo))
     where address.rawValue &+ byteCount == other.rawValue && property == same && owns == ownsToo
       && entryByteCount == PageSize.fourKiB.byteCount && next.entryByteCount == entryByteCount:

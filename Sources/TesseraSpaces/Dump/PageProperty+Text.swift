@@ -1,13 +1,13 @@
 internal import TesseraHardware
 
 extension PageProperty {
-  /// Writes rights, user or kernel, global, and cache policy: "rw- k g wb".
+  /// Writes rights, user or kernel, global or shared by forks, and cache policy: "rw- k g wb".
   func write(to sink: inout some TextSink & ~Copyable) {
     sink.write(access.allowsRead ? "r" : "-")
     sink.write(access.allowsWrite ? "w" : "-")
     sink.write(access.allowsExecute ? "x" : "-")
     sink.write(isUser ? " u" : " k")
-    sink.write(isGlobal ? " g " : " - ")
+    sink.write(isGlobal ? " g " : isShared ? " s " : " - ")
     sink.write(cachePolicy.shortName)
   }
 }

@@ -33,9 +33,7 @@ extension PageTableDump.Run {
     sink.write(byteSize: byteCount, width: 6)
     sink.write("  ")
     switch content {
-    case .status(let status):
-      sink.write("status ")
-      sink.write(decimal: UInt64(status))
+    case .vacant(let content): content.writeVacant(to: &sink)
     case .pages(let property, let size):
       property.write(to: &sink)
       sink.write(" ")
@@ -60,9 +58,7 @@ extension PageTableDump.Run {
     sink.write(",\"bytes\":")
     sink.write(decimal: byteCount)
     switch content {
-    case .status(let status):
-      sink.write(",\"status\":")
-      sink.write(decimal: UInt64(status))
+    case .vacant(let content): content.writeJSON(to: &sink)
     case .pages(let property, let size):
       property.writeJSON(to: &sink)
       sink.write(",\"page\":")
@@ -71,6 +67,44 @@ extension PageTableDump.Run {
       if isLinear { sink.write(quoted: target) } else { sink.write("null") }
     }
     sink.write("}\n")
+  }
+}
+
+extension PageContent {
+  /// Writes what pages that are not mapped have instead: "status 5", "demand zero rw- u - wb" or
+  /// "pending 5 rw- u - wb".
+  func writeVacant(to sink: inout some TextSink & ~Copyable) {
+    switch self {
+    case .status(let payload):
+      sink.write("status ")
+      sink.write(decimal: UInt64(payload))
+    case .demandZero(let property):
+      sink.write("demand zero ")
+      property.write(to: &sink)
+    case .pending(let payload, let property):
+      sink.write("pending ")
+      sink.write(decimal: UInt64(payload))
+      sink.write(" ")
+      property.write(to: &sink)
+    case .absent, .mapped: break
+    }
+  }
+
+  /// Writes the members of JSON for the same.
+  fileprivate func writeJSON(to sink: inout some TextSink & ~Copyable) {
+    switch self {
+    case .status(let payload):
+      sink.write(",\"status\":")
+      sink.write(decimal: UInt64(payload))
+    case .demandZero(let property):
+      sink.write(",\"demandZero\":true")
+      property.writeJSON(to: &sink)
+    case .pending(let payload, let property):
+      sink.write(",\"pending\":")
+      sink.write(decimal: UInt64(payload))
+      property.writeJSON(to: &sink)
+    case .absent, .mapped: break
+    }
   }
 }
 

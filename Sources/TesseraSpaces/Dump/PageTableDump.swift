@@ -29,7 +29,8 @@ struct PageTableDump {
   enum Content: Equatable {
     /// The property without accessed, dirty and software bits.
     case pages(PageProperty, PageSize)
-    case status(UInt32)
+    /// What pages that are not mapped have instead, without software bits.
+    case vacant(PageContent)
   }
 
   /// Counts over all ranges.
@@ -80,6 +81,17 @@ extension PageTableDump.Run {
   }
 }
 
+extension PageContent {
+  /// The content without the software bits of its property.
+  fileprivate var withoutSoftware: PageContent {
+    switch self {
+    case .demandZero(let property): .demandZero(property.with(software: 0))
+    case .pending(let payload, let property): .pending(payload, property.with(software: 0))
+    default: self
+    }
+  }
+}
+
 extension PageTableDump.Totals {
   fileprivate mutating func add(_ run: PageTableDump.Run) {
     runCount += 1
@@ -97,8 +109,8 @@ extension TranslationTrace {
       let property = entry.property(size: size).with(isAccessed: false, isDirty: false)
       content = .pages(property.with(software: 0), size)
       target = entry.leafAddress(size: size).rawValue
-    } else if let status = entry.status {
-      content = .status(status)
+    } else if entry.isStatus {
+      content = .vacant(entry.vacantContent.withoutSoftware)
     } else {
       return nil
     }

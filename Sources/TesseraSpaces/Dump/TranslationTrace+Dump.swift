@@ -34,9 +34,9 @@ extension TranslationTrace {
       writePage(entry, size, to: &sink)
     } else if entry.leadsToTable(at: level) {
       writeTable(entry, isLast: level == lowestLevel, to: &sink)
-    } else if let status = entry.status {
-      sink.write("  status ")
-      sink.write(decimal: UInt64(status))
+    } else if entry.isStatus {
+      sink.write("  ")
+      entry.vacantContent.writeVacant(to: &sink)
       sink.write("          <- stops here")
     } else {
       sink.write("  absent            <- stops here")

@@ -1,0 +1,58 @@
+internal import TesseraFrames
+public import TesseraHardware
+internal import TesseraPageTables
+public import TesseraSpaces
+
+extension VmSpace {
+  /// Answers a page fault: makes the page allow the access if that is what its status or a fork
+  /// says. The kernel calls it in its handler of page faults, and does as `FaultResolution` says.
+  ///
+  /// Denies an address outside of the space, an access that the rights of the page forbid, and one
+  /// that SMAP or SMEP forbid to the kernel. When it returns, no processor can use an older
+  /// translation of the page.
+  ///
+  /// Waits for cursors over the page, and may wait for other processors: so the interrupted code
+  /// has no cursor of this space open, and no lock that another processor acquires with interrupts
+  /// off. Preemption is off while tables are read or changed, and as before while a frame is
+  /// filled. The space need not be active.
+  public borrowing func resolve(
+    _ fault: PageFault, _ options: SupplyOptions = SupplyOptions()
+  ) -> FaultResolution {
+    if fault.hasReservedBit || fault.isForbiddenToKernel { return .denied }
+    let resolution = resolve(fault.access, at: fault.address, options)
+    if resolution == .resolved(.nothing) {
+      // The translation that this processor used is old.
+      Processor.invalidatePage(at: fault.address.rawValue)
+    }
+    return resolution
+  }
+
+  /// Makes the page of `address` allow `access` of the program, as `resolve(_:_:)` does after a
+  /// fault.
+  public borrowing func resolve(
+    _ access: MemoryAccess, at address: VirtualAddress, _ options: SupplyOptions = SupplyOptions()
+  ) -> FaultResolution {
+    guard address >= Self.start, address < Self.end else { return .denied }
+    let page = address.alignedDown(to: PageSize.fourKiB.byteCount)
+    let root = root
+    var need = Preemption.disabled { root.need(of: access, at: page) }
+    var supply = FrameSupply(for: page, options)
+    while true {
+      switch need {
+      case .nothing: return .resolved(.nothing)
+      case .denied: return .denied
+      case .payload(let payload): return .needs(payload)
+      case .zeros, .zeroedFrame, .copy, .takeover: break
+      }
+      // Before a node is locked, and with preemption as it is: to fill a frame takes long.
+      let hasFrame = supply.allocate(for: need)
+      do throws(TesseraError) {
+        let supplied = try Preemption.disabled { () throws(TesseraError) in
+          try supply.use(for: access, &need, in: root)
+        }
+        if let supplied { return .resolved(supplied) }
+      } catch { return .outOfFrames }
+      if !hasFrame && need.takesFrame { return .outOfFrames }
+    }
+  }
+}
