@@ -8,29 +8,61 @@
 
 // What a processor has read and written since it last spun, with the values before. Where it has
 // read alone, a change may end its loop.
-static void remember(watched_word *list, int *count, fiber *self, uintptr_t address) {
+enum { in_watched = 0, in_written = EXPLORER_PROCESSORS };
+
+static void remember(watched_word *list, int *count, int which, fiber *self, known_word *known,
+                     uintptr_t address) {
   if (self->has_changed_memory) return;
-  uintptr_t word = address & ~(uintptr_t)7;
-  for (int index = *count - 1; index >= 0; index -= 1)
-    if (list[index].word == word) return;
+  uint8_t bit = (uint8_t)(1 << (which + self->number));
+  if ((known->remembered & bit) != 0) return;
   // With too many words to watch, it does not wait.
-  if (*count == watch_limit) self->has_changed_memory = true;
-  else list[(*count)++] = (watched_word){word, get(word, 8)};
+  if (*count == watch_limit) {
+    self->has_changed_memory = true;
+    return;
+  }
+  known->remembered |= bit;
+  uintptr_t word = address & ~(uintptr_t)7;
+  list[(*count)++] = (watched_word){word, get(word, 8)};
 }
 
-// What is known of an access of the running code.
-typedef enum { is_private, is_shared, is_not_ours } access_kind;
+static inline void remember_read(fiber *self, known_word *known, uintptr_t address) {
+  remember(self->watched, &self->watched_count, in_watched, self, known, address);
+}
+static inline void remember_write(fiber *self, known_word *known, uintptr_t address) {
+  remember(self->written, &self->written_count, in_written, self, known, address);
+}
 
-// Fills `op` if others can tell the access, and tells so. What is not in the memory of the scenario
-// does not count: the language's runtime accesses more of it the first time.
-static access_kind classify(operation *op, operation_kind kind, uintptr_t address, int size,
-                            int order, uintptr_t code) {
-  if (is_on_own_stack(address)) return is_not_ours;
+static void forget(fiber *self, int which, uintptr_t word) {
+  known_at(word)->remembered &= (uint8_t)~(1 << (which + self->number));
+}
+
+void forget_remembered(fiber *self) {
+  for (int index = 0; index < self->watched_count; index += 1)
+    forget(self, in_watched, self->watched[index].word);
+  for (int index = 0; index < self->written_count; index += 1)
+    forget(self, in_written, self->written[index].word);
+  self->watched_count = self->written_count = 0;
+}
+
+// An access of the running code: to what, and whether others can tell it.
+typedef struct {
+  // Null if it does not count: what is not in the memory of the scenario is not the same in all
+  // schedules, since the language's runtime accesses more of it the first time.
+  known_word *known;
+  bool is_shared;
+} access_kind;
+
+// Fills `op` if others can tell the access.
+static inline access_kind classify(operation *op, operation_kind kind, uintptr_t address, int size,
+                                   int order, uintptr_t code) {
+  if (is_on_own_stack(address)) return (access_kind){NULL, false};
+  known_word *known = known_at(address);
+  if (known == NULL) return (access_kind){NULL, false};
   bool is_write = kind != op_load && kind != op_read;
-  uint16_t place = place_of(address, is_write, false);
-  if (place == outside) return is_not_ours;
+  uint16_t place = place_of(known, address, is_write, running->context);
   running->access_count += 1;
-  if (place == 0 && !guided_stop(running)) return is_private;
+  if (place == 0 && (mode != mode_guided || !guided_stop(running)))
+    return (access_kind){known, false};
   *op = (operation){.kind = kind, .size = (uint8_t)size, .order = (uint8_t)order,
                     .address = address, .code = code};
   if (is_write) {
@@ -38,7 +70,7 @@ static access_kind classify(operation *op, operation_kind kind, uintptr_t addres
   } else if (place != 0) {
     op->touches[op->touch_count++] = (touch){place, false};
   }
-  return is_shared;
+  return (access_kind){known, true};
 }
 
 // Notes the values of the step that the running code has just taken.
@@ -52,14 +84,14 @@ static uint64_t load(uintptr_t address, int size, int order, uintptr_t code) {
   if (running == NULL) return get(address, size);
   operation op;
   access_kind kind = classify(&op, op_load, address, size, order, code);
-  if (kind == is_not_ours) return get(address, size);
-  if (kind == is_shared) point(&op);
+  if (kind.known == NULL) return get(address, size);
+  if (kind.is_shared) point(&op);
   fiber *self = running;
-  remember(self->watched, &self->watched_count, self, address);
+  remember_read(self, kind.known, address);
   bool was_forwarded = false;
   uint64_t value = self->buffered == 0 ? get(address, size)
                                        : buffered_load(self, address, size, &was_forwarded);
-  if (kind == is_shared) note_values(value, value);
+  if (kind.is_shared) note_values(value, value);
   return value;
 }
 
@@ -70,9 +102,9 @@ static void store(uintptr_t address, uint64_t value, int size, int order, uintpt
   }
   operation op;
   access_kind kind = classify(&op, op_store, address, size, order, code);
-  if (kind == is_not_ours) return put(address, value, size);
+  if (kind.known == NULL) return put(address, value, size);
   fiber *self = running;
-  if (kind == is_shared && has_buffers && order != __ATOMIC_SEQ_CST && mode != mode_calls) {
+  if (kind.is_shared && has_buffers && order != __ATOMIC_SEQ_CST && mode != mode_calls) {
     // Only the commit is a step that others can tell. With a full buffer, it comes first.
     if (self->buffered == buffer_limit) {
       operation wait = {.kind = op_fence, .order = __ATOMIC_SEQ_CST, .address = address};
@@ -82,16 +114,16 @@ static void store(uintptr_t address, uint64_t value, int size, int order, uintpt
     buffered_store *next = &self->buffer[self->buffered++];
     *next = (buffered_store){.address = address, .value = value, .size = (uint8_t)size,
                              .code = code, .access = self->access_count,
-                             .place = place_if_shared(address)};
-    search_copy_clock((int)(self - fibers), next->clock);
+                             .place = kind.known->place};
+    search_copy_clock(self->number, next->clock);
     if (get(address, size) != value) note_change(self);
     return;
   }
-  if (kind == is_shared) point(&op);
+  if (kind.is_shared) point(&op);
   uint64_t old = get(address, size);
-  remember(self->written, &self->written_count, self, address);
+  remember_write(self, kind.known, address);
   put(address, value, size);
-  if (kind == is_shared) note_values(old, value);
+  if (kind.is_shared) note_values(old, value);
 }
 
 typedef enum { replace, add, subtract, set_bits, clear_bits, flip_bits } change;
@@ -114,19 +146,19 @@ static void finish_update(uintptr_t address, uint64_t old, uint64_t new, int siz
   fiber *self = running;
   if (self == NULL) {
     memory_note_initial(address, (size_t)size);
-  } else if (kind != is_not_ours) {
-    if (old == new) remember(self->watched, &self->watched_count, self, address);
-    else remember(self->written, &self->written_count, self, address);
+  } else if (kind.known != NULL) {
+    if (old == new) remember_read(self, kind.known, address);
+    else remember_write(self, kind.known, address);
   }
   put(address, new, size);
-  if (kind == is_shared) note_values(old, new);
+  if (kind.is_shared) note_values(old, new);
 }
 
 static access_kind begin_update(uintptr_t address, int size, int order, uintptr_t code) {
-  if (running == NULL) return is_not_ours;
+  if (running == NULL) return (access_kind){NULL, false};
   operation op;
   access_kind kind = classify(&op, op_update, address, size, order, code);
-  if (kind == is_shared) point(&op);
+  if (kind.is_shared) point(&op);
   return kind;
 }
 
@@ -209,12 +241,12 @@ static void access(uintptr_t address, size_t size, bool is_write, uintptr_t code
     operation op;
     access_kind kind = classify(&op, is_write ? op_write : op_read, address,
                                 (int)(next - address), 0, code);
-    if (kind == is_shared) {
-      if (!is_write && find_buffered(running, address) != NULL) op.kind = op_write;
+    if (kind.is_shared) {
+      bool waits = running->buffered > 0 && find_buffered(running, address) != NULL;
+      if (waits) op.kind = op_write;
       point(&op);
     }
-    if (is_write && kind != is_not_ours)
-      remember(running->written, &running->written_count, running, address);
+    if (is_write && kind.known != NULL) remember_write(running, kind.known, address);
     address = next;
   }
 }
@@ -286,6 +318,8 @@ static bool has_changed_anything(fiber *self) {
   for (int index = 0; index < self->watched_count; index += 1)
     if (!is_in(self->written, self->written_count, self->watched[index].word))
       self->watched[kept++] = self->watched[index];
+    else
+      forget(self, in_watched, self->watched[index].word);
   self->watched_count = kept;
   return has_changed || kept == 0;
 }
@@ -300,7 +334,7 @@ void explorer_pause(void) {
   }
   operation op = {.kind = op_wait, .code = CODE};
   point(&op);
-  self->watched_count = self->written_count = 0;
+  forget_remembered(self);
   self->has_changed_memory = self->is_woken = false;
 }
 

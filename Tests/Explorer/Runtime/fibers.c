@@ -6,6 +6,7 @@
 
 fiber fibers[EXPLORER_PROCESSORS];
 fiber *running;
+uintptr_t running_stack;
 static void *scheduler_stack_pointer;
 static simulated_processor scheduler_processor;
 static void (*fiber_body)(uint32_t);
@@ -21,7 +22,7 @@ __attribute__((naked)) static void switch_stacks(void **kept, void *next) {
 
 static void run_fiber(void) {
   fiber *self = running;
-  fiber_body((uint32_t)(self - fibers));
+  fiber_body(self->number);
   self->has_ended = true;
   // From now on it takes interrupts and nothing else.
   for (;;) {
@@ -35,7 +36,9 @@ void fibers_start(void (*body)(uint32_t)) {
   for (uint32_t number = 0; number < scenario->processor_count; number += 1) {
     fiber *self = &fibers[number];
     if (self->stack == NULL) self->stack = aligned_alloc(4096, stack_size);
-    *self = (fiber){.stack = self->stack,
+    forget_remembered(self);
+    *self = (fiber){.stack = self->stack, .number = (uint8_t)number,
+                    .context = context_of(number, false),
                     .processor = {.number = number, .interrupts_enabled = true}};
     // Six registers, the address that `switch_stacks` returns to, and one that is not used.
     void **top = (void **)(self->stack + stack_size) - 8;
@@ -51,6 +54,7 @@ void fibers_resume(fiber *next) {
   *(self != NULL ? &self->processor : &scheduler_processor) = simulated_this_processor;
   simulated_this_processor = next != NULL ? next->processor : scheduler_processor;
   running = next;
+  running_stack = next != NULL ? (uintptr_t)next->stack : 0;
   switch_stacks(self != NULL ? &self->stack_pointer : &scheduler_stack_pointer,
                 next != NULL ? next->stack_pointer : scheduler_stack_pointer);
 }

@@ -24,11 +24,13 @@ void take_interrupt(fiber *self) {
   simulated_processor *mine = &simulated_this_processor;
   self->interrupt_pending = false;
   self->in_handler = true;
+  self->context = context_of(self->number, true);
   mine->interrupts_enabled = false;
   mine->interrupts_taken += 1;
   handle();
   mine->interrupts_enabled = true;
   self->in_handler = false;
+  self->context = context_of(self->number, false);
   // It may have changed what a loop waits for.
   note_change(self);
 }
@@ -129,8 +131,10 @@ void explorer_touch_tables(uint64_t root, uint64_t address, bool is_write) {
     op.touches[0] = (touch){(uint16_t)(translations_of_first + (self - fibers)), false};
     for (int level = 0; level < count; level += 1) {
       bool writes = is_write && level + 1 == count;
-      uint16_t place = place_of(entries[level], writes, true);
-      if (place != 0 && place != outside)
+      known_word *known = known_at(entries[level]);
+      if (known == NULL) continue;
+      uint16_t place = place_of(known, entries[level], writes, hardware_context);
+      if (place != 0)
         op.touches[op.touch_count++] = (touch){place, writes};
     }
     point(&op);
@@ -183,6 +187,7 @@ static size_t copy(void *context, uint32_t processor, uint64_t address, void *bu
 }
 
 static void crash(int number, siginfo_t *information, void *context) {
+  if (number == SIGSEGV && memory_permit((uintptr_t)information->si_addr)) return;
   uintptr_t code = (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
   if (running == NULL) {
     fprintf(stderr, "explore: %s outside a schedule\n", strsignal(number));
@@ -193,11 +198,14 @@ static void crash(int number, siginfo_t *information, void *context) {
   leave_schedule();
 }
 
-void machine_observe(void) {
+void machine_catch_signals(void) {
   const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE};
   struct sigaction action = {.sa_sigaction = crash, .sa_flags = SA_NODEFER | SA_SIGINFO};
   for (unsigned index = 0; index < sizeof signals / sizeof signals[0]; index += 1)
     sigaction(signals[index], &action, NULL);
+}
+
+void machine_observe(void) {
   machine_memory = memory_named("memory");
   const simulated_observer *installed = simulated_current_observer();
   if (installed == NULL) return;

@@ -338,6 +338,7 @@ static int explore(const options *chosen) {
   double start = seconds_now();
   has_buffers = chosen->has_buffers;
   scenario->prepare();
+  machine_catch_signals();
   memory_keep();
   machine_observe();
   if (chosen->replay != NULL) return replay(chosen);

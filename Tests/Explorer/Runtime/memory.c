@@ -1,6 +1,7 @@
 // The memory of a scenario: kept once it is prepared, and put back before each schedule.
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "runtime.h"
 
@@ -47,6 +48,50 @@ extern uint8_t __stop_explored_data[] __attribute__((weak));
 extern uint8_t __start_explored_bss[] __attribute__((weak));
 extern uint8_t __stop_explored_bss[] __attribute__((weak));
 
+// The parts of memory that any schedule has written: whole pages, which cannot be written until they
+// are first, and what lies beside pages at the ends of regions.
+typedef struct {
+  uint8_t *start;
+  const uint8_t *kept;
+  size_t size;
+} part;
+enum { part_limit = 1 << 12 };
+static part parts[part_limit];
+static int part_count;
+
+static void add_part(const region *owner, size_t offset, size_t end) {
+  if (offset >= end) return;
+  if (part_count == part_limit) abort();
+  parts[part_count++] = (part){owner->start + offset, owner->kept + offset, end - offset};
+}
+
+static void watch_pages(const region *owner) {
+  uintptr_t start = (uintptr_t)owner->start;
+  size_t before = -start % page_size;
+  if (before + page_size > owner->byte_count) return add_part(owner, 0, owner->byte_count);
+  size_t end = before + (owner->byte_count - before) / page_size * page_size;
+  add_part(owner, 0, before);
+  add_part(owner, end, owner->byte_count);
+  if (mprotect(owner->start + before, end - before, PROT_READ) != 0) abort();
+}
+
+// Permits writes to the page of an address from now on. Returns false if that was not why one has
+// failed.
+bool memory_permit(uintptr_t address) {
+  for (int index = 0; index < region_count; index += 1) {
+    const region *now = &regions[index];
+    uintptr_t page = address & -(uintptr_t)page_size, offset = page - (uintptr_t)now->start;
+    if (now->is_by_word || offset >= now->byte_count || now->byte_count - offset < page_size)
+      continue;
+    for (int known = 0; known < part_count; known += 1)
+      if (parts[known].start == (uint8_t *)page) return false;
+    if (mprotect((void *)page, page_size, PROT_READ | PROT_WRITE) != 0) abort();
+    add_part(now, offset, offset + page_size);
+    return true;
+  }
+  return false;
+}
+
 void memory_keep(void) {
   explorer_add_memory(own_memory, own_size, "scenario");
   explorer_add_memory(results, sizeof results, "results");
@@ -70,8 +115,10 @@ void memory_keep(void) {
   for (int index = 0; index < region_count; index += 1)
     if (regions[index].start != (uint8_t *)results)
       places_add_region((uintptr_t)regions[index].start, regions[index].byte_count);
-  for (int index = 0; index < region_count; index += 1)
+  for (int index = 0; index < region_count; index += 1) {
     memcpy(regions[index].kept, regions[index].start, regions[index].byte_count);
+    if (!regions[index].is_by_word) watch_pages(&regions[index]);
+  }
 }
 
 // The words of variables that any schedule has written.
@@ -152,22 +199,16 @@ static uint64_t hash_words(uint64_t hash, const uint8_t *start, size_t byte_coun
   return hash;
 }
 
-// Calls `body` with each page that is not as it was kept, and its number.
+// Calls `body` with each part that is not as it was kept, and its number.
 static void visit_changed(void (*body)(uint8_t *now, const uint8_t *kept, size_t, uint64_t)) {
-  uint64_t number = 0;
-  for (int index = 0; index < region_count; index += 1) {
-    const region *now = &regions[index];
-    if (now->is_by_word) continue;
-    for (size_t offset = 0; offset < now->byte_count; offset += page_size) {
-      size_t size = now->byte_count - offset < page_size ? now->byte_count - offset : page_size;
-      number += 1;
-      if (memcmp(now->start + offset, now->kept + offset, size) != 0)
-        body(now->start + offset, now->kept + offset, size, number);
-    }
+  for (int index = 0; index < part_count; index += 1) {
+    const part *now = &parts[index];
+    if (memcmp(now->start, now->kept, now->size) != 0)
+      body(now->start, now->kept, now->size, (unsigned)index + 1);
   }
   for (int index = 0; index < written_count; index += 1)
     if (memcmp(written[index], written_kept[index], 8) != 0)
-      body(written[index], written_kept[index], 8, number + (unsigned)index + 1);
+      body(written[index], written_kept[index], 8, part_limit + (unsigned)index + 1);
 }
 
 static uint64_t state_hash;

@@ -7,14 +7,8 @@
 
 #include "runtime.h"
 
-typedef struct {
-  uint16_t readers, writers;
-  uint16_t place;
-  bool is_entry;
-} known_word;
-
 // What is known of the words of each region of memory.
-enum { region_limit = 16 };
+enum { region_limit = 16, page_size = 4096 };
 typedef struct {
   uintptr_t start, size;
   known_word *words;
@@ -22,6 +16,7 @@ typedef struct {
 static known_region regions[region_limit];
 static int region_count;
 static uintptr_t words_of_places[place_limit];
+static known_word *known_of_places[place_limit];
 static int place_count = first_word_place;
 static bool has_grown;
 
@@ -31,13 +26,27 @@ void places_add_region(uintptr_t start, size_t byte_count) {
       (known_region){start, byte_count, calloc(byte_count / 8 + 1, sizeof(known_word))};
 }
 
-// What is known of the word at an address; null if it is not in the memory of the scenario.
-static inline known_word *find(uintptr_t address) {
+known_part known_parts[known_part_limit];
+
+// As `known_at`, for a page that is not kept. It is kept from then on, if it can be.
+known_word *find_word(uintptr_t address) {
+  uintptr_t page = address & -(uintptr_t)page_size, end = page + page_size;
+  known_part part = {.page = address / page_size, .start = page};
+  known_word *found = NULL;
+  int count = 0;
   for (int index = 0; index < region_count; index += 1) {
-    uintptr_t offset = address - regions[index].start;
-    if (offset < regions[index].size) return &regions[index].words[offset / 8];
+    const known_region *region = &regions[index];
+    uintptr_t offset = address - region->start;
+    if (offset < region->size) found = &region->words[offset / 8];
+    if (region->start >= end || region->start + region->size <= page) continue;
+    count += 1;
+    part.start = region->start > page ? region->start : page;
+    part.size = region->start + region->size - part.start;
+    if (part.size > end - part.start) part.size = end - part.start;
+    part.words = region->words + (part.start - region->start) / 8;
   }
-  return NULL;
+  if (count <= 1 && part.start % 8 == 0) known_parts[part.page % known_part_limit] = part;
+  return found;
 }
 
 static bool is_shared(const known_word *known) {
@@ -45,23 +54,15 @@ static bool is_shared(const known_word *known) {
   return known->writers != 0 && (all & (all - 1)) != 0;
 }
 
-uint16_t place_of(uintptr_t address, bool is_write, bool by_hardware) {
-  known_word *known = find(address);
-  if (known == NULL) return outside;
-  int number = (int)(running - fibers);
-  if (running->in_handler) number += EXPLORER_PROCESSORS;
-  uint16_t context = (uint16_t)(by_hardware ? 1 << 15 : 1 << number);
-  uint16_t *set = is_write ? &known->writers : &known->readers;
-  if ((*set & context) == 0) {
-    if (is_write && known->writers == 0) memory_note_written(address);
-    *set |= context;
-    if (known->place == 0 && is_shared(known)) has_grown = true;
-  }
-  return known->place;
+// Notes the first access of a kind to a word by a context.
+void note_access(known_word *known, uintptr_t address, bool is_write, uint16_t context) {
+  if (is_write && known->writers == 0) memory_note_written(address);
+  *(is_write ? &known->writers : &known->readers) |= context;
+  if (known->place == 0 && is_shared(known)) has_grown = true;
 }
 
 uint16_t place_if_shared(uintptr_t address) {
-  const known_word *known = find(address);
+  const known_word *known = known_at(address);
   return known != NULL ? known->place : 0;
 }
 
@@ -70,18 +71,18 @@ uintptr_t word_of_place(uint16_t place) {
 }
 
 bool place_is_entry(uint16_t place) {
-  return place >= first_word_place && find(words_of_places[place])->is_entry;
+  return place >= first_word_place && known_of_places[place]->is_entry;
 }
 
 void mark_entry(uintptr_t address) {
-  known_word *known = find(address);
+  known_word *known = known_at(address);
   if (known == NULL) return;
   if (!known->is_entry) {
     known->is_entry = true;
     has_grown = true;
   }
   // The hardware reads it.
-  place_of(address, false, true);
+  place_of(known, address, false, hardware_context);
 }
 
 static void settle_region(const known_region *region) {
@@ -92,6 +93,7 @@ static void settle_region(const known_region *region) {
       fputs("explore: a scenario shares too many words\n", stderr);
       exit(2);
     }
+    known_of_places[place_count] = known;
     words_of_places[place_count] = (region->start & ~(uintptr_t)7) + index * 8;
     known->place = (uint16_t)place_count++;
   }

@@ -78,6 +78,9 @@ typedef struct {
   char *stack;
   simulated_processor processor;
   bool has_ended, takes_interrupt, in_handler;
+  // Its number, and a bit for its code, or for its handler while that runs.
+  uint8_t number;
+  uint16_t context;
   bool interrupt_pending;
   operation next;
   uint64_t access_count;
@@ -102,20 +105,55 @@ typedef struct {
 // fibers.c
 extern fiber fibers[EXPLORER_PROCESSORS];
 extern fiber *_Nullable running;
+extern uintptr_t running_stack;
 void fibers_start(void (*body)(uint32_t));
 void fibers_resume(fiber *_Nullable next);
 enum { stack_size = 256 << 10 };
 static inline bool is_on_own_stack(uintptr_t address) {
-  return address - (uintptr_t)running->stack < stack_size
+  return address - running_stack < stack_size
       || address - (uintptr_t)&simulated_this_processor < sizeof simulated_this_processor;
 }
 
 // places.c
 void places_add_region(uintptr_t start, size_t byte_count);
-enum { outside = UINT16_MAX };
-// The place of an access by the running code: 0 if it is none, `outside` if the word is not in the
-// memory of the scenario.
-uint16_t place_of(uintptr_t address, bool is_write, bool by_hardware);
+/// What is known of a word in the memory of the scenario.
+typedef struct {
+  // The contexts that have read it, and that have written it, in any schedule.
+  uint16_t readers, writers;
+  // 0 unless it is shared.
+  uint16_t place;
+  bool is_entry;
+  // The fibers in whose list of watched words it is, and behind them those in whose list of written
+  // words it is.
+  uint8_t remembered;
+} known_word;
+// The part of a page that is in the memory of the scenario, and what is known of its words.
+typedef struct {
+  uintptr_t page, start, size;
+  known_word *words;
+} known_part;
+enum { known_part_limit = 1024 };
+extern known_part known_parts[known_part_limit];
+known_word *find_word(uintptr_t address);
+// What is known of the word at an address; null if it is not in the memory of the scenario.
+static inline known_word *known_at(uintptr_t address) {
+  const known_part *part = &known_parts[address / 4096 % known_part_limit];
+  if (__builtin_expect(part->page != address / 4096, false)) return find_word(address);
+  uintptr_t offset = address - part->start;
+  return offset < part->size ? part->words + offset / 8 : NULL;
+}
+enum { hardware_context = 1 << 15 };
+static inline uint16_t context_of(uint32_t number, bool in_handler) {
+  return (uint16_t)(1 << (number + (in_handler ? EXPLORER_PROCESSORS : 0)));
+}
+void note_access(known_word *known, uintptr_t address, bool is_write, uint16_t context);
+// The place of an access to a word by `context`: 0 if it is none.
+static inline uint16_t place_of(known_word *known, uintptr_t address, bool is_write,
+                                uint16_t context) {
+  if (((is_write ? known->writers : known->readers) & context) == 0)
+    note_access(known, address, is_write, context);
+  return known->place;
+}
 uint16_t place_if_shared(uintptr_t address);
 uintptr_t word_of_place(uint16_t place);
 bool places_settle(void);
@@ -147,6 +185,7 @@ bool guided_stop(const fiber *self);
 int segments_of_run(segment *segments, int limit);
 void leave_schedule(void);
 void note_change(fiber *self);
+void forget_remembered(fiber *self);
 uint16_t choices_without_preemption(uint16_t enabled);
 int preferred_choice(uint16_t enabled);
 void random_seed(uint64_t seed);
@@ -193,6 +232,7 @@ void races_note(const fiber *self, const operation *op);
 // memory.c
 void memory_keep(void);
 void memory_restore(void);
+bool memory_permit(uintptr_t address);
 void memory_note_written(uintptr_t word);
 void memory_note_initial(uintptr_t address, size_t size);
 uint64_t memory_hash(void);
@@ -202,6 +242,7 @@ const char *name_of_memory(uintptr_t address, uintptr_t *offset);
 extern uint64_t results[EXPLORER_PROCESSORS + 1][EXPLORER_RESULTS];
 
 // machine.c
+void machine_catch_signals(void);
 void machine_observe(void);
 void note_entry(uint32_t processor, uintptr_t address, uint64_t old);
 void take_interrupt(fiber *self);

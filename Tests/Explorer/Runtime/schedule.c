@@ -71,9 +71,12 @@ bool is_enabled(int actor) {
 
 uint16_t enabled_actors(void) {
   uint16_t enabled = 0;
-  for (uint32_t number = 0; number < scenario->processor_count; number += 1)
-    for (int actor = (int)number; actor < actor_limit; actor += EXPLORER_PROCESSORS)
-      if (is_enabled(actor)) enabled |= 1 << actor;
+  for (uint32_t number = 0; number < scenario->processor_count; number += 1) {
+    int code = (int)number, interrupt = code + interrupt_of_first, buffer = code + buffer_of_first;
+    if (is_enabled(code)) enabled |= 1 << code;
+    if (fibers[number].interrupt_pending && is_enabled(interrupt)) enabled |= 1 << interrupt;
+    if (fibers[number].buffered > 0) enabled |= 1 << buffer;
+  }
   return enabled;
 }
 

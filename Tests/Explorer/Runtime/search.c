@@ -23,6 +23,8 @@ static int prefix;
 // What orders the steps of the current schedule: for each actor and each place.
 typedef struct {
   int write;
+  // The last read of each actor in `readers`.
+  uint16_t readers;
   int reads[actor_limit];
 } place_history;
 static uint16_t clocks[actor_limit][actor_limit];
@@ -128,7 +130,7 @@ static place_history *history_of(uint16_t place) {
     is_used[place] = true;
     used_places[used_place_count++] = place;
     history->write = -1;
-    for (int actor = 0; actor < actor_limit; actor += 1) history->reads[actor] = -1;
+    history->readers = 0;
   }
   return history;
 }
@@ -233,15 +235,17 @@ void search_record(int step) {
     }
     if (!op->touches[index].is_write) {
       history->reads[actor] = step;
+      history->readers |= 1 << actor;
       continue;
     }
-    for (int reader = 0; reader < actor_limit; reader += 1) {
+    for (uint16_t readers = history->readers; readers != 0; readers &= readers - 1) {
+      int reader = __builtin_ctz(readers);
       int read = history->reads[reader];
-      history->reads[reader] = -1;
-      if (read < 0 || reader == actor || read == step) continue;
+      if (reader == actor || read == step) continue;
       if (!is_before(read, before)) races[race_count++] = read;
       join(own, events[read].clock);
     }
+    history->readers = 0;
     history->write = step;
   }
   if (op->kind == op_wait) {
