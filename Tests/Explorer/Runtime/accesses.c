@@ -122,6 +122,7 @@ static void store(uintptr_t address, uint64_t value, int size, int order, uintpt
   if (kind.is_shared) point(&op);
   uint64_t old = get(address, size);
   remember_write(self, kind.known, address);
+  moments_note_store(address, old, value);
   put(address, value, size);
   if (kind.is_shared) note_values(old, value);
 }
@@ -149,6 +150,7 @@ static void finish_update(uintptr_t address, uint64_t old, uint64_t new, int siz
   } else if (kind.known != NULL) {
     if (old == new) remember_read(self, kind.known, address);
     else remember_write(self, kind.known, address);
+    moments_note_store(address, old, new);
   }
   put(address, new, size);
   if (kind.is_shared) note_values(old, new);

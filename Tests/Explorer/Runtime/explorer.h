@@ -34,6 +34,10 @@ typedef struct {
   void (*body)(uint32_t processor);
   /// Returns what is wrong after a schedule, or null. Nothing else runs.
   const char *_Nullable (*_Nullable check)(void);
+  /// Returns what is wrong between two steps at which no lock of `explorer_add_locks` is held and
+  /// all stores have reached memory, or null. Processors may be in the middle of anything else,
+  /// unless `is_calm`: then interrupts are on at all of them. Has to leave memory as it is.
+  const char *_Nullable (*_Nullable check_between)(bool is_calm);
   /// What, besides the memory, the result of `check` depends on: it is called once for each state.
   uint64_t (*_Nullable digest)(void);
   /// What a processor does when it is interrupted.
@@ -46,6 +50,9 @@ const char *explorer_scenario_name(void);
 void explorer_add_memory(void *start, size_t byte_count, const char *name);
 /// Memory of the scenario itself, of zeros, for what its bodies share. As above.
 void *explorer_allocate(size_t byte_count);
+/// There are `count` locks of one byte each, `stride` bytes from one to the next; 0 is free. To be
+/// called by `prepare`, at whose end none is held.
+void explorer_add_locks(uint8_t *first, size_t count, size_t stride);
 /// Calls `body` before each schedule: what is not in such memory.
 void explorer_before_each(void (*body)(void));
 

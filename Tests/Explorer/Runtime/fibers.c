@@ -58,3 +58,23 @@ void fibers_resume(fiber *next) {
   switch_stacks(self != NULL ? &self->stack_pointer : &scheduler_stack_pointer,
                 next != NULL ? next->stack_pointer : scheduler_stack_pointer);
 }
+
+// From now on, until it steps back, the running code is nobody's: for a check in the middle of a
+// schedule.
+fiber *fibers_step_aside(void) {
+  fiber *self = running;
+  running = NULL;
+  running_stack = 0;
+  if (self == NULL) return NULL;
+  self->processor = simulated_this_processor;
+  simulated_this_processor = scheduler_processor;
+  return self;
+}
+
+void fibers_step_back(fiber *self) {
+  if (self == NULL) return;
+  scheduler_processor = simulated_this_processor;
+  simulated_this_processor = self->processor;
+  running = self;
+  running_stack = (uintptr_t)self->stack;
+}

@@ -14,11 +14,6 @@ typedef struct {
 } options;
 
 typedef struct {
-  uint64_t *slots;
-  size_t size, count;
-} hash_set;
-
-typedef struct {
   uint64_t schedules, blocked, points;
   hash_set states;
   // Whether every schedule was tried; if not, up to how many preemptions, or -1.
@@ -36,36 +31,6 @@ static double seconds_now(void) {
   struct timespec time;
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
   return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
-static bool contains(const hash_set *set, uint64_t hash) {
-  if (set->size == 0) return false;
-  size_t index = hash & (set->size - 1);
-  for (; set->slots[index] != 0; index = (index + 1) & (set->size - 1))
-    if (set->slots[index] == hash) return true;
-  return false;
-}
-
-static void insert(hash_set *set, uint64_t hash) {
-  if (hash == 0) hash = 1;
-  if (contains(set, hash)) return;
-  if (set->count * 2 >= set->size) {
-    hash_set larger = {NULL, set->size == 0 ? 1024 : set->size * 2, 0};
-    larger.slots = calloc(larger.size, sizeof *larger.slots);
-    for (size_t index = 0; index < set->size; index += 1)
-      if (set->slots[index] != 0) insert(&larger, set->slots[index]);
-    free(set->slots);
-    *set = larger;
-  }
-  size_t index = hash & (set->size - 1);
-  while (set->slots[index] != 0) index = (index + 1) & (set->size - 1);
-  set->slots[index] = hash;
-  set->count += 1;
-}
-
-static void empty(hash_set *set) {
-  free(set->slots);
-  *set = (hash_set){NULL, 0, 0};
 }
 
 // One schedule ------------------------------------------------------------------------------------
@@ -87,14 +52,14 @@ static void check_processors(void) {
 // Checks a state, unless an equal one was right.
 static void check_state(uint64_t state) {
   if (scenario->digest != NULL) state ^= scenario->digest();
-  if (mode != mode_calls && contains(&checked, state | (state == 0))) return;
+  if (mode != mode_calls && hashes_contain(&checked, state | (state == 0))) return;
   const char *problem = scenario->check != NULL ? scenario->check() : NULL;
   if (problem != NULL) fail("check", "%s", problem);
   uint64_t outcome = hash_of_results();
-  if (mode == mode_calls) insert(&allowed, outcome);
-  else if (allowed.count > 0 && !contains(&allowed, outcome | (outcome == 0)))
+  if (mode == mode_calls) hashes_insert(&allowed, outcome);
+  else if (allowed.count > 0 && !hashes_contain(&allowed, outcome | (outcome == 0)))
     fail("order", "no order of whole calls has this outcome");
-  else if (mode != mode_guided && !found.is_set) insert(&checked, state);
+  else if (mode != mode_guided && !found.is_set) hashes_insert(&checked, state);
 }
 
 // Runs a schedule and its checks, and puts memory back. Returns whether it went to its end.
@@ -123,7 +88,7 @@ static void count_schedule(bool is_whole, uint64_t state) {
     return;
   }
   all.schedules += 1;
-  insert(&all.states, state);
+  hashes_insert(&all.states, state);
 }
 
 // Finds the words that processors share, by schedules that differ as much as possible.
@@ -143,8 +108,8 @@ static bool learn(uint64_t seed) {
 
 // Collects the outcomes of whole calls one after another.
 static bool run_calls(void) {
-  empty(&allowed);
-  empty(&checked);
+  hashes_empty(&allowed);
+  hashes_empty(&checked);
   mode = mode_calls;
   search_reset();
   do {

@@ -108,6 +108,8 @@ extern fiber *_Nullable running;
 extern uintptr_t running_stack;
 void fibers_start(void (*body)(uint32_t));
 void fibers_resume(fiber *_Nullable next);
+fiber *_Nullable fibers_step_aside(void);
+void fibers_step_back(fiber *_Nullable self);
 enum { stack_size = 256 << 10 };
 static inline bool is_on_own_stack(uintptr_t address) {
   return address - running_stack < stack_size
@@ -177,6 +179,7 @@ extern int preemption_count;
 extern const explorer_scenario *scenario;
 void point(operation *op);
 bool is_enabled(int actor);
+bool interrupts_are_on(const fiber *self);
 uint16_t enabled_actors(void);
 const operation *next_operation(int actor);
 void run_schedule(void);
@@ -198,6 +201,7 @@ enum { pick_none = -1, pick_impossible = -2 };
 int search_pick(uint16_t enabled);
 void search_record(int step);
 bool search_next(void);
+bool search_is_repeating(void);
 void search_copy_clock(int actor, uint16_t clock[actor_limit]);
 bool are_dependent(int first, const operation *a, int second, const operation *b);
 
@@ -224,6 +228,20 @@ void commit_oldest(fiber *owner);
 const operation *next_commit(const fiber *owner);
 void add_touches_of_store(operation *op, uint16_t place);
 buffered_store *find_buffered(fiber *self, uintptr_t address);
+
+// hashes.c
+typedef struct {
+  uint64_t *slots;
+  size_t size, count;
+} hash_set;
+bool hashes_contain(const hash_set *set, uint64_t hash);
+void hashes_insert(hash_set *set, uint64_t hash);
+void hashes_empty(hash_set *set);
+
+// moments.c
+void moments_begin(void);
+void moments_note_store(uintptr_t address, uint64_t old, uint64_t new);
+bool moments_check(void);
 
 // races.c
 void races_reset(void);

@@ -54,7 +54,7 @@ static bool is_awake(const fiber *self) {
   return false;
 }
 
-static bool accepts_interrupts(const fiber *self) {
+bool interrupts_are_on(const fiber *self) {
   return self == running ? simulated_this_processor.interrupts_enabled
                          : self->processor.interrupts_enabled;
 }
@@ -63,7 +63,7 @@ bool is_enabled(int actor) {
   const fiber *self = &fibers[processor_of(actor)];
   if (is_buffer(actor)) return self->buffered > 0;
   if (is_interrupt(actor))
-    return self->interrupt_pending && self->buffered == 0 && accepts_interrupts(self);
+    return self->interrupt_pending && self->buffered == 0 && interrupts_are_on(self);
   if (self->next.kind == op_end) return false;
   if (self->next.kind == op_wait) return is_awake(self);
   return self->buffered == 0 || !needs_empty_buffer(&self->next);
@@ -246,6 +246,7 @@ static void dispatch(void) {
       fail("livelock", "no end after %d steps", step_limit);
       return fibers_resume(NULL);
     }
+    if (!moments_check()) return fibers_resume(NULL);
     uint16_t enabled = enabled_actors();
     if (enabled == 0) {
       if (has_everything_ended()) return fibers_resume(NULL);
@@ -301,6 +302,7 @@ void run_schedule(void) {
   if (mode == mode_random) begin_random();
   races_reset();
   search_begin();
+  moments_begin();
   fibers_start(scenario->body);
   is_launching = true;
   has_left = false;

@@ -116,6 +116,11 @@ bool search_next(void) {
   return false;
 }
 
+// Whether the schedule is still the same as the one before.
+bool search_is_repeating(void) {
+  return (mode == mode_all || mode == mode_reduced) && step_count < prefix;
+}
+
 // Order -------------------------------------------------------------------------------------------
 
 void search_begin(void) {

@@ -62,6 +62,7 @@ void commit_oldest(fiber *owner) {
   owner->buffered -= 1;
   memmove(owner->buffer, owner->buffer + 1, (unsigned)owner->buffered * sizeof store);
   events[step_count - 1].op.old = get(store.address, store.size);
+  moments_note_store(store.address, events[step_count - 1].op.old, store.value);
   put(store.address, store.value, store.size);
   if (store.is_entry) note_entry((uint32_t)(owner - fibers), store.address, store.old_entry);
 }

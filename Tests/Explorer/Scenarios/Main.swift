@@ -26,6 +26,9 @@ enum Main {
   }
 
   static func run(_ processor: UInt32) { world!.scenario.body(world!, Int(processor)) }
+  static func checkBetween(_ isCalm: Bool) -> UnsafePointer<CChar>? {
+    world!.problemBetween(isCalm: isCalm)
+  }
   static func digest() -> UInt64 { world!.digest }
   static func check() -> UnsafePointer<CChar>? { world!.problem() }
 }
@@ -40,7 +43,7 @@ extension Scenario {
       expected_with_buffers: nil,
       prepare: { Main.prepare(Scenario.named(String(cString: explorer_scenario_name()))) },
       body: { Main.run($0) }, check: { Main.check() },
-      digest: { Main.digest() }, handler: nil)
+      check_between: { Main.checkBetween($0) }, digest: { Main.digest() }, handler: nil)
   }
 
   private static func text(_ text: StaticString) -> UnsafePointer<CChar> {

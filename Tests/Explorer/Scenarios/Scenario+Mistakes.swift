@@ -7,7 +7,7 @@ import TesseraSpaces
 // Mistakes on purpose, each of which has to be found: in one order at least, something is wrong.
 extension Scenario {
   static var mistakes: [Scenario] {
-    [flushForgotten, flushForgottenUnseen, frameLost, lockLeft]
+    [flushForgotten, flushForgottenUnseen, frameLost, lockLeft, repaired]
   }
 
   private static func withoutFlushes(_ world: World) throws {
@@ -65,6 +65,19 @@ extension Scenario {
         if number == 1 { world.lockRoot(0) } else { world.translate(0) }
       })
   }
+
+  /// At the end all is right again.
+  private static var repaired: Scenario {
+    Scenario(
+      name: "wrong-for-a-while", about: "a table has two owners for a while", expected: "moment",
+      prepare: { world in
+        world.spaces[0] = try VmSpace()
+        world.map(0)
+      },
+      body: { world, number in
+        if number == 1 { world.shareTableForAWhile(0) } else { world.query(0) }
+      })
+  }
 }
 
 extension World {
@@ -73,6 +86,21 @@ extension World {
     guard let frame = (frames + index).pointee.take() else { return }
     let slot = FrameTable.slot(number: frame.address.rawValue >> 12)
     if slot.count == 1 { _ = frame.relinquish() }
+  }
+
+  /// Counts a second owner of a table, until its lock has been acquired and released.
+  fileprivate func shareTableForAWhile(_ index: Int) {
+    withSpace(index) { space in
+      var table = space.root
+      for shift in [39, 30, 21] as [UInt64] {
+        let entry = table[Int(Self.pages[0].rawValue >> shift & 511)]
+        // SAFETY: the space keeps its tables.
+        table = unsafe PageTableNode(at: entry.tableAddress)
+      }
+      table.slot.setCount(2)
+      if table.slot.tryLock() { table.slot.unlock() }
+      table.slot.setCount(1)
+    }
   }
 
   /// Acquires the lock of a root, and forgets it.

@@ -186,7 +186,7 @@ extension World {
 
   func destroy(_ space: Int = 0) {
     explorer_begin_call()
-    (spaces + space).pointee = nil
+    releaseSpace(space)
   }
 
   func deactivate() {

@@ -11,6 +11,8 @@ import TesseraSpaces
 final class World {
   let scenario: Scenario
   let machine: SimulatedMachine
+  /// Not 0 once a space's destruction has begun.
+  private let destroyed: UnsafeMutablePointer<UInt64>
   let spaces: UnsafeMutablePointer<VmSpace?>
   let frames: UnsafeMutablePointer<Frame<PlainMemory>?>
   let mappings: UnsafeMutablePointer<KernelMapping?>
@@ -36,6 +38,8 @@ final class World {
       frameCount: Self.frameCount, reserved: 1, processorCount: scenario.processorCount)
     explorer_add_memory(machine.memory.baseAddress!, machine.memory.count, "memory")
     explorer_add_memory(machine.frameMetadata.baseAddress!, machine.frameMetadata.count, "slots")
+    destroyed = explorer_allocate(Self.placeCount * 8).bindMemory(
+      to: UInt64.self, capacity: Self.placeCount)
     spaces = Self.allocate()
     frames = Self.allocate()
     mappings = Self.allocate()
@@ -49,6 +53,7 @@ final class World {
     _ = machine.mmu
     NodePool.drain()
     usedFrameCount = FrameAllocator.statistics.usedFrameCount
+    addLocks()
     try scenario.prepare(self)
     keptState = machine.mmu.state
     keptHaltedProcessors = machine.mmu.options.haltedProcessors
@@ -65,6 +70,16 @@ final class World {
     machine.mmu.state = keptState!
     machine.mmu.options.haltedProcessors = keptHaltedProcessors
   }
+}
+
+extension World {
+  /// Drops the space at `index`.
+  func releaseSpace(_ index: Int) {
+    destroyed[index] = 1
+    (spaces + index).pointee = nil
+  }
+
+  func isBeingDestroyed(_ index: Int) -> Bool { destroyed[index] != 0 }
 }
 
 // What few scenarios prepare.
@@ -101,6 +116,11 @@ extension World {
   /// What is wrong once all processors have ended.
   func problem() -> UnsafePointer<CChar>? {
     guard let sentence = scenario.check(self) ?? firstProblem() else { return nil }
+    return keep(sentence)
+  }
+
+  /// A sentence for the explorer, until the next one.
+  func keep(_ sentence: String) -> UnsafePointer<CChar>? {
     free(problemText)
     problemText = strdup(sentence)
     return UnsafePointer(problemText)
@@ -161,7 +181,7 @@ extension World {
       asProcessor(number) { if ActiveSpace.isStartedHere { VmSpace.deactivate() } }
     }
     for index in 0..<Self.placeCount {
-      (spaces + index).pointee = nil
+      releaseSpace(index)
       (frames + index).pointee = nil
       (mappings + index).pointee = nil
     }
