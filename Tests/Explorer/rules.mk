@@ -1,9 +1,11 @@
 # The explorer of schedules: the library, compiled with calls at each access, and linked with a
 # runtime that answers them instead of ThreadSanitizer's. Included by the Makefile.
 #
-# TREE is another checkout whose library is explored, as that of a mutant.
+# TREE is another checkout whose library is explored, as that of a mutant, and EXPLORER the folder
+# of the explorer that does it.
 
 TREE ?= .
+EXPLORER ?= Tests/Explorer
 EXPLORE := build/explore$(if $(filter-out .,$(TREE)),-tree)
 EXPLORED := TesseraHardware TesseraFrames TesseraPageTables TesseraSpaces TesseraFaults \
   TesseraBoot Tessera
@@ -13,11 +15,11 @@ EXPLORESTRICT := $(if $(filter-out .,$(TREE)),$(filter-out -warnings-as-errors,$
 explored = $(sort $(shell find $(EXPLORESOURCES)/$(1) -name '*.swift' 2>/dev/null))
 EXPLOREFLAGS := -O -g -wmo -parse-as-library -swift-version 6 -package-name tessera \
   -module-cache-path $(EXPLORE)/modules -Xcc -fsanitize=thread \
-  -I $(EXPLORESOURCES)/CTessera/include -I Tests/Explorer/Runtime -I $(EXPLORE)
-EXPLORECFLAGS := -O3 -g -Wall -Wextra -Werror -I $(EXPLORESOURCES)/CTessera/include \
-  -I Tests/Explorer/Runtime
+  -I $(EXPLORESOURCES)/CTessera/include -I $(EXPLORER)/Runtime -I $(EXPLORE)
+EXPLORECFLAGS := -O3 -g -Wall -Wextra $(if $(filter .,$(TREE)),-Werror) \
+  -I $(EXPLORESOURCES)/CTessera/include -I $(EXPLORER)/Runtime
 EXPLOREHEADERS := $(wildcard $(EXPLORESOURCES)/CTessera/include/*)
-RUNTIMEHEADERS := $(EXPLOREHEADERS) $(wildcard Tests/Explorer/Runtime/*.h)
+RUNTIMEHEADERS := $(EXPLOREHEADERS) $(wildcard $(EXPLORER)/Runtime/*.h)
 # Definitions of the simulated machine that the explorer's replace.
 REPLACED := simulated_set_interrupt_handler simulated_interrupt simulated_take_interrupt \
   simulated_pause tessera_host_panic
@@ -45,17 +47,17 @@ EXPLOREMACHINE := $(sort $(filter-out %/ExpectedPanic.swift %/OnSimulatedMachine
 $(eval $(call exploremodule,SimulatedMachine,$(EXPLOREMACHINE),-enable-experimental-feature \
   Lifetimes,$(EXPLORED)))
 $(eval $(call exploremodule,ExplorerScenarios,$(sort $(wildcard \
-  Tests/Explorer/Scenarios/*.swift)),-sanitize=thread -enable-experimental-feature \
+  $(EXPLORER)/Scenarios/*.swift)),-sanitize=thread -enable-experimental-feature \
   Lifetimes,$(EXPLORED) SimulatedMachine))
 
-$(EXPLORE)/ExplorerScenarios.o: Tests/Explorer/Runtime/explorer.h
+$(EXPLORE)/ExplorerScenarios.o: $(EXPLORER)/Runtime/explorer.h
 
 $(EXPLORE)/%.part: $(EXPLORE)/%.o
 	$(Q)$(OBJCOPY) $(SETAPART) $< $@
-$(EXPLORE)/runtime-%.o: Tests/Explorer/Runtime/%.c $(RUNTIMEHEADERS)
+$(EXPLORE)/runtime-%.o: $(EXPLORER)/Runtime/%.c $(RUNTIMEHEADERS)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(EXPLORECFLAGS) -c $< -o $@
-$(EXPLORE)/toys.o: Tests/Explorer/Toys/toys.c $(RUNTIMEHEADERS)
+$(EXPLORE)/toys.o: $(EXPLORER)/Toys/toys.c $(RUNTIMEHEADERS)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(EXPLORECFLAGS) -fsanitize=thread -c $< -o $@
 $(EXPLORE)/simulated.o: $(EXPLORESOURCES)/CTessera/simulated.c $(EXPLOREHEADERS)
@@ -65,8 +67,8 @@ $(EXPLORE)/simulated.o: $(EXPLORESOURCES)/CTessera/simulated.c $(EXPLOREHEADERS)
 
 EXPLOREOBJECTS := $(EXPLORED:%=$(EXPLORE)/%.part) $(EXPLORE)/toys.part \
   $(EXPLORE)/SimulatedMachine.o $(EXPLORE)/ExplorerScenarios.o $(EXPLORE)/simulated.o \
-  $(patsubst Tests/Explorer/Runtime/%.c,$(EXPLORE)/runtime-%.o,$(wildcard \
-  Tests/Explorer/Runtime/*.c))
+  $(patsubst $(EXPLORER)/Runtime/%.c,$(EXPLORE)/runtime-%.o,$(wildcard \
+  $(EXPLORER)/Runtime/*.c))
 $(EXPLORE)/explore: $(EXPLOREOBJECTS)
 	$(call say,link,$@)
 	$(Q)$(SWIFTC) -use-ld=lld $(filter-out %.part,$^) \

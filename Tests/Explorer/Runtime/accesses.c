@@ -328,7 +328,7 @@ static bool has_changed_anything(fiber *self) {
 
 void explorer_pause(void) {
   fiber *self = running;
-  if (self == NULL) return;
+  if (self == NULL) return check_waits();
   self->access_count += 1;
   if (has_changed_anything(self)) {
     self->is_woken = true;

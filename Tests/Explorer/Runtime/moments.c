@@ -51,7 +51,7 @@ bool moments_check(void) {
   uint64_t state = memory_hash() ^ (calm ? 0x5555 : 0);
   if (hashes_contain(&right, state)) return true;
   fiber *self = fibers_step_aside();
-  const char *problem = scenario->check_between(calm);
+  const char *problem = check_safely(scenario->check_between, calm);
   fibers_step_back(self);
   if (problem == NULL) hashes_insert(&right, state);
   else fail("moment", "%s", problem);

@@ -238,6 +238,10 @@ bool hashes_contain(const hash_set *set, uint64_t hash);
 void hashes_insert(hash_set *set, uint64_t hash);
 void hashes_empty(hash_set *set);
 
+// main.c
+const char *check_safely(const char *(*check)(bool is_calm), bool is_calm);
+void check_waits(void);
+
 // moments.c
 void moments_begin(void);
 void moments_note_store(uintptr_t address, uint64_t old, uint64_t new);

@@ -7,7 +7,9 @@ import TesseraSpaces
 // Mistakes on purpose, each of which has to be found: in one order at least, something is wrong.
 extension Scenario {
   static var mistakes: [Scenario] {
-    [flushForgotten, flushForgottenUnseen, frameLost, lockLeft, repaired]
+    [
+      flushForgotten, flushForgottenUnseen, flushForgottenAtEnd, frameLost, lockLeft, kernelLockLeft, repaired,
+    ]
   }
 
   private static func withoutFlushes(_ world: World) throws {
@@ -21,8 +23,8 @@ extension Scenario {
   /// The frame is freed while the other processor may still use it.
   private static var flushForgotten: Scenario {
     Scenario(
-      name: "wrong-unmap-read", about: "other processors are not asked to flush", expected: "check",
-      prepare: withoutFlushes,
+      name: "wrong-unmap-read", about: "other processors are not asked to flush",
+      checksCoherence: false, expected: "check", prepare: withoutFlushes,
       body: { world, number in
         if number == 0 { world.unmap(0, existing: true) } else { world.read(0) }
       })
@@ -37,6 +39,16 @@ extension Scenario {
         if number == 1 { return world.write(0) }
         world.protect(0, to: .read)
         world.expectNone(of: .writes, at: 0)
+      })
+  }
+
+  /// Nothing is freed, and no one asks: the right is still there at the end.
+  private static var flushForgottenAtEnd: Scenario {
+    Scenario(
+      name: "wrong-protect-end", about: "a right stays in the TLB of another processor",
+      expected: "check", prepare: withoutFlushes,
+      body: { world, number in
+        if number == 1 { world.write(0) } else { world.protect(0, to: .read) }
       })
   }
 
@@ -63,6 +75,19 @@ extension Scenario {
       },
       body: { world, number in
         if number == 1 { world.lockRoot(0) } else { world.translate(0) }
+      })
+  }
+
+  private static var kernelLockLeft: Scenario {
+    Scenario(
+      name: "wrong-kernel-lock", about: "the lock of the kernel's root stays held",
+      expected: "check", prepare: { world in try world.mapKernel(0) },
+      body: { world, number in
+        if number == 1 {
+          _ = KernelSpace.root.slot.tryLock()
+        } else {
+          world.readKernel(world.kernelAddress(0))
+        }
       })
   }
 

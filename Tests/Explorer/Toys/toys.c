@@ -1,6 +1,7 @@
 // Small programs whose schedules can be counted, and which have the mistakes that the explorer has
 // to find. Compiled with -sanitize=thread, as the library is.
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "CTessera.h"
@@ -10,7 +11,10 @@ static _Atomic uint64_t words[8];
 static uint64_t plain[4];
 static _Atomic uint32_t lock;
 
-static void nothing(void) {}
+// What it points to is no memory of the scenario.
+static uint64_t *volatile not_put_back;
+
+static void prepare(void) { not_put_back = calloc(1, sizeof *not_put_back); }
 
 static bool scenario_is(const char *name) { return strcmp(explorer_scenario_name(), name) == 0; }
 
@@ -145,6 +149,49 @@ static void leave_interrupts_off(uint32_t number) {
   if (number == 1 && atomic_load(&words[0]) != 0) hw_disable_interrupts();
   if (number == 0) atomic_store(&words[0], 1);
 }
+static void leave_preemption_off(uint32_t number) {
+  if (number == 1 && atomic_load(&words[0]) != 0) simulated_this_processor.preemption_depth = 1;
+  if (number == 0) atomic_store(&words[0], 1);
+}
+// One accesses a word after the other one, as time goes; but nothing orders the two.
+static volatile uint64_t *plain_word(void) { return (volatile uint64_t *)&words[0]; }
+static void pass_turn(void) { atomic_store_explicit(&words[7], 1, memory_order_relaxed); }
+static void await_turn(void) {
+  while (atomic_load_explicit(&words[7], memory_order_relaxed) == 0) explorer_pause();
+}
+static void read_what_is_stored(uint32_t number) {
+  if (number == 0) {
+    atomic_store_explicit(&words[0], 1, memory_order_release);
+    pass_turn();
+  } else {
+    await_turn();
+    explorer_set_result(0, *plain_word());
+  }
+}
+static void write_what_is_loaded(uint32_t number) {
+  if (number == 0) {
+    explorer_set_result(0, atomic_load_explicit(&words[0], memory_order_acquire));
+    pass_turn();
+  } else {
+    await_turn();
+    *plain_word() = 1;
+  }
+}
+static void store_what_is_read(uint32_t number) {
+  if (number == 0) {
+    explorer_set_result(0, *plain_word());
+    pass_turn();
+  } else {
+    await_turn();
+    atomic_store_explicit(&words[0], 1, memory_order_release);
+  }
+}
+// What it does depends on what it did in the schedule before.
+static void go_another_way(uint32_t number) {
+  if (number == 0) *not_put_back += 1;
+  uint64_t count = *not_put_back % 2 == 1 ? 1 : 3;
+  for (uint64_t index = 0; index < count; index += 1) atomic_store(&words[0], number);
+}
 static void panic_if_second(uint32_t number) {
   if (atomic_exchange(&words[0], number + 1) == 1) tessera_host_panic("second", 6);
 }
@@ -164,7 +211,7 @@ static void handle(void) {
 
 #define TOY(NAME, ABOUT, COUNT, BODY, CHECK, EXPECTED, WITH_BUFFERS)                              \
   {                                                                                               \
-    .name = NAME, .about = ABOUT, .processor_count = COUNT, .prepare = nothing, .body = BODY,     \
+    .name = NAME, .about = ABOUT, .processor_count = COUNT, .prepare = prepare, .body = BODY,     \
     .check = CHECK, .handler = handle, .expected = EXPECTED,                                      \
     .expected_with_buffers = WITH_BUFFERS, .has_store_buffers = EXPECTED == NULL,                 \
     .is_compared = EXPECTED == NULL && WITH_BUFFERS == NULL && BODY != ask_each_other,            \
@@ -180,10 +227,16 @@ const explorer_scenario explorer_toys[] = {
     TOY("toy-ask-off", "they wait with interrupts off", 2, ask_with_interrupts_off, NULL,
         "deadlock", NULL),
     TOY("toy-interrupts-off", "they stay off", 2, leave_interrupts_off, NULL, "interrupts", NULL),
+    TOY("toy-preemption-off", "it stays off", 2, leave_preemption_off, NULL, "preemption", NULL),
     TOY("toy-panic", "a panic in one order", 2, panic_if_second, NULL, "panic", NULL),
     TOY("toy-crash", "a crash in one order", 2, crash_if_second, NULL, "crash", NULL),
     TOY("toy-order", "a lost count between whole calls", 2, count_in_a_call, NULL, "order", NULL),
     TOY("toy-race", "two count in plain memory", 2, count_plain, NULL, "race", NULL),
+    TOY("toy-race-store", "a plain read after a store", 2, read_what_is_stored, NULL, "race", NULL),
+    TOY("toy-race-load", "a plain write after a load", 2, write_what_is_loaded, NULL, "race", NULL),
+    TOY("toy-race-read", "a store after a plain read", 2, store_what_is_read, NULL, "race", NULL),
+    TOY("toy-another-way", "it depends on the schedule before", 2, go_another_way, NULL,
+        "explorer", NULL),
     TOY("toy-flags", "two flags without a fence", 2, set_and_look, one_has_seen, NULL,
         "check"),
     TOY("toy-flags-fence", "two flags with a fence", 2, set_fence_look, one_has_seen, NULL, NULL),
