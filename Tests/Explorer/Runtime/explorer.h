@@ -58,6 +58,8 @@ void explorer_before_each(void (*body)(void));
 
 /// Sets a result of the calling processor, a part of the outcome.
 void explorer_set_result(uint32_t index, uint64_t value);
+/// What an interrupt does without a handler of the scenario: the library's own.
+void explorer_answer(void);
 /// Adds to the results of the calling processor, up to one less than there is room for.
 void explorer_add_result(uint64_t value);
 uint64_t explorer_result(uint32_t processor, uint32_t index);

@@ -98,6 +98,8 @@ typedef struct {
 /// One step of a schedule that has been taken.
 typedef struct {
   int8_t actor;
+  // Whether its processor could have taken an interrupt instead.
+  bool has_interrupts_on;
   operation op;
   uint16_t clock[actor_limit];
 } event;

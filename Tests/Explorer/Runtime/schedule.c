@@ -230,6 +230,7 @@ static void take_step(int actor, uint16_t enabled) {
   if ((choices_without_preemption(enabled) >> actor & 1) == 0) preemption_count += 1;
   event *now = &events[step_count];
   now->actor = (int8_t)actor;
+  now->has_interrupts_on = interrupts_are_on(&fibers[processor_of(actor)]);
   now->op = *next_operation(actor);
   search_record(step_count);
   step_count += 1;

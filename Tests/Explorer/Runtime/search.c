@@ -192,8 +192,8 @@ static void reverse(int earlier, int step) {
   if (now->enabled >> actor & 1) now->backtrack |= 1 << actor; else now->backtrack |= now->enabled;
 }
 
-// An interrupt could have come before the operation of its processor that was before it, unless it
-// was sent because of that. From there the operation before is found.
+// An interrupt could have come before the last operation of its processor before which interrupts
+// were on, unless it was sent because of that. From there the one before that is found.
 static void reverse_interrupt(int step) {
   int actor = events[step].actor;
   uint16_t line = (uint16_t)(line_of_first + processor_of(actor));
@@ -203,6 +203,7 @@ static void reverse_interrupt(int step) {
         && events[earlier].op.touches[0].place == line)
       sent = earlier;
     if (events[earlier].actor != processor_of(actor)) continue;
+    if (!events[earlier].has_interrupts_on) continue;
     if (nodes[earlier].enabled >> actor & 1) nodes[earlier].backtrack |= 1 << actor;
     else if (sent >= 0 && !is_before(earlier, events[sent].clock)) reverse(earlier, step);
     return;

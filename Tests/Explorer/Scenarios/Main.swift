@@ -26,6 +26,10 @@ enum Main {
   }
 
   static func run(_ processor: UInt32) { world!.scenario.body(world!, Int(processor)) }
+  static func handleInterrupt() {
+    explorer_answer()
+    world!.scenario.whenInterrupted!(world!)
+  }
   static func checkBetween(_ isCalm: Bool) -> UnsafePointer<CChar>? {
     world!.problemBetween(isCalm: isCalm)
   }
@@ -43,7 +47,8 @@ extension Scenario {
       expected_with_buffers: nil,
       prepare: { Main.prepare(Scenario.named(String(cString: explorer_scenario_name()))) },
       body: { Main.run($0) }, check: { Main.check() },
-      check_between: { Main.checkBetween($0) }, digest: { Main.digest() }, handler: nil)
+      check_between: { Main.checkBetween($0) }, digest: { Main.digest() },
+      handler: whenInterrupted == nil ? nil : { Main.handleInterrupt() })
   }
 
   private static func text(_ text: StaticString) -> UnsafePointer<CChar> {

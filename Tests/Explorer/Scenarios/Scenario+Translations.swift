@@ -24,7 +24,7 @@ extension Scenario {
   private static var unmapAndRead: Scenario {
     Scenario(
       name: "unmap-read", about: "a page is unmapped while another processor reads it",
-      hasStoreBuffers: true, prepare: onActiveSpace,
+      hasStoreBuffers: true, isCompared: true, prepare: onActiveSpace,
       body: { world, number in
         if number == 1 { return world.read(0) }
         world.unmap(0, existing: true)
@@ -36,6 +36,7 @@ extension Scenario {
     Scenario(
       name: "protect-write", about: "a page loses the right that another processor writes with",
       hasStoreBuffers: true,
+      isCompared: true,
       prepare: onActiveSpace,
       body: { world, number in
         if number == 1 { return world.write(0) }
@@ -133,7 +134,7 @@ extension Scenario {
   private static var destroyAndLeave: Scenario {
     Scenario(
       name: "destroy-deactivate", about: "a space is destroyed while another processor leaves it",
-      hasStoreBuffers: true, prepare: onActiveSpace,
+      hasStoreBuffers: true, isCompared: true, prepare: onActiveSpace,
       body: { world, number in
         if number == 0 { return world.destroy() }
         world.deactivate()

@@ -17,6 +17,8 @@ struct Scenario {
   var expected: StaticString?
   /// Makes what the processors share. The machine, its kernel space and its processors exist.
   let prepare: (World) throws -> Void
+  /// What a processor does when it is interrupted, besides answering the library's requests.
+  var whenInterrupted: ((World) -> Void)?
   /// What each processor does.
   let body: (World, _ processor: Int) -> Void
   /// What is wrong after a schedule, besides what is always checked.

@@ -234,6 +234,19 @@ extension World {
     } catch { explorer_add_result(1000 + Self.number(of: error)) }
   }
 
+  /// Writes a word of the frame that was allocated to a place while all was prepared, if the caller
+  /// owns the frame at `index`.
+  func fill(_ index: Int, word: Int, atAddressOf place: Int) {
+    guard !isGone(index) else { return }
+    Self.stamp(of: frameAddresses[place])[word] = Self.current + 1
+  }
+
+  /// Interrupts another processor, for no reason of the library's.
+  func interrupt(_ number: Int) {
+    explorer_begin_call()
+    simulated_interrupt(1 << UInt64(number), 0)
+  }
+
   private func isGone(_ index: Int) -> Bool {
     switch (frames + index).pointee {
     case .none: true

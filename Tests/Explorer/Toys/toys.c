@@ -128,6 +128,14 @@ static void count_steps(uint32_t number) {
   for (uint64_t step = 1; step < 4; step += 1) atomic_store(&words[1], step);
   explorer_set_result(0, atomic_load(&words[0]));
 }
+// The same, but its last step is one before which it takes no interrupt.
+static void count_steps_and_mask(uint32_t number) {
+  if (number == 0) return count_steps(number);
+  for (uint64_t step = 1; step < 3; step += 1) atomic_store(&words[1], step);
+  bool were_on = hw_disable_interrupts();
+  atomic_store(&words[1], 3);
+  hw_restore_interrupts(were_on);
+}
 static void note_step(void) { explorer_set_result(1, 1 + atomic_load(&words[1])); }
 
 // Each interrupts the other, and waits with interrupts on.
@@ -206,7 +214,8 @@ static void count_in_a_call(uint32_t number) {
 }
 
 static void handle(void) {
-  if (scenario_is("toy-interrupt")) note_step(); else answer();
+  bool counts = scenario_is("toy-interrupt") || scenario_is("toy-interrupt-masked");
+  if (counts) note_step(); else answer();
 }
 
 #define TOY(NAME, ABOUT, COUNT, BODY, CHECK, EXPECTED, WITH_BUFFERS)                              \
@@ -223,6 +232,7 @@ const explorer_scenario explorer_toys[] = {
     TOY("toy-locked-count-3", "three count under a lock", 3, count_locked, NULL, NULL, NULL),
     TOY("toy-lost-count", "two load and store it", 2, count_loaded, both_counted, "check", NULL),
     TOY("toy-interrupt", "an interrupt comes at any step", 2, count_steps, NULL, NULL, NULL),
+    TOY("toy-interrupt-masked", "or while they are on", 2, count_steps_and_mask, NULL, NULL, NULL),
     TOY("toy-ask", "two interrupt each other, and wait", 2, ask_each_other, NULL, NULL, NULL),
     TOY("toy-ask-off", "they wait with interrupts off", 2, ask_with_interrupts_off, NULL,
         "deadlock", NULL),
