@@ -8,7 +8,8 @@ import TesseraSpaces
 extension Scenario {
   static var mistakes: [Scenario] {
     [
-      flushForgotten, flushForgottenUnseen, flushForgottenAtEnd, frameLost, lockLeft, kernelLockLeft, repaired,
+      flushForgotten, flushForgottenUnseen, flushForgottenAtEnd, frameLost, lockLeft,
+      kernelLockLeft, repaired,
     ]
   }
 
