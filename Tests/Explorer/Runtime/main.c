@@ -245,7 +245,17 @@ static void shrink(void) {
     fail("explorer", "the schedule did not fail again: %s", kind);
 }
 
+// Whether whole calls one after another fail as well, in some order: then it takes no concurrency.
+static bool calls_fail(void) {
+  failure kept = found;
+  bool fail = !run_calls();
+  if (!scenario->is_linear) hashes_empty(&allowed);
+  found = kept;
+  return fail;
+}
+
 static void report_failure(const options *chosen) {
+  bool is_concurrent = !calls_fail();
   shrink();
   static char text[1 << 16];
   format_segments(failing, failing_count, text, sizeof text);
@@ -254,6 +264,8 @@ static void report_failure(const options *chosen) {
          has_buffers ? " with store buffers" : "");
   print_trace(stdout);
   print_failure(stdout);
+  printf("  whole calls, one after another, %s\n",
+         is_concurrent ? "do not fail" : "fail as well");
   printf("  make explore SCENARIO=%s REPLAY=%s%s\n", scenario->name, has_buffers ? "+" : "", text);
 }
 
