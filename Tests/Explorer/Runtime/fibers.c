@@ -59,7 +59,7 @@ void fibers_resume(fiber *next) {
                 next != NULL ? next->stack_pointer : scheduler_stack_pointer);
 }
 
-// From now on, until it steps back, the running code is nobody's: for a check in the middle of a
+// From now on, until it steps back, the running code is that of no processor: for a check within a
 // schedule.
 fiber *fibers_step_aside(void) {
   fiber *self = running;

@@ -50,7 +50,7 @@ static void check_processors(void) {
   }
 }
 
-// A check that waits, as for a lock that nobody holds any more, is left.
+// A check that waits, as for a lock that is never released, is left.
 static jmp_buf around_check;
 static uint32_t check_wait_count;
 static bool is_checking;

@@ -48,8 +48,8 @@ extern uint8_t __stop_explored_data[] __attribute__((weak));
 extern uint8_t __start_explored_bss[] __attribute__((weak));
 extern uint8_t __stop_explored_bss[] __attribute__((weak));
 
-// The parts of memory that any schedule has written: whole pages, which cannot be written until they
-// are first, and what lies beside pages at the ends of regions.
+// The parts of memory that any schedule has written: whole pages, each of which can be read only
+// until the first write to it; and what lies beside pages at the ends of regions.
 typedef struct {
   uint8_t *start;
   const uint8_t *kept;
@@ -213,8 +213,8 @@ static void visit_changed(void (*body)(uint8_t *now, const uint8_t *kept, size_t
 
 static uint64_t state_hash;
 
-// Words that are as they were kept do not count. What each of the others adds does not depend on the
-// rest, so that a processor works on several at once.
+// Words that are as they were kept do not count. What each of the others adds does not depend on
+// the rest, so that a processor works on several at once.
 static void add_to_hash(uint8_t *now, const uint8_t *kept, size_t size, uint64_t number) {
   const uint64_t *words = (const uint64_t *)now, *old = (const uint64_t *)kept;
   uint64_t place = number << 44, sum = 0;

@@ -4,7 +4,7 @@
 
 static uintptr_t locks_start, locks_size, locks_stride;
 static int held_count;
-static bool is_worth_a_look;
+static bool has_changed;
 static hash_set right;
 
 void explorer_add_locks(uint8_t *first, size_t count, size_t stride) {
@@ -15,7 +15,7 @@ void explorer_add_locks(uint8_t *first, size_t count, size_t stride) {
 
 void moments_begin(void) {
   held_count = 0;
-  is_worth_a_look = false;
+  has_changed = false;
 }
 
 // A store has reached memory.
@@ -23,7 +23,7 @@ void moments_note_store(uintptr_t address, uint64_t old, uint64_t new) {
   uintptr_t offset = address - locks_start;
   if (offset >= locks_size || offset % locks_stride != 0) return;
   held_count += (new != 0) - (old != 0);
-  is_worth_a_look = true;
+  has_changed = true;
 }
 
 // Whether all stores have reached memory. Those to words that no other processor accesses do not
@@ -41,12 +41,12 @@ static bool is_calm(void) {
   return true;
 }
 
-// Fails, and returns false, if something is wrong at this moment, in a state that has not been seen to be right. What
-// an earlier schedule had in common with this one was looked at then.
+// Fails, and returns false, if something is wrong at this moment, in a state that has not been seen
+// to be right. What an earlier schedule had in common with this one was checked then.
 bool moments_check(void) {
-  if (!is_worth_a_look || held_count != 0 || scenario->check_between == NULL) return true;
+  if (!has_changed || held_count != 0 || scenario->check_between == NULL) return true;
   if (mode == mode_calls || search_is_repeating() || !is_settled()) return true;
-  is_worth_a_look = false;
+  has_changed = false;
   bool calm = is_calm();
   uint64_t state = memory_hash() ^ (calm ? 0x5555 : 0);
   if (hashes_contain(&right, state)) return true;
