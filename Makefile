@@ -143,6 +143,21 @@ $(B)/boot/%.o: boot/%.S $(HEADERS) Makefile
 	$(call say,clang,$<)
 	$(Q)$(CLANG) $(CFLAGS) -c $< -o $@
 
+# The user program, which is part of the kernel: an image that is loaded where it is linked.
+USER_OBJECTS := $(patsubst boot/%,$(B)/%.o,$(wildcard boot/user/*.c boot/user/*.S))
+USER_HEADERS := $(wildcard boot/user/*.h) boot/include/user.h
+$(B)/user/%.o: boot/user/% $(USER_HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(call say,clang,$<)
+	$(Q)$(CLANG) $(CFLAGS) -O2 -fno-pic -fno-builtin -mno-80387 -c $< -o $@
+$(B)/user/program.elf: $(USER_OBJECTS) boot/user/program.ld
+	$(Q)$(LD) -T boot/user/program.ld -static -nostdlib -z noexecstack --build-id=none -o $@ \
+	  $(filter %.o,$^)
+$(B)/user/program.bin: $(B)/user/program.elf
+	$(Q)$(OBJCOPY) -O binary $< $@
+$(B)/boot/program.o: $(B)/user/program.bin
+$(B)/boot/program.o: CFLAGS += -I $(B)
+
 # kernel NAME: links the image. The elf32 copy is for loaders that know only multiboot1; it loads
 # the same bytes to the same places. .debug_names is left out because gdb 13 trips over Swift's.
 define kernel

@@ -38,7 +38,9 @@ public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
   stale.run()
   var costs = CostDemonstration(stale.checks)
   costs.run()
-  checks = costs.checks
+  var programs = UserModeDemonstration(costs.checks, information.commandLine)
+  programs.run()
+  checks = programs.checks
   if let other = Accessor.elsewhere {
     var report = StaleReport(other, checks, features)
     report.run()

@@ -45,14 +45,23 @@ enum DescriptorTables {
     fillSegments(at: record.segmentTable, taskState: record.taskState)
 
     // SAFETY: both tables are filled in, permanent, and describe the running code.
-    unsafe boot_load_segments(pointer(record.segmentTable), UInt16(5 * 8 - 1), taskSelector)
+    unsafe boot_load_segments(pointer(record.segmentTable), UInt16(7 * 8 - 1), taskSelector)
     boot_write_msr(segmentBaseRegister, record.address)
+    // Those of programs: what the firmware left there is none of their business.
+    boot_write_msr(exchangedBaseRegister, 0)
+    boot_write_msr(threadBaseRegister, 0)
     // SAFETY: the table is filled in and permanent; each gate leads to a stub of this image.
     unsafe boot_load_interrupt_table(pointer(boot_interrupt_table_address()), UInt16(256 * 16 - 1))
   }
 
   /// IA32_GS_BASE.
   private static var segmentBaseRegister: UInt32 { 0xc000_0101 }
+
+  /// IA32_KERNEL_GS_BASE: what SWAPGS exchanges the base of GS with.
+  private static var exchangedBaseRegister: UInt32 { 0xc000_0102 }
+
+  /// IA32_FS_BASE.
+  private static var threadBaseRegister: UInt32 { 0xc000_0100 }
 
   private static func fillTaskState(at state: UInt64, _ stacks: ExceptionStacks) {
     store(stacks.doubleFault, at: state + 36, halves: true)
@@ -69,13 +78,18 @@ enum DescriptorTables {
     store(0x00cf_9300_0000_ffff, at: table + 16)
     store(low | 0x89 << 40 | 103, at: table + 24)
     store(state >> 32, at: table + 32)
+    // Data and code of the privilege level 3.
+    store(0x00cf_f300_0000_ffff, at: table + UInt64(USER_DATA_SELECTOR & ~7))
+    store(0x00af_fb00_0000_ffff, at: table + UInt64(USER_CODE_SELECTOR & ~7))
   }
 
-  /// An interrupt gate: the handler starts with interrupts off.
+  /// An interrupt gate: the handler starts with interrupts off. A program may use the one for
+  /// system calls.
   private static func fillGate(_ vector: UInt64) {
     let handler = boot_interrupt_stubs_address() + vector * 16
     let entry = boot_interrupt_table_address() + vector * 16
-    let present: UInt64 = 0x8e00 | stackIndex(of: vector)
+    let privilege: UInt64 = vector == InterruptVector.systemCall ? 3 << 13 : 0
+    let present = 0x8e00 | privilege | stackIndex(of: vector)
     let low = handler & 0xffff | codeSelector << 16 | present << 32 | (handler >> 16 & 0xffff) << 48
     store(low, at: entry)
     store(handler >> 32, at: entry + 8)

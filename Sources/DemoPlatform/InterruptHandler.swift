@@ -4,20 +4,24 @@ internal import TesseraPageTables
 
 /// Called by the assembly for each exception and interrupt, with interrupts off.
 ///
-/// Returns if a probe has faulted, or another processor asks for something; everything else is a
-/// crash.
+/// Returns false if the interrupted code goes on: a probe has faulted, or another processor asks
+/// for something. Returns true if it is a program that will be left, because it calls the kernel or
+/// has caused an exception. Everything else is a crash.
 @c(boot_handle_interrupt) @used
-func handleInterrupt(_ frame: UnsafeMutablePointer<boot_interrupt_frame>) {
+func handleInterrupt(_ frame: UnsafeMutablePointer<boot_interrupt_frame>) -> Bool {
   // SAFETY: the assembly passes the frame that it has just pushed, and has no other reference.
   let vector = unsafe frame.pointee.vector
-  if answer(vector) { return }
+  // SAFETY: as above.
+  if answer(vector) { return unsafe UserMode.saveIfUnable(toContinue: frame.pointee) }
   // SAFETY: as above.
   if vector == ExceptionVector.nonMaskableInterrupt { unsafe StoppedProcessor.stop(frame.pointee) }
 
   // CR2 before a fault in the handler would overwrite it.
   let faultAddress = Processor.faultAddress
   // SAFETY: as above.
-  if unsafe MemoryProbe.recover(&frame.pointee, faultAddress: faultAddress) { return }
+  if unsafe UserMode.save(frame.pointee, faultAddress: faultAddress) { return true }
+  // SAFETY: as above.
+  if unsafe MemoryProbe.recover(&frame.pointee, faultAddress: faultAddress) { return false }
   // SAFETY: the frame is still there.
   unsafe CrashReport.leave(frame.pointee, faultAddress: faultAddress)
 }

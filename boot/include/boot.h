@@ -22,6 +22,12 @@ void boot_load_segments(const void *table, uint16_t limit, uint16_t task);
 /// Loads the IDT of `limit` + 1 bytes at `table`.
 void boot_load_interrupt_table(const void *table, uint16_t limit);
 
+/// Enters ring 3 with `registers`, and returns when boot_handle_interrupt has returned true, for an
+/// exception or an interrupt of ring 3.
+///
+/// Interrupts are off until then; afterwards they are as before.
+void boot_run_program(boot_interrupt_frame *registers);
+
 /// Reads 8 bytes at `address` into `value`. Returns false if that faults.
 bool boot_probe_read(uint64_t address, uint64_t *value);
 
@@ -47,6 +53,8 @@ BOOT_SYMBOL(boot_trampoline_end)
 BOOT_SYMBOL(boot_trampoline_tables)
 BOOT_SYMBOL(boot_probe_executed)
 BOOT_SYMBOL(boot_probe_not_executed)
+BOOT_SYMBOL(boot_program)
+BOOT_SYMBOL(boot_program_end)
 BOOT_SYMBOL(kernel_image_start)
 BOOT_SYMBOL(kernel_boot_tables_start)
 BOOT_SYMBOL(kernel_boot_tables_end)

@@ -22,5 +22,13 @@
 #define PROCESSOR_COUNT 64
 #define PROCESSOR_RECORD_SIZE 512
 
+/// The offset of the TSS in a record. Its second word, which is not aligned, is the stack that the
+/// processor switches to when it leaves ring 3.
+#define PROCESSOR_TASK_STATE 320
+
+/// The selectors of a user program, with the privilege level 3.
+#define USER_DATA_SELECTOR 0x2b
+#define USER_CODE_SELECTOR 0x33
+
 /// The physical address of a symbol of the image.
 #define PHYSICAL(symbol) ((symbol) - KERNEL_BASE)

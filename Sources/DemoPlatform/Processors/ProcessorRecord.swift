@@ -29,6 +29,9 @@ struct ProcessorRecord {
     case faultVector, faultErrorCode, faultAddress
     /// What the processor was doing when a crash stopped it; see `StoppedProcessor`.
     case isStopped, stoppedInstruction, stoppedFramePointer, stoppedFlags, stoppedRoot
+    /// The address of the registers of the program that runs on the processor, or 0, and the
+    /// address of its last page fault; see `UserMode`.
+    case programRegisters, programFaultAddress
   }
 
   enum State: UInt64 {
@@ -42,7 +45,7 @@ struct ProcessorRecord {
   }
 
   private static let segmentOffset: UInt64 = 256
-  private static let taskStateOffset: UInt64 = 320
+  private static let taskStateOffset = UInt64(PROCESSOR_TASK_STATE)
   private static let stackOffset: UInt64 = 432
 
   /// The number of records.

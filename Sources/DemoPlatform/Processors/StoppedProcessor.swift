@@ -55,7 +55,9 @@ struct StoppedProcessor {
     sink.write(" was at ")
     sink.write(hexadecimal: instruction, digitCount: 16)
     KernelSymbols.write(nameOf: instruction, to: &sink)
-    if record[.preemptionDepth] != 0 {
+    if instruction < PagingMode.current.lowerHalfEnd.rawValue {
+      sink.write(", in a user program\n")
+    } else if record[.preemptionDepth] != 0 {
       sink.write(", in Tessera with preemption off\n")
     } else {
       sink.write(isInTessera ? ", in Tessera\n" : ", not in Tessera\n")
