@@ -25,6 +25,8 @@ enum Spaces {
     unsafe Processor.loadRootRegister(root.rawValue)
     try KernelSpace.start()
     FrameAllocator.free(root)
+    // With the frame of zeros, four.
+    for _ in 0..<3 { _ = try FrameAllocator.allocate() }
     let memory = unsafe host_reserve((count + 2) * MemoryLayout<VmSpace>.stride)
     // SAFETY: fresh memory, and one thread.
     unsafe start = memory.bindMemory(to: VmSpace.self, capacity: count + 2)
