@@ -161,7 +161,8 @@ $(B)/boot/program.o: CFLAGS += -I $(B)
 # kernel NAME: links the image. The elf32 copy is for loaders that know only multiboot1; it loads
 # the same bytes to the same places. .debug_names is left out because gdb 13 trips over Swift's.
 define kernel
-$(B)/$(1).elf: $(ASSEMBLY) $(SHARED:%=$(B)/%.o) $(MODULES_$(1):%=$(B)/%.o) linker/kernel.ld
+$(B)/$(1).elf: $(ASSEMBLY) $(SHARED:%=$(B)/%.o) $(MODULES_$(1):%=$(B)/%.o) $(B)/user.o \
+  linker/kernel.ld
 	$$(call say,link,$$@)
 	$(Q)$$(LD) $(LDFLAGS) -Map $(B)/$(1).map -o $$@ $$(filter %.o,$$^)
 	$(Q)$$(OBJCOPY) -R .debug_names $$@
@@ -194,6 +195,7 @@ build/map-loader.elf: Tests/GuestSuite/map-loader.c Makefile
 # The library for other kernels --------------------------------------------------------------------
 
 HEADER := Sources/CTessera/include/tessera.h
+LIBRARY_C := $(B)/defaults.o $(B)/user.o
 
 # For any address: a kernel may be linked anywhere.
 $(B)/%.o: Sources/CTessera/%.c $(HEADERS) Makefile
@@ -210,7 +212,7 @@ $(B)/%.o: Sources/CTessera/%.c $(HEADERS) Makefile
 #
 # The debug information stays: it is never loaded, gdb finds Tessera's lines with it, and a kernel
 # that is linked with --strip-debug is rid of it.
-$(B)/tessera.o: $(LIBRARY:%=$(B)/%.o) $(B)/defaults.o linker/library.ld Makefile
+$(B)/tessera.o: $(LIBRARY:%=$(B)/%.o) $(LIBRARY_C) linker/library.ld Makefile
 	$(if $(filter debug,$(CONFIG)),$(error make lib needs CONFIG=release or check: code that is not \
 	  optimised asks for more of Swift's runtime than there is))
 	$(call say,link,$@)
@@ -229,7 +231,7 @@ $(B)/libtessera.a: $(B)/tessera.o
 	$(Q)$(AR) rcs $@ $^
 
 # For kernels in Swift, which see Tessera's types and inline its code: all objects as they are.
-$(B)/libtessera-swift.a: $(LIBRARY:%=$(B)/%.o) $(B)/defaults.o
+$(B)/libtessera-swift.a: $(LIBRARY:%=$(B)/%.o) $(LIBRARY_C)
 	$(call say,archive,$@)
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^

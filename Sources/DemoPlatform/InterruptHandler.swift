@@ -1,12 +1,13 @@
 internal import CBoot
+internal import TesseraFaults
 internal import TesseraHardware
 internal import TesseraPageTables
 
 /// Called by the assembly for each exception and interrupt, with interrupts off.
 ///
-/// Returns false if the interrupted code goes on: a probe has faulted, or another processor asks
-/// for something. Returns true if it is a program that will be left, because it calls the kernel or
-/// has caused an exception. Everything else is a crash.
+/// Returns false if the interrupted code goes on: a copy of user memory or a probe has faulted, or
+/// another processor asks for something. Returns true if it is a program that will be left, because
+/// it calls the kernel or has caused an exception. Everything else is a crash.
 @c(boot_handle_interrupt) @used
 func handleInterrupt(_ frame: UnsafeMutablePointer<boot_interrupt_frame>) -> Bool {
   // SAFETY: the assembly passes the frame that it has just pushed, and has no other reference.
@@ -20,6 +21,8 @@ func handleInterrupt(_ frame: UnsafeMutablePointer<boot_interrupt_frame>) -> Boo
   let faultAddress = Processor.faultAddress
   // SAFETY: as above.
   if unsafe UserMode.save(frame.pointee, faultAddress: faultAddress) { return true }
+  // SAFETY: as above.
+  if unsafe recover(&frame.pointee, faultAddress: faultAddress) { return false }
   // SAFETY: as above.
   if unsafe MemoryProbe.recover(&frame.pointee, faultAddress: faultAddress) { return false }
   // SAFETY: the frame is still there.
@@ -36,5 +39,15 @@ private func answer(_ vector: UInt64) -> Bool {
   default: return false
   }
   LocalAPIC.endInterrupt()
+  return true
+}
+
+/// Continues a copy of user memory that has faulted at `faultAddress`. Returns whether it is one.
+private func recover(_ frame: inout boot_interrupt_frame, faultAddress: UInt64) -> Bool {
+  guard frame.vector == ExceptionVector.pageFault else { return false }
+  let fault = PageFault(
+    at: VirtualAddress(faultAddress), errorCode: frame.error_code, flags: frame.rflags)
+  guard let next = fault.recovery(at: frame.rip) else { return false }
+  frame.rip = next
   return true
 }

@@ -1,4 +1,5 @@
 public import TesseraHardware
+internal import TesseraSpaces
 
 /// A page fault: the access that failed, and why (Intel SDM Vol. 3A, "Page-Fault Exceptions").
 public struct PageFault: Equatable, Sendable {
@@ -49,4 +50,13 @@ public struct PageFault: Equatable, Sendable {
 
   /// RFLAGS.AC, which with SMAP lets the kernel use user memory.
   public static var alignmentCheck: UInt64 { 1 << 18 }
+
+  /// Where the kernel continues after the fault, if it is one of its own at `instruction`, the
+  /// pushed RIP, while a reader or a writer of user memory copies; nil if it is another.
+  ///
+  /// The handler stores it as the RIP to return to. The copy then resolves the page, or ends.
+  public func recovery(at instruction: UInt64) -> UInt64? {
+    guard !isUser, address < VmSpace.end else { return nil }
+    return Processor.userCopyRecovery(of: instruction)
+  }
 }

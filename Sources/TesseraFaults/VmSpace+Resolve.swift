@@ -1,4 +1,3 @@
-internal import TesseraFrames
 public import TesseraHardware
 internal import TesseraPageTables
 public import TesseraSpaces
@@ -19,7 +18,7 @@ extension VmSpace {
     _ fault: PageFault, _ options: SupplyOptions = SupplyOptions()
   ) -> FaultResolution {
     if fault.hasReservedBit || fault.isForbiddenToKernel { return .denied }
-    let resolution = resolve(fault.access, at: fault.address, options)
+    let resolution = root.resolve(fault.access, at: fault.address, options)
     if resolution == .resolved(.nothing) {
       // The translation that this processor used is old.
       Processor.invalidatePage(at: fault.address.rawValue)
@@ -32,27 +31,6 @@ extension VmSpace {
   public borrowing func resolve(
     _ access: MemoryAccess, at address: VirtualAddress, _ options: SupplyOptions = SupplyOptions()
   ) -> FaultResolution {
-    guard address >= Self.start, address < Self.end else { return .denied }
-    let page = address.alignedDown(to: PageSize.fourKiB.byteCount)
-    let root = root
-    var need = Preemption.disabled { root.need(of: access, at: page) }
-    var supply = FrameSupply(for: page, options)
-    while true {
-      switch need {
-      case .nothing: return .resolved(.nothing)
-      case .denied: return .denied
-      case .payload(let payload): return .needs(payload)
-      case .zeros, .zeroedFrame, .copy, .takeover: break
-      }
-      // Before a node is locked, and with preemption as it is: to fill a frame takes long.
-      let hasFrame = supply.allocate(for: need)
-      do throws(TesseraError) {
-        let supplied = try Preemption.disabled { () throws(TesseraError) in
-          try supply.use(for: access, &need, in: root)
-        }
-        if let supplied { return .resolved(supplied) }
-      } catch { return .outOfFrames }
-      if !hasFrame && need.takesFrame { return .outOfFrames }
-    }
+    root.resolve(access, at: address, options)
   }
 }

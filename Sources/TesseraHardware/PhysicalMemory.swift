@@ -52,6 +52,41 @@ extension PhysicalMemory {
       value, ordering: .relaxed)
   }
 
+  /// Stores `new` at `pointer` if the word there is `expected`. Returns the word that was there.
+  ///
+  /// The caller promises what `loadWord(from:)` requires.
+  @unsafe package static func exchangeWord(
+    at pointer: UnsafeMutableRawPointer, expected: UInt64, new: UInt64
+  ) -> UInt64 {
+    // Ordering: acquiring and releasing, as programs expect of a locked instruction.
+    unsafe pointer.assumingMemoryBound(to: Atomic<UInt64>.self).pointee.compareExchange(
+      expected: expected, desired: new, ordering: .acquiringAndReleasing
+    ).original
+  }
+
+  /// As `loadWord(from:)`, of four bytes.
+  @unsafe package static func loadHalfWord(from pointer: UnsafeMutableRawPointer) -> UInt32 {
+    // Ordering: relaxed; see `loadWord`.
+    unsafe pointer.assumingMemoryBound(to: Atomic<UInt32>.self).pointee.load(ordering: .relaxed)
+  }
+
+  /// As `storeWord(_:to:)`, of four bytes.
+  @unsafe package static func storeHalfWord(_ value: UInt32, to pointer: UnsafeMutableRawPointer) {
+    // Ordering: relaxed; see `loadWord`.
+    unsafe pointer.assumingMemoryBound(to: Atomic<UInt32>.self).pointee.store(
+      value, ordering: .relaxed)
+  }
+
+  /// As `exchangeWord(at:expected:new:)`, of four bytes.
+  @unsafe package static func exchangeHalfWord(
+    at pointer: UnsafeMutableRawPointer, expected: UInt32, new: UInt32
+  ) -> UInt32 {
+    // Ordering: as there.
+    unsafe pointer.assumingMemoryBound(to: Atomic<UInt32>.self).pointee.compareExchange(
+      expected: expected, desired: new, ordering: .acquiringAndReleasing
+    ).original
+  }
+
   /// Fills `byteCount` bytes at `address`, both multiples of eight, with copies of `word`.
   ///
   /// The caller promises that they are memory, mapped in the direct map, and that it owns them.

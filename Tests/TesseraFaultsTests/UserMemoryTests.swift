@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 extension OnSimulatedMachine {
-  /// Every copy goes through the simulated MMU, which reports each kernel fault.
+  /// Every copy goes through the simulated MMU.
   @Suite("User memory") struct UserMemoryTests {
     let machine: SimulatedMachine
 
@@ -137,39 +137,6 @@ extension OnSimulatedMachine {
         }
         #expect(machine.mmu.statistics.userBytesCopied == 0)
       }
-    }
-
-    /// At each level, because a right must be granted by every entry of the walk.
-    @Test(arguments: 1...4)
-    func `a page without user access is not accessed`(level: Int) throws {
-      try inSpace { space in
-        try mapFrame(at: 0x5000, in: space)
-        let node = try #require(space.rootNode.node(for: 0x5000, at: level))
-        let index = VirtualAddress(0x5000).index(at: PagingLevel(level))
-        let reader = try space.reader(of: bytes(0x5000, 4096))
-        let writer = try space.writer(of: bytes(0x5000, 4096))
-        let entry = node[index]
-        let kernelOnly = PageTableEntry(rawValue: entry.rawValue & ~PageTableEntry.user)
-        node.assumingLocked().store(kernelOnly, at: index, replacing: entry)
-        expect(reader, writer, 0, 0)
-        let readOnly = PageTableEntry(rawValue: entry.rawValue & ~PageTableEntry.writable)
-        node.assumingLocked().store(readOnly, at: index, replacing: kernelOnly)
-        Processor.invalidatePage(at: 0x5000)
-        expect(reader, writer, 1, 0)
-        node.assumingLocked().store(entry, at: index, replacing: readOnly)
-        expect(reader, writer, 1, 1)
-      }
-    }
-
-    /// Expects that `readable` of one byte can be read, and `writable` of one byte written.
-    private func expect(
-      _ reader: borrowing UserMemoryReader, _ writer: borrowing UserMemoryWriter,
-      _ readable: Int, _ writable: Int, sourceLocation: SourceLocation = #_sourceLocation
-    ) {
-      let (done, _) = reader.bytes(1)
-      let written = writer.write([7])
-      #expect(done == readable, sourceLocation: sourceLocation)
-      #expect(written == writable, sourceLocation: sourceLocation)
     }
 
     @Test func `a copy spans pages of two sizes`() throws {
@@ -323,21 +290,42 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `a copy without user access, or of an unmapped page, is a violation`() throws {
-      let space = try VmSpace()
-      space.activate()
-      defer { VmSpace.deactivate() }
-      try mapFrame(at: 0x5000, in: space)
-      var buffer = [UInt8](repeating: 0, count: 64)
-      let without = hw_copy_from_user(&buffer, 0x5000, 64)
-      #expect(without == 0)
-      #expect(machine.mmu.takeViolations().count == 1)
-      let beyond = unsafe Processor.copy(fromUser: 0x5fe0, to: &buffer, byteCount: 64)
-      #expect(beyond == 32)
-      #expect(machine.mmu.takeViolations().count == 1)
-      let written = unsafe Processor.copy(buffer, toUser: 0x5fc0, byteCount: 64)
-      #expect(written == 64)
-      #expect(machine.violations == [])
+    @Test func `a copy without user access, or of an unmapped page, ends at once`() throws {
+      try inSpace { space in
+        try mapFrame(at: 0x5000, in: space)
+        var buffer = [UInt8](repeating: 0, count: 64)
+        let without = hw_copy_from_user(&buffer, 0x5000, 64)
+        #expect(without == 0)
+        let beyond = unsafe Processor.copy(fromUser: 0x5fe0, to: &buffer, byteCount: 64)
+        #expect(beyond == 32)
+        let written = unsafe Processor.copy(buffer, toUser: 0x5fc0, byteCount: 64)
+        #expect(written == 64)
+      }
+    }
+
+    /// A page that appears, one that is copied, and one whose status is not the kernel's to supply.
+    @Test func `pages are resolved as for the program`() throws {
+      try inSpace { space in
+        try mapFrame(at: 0x5000, in: space)
+        try machine.mmu.write(7 as UInt64, at: 0x5008)
+        try space.withCursor(over: bytes(0x6000, 0x2000)) { cursor throws(TesseraError) in
+          try cursor.setDemandZero(4096, as: .userReadWrite)
+          try cursor.setPending(4096, 5, as: .userReadWrite)
+        }
+        let child = try space.fork()
+        let writer = try space.writer(of: bytes(0x5000, 0x3000))
+        let reader = try space.reader(of: bytes(0x5000, 0x3000))
+        let (done, found) = reader.bytes(0x3000, at: 0)
+        #expect(done == 0x2000)
+        #expect(found[8] == 7 && found[0x1000..<0x2000].allSatisfy { $0 == 0 })
+        let written = writer.write([UInt8](repeating: 9, count: 0x3000))
+        #expect(written == 0x2000)
+        let isStored = writer.store(1 as UInt64, at: 0x1ffc)
+        #expect(!isStored)
+        #expect(child.load(UInt64.self, at: VirtualAddress(0x5008)) == 7)
+        #expect(child.load(UInt64.self, at: VirtualAddress(0x6000)) == 0)
+        #expect(reader.load(UInt64.self, at: 0x1ff8) == 0x0909_0909_0909_0909)
+      }
     }
 
     /// Expects that neither a reader nor a writer of these bytes can be opened.
@@ -357,7 +345,7 @@ extension OnSimulatedMachine {
 
 extension UserMemoryReader {
   /// Reads into `count` bytes that all held 0xee. Returns how many were read, and all bytes.
-  fileprivate func bytes(_ count: Int, at offset: UInt64 = 0) -> (done: Int, bytes: [UInt8]) {
+  func bytes(_ count: Int, at offset: UInt64 = 0) -> (done: Int, bytes: [UInt8]) {
     var bytes = [UInt8](repeating: 0xee, count: count)
     var span = bytes.mutableSpan
     var raw = unsafe span.mutableBytes
@@ -367,7 +355,7 @@ extension UserMemoryReader {
 }
 
 extension UserMemoryWriter {
-  fileprivate func write(_ bytes: [UInt8], at offset: UInt64 = 0) -> Int {
+  func write(_ bytes: [UInt8], at offset: UInt64 = 0) -> Int {
     unsafe write(bytes.span.bytes, at: offset)
   }
 }

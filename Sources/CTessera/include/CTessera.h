@@ -75,8 +75,8 @@ typedef struct {
 //
 // Access to user memory: `hw_set_user_access` sets or clears EFLAGS.AC, for a processor with SMAP.
 // `hw_copy_from_user` and `hw_copy_to_user` copy `count` bytes and return the number copied: fewer
-// if one faulted and the page-fault handler continued after the instruction (REP MOVSB, which
-// counts down the bytes that remain).
+// if one faulted and the page-fault handler continued at `hw_user_copy_recovery` of the instruction
+// that faulted (REP MOVSB, which counts down the bytes that remain). That is zero for any other.
 
 #if __STDC_HOSTED__
 #include "simulated.h"

@@ -157,15 +157,20 @@ TESSERA_INLINE void hw_set_user_access(bool allowed) {
   else
     __asm__ volatile("pushfq; andq $~0x40000, (%%rsp); popfq" : : : "memory", "cc");
 }
+// In user.c.
+__attribute__((visibility("hidden")))
+size_t hw_user_copy(void *destination, const void *source, size_t count);
+__attribute__((visibility("hidden"))) extern const char hw_user_copy_end[];
 TESSERA_INLINE size_t hw_copy_from_user(void *destination, uint64_t source, size_t count) {
-  size_t left = count;
-  __asm__ volatile("rep movsb" : "+D"(destination), "+S"(source), "+c"(left) : : "memory");
-  return count - left;
+  return count - hw_user_copy(destination, (const void *)source, count);
 }
 TESSERA_INLINE size_t hw_copy_to_user(uint64_t destination, const void *source, size_t count) {
-  size_t left = count;
-  __asm__ volatile("rep movsb" : "+D"(destination), "+S"(source), "+c"(left) : : "memory");
-  return count - left;
+  return count - hw_user_copy((void *)destination, source, count);
+}
+TESSERA_INLINE uint64_t hw_user_copy_recovery(uint64_t instruction) {
+  bool is_copy =
+      instruction >= (uint64_t)hw_user_copy && instruction < (uint64_t)hw_user_copy_end;
+  return is_copy ? (uint64_t)hw_user_copy_end : 0;
 }
 TESSERA_INLINE _Noreturn void hw_halt_forever(void) {
   for (;;) __asm__ volatile("cli; hlt");

@@ -279,6 +279,10 @@ TESSERA_INLINE size_t hw_copy_from_user(void *destination, uint64_t source, size
 TESSERA_INLINE size_t hw_copy_to_user(uint64_t destination, const void *source, size_t count) {
   return simulated_copy_user(destination, (void *)source, count, true);
 }
+TESSERA_INLINE uint64_t hw_user_copy_recovery(uint64_t instruction) {
+  (void)instruction;
+  return 0;
+}
 TESSERA_INLINE _Noreturn void hw_halt_forever(void) { simulated_halt(); }
 TESSERA_INLINE bool hw_allocation_fails(void) {
   return __builtin_expect(simulated_allocations_until_failure != 0, 0)

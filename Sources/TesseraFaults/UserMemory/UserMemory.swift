@@ -4,9 +4,8 @@ internal import TesseraSpaces
 
 /// A range of bytes of the active space: what readers and writers have in common.
 ///
-/// User-supplied addresses are untrusted, and the kernel does not recover from faults of its own
-/// yet. So each page is looked up in the page tables before it is accessed: every entry of the walk
-/// must allow the access from user mode.
+/// The bytes are accessed at the program's own addresses, with its rights, because the processor
+/// checks them. Where it faults, the page is resolved as for the program, and the access repeated.
 struct UserMemory {
   private let root: PageTableNode
   let address: VirtualAddress
@@ -25,45 +24,39 @@ struct UserMemory {
     self.byteCount = byteCount
   }
 
-  /// A kind of access to user memory.
-  enum Access {
-    case read, write
-
-    /// The bits that each entry of the walk must have.
-    fileprivate var requiredBits: UInt64 {
-      let bits = PageTableEntry.present | PageTableEntry.user
-      return self == .read ? bits : bits | PageTableEntry.writable
-    }
-  }
-
-  /// Calls `copy` for each chunk of the `byteCount` bytes from `offset`, up to the first byte that
-  /// does not allow `access`: with the chunk's address, the number of bytes before it, and its
-  /// size. No chunk crosses a page.
+  /// Calls `copy` for the `byteCount` bytes from `offset`, and again for what is left each time a
+  /// page could be resolved, with the address, and the number of bytes before and of the rest.
   ///
-  /// `copy` returns how many bytes it copied; the first incomplete chunk is the last. Returns the
-  /// sum. Panics if the bytes are not within these, or the space is not active.
-  func forEachChunk(
-    of byteCount: Int, at offset: UInt64, for access: Access,
+  /// `copy` returns how many bytes it copied. Returns the sum. Panics if the bytes are not within
+  /// these, or the space is not active.
+  func access(
+    _ byteCount: Int, at offset: UInt64, for access: MemoryAccess,
     _ copy: (_ address: UInt64, _ done: Int, _ count: Int) -> Int
   ) -> Int {
     let start = checkedStart(of: byteCount, at: offset)
     var done = 0
+    var vainCount = 0
     while done < byteCount {
-      let address = start &+ UInt64(done)
-      let accessible = accessibleByteCount(from: address, for: access)
-      guard accessible > 0 else { return done }
-      let count = Int(min(accessible, UInt64(byteCount - done)))
-      let copied = copy(address, done, count)
+      let copied = copy(start &+ UInt64(done), done, byteCount - done)
       done += copied
-      guard copied == count else { return done }
+      if done == byteCount { return done }
+      // A page that allows the access and faults again and again does so for another reason.
+      vainCount = copied == 0 ? vainCount + 1 : 0
+      let next = VirtualAddress(start &+ UInt64(done))
+      guard vainCount < 16, case .resolved = root.resolve(access, at: next) else { return done }
     }
     return done
   }
 
-  /// Returns whether all of the `byteCount` bytes from `offset` allow `access`. Panics as
-  /// `forEachChunk`.
-  func allows(_ access: Access, _ byteCount: Int, at offset: UInt64) -> Bool {
-    forEachChunk(of: byteCount, at: offset, for: access) { _, _, count in count } == byteCount
+  /// Whether all of the `byteCount` bytes from `offset`, no more than a page has, allow `access`,
+  /// once they are resolved. Panics as `access`.
+  func allows(_ access: MemoryAccess, _ byteCount: Int, at offset: UInt64) -> Bool {
+    let start = checkedStart(of: byteCount, at: offset)
+    let last = start &+ UInt64(byteCount - 1)
+    guard case .resolved = root.resolve(access, at: VirtualAddress(start)) else { return false }
+    guard start >> 12 != last >> 12 else { return true }
+    guard case .resolved = root.resolve(access, at: VirtualAddress(last)) else { return false }
+    return true
   }
 
   private func checkedStart(of byteCount: Int, at offset: UInt64) -> UInt64 {
@@ -73,17 +66,5 @@ struct UserMemory {
       !overflow && end <= self.byteCount,
       "user memory access lies outside its reader or writer")
     return address.rawValue &+ offset
-  }
-
-  /// The number of bytes from `address` to the end of its page; 0 if it does not allow `access`.
-  private func accessibleByteCount(from address: UInt64, for access: Access) -> UInt64 {
-    let trace = TranslationTrace(of: VirtualAddress(address), from: root)
-    guard trace.last.mapsPage(at: trace.lowestLevel) else { return 0 }
-    var level = trace.highestLevel
-    while trace[level].rawValue & access.requiredBits == access.requiredBits {
-      if level == trace.lowestLevel { return trace.end.rawValue &- address }
-      level = level.below
-    }
-    return 0
   }
 }

@@ -8,10 +8,9 @@ public import TesseraHardware
 /// The program, and devices, may change the memory at any time, so each read stands alone: read a
 /// value once, and check the copy.
 ///
-/// Kernel faults are not recovered yet. So a page that a fault handler would first map counts as
-/// not readable, and no page may be unmapped while it is read. If another processor changes parts
-/// of a large page meanwhile, the kernel may fault once although the page is mapped: its handler
-/// returns where `VmSpace.translate` finds the rights that the access takes.
+/// The kernel's handler of page faults continues where `PageFault.recovery` says: the read goes on
+/// once the page is resolved, or ends before it. `VmSpace.read` needs no handler, and works for any
+/// space.
 public struct UserMemoryReader: ~Copyable, ~Escapable {
   private let memory: UserMemory
 
@@ -52,8 +51,8 @@ public struct UserMemoryReader: ~Copyable, ~Escapable {
   @unsafe private func read(
     into destination: UnsafeMutableRawPointer, _ byteCount: Int, at offset: UInt64
   ) -> Int {
-    memory.forEachChunk(of: byteCount, at: offset, for: .read) { address, done, count in
-      // SAFETY: the chunk is readable in user mode, and the destination has room for it.
+    memory.access(byteCount, at: offset, for: .read) { address, done, count in
+      // SAFETY: the addresses are the space's, and the destination has room.
       unsafe Processor.copy(fromUser: address, to: destination + done, byteCount: count)
     }
   }

@@ -2,8 +2,7 @@ public import TesseraHardware
 
 /// Writes user memory at its user addresses.
 ///
-/// As `UserMemoryReader` in all other respects. Pages that are read-only in user mode are not
-/// written, including copy-on-write pages.
+/// As `UserMemoryReader` in all other respects.
 public struct UserMemoryWriter: ~Copyable, ~Escapable {
   private let memory: UserMemory
 
@@ -27,7 +26,8 @@ public struct UserMemoryWriter: ~Copyable, ~Escapable {
   }
 
   /// Writes `value` at `offset`, which need not be aligned. Returns false, and writes nothing, if
-  /// one of its bytes is not writable in user mode. Not atomic.
+  /// one of its bytes is not writable in user mode. Not atomic: a part may be written if another
+  /// processor takes the right away meanwhile.
   public func store<Value: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
     _ value: Value, at offset: UInt64 = 0
   ) -> Bool {
@@ -43,8 +43,8 @@ public struct UserMemoryWriter: ~Copyable, ~Escapable {
   @unsafe private func write(
     from source: UnsafeRawPointer, _ byteCount: Int, at offset: UInt64
   ) -> Int {
-    memory.forEachChunk(of: byteCount, at: offset, for: .write) { address, done, count in
-      // SAFETY: the chunk is writable in user mode, and the source has as many bytes.
+    memory.access(byteCount, at: offset, for: .write) { address, done, count in
+      // SAFETY: the addresses are the space's, and the source has as many bytes.
       unsafe Processor.copy(source + done, toUser: address, byteCount: count)
     }
   }
