@@ -71,8 +71,12 @@ extension TLBModel {
     of address: UInt64, _ access: Access, _ counters: inout SimulatedMMU.Counters
   ) throws(PageFault) {
     removeTranslations(covering: address, on: access.processor)
-    let (page, _, _) = try permittedTranslation(of: address, access)
-    hold(page, on: access.processor)
+    if processors[access.processor].hasRoot,
+      case .page(let page, _, _) = walk(access.processor).translate(address)
+    {
+      hold(page, on: access.processor)
+    }
+    _ = try permittedTranslation(of: address, access)
     counters.spuriousFaults += 1
     guard options.deliversSpuriousFaults else { return }
     let code = processors[access.processor].registers.faultCode(access.kind, as: access.privilege)

@@ -115,6 +115,19 @@ extension OnSimulatedMachine {
       #expect(try tables.read(0) == 1)
     }
 
+    @Test func `that faults leaves the page cached if the tables forbid it too`() throws {
+      let tables = HandMadeTables()
+      tables.map(0, to: 8, Tables.present | Tables.user | Tables.noExecute)
+      _ = try tables.read(0)
+      tables.map(0, to: 8, Tables.present | Tables.user | Tables.accessed)
+      #expect(throws: PageFault.page(address: Tables.page(0), [.present, .write, .user])) {
+        try tables.write(1, 0)
+      }
+      #expect(tables.mmu.incoherences() == [])
+      tables.unmap(0)
+      #expect(tables.mmu.incoherences() != [], "the page may be cached without another access")
+    }
+
     @Test func `uses the current tables without stale translations`() throws {
       let tables = HandMadeTables()
       tables.map(0, to: 8)
