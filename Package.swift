@@ -50,7 +50,9 @@ let package = Package(
       swiftSettings: forTests),
     .target(
       name: "Scenarios",
-      dependencies: ["TesseraSpaces", "TesseraPageTables", "TesseraFrames", "TesseraHardware"],
+      dependencies: [
+        "TesseraFaults", "TesseraSpaces", "TesseraPageTables", "TesseraFrames", "TesseraHardware",
+      ],
       path: "Tests/Scenarios", swiftSettings: strict),
     .target(
       name: "MultibootFuzz", dependencies: ["TesseraBoot", "TesseraFrames"],

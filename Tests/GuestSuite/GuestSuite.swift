@@ -66,6 +66,31 @@ struct GuestSuite: ~Copyable {
     }
   }
 
+  /// Runs the random operations on pages that appear and are copied, on the real MMU.
+  mutating func runRandomPagingOperations() {
+    var options = RandomPagingOptions(
+      seed: seed, operationCount: 20_000, machine: PagingHooks.machine)
+    options.fullCheckInterval =
+      FrameTable.frameCount <= Self.frameCountVisitedEachTime ? 250 : 1_000
+    let outcome = RandomPagingOperations.run(options)
+    var checks = Checks()
+    checks.expect(outcome.problem == nil, outcome.problem ?? "pages match the model")
+    checks.expect(outcome.operationCount >= 20_000, "a walk does all its operations")
+    for number in 1..<outcome.answers.count - 1 {
+      checks.expect(outcome.answers[number] > 100, "faults have every answer")
+    }
+    report("pages have what was written last, after any faults", checks)
+    if outcome.problem != nil {
+      console.write("     operation ")
+      console.write(decimal: UInt64(outcome.episodeOperationCount))
+      console.write(" of the episode with seed ")
+      console.write(decimal: outcome.episodeSeed)
+      console.write(", at ")
+      console.write(hexadecimal: outcome.address)
+      console.writeLine()
+    }
+  }
+
   private mutating func reportEnd(_ outcome: RandomFrameOutcome) {
     console.write("     step ")
     console.write(decimal: UInt64(outcome.stepCount))

@@ -15,6 +15,7 @@ public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
   suite.runScenarios()
   suite.runRandomFrameOperations()
   suite.runRandomSpaceOperations()
+  suite.runRandomPagingOperations()
   suite.checkEveryFrame()
   suite.finish()
 }

@@ -11,6 +11,8 @@ struct HeldSpace: ~Copyable {
 
   init() throws(TesseraError) { space = try VmSpace() }
 
+  init(_ space: consuming VmSpace) { self.space = space }
+
   deinit {}
 }
 
