@@ -291,7 +291,7 @@ run: doctor-run build/tessera.elf ## build the demo kernel and boot it in QEMU
 
 .PHONY: soak
 soak: SECONDS := $(or $(SECONDS),60)
-soak: doctor-run build/tessera.elf ## run the storms for SECONDS=60, and audit all memory
+soak: doctor-run build/tessera.elf ## run storms and programs for SECONDS=60, and audit all memory
 	$(Q)TIMEOUT=$$(($(SECONDS) * 2 + 120)) boot/qemu-run -kernel build/tessera.elf32 \
 	  -append "soak=$(SECONDS) $(APPEND)"
 

@@ -23,6 +23,7 @@ enum DeliberateCrash {
     if commandLine.contains(option: "crash=floating-point") { crash_floating_point() }
     if commandLine.contains(option: "crash=selector") { crash_selector() }
     if commandLine.contains(option: "crash=interrupt") { crash_interrupt() }
+    if commandLine.contains(option: "crash=exchanged") { crash_exchanged() }
     if commandLine.contains(option: "crash=triple-fault") { crash_triple_fault() }
     if commandLine.contains(option: "crash=panic") {
       panic("panic requested on the command line", PhysicalAddress(0x1000))

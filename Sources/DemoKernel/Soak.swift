@@ -4,8 +4,8 @@ internal import TesseraBoot
 internal import TesseraFrames
 internal import TesseraHardware
 
-/// The storms over and over, each time with other random numbers, and everything checked at
-/// intervals while the processors stand still.
+/// The storms over and over, each time with other random numbers, and programs in user mode, and
+/// everything checked at intervals while the processors stand still.
 ///
 /// The request is `soak=` and a number of seconds on the kernel's command line. With `lose=1` a
 /// frame is lost on purpose, in the first turn, which has to be noticed.
@@ -48,8 +48,9 @@ struct Soak {
       turn += 1
       do throws(TesseraError) {
         try blow()
+        try runPrograms()
       } catch {
-        checks.check(false, "the storms find memory")
+        checks.check(false, "the storms and the programs find memory")
       }
       audit()
       reportProgress()
@@ -81,6 +82,20 @@ struct Soak {
     spaces.blow()
     spaces.check(with: &checks)
     if turn == losingTurn { _ = try Frame(allocating: PlainMemory()).relinquish() }
+  }
+
+  /// Lets all processors run 72 processes, and a program that forks while its threads
+  /// write.
+  private mutating func runPrograms() throws(TesseraError) {
+    var programs = try ProcessRun()
+    for number in 1...UInt64(2) { try programs.start(number) }
+    programs.run()
+    programs.check(with: &checks)
+    guard Processors.count > 1 else { return }
+    var threads = try ProcessRun()
+    try threads.startThreads()
+    threads.run()
+    threads.checkEnds(with: &checks)
   }
 
   /// Checks all slots, the allocator and the kernel space, and that all frames are free again.

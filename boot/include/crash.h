@@ -40,6 +40,9 @@ CRASH_INLINE void crash_selector(void) {
 /// Raises an interrupt that has no meaning.
 CRASH_INLINE void crash_interrupt(void) { __asm__ volatile("int $0x77"); }
 
+/// Raises an NMI where GS is already that of a program, as between an exchange and ring 3.
+CRASH_INLINE void crash_exchanged(void) { __asm__ volatile("cli; swapgs; int $2" : : : "memory"); }
+
 /// Takes the descriptor tables away and faults: the processor resets.
 CRASH_INLINE void crash_triple_fault(void) {
   struct {

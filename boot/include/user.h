@@ -28,6 +28,15 @@
 /// PROGRAM_THREAD(entry, stack, argument): starts a thread in the same space. Returns its number,
 /// for PROGRAM_WAIT.
 #define PROGRAM_THREAD 8
+/// PROGRAM_STOP(): makes PROGRAM_TURN(), which threads call again and again, return 1 instead of 0.
+/// PROGRAM_TURNS() returns how often it was called. These words are not in the memory of a program:
+/// another thread might not see there what was written last.
+#define PROGRAM_STOP 9
+#define PROGRAM_TURN 10
+#define PROGRAM_TURNS 11
+
+/// The most threads besides the first that a program can be asked to start.
+#define PROGRAM_MOST_THREADS 16
 
 #define PROGRAM_FAILED 0xffffffffffffffff
 #define PROGRAM_ENDED_BY 0x100

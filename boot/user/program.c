@@ -7,7 +7,7 @@
 
 volatile program_counts counts __attribute__((aligned(PAGE)));
 static volatile uint64_t data[512] __attribute__((aligned(PAGE))) = {0x0123456789abcdef, 0};
-static const uint64_t constants[512] __attribute__((aligned(PAGE))) = {7, 8, 9};
+static const uint64_t constants[64] = {7, 8, 9};
 
 #define WORD(page, turn) (0x1111111111111111 * (turn) + (page))
 

@@ -6,18 +6,6 @@ internal import TesseraSpaces
 
 // System calls with pointers, which are a program's and may be anything.
 extension ProcessRun {
-  /// Makes the `byteCount` bytes at `address`, which are within the space, allow `access`, up to
-  /// the first that cannot.
-  private func prepare(
-    _ space: borrowing VmSpace, _ address: UInt64, _ byteCount: UInt64, for access: MemoryAccess
-  ) {
-    var page = address & ~4095
-    while page < address + byteCount {
-      guard space.resolve(access, at: VirtualAddress(page)).isResolved else { return }
-      page += 4096
-    }
-  }
-
   /// Copies the `byteCount` bytes at `address` of process `number`, and calls `body` with up to 256
   /// of them at a time, and their number. Returns false if not all can be read.
   private func read(
@@ -26,7 +14,6 @@ extension ProcessRun {
   ) -> Bool {
     let isComplete = try? table.withSpace(of: number) { space throws(TesseraError) in
       let reader = try space.reader(at: VirtualAddress(address), byteCount: byteCount)
-      prepare(space, address, byteCount, for: .read)
       var offset: UInt64 = 0
       while offset < byteCount {
         var block = [256 of UInt8](repeating: 0)
@@ -47,14 +34,14 @@ extension ProcessRun {
   /// What process `number` reports, at `address`.
   func report(at address: UInt64, of number: Int) -> program_counts? {
     var report = program_counts()
-    let byteCount = MemoryLayout<program_counts>.size
-    let isComplete = read(UInt64(byteCount), at: address, of: number) { bytes, count in
-      // SAFETY: any words are counts, and there are as many.
+    let isComplete = try? table.withSpace(of: number) { space throws(TesseraError) in
+      // SAFETY: any words are counts.
       unsafe withUnsafeMutableBytes(of: &report) { words in
-        for index in 0..<min(count, words.count) { unsafe words[index] = bytes[index] }
+        var bytes = unsafe MutableRawSpan(_unsafeBytes: words)
+        return space.read(into: &bytes, at: VirtualAddress(address)) == words.count
       }
     }
-    return isComplete ? report : nil
+    return isComplete == true ? report : nil
   }
 
   /// PROGRAM_SUM
@@ -86,7 +73,6 @@ extension ProcessRun {
     let block = [256 of UInt8](repeating: UInt8(truncatingIfNeeded: call.third))
     let isComplete = try? table.withSpace(of: number) { space throws(TesseraError) in
       let writer = try space.writer(at: VirtualAddress(call.first), byteCount: call.second)
-      prepare(space, call.first, call.second, for: .write)
       var offset: UInt64 = 0
       while offset < call.second {
         let count = Int(min(256, call.second - offset))

@@ -24,6 +24,13 @@ extension ProcessRun {
     case PROGRAM_SUM: return give(countPointer(sum(call, number)), to: number)
     case PROGRAM_FILL: return give(countPointer(fill(call, number)), to: number)
     case PROGRAM_THREAD: return give(startThread(call, number), to: number)
+    case PROGRAM_STOP:
+      stopped.add()
+      return give(0, to: number)
+    case PROGRAM_TURN:
+      turns.add()
+      return give(min(1, stopped.total), to: number)
+    case PROGRAM_TURNS: return give(turns.total, to: number)
     default: return give(nil, to: number)
     }
   }

@@ -27,6 +27,10 @@ struct ProcessRun: ~Copyable {
   private let isWithoutRequests: Bool
   let counts = ProcessCounts()
   let reports = ProcessCounts()
+  /// Not zero once a program has stopped its threads.
+  let stopped = StormCount()
+  /// The turns that threads have had.
+  let turns = StormCount()
   /// Programs that were ended because no frame was free.
   let starved = StormCount()
 
@@ -46,6 +50,15 @@ struct ProcessRun: ~Copyable {
       throw .outOfFrames
     }
     counts.started.add()
+  }
+
+  /// Starts the program that forks while its threads write, one on each other processor as far as
+  /// it can have so many. Returns their number. Throws `outOfFrames`.
+  @discardableResult
+  func startThreads() throws(TesseraError) -> UInt64 {
+    let count = min(UInt64(PROGRAM_MOST_THREADS), UInt64(Processors.count - 1))
+    try start(0, count)
+    return count
   }
 
   /// Lets all processors run programs until there are none left.

@@ -59,8 +59,9 @@ struct UserModeDemonstration {
     write("", run.counts.started.total, " processes, of which up to ")
     write("", UInt64(run.table.counts.highest), " existed at once; ")
     write("", cycles / max(1, run.counts.started.total), " cycles each\n")
-    check(run)
+    writeFailures(run)
     compare(run)
+    run.check(with: &checks)
     write("  ", run.counts.sharedPages.total, " pages shared by forks, ")
     write("", run.counts.takenOver.total, " taken over by their last owner; ")
     write("", run.counts.spurious.total, " spurious faults; ")
@@ -75,55 +76,24 @@ struct UserModeDemonstration {
 }
 
 extension UserModeDemonstration {
-  /// Prints both counts of all that is counted twice, and checks that they are equal.
+  /// Prints both counts of all that is counted twice.
   private mutating func compare(_ run: borrowing ProcessRun) {
     console.write("  counted by                          the programs   the kernel\n")
-    let counts = (run.counts.copied.total + run.counts.takenOver.total)
-    var areEqual = true
-    compare(
-      "first reads of zeroed pages", run.reports.zeroReads, run.counts.zeroReads.total, &areEqual)
-    compare(
-      "first writes of zeroed pages", run.reports.zeroWrites, run.counts.zeroWrites.total,
-      &areEqual)
-    compare("first writes of shared pages", run.reports.copied, counts, &areEqual)
-    compare(
-      "page faults that end a program", run.reports.rejected, run.counts.rejected.total, &areEqual)
-    compare(
-      "other exceptions that do", run.reports.exceptions, run.counts.exceptions.total, &areEqual)
-    compare("forks", run.reports.forks, run.counts.forks.total, &areEqual)
-    compare(
-      "calls with good pointers", run.reports.goodPointers, run.counts.goodPointers.total,
-      &areEqual)
-    compare(
-      "calls with bad pointers", run.reports.badPointers, run.counts.badPointers.total, &areEqual)
-    checks.check(areEqual, "the programs and the kernel have counted the same")
-  }
-
-  private mutating func compare(
-    _ name: StaticString, _ reported: borrowing StormCount, _ counted: UInt64,
-    _ areEqual: inout Bool
-  ) {
-    console.write("    ")
-    console.write(name, paddedTo: 34)
-    console.write(decimal: reported.total, width: 10, grouped: true)
-    console.write(decimal: counted, width: 13, grouped: true)
-    console.write(reported.total == counted ? "\n" : "  not the same\n")
-    areEqual = areEqual && reported.total == counted
-  }
-
-  private mutating func check(_ run: borrowing ProcessRun) {
-    if run.reports.failures.total > 0 {
-      write(
-        "  programs have failed ", run.reports.failures.total, " comparisons, the first in lines ")
-      write("whose sum is ", run.reports.failedLines.total, "\n")
+    var console = console
+    run.forEachCount { name, reported, counted in
+      console.write("    ")
+      console.write(name, paddedTo: 34)
+      console.write(decimal: reported, width: 10, grouped: true)
+      console.write(decimal: counted, width: 13, grouped: true)
+      console.write(reported == counted ? "\n" : "  not the same\n")
     }
-    checks.check(run.reports.failures.total == 0, "each program finds in its memory what it wrote")
-    checks.check(run.table.counts.now == 0, "every program ends")
-    checks.check(run.starved.total == 0, "no program lacks memory")
-    checks.check(
-      run.counts.started.total
-        == run.reports.reported.total + run.counts.rejected.total + run.counts.exceptions.total,
-      "every program reports, or is ended by an exception")
+  }
+
+  private mutating func writeFailures(_ run: borrowing ProcessRun) {
+    guard run.reports.failures.total > 0 else { return }
+    write(
+      "  programs have failed ", run.reports.failures.total, " comparisons, the first in lines ")
+    write("whose sum is ", run.reports.failedLines.total, "\n")
   }
 }
 
@@ -136,13 +106,14 @@ extension UserModeDemonstration {
     let requests = FlushStatistics.requestCount
     var run = try ProcessRun(
       mistake: mistake == .crash ? .crash : .none, isWithoutRequests: mistake == .noFlush)
-    try run.start(0, UInt64(Processors.count - 1))
+    let threadCount = try run.startThreads()
     if mistake == .noFlush {
       try withoutRequests { () throws(TesseraError) in run.run() }
     } else {
       run.run()
     }
-    write("  ", UInt64(Processors.count - 1), " threads; ")
+    write("  ", threadCount, threadCount == 1 ? " thread; " : " threads; ")
+    write("", run.turns.total, " turns of 64 writes; ")
     write("", run.counts.forks.total, " forks; ")
     write("", run.counts.copied.total + run.counts.takenOver.total, " writes of shared pages; ")
     write("", FlushStatistics.requestCount - requests, " requests to flush\n")
@@ -150,17 +121,13 @@ extension UserModeDemonstration {
     write("", run.reports.failures.total, " failed")
     if StaleReport.isEmulated { try runTwin() }
     console.writeLine()
-    checks.check(
-      run.reports.failures.total == 0, "what a program's copy holds is not written by its threads")
-    checks.check(
-      run.counts.started.total == run.reports.reported.total && run.counts.forks.total > 0,
-      "the program with threads and its copies report")
+    run.checkEnds(with: &checks)
   }
 
   /// Proves that programs notice missing flushes.
   private mutating func runTwin() throws(TesseraError) {
     var twin = try ProcessRun(isWithoutRequests: true)
-    try twin.start(0, UInt64(Processors.count - 1))
+    try twin.startThreads()
     try withoutRequests { () throws(TesseraError) in twin.run() }
     write("; without requests, ", twin.reports.failures.total, " failed")
     checks.check(twin.reports.failures.total > 0, "programs notice missing flushes")
