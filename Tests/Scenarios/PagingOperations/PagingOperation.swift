@@ -3,10 +3,12 @@ package enum PagingOperation: Int {
   case makeSpace, dropSpace, activate, deactivate, fork, copy, dropHold, setDemandZero, setPending,
     setStatus, mapFrame, mapAgain, mapLargeFrame, mapDevice, unmap, protect, change, read, write,
     execute, resolve
+  // The kernel's use of a program's memory.
+  case copyIn, copyOut, fill, exchange, copyBytes
 
-  package static var count: Int { PagingOperation.resolve.rawValue + 1 }
+  package static var count: Int { PagingOperation.copyBytes.rawValue + 1 }
 
-  /// How often an operation is chosen, of 200.
+  /// How often an operation is chosen, of 230.
   static func chosen(_ choice: Int) -> PagingOperation {
     switch choice {
     case 0..<2: .makeSpace
@@ -29,7 +31,12 @@ package enum PagingOperation: Int {
     case 91..<123: .read
     case 123..<182: .write
     case 182..<187: .execute
-    default: .resolve
+    case 187..<200: .resolve
+    case 200..<208: .copyIn
+    case 208..<214: .copyOut
+    case 214..<220: .fill
+    case 220..<225: .exchange
+    default: .copyBytes
     }
   }
 }

@@ -8,7 +8,7 @@ internal import TesseraSpaces
 
 extension RandomPagingOperations {
   /// A page of space `number`, mostly one that has something.
-  private mutating func choosePage(of number: Int) -> Int {
+  mutating func choosePage(of number: Int) -> Int {
     var index = 0
     for _ in 0..<12 {
       let pages = choosePages()
@@ -153,29 +153,40 @@ extension RandomPagingOperations {
       expect(answer == expected, "a fault has the right answer", number, PagingLayout.start(index))
     }
     let isLarge = after == PageSize.twoMiB.byteCount
-    switch answer {
-    case .resolved(.zeros): noteZeros(number, index, options)
-    case .resolved(.zeroedFrame):
+    if answer == .resolved(.zeroedFrame) {
       let mayBeLarge =
         options.bringsLargePages && page(index, of: number).kind == .demandZero
         && before >= PageSize.twoMiB.byteCount
       expect(!isLarge || mayBeLarge, "no large page takes the place of others", number)
       expect(isLarge || !mayBeLarge || isArmed || !hasLargeFrame, "a large page comes", number)
-      noteZeroed(number, index, memory ?? 0, isLarge)
-    case .resolved(.copy): noteCopy(number, index, memory ?? 0)
+    }
+    checkFresh(answer, number, index, memory ?? 0, isLarge)
+    noteAnswer(answer, number, index, memory ?? 0, isLarge, options)
+    check(number, PagingLayout.pages(around: index, options.zeroPageCount))
+    check(number, isLarge ? PagingLayout.block : index..<index + 1)
+    return answer
+  }
+
+  /// Notes what `answer` made of a page, which then maps the memory at `address`, by a large page
+  /// if `isLarge`.
+  mutating func noteAnswer(
+    _ answer: FaultResolution, _ number: Int, _ index: Int, _ address: UInt64, _ isLarge: Bool,
+    _ options: SupplyOptions
+  ) {
+    switch answer {
+    case .resolved(.zeros): noteZeros(number, index, options)
+    case .resolved(.zeroedFrame): noteZeroed(number, index, address, isLarge)
+    case .resolved(.copy): noteCopy(number, index, address)
     case .resolved(.takeover):
       for index in isLarge ? PagingLayout.block : index..<index + 1 {
         models[number][index].becomeOwn(page(index, of: number).memory)
       }
     default: break
     }
-    check(number, PagingLayout.pages(around: index, options.zeroPageCount))
-    check(number, isLarge ? PagingLayout.block : index..<index + 1)
-    return answer
   }
 
   /// How many bytes the entry of a page spans.
-  private mutating func entryByteCount(_ space: borrowing VmSpace, _ index: Int) -> UInt64 {
+  mutating func entryByteCount(_ space: borrowing VmSpace, _ index: Int) -> UInt64 {
     do throws(TesseraError) {
       return try space.withCursor(overMapped: PagingLayout.addresses(index..<index + 1)) {
         cursor throws(TesseraError) in try cursor.query().entryByteCount
@@ -203,7 +214,6 @@ extension RandomPagingOperations {
   ) {
     let pages = isLarge ? PagingLayout.block : index..<index + 1
     let first = isLarge ? address & ~(PageSize.twoMiB.byteCount - 1) : address
-    expect(isFilledWithZeros(first, pages.count), "a fresh page is all zeros", number, address)
     let block = isLarge ? memories.addBlock(first) : nil
     for index in pages {
       let offset = UInt64(index - pages.lowerBound) * 4096
@@ -212,16 +222,32 @@ extension RandomPagingOperations {
     if isLarge { outcome.largePageCount += 1 }
   }
 
-  private func isFilledWithZeros(_ address: UInt64, _ pageCount: Int) -> Bool {
+  /// Checks all bytes of the memory at `address` that a page just got as `answer` says.
+  private mutating func checkFresh(
+    _ answer: FaultResolution, _ number: Int, _ index: Int, _ address: UInt64, _ isLarge: Bool
+  ) {
+    switch answer {
+    case .resolved(.zeroedFrame):
+      let byteCount = (isLarge ? PageSize.twoMiB : .fourKiB).byteCount
+      expect(
+        isFilledWithZeros(address & ~(byteCount - 1), byteCount), "a fresh page is all zeros",
+        number, address)
+    case .resolved(.copy):
+      let source = memories[page(index, of: number).memory].address
+      expect(isCopy(address, of: source), "a copy has all bytes", number, address)
+    default: break
+    }
+  }
+
+  private func isFilledWithZeros(_ address: UInt64, _ byteCount: UInt64) -> Bool {
     // SAFETY: the memory was just mapped, and only reading it is needed.
     unsafe PhysicalMemory.isFilled(
-      from: PhysicalAddress(address), with: 0, byteCount: UInt64(pageCount) * 4096)
+      from: PhysicalAddress(address), with: 0, byteCount: byteCount)
   }
 
   /// The page has a copy of its frame at `address`.
   private mutating func noteCopy(_ number: Int, _ index: Int, _ address: UInt64) {
     let source = page(index, of: number).memory
-    expect(isCopy(address, of: memories[source].address), "a copy has all bytes", number, address)
     var copy = memories[source]
     copy.address = address
     copy.block = nil

@@ -118,7 +118,7 @@ extension RandomPagingOperations {
     var words = SplitMix(seed: seed)
     while outcome.problem == nil && outcome.episodeOperationCount < options.episodeLength {
       generator = SplitMix(seed: words.next())
-      perform(PagingOperation.chosen(generator.below(200)))
+      perform(PagingOperation.chosen(generator.below(230)))
       if options.isSpoiled && outcome.episodeOperationCount == 500 { spoil() }
       if outcome.episodeOperationCount % options.fullCheckInterval == 0 { checkEverything() }
     }
@@ -178,6 +178,11 @@ extension RandomPagingOperations {
     case .write: access(.write, number)
     case .execute: access(.execute, number)
     case .resolve: resolveAnyhow(number)
+    case .copyIn: copyIn(number)
+    case .copyOut: copyOut(number)
+    case .fill: fill(number)
+    case .exchange: exchange(number)
+    case .copyBytes: copyBytes(to: number)
     case .makeSpace, .dropHold, .deactivate: break
     }
   }

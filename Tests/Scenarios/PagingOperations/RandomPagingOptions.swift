@@ -71,7 +71,7 @@ package struct RandomPagingOutcome {
   package var episodeSeed: UInt64 = 0
   package var episodeOperationCount = 0
   /// How often each operation was done.
-  package var counts = InlineArray<21, Int>(repeating: 0)
+  package var counts = InlineArray<32, Int>(repeating: 0)
   /// How many faults had each answer: as the cases of `PageSupply`, then denied, needs a page, and
   /// out of frames.
   package var answers = InlineArray<8, Int>(repeating: 0)
