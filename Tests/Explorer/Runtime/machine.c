@@ -67,6 +67,7 @@ void simulated_pause(void) { explorer_pause(); }
 
 _Noreturn void tessera_host_panic(const char *message, size_t length) {
   if (running == NULL) {
+    leave_check(message, (int)length);
     fprintf(stderr, "explore: panic outside a schedule: %.*s\n", (int)length, message);
     exit(2);
   }
@@ -193,6 +194,7 @@ static void crash(int number, siginfo_t *information, void *context) {
   if (number == SIGSEGV && memory_permit((uintptr_t)information->si_addr)) return;
   uintptr_t code = (uintptr_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
   if (running == NULL) {
+    leave_check(strsignal(number), 100);
     fprintf(stderr, "explore: %s outside a schedule\n", strsignal(number));
     _Exit(2);
   }

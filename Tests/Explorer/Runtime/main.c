@@ -50,23 +50,32 @@ static void check_processors(void) {
   }
 }
 
-// A check that waits, as for a lock that is never released, is left.
+// A check that waits, as for a lock that is never released, or that panics or crashes, is left.
 static jmp_buf around_check;
 static uint32_t check_wait_count;
 static bool is_checking;
+static char check_problem[200];
 
 const char *check_safely(const char *(*check)(bool is_calm), bool is_calm) {
   check_wait_count = 0;
   is_checking = true;
-  const char *problem = "a check waits for ever";
+  const char *problem = check_problem;
   if (setjmp(around_check) == 0) problem = check(is_calm);
   is_checking = false;
   return problem;
 }
 
+// Leaves the check that runs, which has ended like this. Returns if none does.
+void leave_check(const char *how, int length) {
+  if (!is_checking) return;
+  snprintf(check_problem, sizeof check_problem, "a check ends with: %.*s", length, how);
+  longjmp(around_check, 1);
+}
+
 void check_waits(void) {
   enum { limit = 100000 };
-  if (is_checking && ++check_wait_count == limit) longjmp(around_check, 1);
+  static const char waits[] = "it waits for ever";
+  if (++check_wait_count == limit) leave_check(waits, sizeof waits);
 }
 
 static const char *check_end(bool is_calm) {
@@ -224,7 +233,6 @@ static bool fails_again(const segment *segments, int count, const char *kind) {
 static void shrink(void) {
   char kind[sizeof found.kind];
   memcpy(kind, found.kind, sizeof kind);
-  failing_count = segments_of_run(failing, segment_limit);
   for (int count = 0; count < failing_count; count += 1 + count / 32)
     if (fails_again(failing, count, kind)) failing_count = count;
   static segment fewer[segment_limit];
@@ -255,6 +263,7 @@ static bool calls_fail(void) {
 }
 
 static void report_failure(const options *chosen) {
+  failing_count = segments_of_run(failing, segment_limit);
   bool is_concurrent = !calls_fail();
   shrink();
   static char text[1 << 16];

@@ -243,6 +243,7 @@ void hashes_empty(hash_set *set);
 // main.c
 const char *check_safely(const char *(*check)(bool is_calm), bool is_calm);
 void check_waits(void);
+void leave_check(const char *how, int length);
 
 // moments.c
 void moments_begin(void);

@@ -1,3 +1,4 @@
+import ExplorerRuntime
 import SimulatedMachine
 import TesseraFrames
 import TesseraHardware
@@ -11,6 +12,7 @@ extension Scenario {
     [
       dropAndClaim, freeAndClaim, allocateWhenInterrupted, kernelRemap, borrowFromStopping,
       destroyAndActivate, unmapAndStart, unmapTwiceAndActivate, closeAndUnmap,
+      activateTwiceAndUnmap, kernelMapTwice, destroyTwo,
     ]
   }
 
@@ -157,6 +159,53 @@ extension Scenario {
         }
         world.unmap(number, existing: true)
         world.expectNone(at: number)
+      })
+  }
+
+  /// Both come to the space, and neither may be forgotten.
+  private static var activateTwiceAndUnmap: Scenario {
+    Scenario(
+      name: "activate-activate-unmap",
+      about: "a page is unmapped while two processors activate its space", processorCount: 3,
+      prepare: { world in
+        world.spaces[0] = try VmSpace()
+        world.map(0)
+        world.map(1)
+      },
+      body: { world, number in
+        if number > 0 {
+          world.activate()
+          return world.read(0)
+        }
+        world.unmap(0, existing: true)
+        world.expectNone(at: 0)
+      })
+  }
+
+  /// Each may find the addresses free that the other one takes.
+  private static var kernelMapTwice: Scenario {
+    Scenario(
+      name: "kernel-map-map", about: "two map kernel memory", isLinear: false,
+      prepare: { world in try world.mapKernel(2) },
+      body: { world, number in
+        do { try world.mapKernel(number) } catch { explorer_fail("check", "there was room") }
+      })
+  }
+
+  /// Both spaces are destroyed while the other processor runs on them.
+  private static var destroyTwo: Scenario {
+    Scenario(
+      name: "destroy-destroy", about: "two destroy spaces that the other one is on",
+      prepare: { world in
+        for index in 0..<2 {
+          world.spaces[index] = try VmSpace()
+          world.map(0, in: index)
+          asProcessor(1 - index) { world.activate(index) }
+        }
+      },
+      body: { world, number in
+        world.destroy(number)
+        world.deactivate()
       })
   }
 
