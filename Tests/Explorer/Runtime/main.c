@@ -229,15 +229,17 @@ static bool fails_again(const segment *segments, int count, const char *kind) {
 }
 
 // Leaves out segments for as long as the schedule still fails in the same way: first those at the
-// end, since the choices by default may do as well, and then any.
+// end, since the choices by default may do as well, and then any. For some seconds.
 static void shrink(void) {
   char kind[sizeof found.kind];
   memcpy(kind, found.kind, sizeof kind);
-  for (int count = 0; count < failing_count; count += 1 + count / 32)
+  double end = seconds_now() + 3;
+  for (int count = 0; count < failing_count && seconds_now() < end; count += 1 + count / 32)
     if (fails_again(failing, count, kind)) failing_count = count;
   static segment fewer[segment_limit];
   int budget = 400;
-  for (int index = failing_count - 1; index >= 0 && budget > 0; budget -= 1) {
+  for (int index = failing_count - 1; index >= 0 && budget > 0 && seconds_now() < end;
+       budget -= 1) {
     memcpy(fewer, failing, sizeof fewer);
     size_t rest = (size_t)(failing_count - index - 1);
     memmove(fewer + index, fewer + index + 1, rest * sizeof *fewer);
