@@ -18,6 +18,9 @@ const explorer_scenario *scenario;
 // The actor whose code ran last.
 static int last;
 static bool is_launching, has_left;
+// Operations of whole calls.
+enum { operation_limit = 20 * step_limit };
+static int operation_count;
 
 // A random schedule: priorities, and the steps at which the running actor's drops.
 static uint64_t random_state;
@@ -275,8 +278,12 @@ static void dispatch(void) {
 void point(operation *op) {
   fiber *self = running;
   op->access = self->access_count;
-  if (mode == mode_calls && op->kind != op_call && op->kind != op_end && op->kind != op_wait)
-    return;
+  if (mode == mode_calls && op->kind != op_call && op->kind != op_end && op->kind != op_wait) {
+    // These are no steps, but they come to an end as well.
+    if (++operation_count < operation_limit) return;
+    fail("livelock", "no end after %d operations", operation_limit);
+    leave_schedule();
+  }
   for (;;) {
     self->next = *op;
     dispatch();
@@ -298,6 +305,7 @@ void leave_schedule(void) {
 void run_schedule(void) {
   step_count = 0;
   preemption_count = 0;
+  operation_count = 0;
   last = 0;
   guidance_position = 0;
   if (mode == mode_random) begin_random();
