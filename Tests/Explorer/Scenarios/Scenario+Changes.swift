@@ -12,7 +12,7 @@ extension Scenario {
     [
       dropAndClaim, freeAndClaim, allocateWhenInterrupted, kernelRemap, borrowFromStopping,
       destroyAndActivate, unmapAndStart, unmapTwiceAndActivate, closeAndUnmap,
-      activateTwiceAndUnmap, kernelMapTwice, destroyTwo,
+      activateTwiceAndUnmap, kernelMapTwice, destroyTwo, protectTwiceAndAnswer,
     ]
   }
 
@@ -189,6 +189,23 @@ extension Scenario {
       prepare: { world in try world.mapKernel(2) },
       body: { world, number in
         do { try world.mapKernel(number) } catch { explorer_fail("check", "there was room") }
+      })
+  }
+
+  /// The third is asked by both at once, and does nothing but answer.
+  private static var protectTwiceAndAnswer: Scenario {
+    Scenario(
+      name: "protect-protect-answer", about: "two ask a third, which only answers",
+      processorCount: 3,
+      prepare: { world in
+        world.spaces[0] = try VmSpace()
+        for page in [0, 3] { world.map(page) }
+        asProcessor(2) { world.activate() }
+      },
+      body: { world, number in
+        guard number < 2 else { return }
+        world.protect(3 * number, to: .read)
+        world.expectNone(of: .writes, at: 3 * number)
       })
   }
 
