@@ -35,7 +35,8 @@ struct APIError: Error {
     case .rightsWithheld: self.init(TESSERA_ERROR_INVALID_RIGHTS)
     case .usedByProcessor, .managedMemory: self.init(TESSERA_ERROR_RIGHTS_IN_USE)
     case .boot(let error): self.init(error)
-    case .notActive, .multiboot: panic("an error that no C function has")
+    case .notActive: self.init(TESSERA_ERROR_NOT_ACTIVE)
+    case .multiboot: panic("an error that no C function has")
     }
   }
 }

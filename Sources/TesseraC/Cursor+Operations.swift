@@ -127,9 +127,10 @@ extension Cursor {
     }
   }
 
-  mutating func setStatus(length: UInt64, _ status: UInt32) throws(APIError) {
+  mutating func setStatus(length: UInt64, _ status: PageStatus) throws(APIError) {
     try checkLength(length)
-    do throws(TesseraError) { try setStatus(length, to: status) } catch { throw APIError(error) }
+    try check(!status.isForPrograms || !isKernel, TESSERA_ERROR_KERNEL_SPACE)
+    do throws(TesseraError) { try setStatus(length, status) } catch { throw APIError(error) }
   }
 
   @unsafe mutating func copy(

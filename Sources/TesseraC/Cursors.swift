@@ -162,7 +162,27 @@ public func tessera_cursor_set_status(
   _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
   unsafe withCursor(cursor, conflict) { cursor throws(APIError) in
-    try cursor.setStatus(length: length, status)
+    try cursor.setStatus(length: length, .number(status))
+  }
+}
+
+@c @implementation @unsafe
+public func tessera_cursor_set_demand_zero(
+  _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64, _ flags: UInt32,
+  _ conflict: UnsafeMutablePointer<tessera_conflict>?
+) -> tessera_result {
+  unsafe withCursor(cursor, conflict) { cursor throws(APIError) in
+    try cursor.setStatus(length: length, .demandZero(flags: flags))
+  }
+}
+
+@c @implementation @unsafe
+public func tessera_cursor_set_pending(
+  _ cursor: UnsafeMutablePointer<tessera_cursor>?, _ length: UInt64, _ payload: UInt32,
+  _ flags: UInt32, _ conflict: UnsafeMutablePointer<tessera_conflict>?
+) -> tessera_result {
+  unsafe withCursor(cursor, conflict) { cursor throws(APIError) in
+    try cursor.setStatus(length: length, .pending(payload, flags: flags))
   }
 }
 

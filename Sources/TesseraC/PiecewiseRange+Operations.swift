@@ -114,8 +114,12 @@ extension PiecewiseRange {
     return changed
   }
 
-  func setStatus(number status: UInt32) throws(APIError) {
-    do throws(TesseraError) { try setStatus(status) } catch { throw APIError(error) }
+  func setStatus(_ status: PageStatus) throws(APIError) {
+    do throws(TesseraError) {
+      try setStatus { cursor, byteCount throws(TesseraError) in
+        try cursor.setStatus(byteCount, status)
+      }
+    } catch { throw APIError(error) }
   }
 
   /// Returns the property that `flags` ask for, in this half of the address space.

@@ -139,7 +139,29 @@ public func tessera_set_status(
   _ conflict: UnsafeMutablePointer<tessera_conflict>?
 ) -> tessera_result {
   unsafe withRange(space, address, length, conflict) { range throws(APIError) in
-    try range.setStatus(number: status)
+    try range.setStatus(.number(status))
+  }
+}
+
+@c @implementation @unsafe
+public func tessera_set_demand_zero(
+  _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ length: UInt64, _ flags: UInt32,
+  _ conflict: UnsafeMutablePointer<tessera_conflict>?
+) -> tessera_result {
+  unsafe withRange(space, address, length, conflict) { range throws(APIError) in
+    try check(!range.isKernel, TESSERA_ERROR_KERNEL_SPACE)
+    try range.setStatus(.demandZero(flags: flags))
+  }
+}
+
+@c @implementation @unsafe
+public func tessera_set_pending(
+  _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ length: UInt64, _ payload: UInt32,
+  _ flags: UInt32, _ conflict: UnsafeMutablePointer<tessera_conflict>?
+) -> tessera_result {
+  unsafe withRange(space, address, length, conflict) { range throws(APIError) in
+    try check(!range.isKernel, TESSERA_ERROR_KERNEL_SPACE)
+    try range.setStatus(.pending(payload, flags: flags))
   }
 }
 

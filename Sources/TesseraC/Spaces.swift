@@ -36,6 +36,18 @@ public func tessera_space_new(
 }
 
 @c @implementation @unsafe
+public func tessera_space_fork(
+  _ parent: UnsafePointer<tessera_space>?,
+  _ child: UnsafeMutablePointer<UnsafeMutablePointer<tessera_space>?>?
+) -> tessera_result {
+  result { () throws(APIError) in
+    let handle = unsafe try SpaceHandle(parent)
+    let child = unsafe try CallerOut(child)
+    unsafe child.write(try handle.fork())
+  }
+}
+
+@c @implementation @unsafe
 public func tessera_space_destroy(
   _ space: UnsafeMutablePointer<tessera_space>?
 ) -> tessera_result {

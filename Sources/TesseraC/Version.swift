@@ -70,6 +70,10 @@ private func description(of result: Int) -> StaticString {
   case TESSERA_ERROR_PAGE_TABLE_SHARED: "page table is shared by addresses with different rights"
   case TESSERA_ERROR_PAGE_ZERO_IN_USE: "page at address zero is in use"
   case TESSERA_ERROR_DIRECT_MAP_IN_USE: "no free place for the direct map"
+  case TESSERA_ERROR_DENIED: "nothing there that allows the access"
+  case TESSERA_ERROR_PENDING: "page is the kernel's to supply"
+  case TESSERA_ERROR_NOT_ACTIVE: "space is not active here"
+  case TESSERA_ERROR_TOO_LONG: "string has no end there"
   default: "unknown result"
   }
 }

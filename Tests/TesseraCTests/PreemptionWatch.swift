@@ -24,7 +24,8 @@ final class PreemptionWatch {
       frame_free: { context, _, address, _ in
         Unmanaged<PreemptionWatch>.fromOpaque(context!).takeUnretainedValue().noteFree(address)
       }, control: { _, _, _, _, _ in },
-      user_copy: { _, _, _, _, _, _ in 0 })
+      // Not copied: what is not read does not matter here.
+      user_copy: { _, _, _, _, byteCount, _ in byteCount })
     simulated_install_observer(&observer)
   }
 

@@ -307,7 +307,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `every result has its own message`() {
-      let results = Array(0...49)
+      let results = Array(0...53)
       let sentences = results.map { String(cString: tessera_strerror(tessera_result($0))) }
       #expect(Set(sentences).count == results.count)
       #expect(String(cString: tessera_strerror(99)) == String(cString: tessera_strerror(-1)))

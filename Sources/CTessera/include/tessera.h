@@ -233,6 +233,14 @@ enum {
   TESSERA_ERROR_PAGE_ZERO_IN_USE = 48,
   /** The running page tables map pages where the direct map would be built, or leave no room. */
   TESSERA_ERROR_DIRECT_MAP_IN_USE = 49,
+  /** Nothing is mapped there or will be, or the rights of the page forbid the access. */
+  TESSERA_ERROR_DENIED = 50,
+  /** The kernel has to supply the page; see `tessera_set_pending`. */
+  TESSERA_ERROR_PENDING = 51,
+  /** The calling processor does not run on the space. */
+  TESSERA_ERROR_NOT_ACTIVE = 52,
+  /** The string has no end in the bytes that there is room for. */
+  TESSERA_ERROR_TOO_LONG = 53,
 };
 
 /** Returns a description of `result` in English: a static, null-terminated string. Never null.
@@ -840,6 +848,19 @@ tessera_result tessera_space_create(tessera_space *space);
  * Errors: NOT_STARTED, INVALID_POINTER, OUT_OF_FRAMES. */
 tessera_result tessera_space_new(tessera_space **space);
 
+/** Creates a space that maps what `parent` maps, for a fork, in memory of Tessera's own, and writes
+ * a pointer to it. Frames are copied before either space writes them, by `tessera_resolve_fault`;
+ * those of pages with TESSERA_SHARED and device memory are not; statuses are each space's own.
+ *
+ * One pass and one flush of the TLBs: the whole parent is locked, and preemption is off, for as
+ * long as it takes, some 60 instructions for each page that is mapped. On failure the parent is
+ * exactly as before.
+ *
+ * Context: thread.
+ *
+ * Errors: INVALID_POINTER, INVALID_SPACE, KERNEL_SPACE, OUT_OF_FRAMES. */
+tessera_result tessera_space_fork(const tessera_space *parent, tessera_space **child);
+
 /** Destroys a space: unmaps everything, and drops the references of its mappings. A processor that
  * runs on the space keeps its root, without any pages, until it activates another. If other
  * processors run on it, the pages stay until they have left.
@@ -1032,10 +1053,36 @@ tessera_result tessera_set_status(
     const tessera_space *space, uint64_t address, uint64_t length, uint32_t status,
     tessera_conflict *conflict);
 
+/** Makes pages that are not mapped appear when they are used: filled with zeros, with the rights
+ * and software bits of `flags`, in a frame that `tessera_resolve_fault` allocates. The state is
+ * kept in the page tables, at the highest level that fits: half of the address space takes a
+ * handful of entries. `tessera_protect` and `tessera_change` change the flags, `tessera_unmap`
+ * clears it, and a fork copies it.
+ *
+ * Context: thread.
+ *
+ * Errors: INVALID_ARGUMENT, also for TESSERA_SHARED, KERNEL_SPACE, ALREADY_MAPPED. */
+tessera_result tessera_set_demand_zero(
+    const tessera_space *space, uint64_t address, uint64_t length, uint32_t flags,
+    tessera_conflict *conflict);
+
+/** Makes pages that are not mapped the kernel's to supply when they are used:
+ * `tessera_resolve_fault` fails with PENDING and writes `payload`, such as a swap slot or the
+ * number of a file, and the kernel maps the page. As `tessera_set_demand_zero` in all other
+ * respects.
+ *
+ * Context: thread.
+ *
+ * Errors: INVALID_ARGUMENT, KERNEL_SPACE, ALREADY_MAPPED. */
+tessera_result tessera_set_pending(
+    const tessera_space *space, uint64_t address, uint64_t length, uint32_t payload,
+    uint32_t flags, tessera_conflict *conflict);
+
 /** Copies the mappings and statuses of `source` to the same addresses of `space`, for a fork with
  * copy-on-write: frames are shared, and become read-only in both spaces. The range of `space` must
  * be empty. No later change of rights lets one space write what the other reads; see
- * TESSERA_COPY_ON_WRITE. Device memory is shared with the rights it has.
+ * TESSERA_COPY_ON_WRITE. Device memory, and pages with TESSERA_SHARED, are shared with the rights
+ * they have.
  *
  * Context: thread.
  *
@@ -1079,6 +1126,181 @@ tessera_result tessera_visit(
 tessera_result tessera_translate(
     const tessera_space *space, uint64_t address, uint64_t *physical,
     uint32_t *flags);
+
+/* Page faults --------------------------------------------------------------------------------- */
+
+/** A page fault. */
+typedef struct {
+  /** sizeof(tessera_fault), set by the caller. */
+  uint64_t size;
+  /** The address of the access, from CR2. */
+  uint64_t address;
+  /** What the processor pushed: the error code, and RFLAGS. */
+  uint64_t error_code, rflags;
+  /** The number of pages in the aligned block around the page, a power of two up to 512, that all
+   * get the frame of zeros if this one does. Zero: one. */
+  uint32_t zero_pages;
+  /** TESSERA_LARGE_PAGES, or zero. */
+  uint32_t flags;
+} tessera_fault;
+
+enum {
+  /** Where 2 MiB of pages appear filled with zeros, the first write brings one page of 2 MiB, if
+   * there is a frame of that size. */
+  TESSERA_LARGE_PAGES = 1,
+};
+
+/** How a page was made to allow the access. */
+enum {
+  /** It did already: the translation in the TLB was old. */
+  TESSERA_SUPPLY_NOTHING = 0,
+  /** By the frame of zeros, which all pages share that were read and not written yet. */
+  TESSERA_SUPPLY_ZEROS = 1,
+  /** By a new frame filled with zeros. */
+  TESSERA_SUPPLY_ZEROED_FRAME = 2,
+  /** By a copy of its frame, which has other owners. */
+  TESSERA_SUPPLY_COPY = 3,
+  /** By its own frame, which had other owners and has none now. */
+  TESSERA_SUPPLY_TAKEOVER = 4,
+};
+
+/** The answer to a page fault. */
+typedef struct {
+  /** TESSERA_SUPPLY_..., if the result is TESSERA_OK. */
+  uint32_t supply;
+  /** What `tessera_set_pending` or `tessera_set_status` was given, if the result is
+   * TESSERA_ERROR_PENDING; else zero. */
+  uint32_t payload;
+} tessera_resolution;
+
+/** Answers a page fault: makes the page allow the access, as its status or a fork says. TESSERA_OK:
+ * the access can be repeated. `resolution` may be null.
+ *
+ * To be called by the kernel's handler of page faults, for faults of a program and for those of the
+ * kernel at the program's addresses, but not for those that have interrupted Tessera. The frame is
+ * allocated and filled before anything is locked. The space need not be active.
+ *
+ * Context: thread.
+ *
+ * Errors: INVALID_POINTER, INVALID_SPACE, INVALID_SIZE, INVALID_ARGUMENT, KERNEL_SPACE; DENIED,
+ * also for what SMAP or SMEP forbid to the kernel; PENDING; OUT_OF_FRAMES, with nothing changed. */
+tessera_result tessera_resolve_fault(
+    const tessera_space *space, const tessera_fault *fault, tessera_resolution *resolution);
+
+/** Makes the page of `address` allow `access`, one of TESSERA_READ, TESSERA_WRITE and
+ * TESSERA_EXECUTE, as `tessera_resolve_fault` does after a fault of the program.
+ *
+ * Context: thread.
+ *
+ * Errors: as of `tessera_resolve_fault`. */
+tessera_result tessera_resolve_access(
+    const tessera_space *space, uint64_t address, uint32_t access, tessera_resolution *resolution);
+
+/** Continues a copy of `tessera_copy_in` or `tessera_copy_out` that has faulted: changes
+ * `*instruction_pointer`, the RIP that the processor pushed, and returns true. Returns false if the
+ * fault, with CR2 `address` and the pushed `error_code`, is another one.
+ *
+ * The kernel's handler of page faults calls it first, and returns from the interrupt if it is true.
+ *
+ * Context: pure. */
+bool tessera_recover_fault(
+    uint64_t address, uint64_t error_code, uint64_t *instruction_pointer);
+
+/* User memory --------------------------------------------------------------------------------- */
+
+/* The memory of a program, at addresses that are not trusted. What lies outside of the space, and
+ * what the rights of a page forbid to the program, is not accessed: DENIED. Pages appear and are
+ * copied as for the program. `done`, which may be null, is how many bytes were copied or filled
+ * before the first that could not be; with TESSERA_OK, all.
+ *
+ * The first eight functions use the page tables: the space need not be active, and the kernel's
+ * handler of page faults is not involved. A page is locked while it is used. Memory that is not in
+ * the direct map, as of devices, is DENIED.
+ *
+ * Errors of all of them: INVALID_POINTER, INVALID_SPACE, KERNEL_SPACE, DENIED, PENDING,
+ * OUT_OF_FRAMES. */
+
+/** Copies `length` bytes at `address` of `space` to `buffer`.
+ *
+ * Context: thread. */
+tessera_result tessera_read_user(
+    const tessera_space *space, uint64_t address, void *buffer, uint64_t length, uint64_t *done);
+
+/** Copies the `length` bytes of `buffer` to `address` of `space`.
+ *
+ * Context: thread. */
+tessera_result tessera_write_user(
+    const tessera_space *space, uint64_t address, const void *buffer, uint64_t length,
+    uint64_t *done);
+
+/** Writes `byte` to `length` bytes at `address` of `space`.
+ *
+ * Context: thread. */
+tessera_result tessera_fill_user(
+    const tessera_space *space, uint64_t address, uint64_t length, uint8_t byte, uint64_t *done);
+
+/** Copies `length` bytes at `source_address` of `source` to `address` of `space`, in ascending
+ * order. They may be the same space.
+ *
+ * Context: thread. */
+tessera_result tessera_copy_user(
+    const tessera_space *space, uint64_t address, const tessera_space *source,
+    uint64_t source_address, uint64_t length, uint64_t *done);
+
+/** Copies a string at `address` of `space` to `buffer` of `size` bytes, with the zero at its end,
+ * and writes its length without the zero, or else the number of bytes that were read.
+ *
+ * Context: thread.
+ *
+ * Errors: TOO_LONG if there is no zero in the first `size` bytes. */
+tessera_result tessera_read_user_string(
+    const tessera_space *space, uint64_t address, char *buffer, uint64_t size, uint64_t *length);
+
+/** Loads `size` bytes, 4 or 8, at `address` of `space`, a multiple of `size`, in one access.
+ *
+ * Context: thread.
+ *
+ * Errors: INVALID_ARGUMENT, NOT_ALIGNED. */
+tessera_result tessera_load_user(
+    const tessera_space *space, uint64_t address, uint32_t size, uint64_t *value);
+
+/** Stores the lowest `size` bytes of `value`, as `tessera_load_user`.
+ *
+ * Context: thread.
+ *
+ * Errors: INVALID_ARGUMENT, NOT_ALIGNED. */
+tessera_result tessera_store_user(
+    const tessera_space *space, uint64_t address, uint32_t size, uint64_t value);
+
+/** Stores the lowest `size` bytes of `value` if those at `address` are `*expected`, in one atomic
+ * operation that acquires and releases, and writes what they were to `*expected`. As
+ * `tessera_load_user`.
+ *
+ * Context: thread.
+ *
+ * Errors: INVALID_ARGUMENT, NOT_ALIGNED. */
+tessera_result tessera_compare_exchange_user(
+    const tessera_space *space, uint64_t address, uint32_t size, uint64_t *expected,
+    uint64_t value);
+
+/** As `tessera_read_user`, at the program's own addresses, with nothing locked: for a kernel whose
+ * handler of page faults calls `tessera_recover_fault`, and a space that is active. The thread must
+ * not be switched to another space meanwhile without coming back to this one.
+ *
+ * Context: thread.
+ *
+ * Errors: NOT_ACTIVE; no others but those above. */
+tessera_result tessera_copy_in(
+    const tessera_space *space, uint64_t address, void *buffer, uint64_t length, uint64_t *done);
+
+/** As `tessera_write_user`, in the way of `tessera_copy_in`.
+ *
+ * Context: thread.
+ *
+ * Errors: NOT_ACTIVE; no others but those above. */
+tessera_result tessera_copy_out(
+    const tessera_space *space, uint64_t address, const void *buffer, uint64_t length,
+    uint64_t *done);
 
 /* The kernel's own pages ---------------------------------------------------------------------- */
 
@@ -1279,6 +1501,11 @@ tessera_result tessera_cursor_change(
     tessera_cursor *cursor, uint64_t length, uint32_t set, uint32_t clear, uint64_t *changed);
 tessera_result tessera_cursor_set_status(
     tessera_cursor *cursor, uint64_t length, uint32_t status,
+    tessera_conflict *conflict);
+tessera_result tessera_cursor_set_demand_zero(
+    tessera_cursor *cursor, uint64_t length, uint32_t flags, tessera_conflict *conflict);
+tessera_result tessera_cursor_set_pending(
+    tessera_cursor *cursor, uint64_t length, uint32_t payload, uint32_t flags,
     tessera_conflict *conflict);
 tessera_result tessera_cursor_query(tessera_cursor *cursor, tessera_page *page);
 

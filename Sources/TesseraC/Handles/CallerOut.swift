@@ -34,6 +34,7 @@ protocol SizedStructure {
 }
 
 extension tessera_direct_map: SizedStructure {}
+extension tessera_fault: SizedStructure {}
 extension tessera_frame_info: SizedStructure {}
 extension tessera_page: SizedStructure {}
 extension tessera_request: SizedStructure {}

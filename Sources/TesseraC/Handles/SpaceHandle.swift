@@ -25,18 +25,23 @@ struct SpaceHandle {
     try check(isSpace, TESSERA_ERROR_INVALID_SPACE)
   }
 
-  /// Creates a space in memory of Tessera's own, which is freed with the space.
+  /// Creates the space that `make` returns in memory of Tessera's own, which is freed with it.
   ///
   /// - Throws: `OUT_OF_FRAMES`.
-  @unsafe static func make() throws(APIError) -> UnsafeMutablePointer<tessera_space> {
+  @unsafe static func make(
+    _ make: () throws(TesseraError) -> VmSpace = { () throws(TesseraError) in try VmSpace() }
+  ) throws(APIError) -> UnsafeMutablePointer<tessera_space> {
+    // SAFETY: freed below, or with the space.
     let storage = unsafe try SpacePool.allocate()
     do throws(APIError) {
-      unsafe try initialize(storage)
+      // SAFETY: it was just allocated.
+      unsafe try initialize(storage, make)
     } catch {
       // SAFETY: it was just allocated.
       unsafe SpacePool.free(storage)
       throw error
     }
+    // SAFETY: the caller accesses it through the functions of the header alone.
     return unsafe storage
   }
 
@@ -49,9 +54,10 @@ struct SpaceHandle {
     unsafe try initialize(storage)
   }
 
-  /// Creates a space at `storage`. Throws as `create(at:)`.
+  /// Creates at `storage` the space that `make` returns. Throws as `create(at:)`.
   @unsafe private static func initialize(
-    _ storage: UnsafeMutablePointer<tessera_space>
+    _ storage: UnsafeMutablePointer<tessera_space>,
+    _ make: () throws(TesseraError) -> VmSpace = { () throws(TesseraError) in try VmSpace() }
   ) throws(APIError) {
     require(
       MemoryLayout<VmSpace>.size + 24 <= MemoryLayout<tessera_space>.size,
@@ -60,7 +66,7 @@ struct SpaceHandle {
     let word = unsafe Seal(of: storage)
     let before = try word.claimUnused(unless: unsafe seal(of: storage))
     do throws(TesseraError) {
-      let space = try VmSpace()
+      let space = try make()
       // SAFETY: the caller lends the memory.
       unsafe storage.pointee.opaque.1 = space.rootAddress.rawValue
       unsafe Self.space(in: storage).initialize(to: space)
@@ -160,6 +166,24 @@ extension SpaceHandle {
 
   /// The addresses at which pages can be mapped.
   var bounds: Range<VirtualAddress> { isKernel ? KernelSpace.area : VmSpace.start..<VmSpace.end }
+
+  /// Creates a space that maps what this one maps, in memory of Tessera's own.
+  ///
+  /// - Throws: `KERNEL_SPACE` and `OUT_OF_FRAMES`.
+  @unsafe func fork() throws(APIError) -> UnsafeMutablePointer<tessera_space> {
+    try check(!isKernel, TESSERA_ERROR_KERNEL_SPACE)
+    return unsafe try Self.make { () throws(TesseraError) in try space.fork() }
+  }
+
+  /// Calls `body` with the space of a program.
+  ///
+  /// - Throws: `KERNEL_SPACE`, and what `body` throws.
+  func withSpace<Result>(
+    _ body: (borrowing VmSpace) throws(APIError) -> Result
+  ) throws(APIError) -> Result {
+    try check(!isKernel, TESSERA_ERROR_KERNEL_SPACE)
+    return try body(space)
+  }
 
   func activate() {
     if isKernel { VmSpace.deactivate() } else { space.activate() }

@@ -48,8 +48,8 @@ public struct UserMemoryReader: ~Copyable, ~Escapable {
   }
 
   /// Reads into the `byteCount` bytes at `destination`, which the caller owns.
-  @unsafe private func read(
-    into destination: UnsafeMutableRawPointer, _ byteCount: Int, at offset: UInt64
+  @unsafe package func read(
+    into destination: UnsafeMutableRawPointer, _ byteCount: Int, at offset: UInt64 = 0
   ) -> Int {
     memory.access(byteCount, at: offset, for: .read) { address, done, count in
       // SAFETY: the addresses are the space's, and the destination has room.

@@ -40,8 +40,8 @@ public struct UserMemoryWriter: ~Copyable, ~Escapable {
   }
 
   /// Writes the `byteCount` bytes at `source`.
-  @unsafe private func write(
-    from source: UnsafeRawPointer, _ byteCount: Int, at offset: UInt64
+  @unsafe package func write(
+    from source: UnsafeRawPointer, _ byteCount: Int, at offset: UInt64 = 0
   ) -> Int {
     memory.access(byteCount, at: offset, for: .write) { address, done, count in
       // SAFETY: the addresses are the space's, and the source has as many bytes.

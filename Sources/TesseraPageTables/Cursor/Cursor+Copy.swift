@@ -73,8 +73,7 @@ struct CopyPositions {
     let first = node.index(of: source)
     let room = end.distance(from: target)
     guard node.level == .leafTable else {
-      let rest = source.last(in: node.level.span).distance(from: source) &+ 1
-      let byteCount = min(room, rest)
+      let byteCount = min(room, node.byteCountOfEntry(at: source))
       copyLargeEntry(node, byteCount, to: targetTree, &flusher, &reservation)
       return advance(by: byteCount)
     }
@@ -151,9 +150,7 @@ extension LockedTree {
     while position < end {
       let node = lowestNode(at: position)
       guard node[node.index(of: position)].isAbsent else { throw .alreadyMapped(position) }
-      let isEmpty = node.level == .leafTable && node.presentCount == 0
-      position = position.last(in: isEmpty ? node.level.tableSpan : node.level.span)
-        .advanced(unchecked: 1)
+      position = position.advanced(unchecked: node.byteCountOfEntry(at: position))
     }
   }
 
@@ -171,8 +168,10 @@ extension LockedTree {
     while at.target < end {
       let node = source.lowestNode(at: at.source)
       let isLeafTable = node.level == .leafTable
-      let span = isLeafTable ? node.level.tableSpan : node.level.span
-      let rest = at.source.last(in: span).distance(from: at.source) &+ 1
+      let rest =
+        isLeafTable
+        ? at.source.last(in: node.level.tableSpan).distance(from: at.source) &+ 1
+        : node.byteCountOfEntry(at: at.source)
       let length = min(end.distance(from: at.target), rest)
       let entry = node[node.index(of: at.source)]
       if isLeafTable ? node.presentCount > 0 : !entry.isAbsent {
@@ -222,6 +221,19 @@ extension LockedTree {
 }
 
 extension LockedNode {
+  /// The number of bytes from `address` to the end of what its entry spans; if that is absent, to
+  /// the end of what it and the absent ones after it span.
+  fileprivate func byteCountOfEntry(at address: VirtualAddress) -> UInt64 {
+    var index = index(of: address)
+    if self[index].isAbsent {
+      while index < 511 && self[index &+ 1].isAbsent { index &+= 1 }
+    }
+    let last = address.alignedDown(to: level.tableSpan)
+      .advanced(unchecked: UInt64(truncatingIfNeeded: index) &<< level.shift)
+      .last(in: level.span)
+    return last.distance(from: address) &+ 1
+  }
+
   /// Stores in `other`, `distance` entries further on, what this leaf table has from `index` up to
   /// `end`, for as long as it is like `entry`, which is at `index`. Leaves that own a frame acquire
   /// another reference, and lose the right to write. Returns the index of the first that is not

@@ -24,7 +24,7 @@ extension Cursor {
     _ byteCount: UInt64, as property: PageProperty
   ) throws(TesseraError) {
     require(!property.isShared, "pages that appear when they are used cannot be shared by a fork")
-    try setStatus(byteCount, .demandZero(lock.tree.checked(property)))
+    try setStatus(byteCount, .demandZero(checked(property)))
   }
 
   /// Makes the kernel supply every page in the next `byteCount` bytes, none of which is mapped,
@@ -35,7 +35,13 @@ extension Cursor {
   public mutating func setPending(
     _ byteCount: UInt64, _ payload: UInt32, as property: PageProperty
   ) throws(TesseraError) {
-    try setStatus(byteCount, .pending(payload, lock.tree.checked(property)))
+    try setStatus(byteCount, .pending(payload, checked(property)))
+  }
+
+  /// `property`. Traps unless the range and the property are those of a program.
+  private func checked(_ property: PageProperty) -> PageProperty {
+    require(!isKernel, "pages of the kernel cannot appear when they are used")
+    return lock.tree.checked(property)
   }
 
   private mutating func setStatus(

@@ -92,14 +92,17 @@ extension PiecewiseRange {
     }
   }
 
-  /// As `Cursor.setStatus`.
+  /// Gives the pages, none of which is mapped, the status that `set` sets in the rest of the range
+  /// of a cursor, such as `Cursor.setStatus`.
   ///
   /// Throws `alreadyMapped` and `outOfFrames`. Has then changed nothing, unless another thread
   /// mapped a page of the range meanwhile: everything before that page then has the status.
-  package func setStatus(_ status: UInt32) throws(TesseraError) {
+  package func setStatus(
+    by set: (inout Cursor, UInt64) throws(TesseraError) -> Void
+  ) throws(TesseraError) {
     var nodes = try reserveNodes(wholeUpTo: PagingMode.current.rootLevel)
     try forEachPiece(using: &nodes) { cursor throws(TesseraError) in
-      try cursor.setStatus(cursor.byteCountLeft, to: status)
+      try set(&cursor, cursor.byteCountLeft)
     }
   }
 

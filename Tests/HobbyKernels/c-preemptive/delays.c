@@ -104,6 +104,48 @@ static void map_zeroed(void) {
 static void protect(void) { TRY(tessera_protect(&space, start, length, TESSERA_READ, NULL)); }
 static void copy(void) { TRY(tessera_copy(&child, &space, start, length, NULL)); }
 static void unmap(void) { TRY(tessera_unmap(&space, start, length, NULL)); }
+static void set_demand_zero(void) {
+  TRY(tessera_set_demand_zero(&space, start + TESSERA_4K, length, TESSERA_READ | TESSERA_WRITE,
+                              NULL));
+}
+
+// A page that is written first, and one that is read first.
+static void resolve(void) {
+  tessera_fault fault = {.size = sizeof fault, .address = start + TESSERA_4K, .error_code = 6};
+  TRY(tessera_resolve_fault(&space, &fault, NULL));
+  TRY(tessera_resolve_access(&space, start + 2 * TESSERA_4K, TESSERA_READ, NULL));
+}
+
+static tessera_space *forked;
+
+static void resolve_copy(void) {
+  TRY(tessera_resolve_access(forked, start + TESSERA_4K, TESSERA_WRITE, NULL));
+  TRY(tessera_space_destroy(forked));
+}
+
+static char user_bytes[3 * TESSERA_4K];
+
+static void use_memory(void) {
+  const uint64_t address = start + TESSERA_4K + 8;
+  uint64_t value = 0;
+  TRY(tessera_write_user(&space, address, user_bytes, sizeof user_bytes, NULL));
+  TRY(tessera_read_user(&space, address, user_bytes, sizeof user_bytes, NULL));
+  TRY(tessera_fill_user(&space, address, sizeof user_bytes, 0, NULL));
+  TRY(tessera_copy_user(&space, address, &space, address + TESSERA_4K, TESSERA_4K, NULL));
+  TRY(tessera_read_user_string(&space, address, user_bytes, sizeof user_bytes, NULL));
+  TRY(tessera_store_user(&space, address, 8, 1));
+  TRY(tessera_load_user(&space, address, 8, &value));
+  TRY(tessera_compare_exchange_user(&space, address, 8, &value, 2));
+  TRY(tessera_copy_in(&space, address, user_bytes, sizeof user_bytes, NULL));
+  TRY(tessera_copy_out(&space, address, user_bytes, sizeof user_bytes, NULL));
+}
+
+static void set_pending(void) {
+  TRY(tessera_set_pending(&space, start + 512 * TESSERA_4K + length, TESSERA_4K, 1, TESSERA_READ,
+                          NULL));
+  TRY(tessera_unmap(&space, start + 512 * TESSERA_4K + length, TESSERA_4K, NULL));
+}
+
 static void set_status(void) {
   TRY(tessera_set_status(&space, start + TESSERA_4K, length, 1, NULL));
 }
@@ -257,6 +299,14 @@ void measure_delays(void) {
   measure("tessera_unmap", unmap);
   measure("tessera_set_status", set_status);
   measure("tessera_unmap, of statuses", unmap);
+  measure("tessera_set_demand_zero", set_demand_zero);
+  measure("tessera_resolve_fault", resolve);
+  // Has no bound: the whole space is locked.
+  TRY(tessera_space_fork(&space, &forked));
+  measure("tessera_resolve_access, and tessera_space_destroy of a fork", resolve_copy);
+  measure("tessera_write_user and others", use_memory);
+  measure("tessera_set_pending", set_pending);
+  measure("tessera_unmap, of pages that appeared", unmap);
   TRY(tessera_unmap(&space, start, 2 * length, NULL));
   measure("tessera_map_device", map_devices);
   measure("tessera_protect, with both ends split", protect_devices);
