@@ -183,6 +183,10 @@ extension RandomPagingOperations {
       }
     default: break
     }
+    let isNewFrame = answer == .resolved(.copy) || answer == .resolved(.zeroedFrame)
+    if isNewFrame && number == active {
+      expect(self.options.machine.isCoherent(), "the frame before is out of the TLB", number)
+    }
   }
 
   /// How many bytes the entry of a page spans.
