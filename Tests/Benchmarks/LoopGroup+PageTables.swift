@@ -9,6 +9,7 @@ extension LoopGroup {
     body(scatteredPages)
     body(pages)
     body(allocatedPages)
+    body(faults)
     body(largePages)
     body(tables)
     body(spaces)
@@ -72,6 +73,22 @@ extension LoopGroup {
     var group = LoopGroup()
     group.add("alloc_map_page", allocateAndMapPages, limit_alloc_map_page)
     group.add("", unmapUncountedRange, limit_unmap_range)
+    return group
+  }
+
+  /// Page faults; a child that is forked in between, whose pages the parent copies; and stores of
+  /// the kernel to user memory.
+  private static var faults: LoopGroup {
+    var group = LoopGroup(framesEach: 4)
+    group.add("", reservePages, limit_nothing)
+    group.add("fault_zeros", readFreshPages, limit_translate)
+    group.add("fault_zeroed", writeFreshPages, limit_translate)
+    group.add("fork", forkSpace, limit_translate)
+    group.add("fault_copy", writeSharedPages, limit_translate)
+    group.add("fault_takeover", writeLeftPages, limit_translate)
+    group.add("user_store", storeToPages, limit_translate)
+    group.add("", dropChild, limit_nothing)
+    group.add("", unmapUncountedRange, limit_nothing)
     return group
   }
 
