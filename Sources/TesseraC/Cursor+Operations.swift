@@ -145,6 +145,16 @@ extension Cursor {
     }
   }
 
+  /// Moves what `length` bytes at `address` have to `target`.
+  mutating func move(
+    _ address: VirtualAddress, length: UInt64, to target: VirtualAddress
+  ) throws(APIError) {
+    try check(!isKernel, TESSERA_ERROR_KERNEL_SPACE)
+    do throws(TesseraError) { try jump(to: address) } catch { throw APIError(error) }
+    try checkLength(length)
+    do throws(TesseraError) { try move(length, to: target) } catch { throw APIError(error) }
+  }
+
   mutating func findNext(length: UInt64) throws(APIError) -> Bool {
     try checkLength(length)
     return findNext(within: length)

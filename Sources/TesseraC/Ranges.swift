@@ -184,6 +184,19 @@ public func tessera_copy(
 }
 
 @c @implementation @unsafe
+public func tessera_move(
+  _ space: UnsafePointer<tessera_space>?, _ address: UInt64, _ length: UInt64, _ target: UInt64,
+  _ conflict: UnsafeMutablePointer<tessera_conflict>?
+) -> tessera_result {
+  let start = min(address, target)
+  let (both, overflow) = (max(address, target) - start).addingReportingOverflow(length)
+  if overflow { return tessera_result(TESSERA_ERROR_OUT_OF_BOUNDS) }
+  return unsafe withCursor(space, start, both, conflict) { cursor throws(APIError) in
+    try cursor.move(VirtualAddress(address), length: length, to: VirtualAddress(target))
+  }
+}
+
+@c @implementation @unsafe
 public func tessera_query(
   _ space: UnsafePointer<tessera_space>?, _ address: UInt64,
   _ page: UnsafeMutablePointer<tessera_page>?

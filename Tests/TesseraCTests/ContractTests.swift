@@ -200,6 +200,7 @@ extension OnSimulatedMachine {
       withUnsafeMutablePointer(to: &memory) { memory in
         let calls =
           firstThreadCalls() + furtherThreadCalls(memory) + placingThreadCalls()
+          + rangeUseCalls(value)
           + userMemoryCalls(buffer) + userValueCalls(buffer, value)
         let expected = contracts.classes.filter { $0.value == "thread" }.keys.sorted()
         #expect(calls.map(\.name).sorted() == expected)

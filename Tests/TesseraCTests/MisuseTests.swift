@@ -40,6 +40,10 @@ extension OnSimulatedMachine {
         ("copy from", tessera_copy(world.space, space, page, 4096, nil)),
         ("query", tessera_query(space, page, &found)),
         ("visit", tessera_visit(space, page, 4096, { _, _ in }, nil)),
+        ("move", tessera_move(space, page, 4096, page + 4096, nil)),
+        ("find_free", tessera_find_free(space, 4096, 4096, page, &number)),
+        ("resident", tessera_resident(space, page, 4096, &number)),
+        ("harvest", tessera_harvest(space, page, 4096, 0, &number, &otherNumber)),
         ("translate", tessera_translate(space, page, &number, nil)),
         ("open", tessera_cursor_open(&cursor, space, page, 4096, 0)),
         ("dump", tessera_dump(space, sink, nil)),
@@ -87,7 +91,7 @@ extension OnSimulatedMachine {
         expect(tessera_space_destroy(space), TESSERA_OK)
         demand(space, TESSERA_ERROR_INVALID_SPACE, "a destroyed space")
       }
-      #expect(cases == 22 * 13)
+      #expect(cases == 26 * 13)
     }
 
     /// Calls every function that takes a cursor.
@@ -202,6 +206,7 @@ extension OnSimulatedMachine {
       var cursor = tessera_cursor()
       let opened = tessera_cursor_open(&cursor, space, address, length, 0)
       if Int(opened) == TESSERA_OK { expect(tessera_cursor_close(&cursor), TESSERA_OK) }
+      var number: UInt64 = 0
       return [
         ("open", opened),
         ("map_new", tessera_map_zeroed(space, address, length, world.readWrite, nil)),
@@ -214,6 +219,8 @@ extension OnSimulatedMachine {
         ("change", tessera_change(space, address, length, 0, 2, nil)),
         ("set_status", tessera_set_status(space, address, length, 1, nil)),
         ("visit", tessera_visit(space, address, length, { _, _ in }, nil)),
+        ("resident", tessera_resident(space, address, length, &number)),
+        ("harvest", tessera_harvest(space, address, length, 0, nil, nil)),
       ]
     }
 

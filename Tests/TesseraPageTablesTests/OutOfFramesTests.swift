@@ -128,7 +128,7 @@ private let oneGiB: UInt64 = 1 << 30
 private let device: UInt64 = 0x40_0000_0000
 
 extension StarvedOperation {
-  static let all = spaces + mapping + splitting + copying
+  static let all = spaces + mapping + splitting + copying + moving
 
   private static func nothing(_ space: borrowing VmSpace, _ other: borrowing VmSpace) {}
 
@@ -282,6 +282,26 @@ extension StarvedOperation {
         var source = try space.cursor(over: bytes(twoMiB + 4096, 8192))
         var cursor = try other.cursor(over: bytes(oneGiB - 4096, 8192))
         try cursor.copy(from: &source, 8192)
+      }),
+  ]
+
+  private static let moving = [
+    StarvedOperation(
+      testDescription: "move a page, a status and a large page", allocationCount: 3,
+      prepare: { space, _ in
+        try mapFrame(at: 0x5000, in: space)
+        try mark(0x9000, 0x3000, as: 1, in: space)
+        try mapDevice(at: twoMiB, device, twoMiB, in: space)
+      },
+      perform: { space, _, _ in
+        try space.move(bytes(0, 2 * twoMiB), to: VirtualAddress(1 << 39))
+      }),
+    StarvedOperation(
+      testDescription: "move a part of a large page to an address that is aligned less",
+      allocationCount: 4,
+      prepare: { space, _ in try mapDevice(at: twoMiB, device, twoMiB, in: space) },
+      perform: { space, _, _ in
+        try space.move(bytes(twoMiB + 4096, 8192), to: VirtualAddress(2 * twoMiB + oneGiB - 4096))
       }),
   ]
 }

@@ -1092,6 +1092,53 @@ tessera_result tessera_copy(
     const tessera_space *space, const tessera_space *source, uint64_t address, uint64_t length,
     tessera_conflict *conflict);
 
+/** Moves the mappings and statuses of `length` bytes at `address` to `target`, where all pages must
+ * be absent. What they contain is not copied; rights and flags stay. A large page stays large where
+ * `target` is aligned as it is, and is mapped as its parts elsewhere.
+ *
+ * Both ranges and everything between them stay locked, with preemption off, for as long as it
+ * takes, which has no bound. The TLBs are flushed once.
+ *
+ * Context: thread.
+ *
+ * Errors: ALREADY_MAPPED; OUT_OF_BOUNDS also if the ranges have a page in common; KERNEL_SPACE. */
+tessera_result tessera_move(
+    const tessera_space *space, uint64_t address, uint64_t length, uint64_t target,
+    tessera_conflict *conflict);
+
+/** Writes the first address, at or after `hint`, of `length` bytes that are neither mapped nor have
+ * a status, or else the first below `hint`. It is a multiple of `alignment`, a power of two and at
+ * least 4096. The page at address 0 is found only if `hint` is 0.
+ *
+ * Another thread may map a page there meanwhile. Mapping then fails with ALREADY_MAPPED, and the
+ * caller searches again.
+ *
+ * Context: thread.
+ *
+ * Errors: OUT_OF_BOUNDS if there is none, KERNEL_SPACE. */
+tessera_result tessera_find_free(
+    const tessera_space *space, uint64_t length, uint64_t alignment, uint64_t hint,
+    uint64_t *address);
+
+/** Writes how many bytes of the range are mapped to frames which the mappings own, pages without
+ * rights included. Statuses, device memory and the frame of zeros do not count; a frame that
+ * several pages share counts for each.
+ *
+ * Context: thread. */
+tessera_result tessera_resident(
+    const tessera_space *space, uint64_t address, uint64_t length, uint64_t *resident);
+
+/** Writes how many bytes of the range have been accessed, and how many are dirty, unless the
+ * pointer is null, and clears the bits that `clear` names with TESSERA_ACCESSED and TESSERA_DIRTY,
+ * one, both or none. As `tessera_cursor_clear_access_bits` in all other respects.
+ *
+ * Context: thread.
+ *
+ * Errors: INVALID_ARGUMENT. */
+tessera_result tessera_harvest(
+    const tessera_space *space, uint64_t address, uint64_t length, uint32_t clear,
+    uint64_t *accessed, uint64_t *dirty);
+
 /** Describes the page at `address`, and the pages after it that the same entry covers.
  *
  * Context: thread.

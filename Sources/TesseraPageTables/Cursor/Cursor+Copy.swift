@@ -134,7 +134,7 @@ struct CopyPositions {
 
   /// The level of the largest entry that can map at the target what `entry` of `level`, which is
   /// not absent, maps at the source.
-  fileprivate func largestPart(of entry: PageTableEntry, _ level: PagingLevel) -> PagingLevel {
+  func largestPart(of entry: PageTableEntry, _ level: PagingLevel) -> PagingLevel {
     guard entry.isLeaf else { return PagingMode.current.rootLevel }
     let offset = PhysicalAddress(unchecked: source.rawValue & (PageSize.oneGiB.byteCount - 1))
     return min(level, PagingLevel(largestLeafMapping: target, to: offset))
@@ -143,7 +143,7 @@ struct CopyPositions {
 
 extension LockedTree {
   /// Throws `alreadyMapped` if any page from `start` up to `end` is mapped or has a status.
-  fileprivate func requireAbsent(
+  func requireAbsent(
     from start: VirtualAddress, to end: VirtualAddress
   ) throws(TesseraError) {
     var position = start
@@ -158,7 +158,7 @@ extension LockedTree {
   /// `positions`, besides those that the addresses up to `lastUsed` need, which is updated.
   ///
   /// May overestimate: a leaf table counts even if the part of it that is copied is empty.
-  fileprivate func missingNodeCount(
+  func missingNodeCount(
     toCopy byteCount: UInt64, at positions: CopyPositions, from source: borrowing LockedTree,
     after lastUsed: inout VirtualAddress?
   ) -> Int {
@@ -223,7 +223,7 @@ extension LockedTree {
 extension LockedNode {
   /// The number of bytes from `address` to the end of what its entry spans; if that is absent, to
   /// the end of what it and the absent ones after it span.
-  fileprivate func byteCountOfEntry(at address: VirtualAddress) -> UInt64 {
+  func byteCountOfEntry(at address: VirtualAddress) -> UInt64 {
     var index = index(of: address)
     if self[index].isAbsent {
       while index < 511 && self[index &+ 1].isAbsent { index &+= 1 }

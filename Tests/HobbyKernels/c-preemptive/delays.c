@@ -151,6 +151,22 @@ static void set_status(void) {
 }
 static void nothing(void *context, const tessera_page *page) { (void)context, (void)page; }
 static void visit(void) { TRY(tessera_visit(&space, 0, TESSERA_1G * 8, nothing, NULL)); }
+static void find_free(void) {
+  uint64_t found;
+  TRY(tessera_find_free(&space, TESSERA_1G, TESSERA_4K, 0, &found));
+}
+static void resident(void) {
+  uint64_t found;
+  TRY(tessera_resident(&space, 0, TESSERA_1G * 8, &found));
+}
+static void harvest(void) {
+  TRY(tessera_harvest(&space, start, length, TESSERA_ACCESSED | TESSERA_DIRTY, NULL, NULL));
+}
+// Has no bound: a few pages only.
+static void move_pages(void) {
+  TRY(tessera_move(&space, start, 64 * TESSERA_4K, start + 2 * length, NULL));
+  TRY(tessera_move(&space, start + 2 * length, 64 * TESSERA_4K, start, NULL));
+}
 static void query(void) {
   tessera_page page = {.size = sizeof page};
   TRY(tessera_query(&space, start, &page));
@@ -293,6 +309,10 @@ void measure_delays(void) {
   measure("tessera_map_zeroed", map_zeroed);
   measure("tessera_query", query);
   measure("tessera_visit", visit);
+  measure("tessera_find_free", find_free);
+  measure("tessera_resident", resident);
+  measure("tessera_harvest", harvest);
+  measure("tessera_move, of 64 pages", move_pages);
   measure("tessera_copy", copy);
   measure("tessera_protect", protect);
   measure("tessera_space_destroy, of a copy", destroy_child);
