@@ -53,10 +53,12 @@ public func tessera_harvest(
 extension AccessBits {
   /// - Throws: `INVALID_ARGUMENT`.
   fileprivate init(flags: UInt32) throws(APIError) {
-    try check(
-      Int(flags) & ~(TESSERA_ACCESSED | TESSERA_DIRTY) == 0, TESSERA_ERROR_INVALID_ARGUMENT)
-    self = []
-    if Int(flags) & TESSERA_ACCESSED != 0 { insert(.accessed) }
-    if Int(flags) & TESSERA_DIRTY != 0 { insert(.dirty) }
+    switch Int(flags) {
+    case 0: self = .none
+    case TESSERA_ACCESSED: self = .accessed
+    case TESSERA_DIRTY: self = .dirty
+    case TESSERA_ACCESSED | TESSERA_DIRTY: self = .both
+    default: throw APIError(TESSERA_ERROR_INVALID_ARGUMENT)
+    }
   }
 }

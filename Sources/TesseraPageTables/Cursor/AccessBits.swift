@@ -1,11 +1,14 @@
 /// The bits of a page that the processor sets when the page is used.
-public struct AccessBits: OptionSet, Sendable {
-  public let rawValue: UInt8
-
-  public init(rawValue: UInt8) { self.rawValue = rawValue }
-
+public enum AccessBits: Sendable {
+  /// Neither bit.
+  case none
   /// The page was read, written or executed.
-  public static var accessed: AccessBits { AccessBits(rawValue: 1) }
+  case accessed
   /// The page was written.
-  public static var dirty: AccessBits { AccessBits(rawValue: 2) }
+  case dirty
+  /// Both bits.
+  case both
+
+  /// Whether `bit`, one of the two, is among these.
+  func contains(_ bit: AccessBits) -> Bool { self == bit || self == .both }
 }
