@@ -11,6 +11,11 @@ extension PageTableNode {
     guard address >= VmSpace.start, address < VmSpace.end else { return .denied }
     let page = address.alignedDown(to: PageSize.fourKiB.byteCount)
     var need = Preemption.disabled { self.need(of: access, at: page) }
+    switch need {
+    // A cursor may have the page between two states: what it leaves counts.
+    case .denied, .payload: need = Preemption.disabled { lockedNeed(of: access, at: page) }
+    default: break
+    }
     var supply = FrameSupply(for: page, options)
     while true {
       switch need {
@@ -29,5 +34,11 @@ extension PageTableNode {
       } catch { return .outOfFrames }
       if !hasFrame && need.takesFrame { return .outOfFrames }
     }
+  }
+
+  /// What it takes that `page` allows `access`, once no cursor is over it. Preemption is off.
+  private func lockedNeed(of access: MemoryAccess, at page: VirtualAddress) -> PageNeed {
+    let end = page.advanced(unchecked: PageSize.fourKiB.byteCount)
+    return Cursor(locking: page..<end, of: self).need(of: access)
   }
 }

@@ -246,11 +246,11 @@ extension Scenario {
 
 extension Scenario {
   /// The frame for a copy is not filled with zeros, and must not be given to a page of zeros. A
-  /// fault between the two changes of the cursor may be denied.
+  /// fault is not denied for what the page is between the two changes of the cursor.
   private static var faultAndDiscard: Scenario {
     Scenario(
       name: "fault-discard", about: "a page is written, and what it has is discarded",
-      isLinear: false, prepare: forked,
+      prepare: forked,
       body: { world, number in
         if number == 0 { return world.resolve(.write, 0) }
         world.discard(0)
