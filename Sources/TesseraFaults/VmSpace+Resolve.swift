@@ -7,8 +7,9 @@ extension VmSpace {
   /// says. The kernel calls it in its handler of page faults, and does as `FaultResolution` says.
   ///
   /// Denies an address outside of the space, an access that the rights of the page forbid, and one
-  /// that SMAP or SMEP forbid to the kernel. When it returns, no processor can use an older
-  /// translation of the page.
+  /// that SMAP or SMEP forbid to the kernel. Once a page was copied, no processor can use its old
+  /// frame; where it only got a right, another processor may fault once, which is resolved by
+  /// `nothing`.
   ///
   /// Waits for cursors over the page, and may wait for other processors: so the interrupted code
   /// has no cursor of this space open, and no lock that another processor acquires with interrupts

@@ -50,7 +50,14 @@ public func writeLeftPages(_ count: Int) {
 }
 
 @c(benchmark_user_store) @inline(never)
-public func storeToPages(_ count: Int) {
+public func storeToPages(_ count: Int) { storeToAll(count) }
+
+/// The same where it is not what is measured: the pages are dirty then, as pages in use are.
+@c(benchmark_setup_store) @inline(never)
+public func dirtyPages(_ count: Int) { storeToAll(count) }
+
+@inline(__always)
+private func storeToAll(_ count: Int) {
   for index in 0..<count {
     // SAFETY: as in `reservePages`.
     let isStored = unsafe Spaces.active.pointee.store(

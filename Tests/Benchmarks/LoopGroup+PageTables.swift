@@ -83,6 +83,7 @@ extension LoopGroup {
     group.add("", reservePages, limit_nothing)
     group.add("fault_zeros", readFreshPages, limit_translate)
     group.add("fault_zeroed", writeFreshPages, limit_translate)
+    group.add("", dirtyPages, limit_nothing)
     group.add("fork", forkSpace, limit_translate)
     group.add("fault_copy", writeSharedPages, limit_translate)
     group.add("fault_takeover", writeLeftPages, limit_translate)

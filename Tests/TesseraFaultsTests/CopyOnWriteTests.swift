@@ -23,21 +23,6 @@ extension OnSimulatedMachine {
       program = FaultingProgram(machine: machine)
     }
 
-    /// Runs `body` with a space, and checks that nothing leaks and no invariant is violated.
-    private func inSpace(_ body: (borrowing VmSpace) throws -> Void) throws {
-      NodePool.drain()
-      let used = FrameAllocator.statistics.usedFrameCount
-      do {
-        let space = try VmSpace()
-        try body(space)
-        #expect(space.problems == [])
-        VmSpace.deactivate()
-      }
-      NodePool.drain()
-      #expect(FrameAllocator.statistics.usedFrameCount == used)
-      #expect(machine.violations == [])
-    }
-
     private func value(_ space: borrowing VmSpace, _ address: UInt64 = place) throws -> UInt64? {
       try program.read(at: address, in: space).value
     }
@@ -49,7 +34,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `the first to write gets a copy, and the last one the frame itself`() throws {
-      try inSpace { parent in
+      try machine.inSpace { parent in
         let frame = try mapFrame(at: Self.place, in: parent)
         #expect(try write(1, in: parent) == [])
         let child = try parent.fork()
@@ -70,7 +55,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `a copy has all bytes of the page, and the rights and software bits`() throws {
-      try inSpace { parent in
+      try machine.inSpace { parent in
         let property = PageProperty.userReadWrite.with(software: 3)
         try mapFrame(at: Self.place, in: parent, as: property)
         for offset in stride(from: 0 as UInt64, to: 4096, by: 8) {
@@ -89,7 +74,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `what was never writable is not written after a fork`() throws {
-      try inSpace { parent in
+      try machine.inSpace { parent in
         for access in [PageAccess.none, .read, .readExecute] {
           try mapFrame(at: Self.place, in: parent, as: PageProperty(access, isUser: true))
           let child = try parent.fork()
@@ -119,7 +104,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `pages that are shared are seen by both, through any number of forks`() throws {
-      try inSpace { parent in
+      try machine.inSpace { parent in
         try mapFrame(at: Self.place, in: parent, as: .userReadWrite.with(isShared: true))
         try mapFrame(at: Self.place + 4096, in: parent)
         let child = try parent.fork()
@@ -136,7 +121,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `statuses and pages that were only read are each space's own`() throws {
-      try inSpace { parent in
+      try machine.inSpace { parent in
         try parent.withCursor(over: bytes(Self.place, 4 * 4096)) { cursor throws(TesseraError) in
           try cursor.setDemandZero(3 * 4096, as: .userReadWrite)
           try cursor.setPending(4096, 9, as: .userRead)
@@ -157,7 +142,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `device memory is left as it is`() throws {
-      try inSpace { parent in
+      try machine.inSpace { parent in
         try mapDevice(at: Self.place, 0xfee0_0000, 4096, in: parent)
         let child = try parent.fork()
         let found = child.translate(VirtualAddress(Self.place))
@@ -167,7 +152,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `a page of a large one is copied alone, and all of it taken over at last`() throws {
-      try inSpace { parent in
+      try machine.inSpace { parent in
         var frame: Frame<PlainMemory>? = try Frame(
           allocating: PlainMemory(), FrameRequest(size: .twoMiB))
         try parent.withCursor(over: bytes(Self.place, Self.twoMiB)) {
@@ -199,7 +184,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `a fork that fails at any allocation leaves the parent as it was`() throws {
-      try inSpace { parent in
+      try machine.inSpace { parent in
         let far = Self.place << 9
         for place in [0x5000, Self.place, far, far + Self.twoMiB] as [UInt64] {
           try mapFrame(at: place, in: parent)
@@ -233,7 +218,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `without a frame for the copy the write is denied, and can be repeated`() throws {
-      try inSpace { parent in
+      try machine.inSpace { parent in
         try mapFrame(at: Self.place, in: parent)
         #expect(try write(1, in: parent) == [])
         let child = try parent.fork()

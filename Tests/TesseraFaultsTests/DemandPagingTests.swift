@@ -22,21 +22,6 @@ extension OnSimulatedMachine {
       program = FaultingProgram(machine: machine)
     }
 
-    /// Runs `body` with a space, and checks that nothing leaks and no invariant is violated.
-    private func inSpace(_ body: (borrowing VmSpace) throws -> Void) throws {
-      NodePool.drain()
-      let used = FrameAllocator.statistics.usedFrameCount
-      do {
-        let space = try VmSpace()
-        try body(space)
-        #expect(space.problems == [])
-        VmSpace.deactivate()
-      }
-      NodePool.drain()
-      #expect(FrameAllocator.statistics.usedFrameCount == used)
-      #expect(machine.violations == [])
-    }
-
     private func reserve(
       _ byteCount: UInt64, in space: borrowing VmSpace, at start: UInt64 = place,
       as property: PageProperty = .userReadWrite
@@ -65,7 +50,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `a page that is read first maps the frame of zeros, and takes no frame`() throws {
-      try inSpace { space in
+      try machine.inSpace { space in
         let used = usedForPages
         try reserve(8 * 4096, in: space)
         var values: Set<UInt64> = []
@@ -94,7 +79,7 @@ extension OnSimulatedMachine {
 
     @Test func `a page that is written first has zeros, whatever the frame had`() throws {
       soil()
-      try inSpace { space in
+      try machine.inSpace { space in
         try reserve(3 * 4096, in: space)
         let place = Self.place + 4096 - 4
         let answers = try program.write(.max, at: place, in: space)
@@ -114,7 +99,7 @@ extension OnSimulatedMachine {
 
     @Test func `a page that was read becomes the program's own when it is written`() throws {
       soil()
-      try inSpace { space in
+      try machine.inSpace { space in
         try reserve(2 * 4096, in: space)
         #expect(try program.read(at: Self.place, in: space).value == 0)
         #expect(try program.read(at: Self.place + 4096, in: space).value == 0)
@@ -129,7 +114,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `what the rights forbid is denied, and the page stays as it was`() throws {
-      try inSpace { space in
+      try machine.inSpace { space in
         let rights: [(PageAccess, reads: Bool, writes: Bool, executes: Bool)] = [
           (.none, false, false, false), (.read, true, false, false),
           (.readWrite, true, true, false), (.readExecute, true, false, true),
@@ -160,7 +145,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `addresses outside of the space are denied`() throws {
-      try inSpace { space in
+      try machine.inSpace { space in
         try reserve(4096, in: space, at: VmSpace.end.rawValue - 4096)
         #expect(space.resolve(.write, at: VmSpace.end).isResolved == false)
         let inside = VirtualAddress(VmSpace.end.rawValue - 1)
@@ -178,7 +163,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `a status of half of the space takes no table, and a page of it three`() throws {
-      try inSpace { space in
+      try machine.inSpace { space in
         NodePool.drain()
         let used = FrameAllocator.statistics.usedFrameCount
         let half = VmSpace.end.rawValue / 2 & ~0xff_ffff_ffff
@@ -194,7 +179,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `protect and change give rights to pages that are not there yet`() throws {
-      try inSpace { space in
+      try machine.inSpace { space in
         let twoMiB = PageSize.twoMiB.byteCount
         try reserve(4 * twoMiB, in: space, as: .userReadWrite.with(software: 1))
         let part = bytes(Self.place + twoMiB - 4096, twoMiB)
@@ -220,7 +205,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `a page that the kernel supplies is asked for by its number`() throws {
-      try inSpace { space in
+      try machine.inSpace { space in
         do {
           var cursor = try space.cursor(over: bytes(Self.place, 3 * 4096))
           try cursor.setPending(4096, 0xdead_beef, as: .userRead)
@@ -244,7 +229,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `unmapping ends the status, and pages that appeared are freed`() throws {
-      try inSpace { space in
+      try machine.inSpace { space in
         try reserve(64 * 4096, in: space)
         for page in stride(from: 0 as UInt64, to: 64, by: 3) {
           try program.write(page, at: Self.place + page * 4096, in: space)
@@ -266,7 +251,7 @@ extension OnSimulatedMachine {
       var program = program
       program.options = SupplyOptions(bringsLargePages: true)
       soil()
-      try inSpace { space in
+      try machine.inSpace { space in
         try reserve(3 * twoMiB, in: space, at: Self.place - 4096)
         let answer = try program.write(5, at: Self.place + 0x12_3458, in: space)
         #expect(answer == [.resolved(.zeroedFrame)])
@@ -296,7 +281,7 @@ extension OnSimulatedMachine {
     @Test func `without memory for a large page, small ones come`() throws {
       var program = program
       program.options = SupplyOptions(bringsLargePages: true)
-      try inSpace { space in
+      try machine.inSpace { space in
         try reserve(PageSize.twoMiB.byteCount, in: space)
         var held: [UInt64] = []
         while let frame = try? Frame(
@@ -314,7 +299,7 @@ extension OnSimulatedMachine {
     func `pages around one that is read get the zeros too`(count: Int) throws {
       var program = program
       program.options = SupplyOptions(zeroPageCount: count)
-      try inSpace { space in
+      try machine.inSpace { space in
         let start = Self.place - 20 * 4096
         try reserve(600 * 4096, in: space, at: start)
         try mapFrame(at: Self.place + 5 * 4096, in: space)
@@ -333,7 +318,7 @@ extension OnSimulatedMachine {
 
     @Test func `a fault on a page that allows the access takes nothing but a flush`() throws {
       machine.mmu.options.deliversSpuriousFaults = true
-      try inSpace { space in
+      try machine.inSpace { space in
         try mapFrame(at: Self.place, in: space, as: .userRead)
         #expect(try program.read(at: Self.place, in: space).answers == [])
         try space.withCursor(over: bytes(Self.place, 4096)) { cursor throws(TesseraError) in
@@ -346,7 +331,7 @@ extension OnSimulatedMachine {
     @Test func `what SMAP and SMEP forbid to the kernel is denied`() throws {
       let (present, user) = (PageFaultErrorCode.present, PageFaultErrorCode.user)
       let allowed = TesseraFaults.PageFault.alignmentCheck
-      try inSpace { space in
+      try machine.inSpace { space in
         try reserve(2 * 4096, in: space)
         try program.write(1, at: Self.place, in: space)
         let cases: [(code: UInt64, flags: UInt64, FaultResolution)] = [
@@ -365,7 +350,7 @@ extension OnSimulatedMachine {
     }
 
     @Test func `a failure to allocate leaves the page as it was, and can be retried`() throws {
-      try inSpace { space in
+      try machine.inSpace { space in
         try reserve(1 << 30, in: space)
         for access in [MemoryAccess.read, .write] {
           let address = VirtualAddress(Self.place + (access == .read ? 0 : 0x1000_0000))

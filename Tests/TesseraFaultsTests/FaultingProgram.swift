@@ -1,8 +1,10 @@
 import SimulatedMachine
 import TesseraFaults
+import TesseraFrames
 import TesseraHardware
 import TesseraPageTables
 import TesseraSpaces
+import TestSupport
 import Testing
 
 /// A program that runs in user mode in a space: its kernel answers each of its faults, and it
@@ -50,5 +52,22 @@ struct FaultingProgram {
     }
     Issue.record("an access faults again and again: \(answers)")
     return answers
+  }
+}
+
+extension SimulatedMachine {
+  /// Runs `body` with a space, and checks that nothing leaks and no invariant is violated.
+  func inSpace(_ body: (borrowing VmSpace) throws -> Void) throws {
+    NodePool.drain()
+    let used = FrameAllocator.statistics.usedFrameCount
+    do {
+      let space = try VmSpace()
+      try body(space)
+      #expect(space.problems == [])
+      VmSpace.deactivate()
+    }
+    NodePool.drain()
+    #expect(FrameAllocator.statistics.usedFrameCount == used)
+    #expect(violations == [])
   }
 }

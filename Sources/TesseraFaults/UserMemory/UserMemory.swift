@@ -43,20 +43,19 @@ struct UserMemory {
       // A page that allows the access and faults again and again does so for another reason.
       vainCount = copied == 0 ? vainCount + 1 : 0
       let next = VirtualAddress(start &+ UInt64(done))
-      guard vainCount < 16, case .resolved = root.resolve(access, at: next) else { return done }
+      guard vainCount < 16, root.resolve(access, at: next).isResolved else { return done }
     }
     return done
   }
 
-  /// Whether all of the `byteCount` bytes from `offset`, no more than a page has, allow `access`,
-  /// once they are resolved. Panics as `access`.
-  func allows(_ access: MemoryAccess, _ byteCount: Int, at offset: UInt64) -> Bool {
+  /// Whether `access` reaches all of the `byteCount` bytes from `offset`, or none: they lie in one
+  /// page, or both of their pages allow it, once they are resolved. Panics as `access`.
+  func isWhole(_ access: MemoryAccess, _ byteCount: Int, at offset: UInt64) -> Bool {
     let start = checkedStart(of: byteCount, at: offset)
     let last = start &+ UInt64(byteCount - 1)
-    guard case .resolved = root.resolve(access, at: VirtualAddress(start)) else { return false }
-    guard start >> 12 != last >> 12 else { return true }
-    guard case .resolved = root.resolve(access, at: VirtualAddress(last)) else { return false }
-    return true
+    return start >> 12 == last >> 12
+      || root.resolve(access, at: VirtualAddress(start)).isResolved
+        && root.resolve(access, at: VirtualAddress(last)).isResolved
   }
 
   private func checkedStart(of byteCount: Int, at offset: UInt64) -> UInt64 {

@@ -31,7 +31,7 @@ public struct UserMemoryWriter: ~Copyable, ~Escapable {
   public func store<Value: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
     _ value: Value, at offset: UInt64 = 0
   ) -> Bool {
-    guard memory.allows(.write, MemoryLayout<Value>.size, at: offset) else { return false }
+    guard memory.isWhole(.write, MemoryLayout<Value>.size, at: offset) else { return false }
     // SAFETY: the buffer is all bytes of the value, which has some.
     return unsafe withUnsafeBytes(of: value) { buffer in
       let start = unsafe buffer.baseAddress.unsafelyUnwrapped

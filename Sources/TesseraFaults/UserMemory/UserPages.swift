@@ -10,8 +10,8 @@ struct UserPages {
   let root: PageTableNode
 
   /// Calls `body` with each part of the `byteCount` bytes from `address` that lies in one page: its
-  /// memory, the number of bytes before it, and its size. Returns the number of
-  /// bytes before the first that does not allow `access`, or for which there is no frame.
+  /// memory, the number of bytes before it, and its size. Returns the number of bytes before the
+  /// first that does not allow `access`, or for which there is no frame.
   func forEachPart(
     of byteCount: Int, at address: UInt64, for access: MemoryAccess,
     _ body: (_ memory: PhysicalAddress, _ done: Int, _ count: Int) -> Void
@@ -39,7 +39,7 @@ struct UserPages {
       case .impossible: return false
       case .missing: break
       }
-      guard case .resolved = root.resolve(access, at: address) else { return false }
+      guard root.resolve(access, at: address).isResolved else { return false }
     }
   }
 

@@ -73,7 +73,7 @@ struct CopyPositions {
     let first = node.index(of: source)
     let room = end.distance(from: target)
     guard node.level == .leafTable else {
-      let byteCount = min(room, node.byteCountOfEntry(at: source))
+      let byteCount = node.byteCountOfEntry(at: source, upTo: room)
       copyLargeEntry(node, byteCount, to: targetTree, &flusher, &reservation)
       return advance(by: byteCount)
     }
@@ -150,7 +150,8 @@ extension LockedTree {
     while position < end {
       let node = lowestNode(at: position)
       guard node[node.index(of: position)].isAbsent else { throw .alreadyMapped(position) }
-      position = position.advanced(unchecked: node.byteCountOfEntry(at: position))
+      position = position.advanced(
+        unchecked: node.byteCountOfEntry(at: position, upTo: end.distance(from: position)))
     }
   }
 
@@ -168,11 +169,11 @@ extension LockedTree {
     while at.target < end {
       let node = source.lowestNode(at: at.source)
       let isLeafTable = node.level == .leafTable
-      let rest =
+      let room = end.distance(from: at.target)
+      let length =
         isLeafTable
-        ? at.source.last(in: node.level.tableSpan).distance(from: at.source) &+ 1
-        : node.byteCountOfEntry(at: at.source)
-      let length = min(end.distance(from: at.target), rest)
+        ? min(room, at.source.last(in: node.level.tableSpan).distance(from: at.source) &+ 1)
+        : node.byteCountOfEntry(at: at.source, upTo: room)
       let entry = node[node.index(of: at.source)]
       if isLeafTable ? node.presentCount > 0 : !entry.isAbsent {
         let largest = isLeafTable ? node.level : at.largestPart(of: entry, node.level)
@@ -222,16 +223,20 @@ extension LockedTree {
 
 extension LockedNode {
   /// The number of bytes from `address` to the end of what its entry spans; if that is absent, to
-  /// the end of what it and the absent ones after it span.
-  func byteCountOfEntry(at address: VirtualAddress) -> UInt64 {
-    var index = index(of: address)
-    if self[index].isAbsent {
-      while index < 511 && self[index &+ 1].isAbsent { index &+= 1 }
+  /// the end of what it and the absent ones after it span. No more than `room`.
+  func byteCountOfEntry(at address: VirtualAddress, upTo room: UInt64) -> UInt64 {
+    if presentCount == 0 {
+      return min(room, address.last(in: level.tableSpan).distance(from: address) &+ 1)
     }
-    let last = address.alignedDown(to: level.tableSpan)
-      .advanced(unchecked: UInt64(truncatingIfNeeded: index) &<< level.shift)
-      .last(in: level.span)
-    return last.distance(from: address) &+ 1
+    var index = index(of: address)
+    var count = address.last(in: level.span).distance(from: address) &+ 1
+    if self[index].isAbsent {
+      while count < room && index < 511 && self[index &+ 1].isAbsent {
+        index &+= 1
+        count &+= level.span
+      }
+    }
+    return min(room, count)
   }
 
   /// Stores in `other`, `distance` entries further on, what this leaf table has from `index` up to

@@ -61,7 +61,7 @@ extension CopyPositions {
     let node = tree.lowestNode(at: source)
     let room = end.distance(from: target)
     guard node.level == .leafTable else {
-      let byteCount = min(room, node.byteCountOfEntry(at: source))
+      let byteCount = node.byteCountOfEntry(at: source, upTo: room)
       moveLargeEntry(node, byteCount, in: tree, &flusher, &reservation)
       return advance(by: byteCount)
     }

@@ -86,12 +86,7 @@ extension Scenario {
     Scenario(
       name: "unmap-unmap-read", about: "two unmap a page that a third reads",
       processorCount: 3,
-      prepare: { world in
-        world.spaces[0] = try VmSpace()
-        world.map(0)
-        world.map(1)
-        world.activateEverywhere()
-      },
+      prepare: { world in try world.makeTwoPages() },
       body: { world, number in
         if number == 2 { return world.read(0) }
         world.unmap(0, existing: true)

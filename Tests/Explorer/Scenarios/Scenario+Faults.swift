@@ -316,12 +316,7 @@ extension Scenario {
     Scenario(
       name: "store-unmap", about: "a kernel writes for a program whose page is unmapped",
       hasStoreBuffers: true,
-      prepare: { world in
-        world.spaces[0] = try VmSpace()
-        world.map(0)
-        world.map(1)
-        world.activateEverywhere()
-      },
+      prepare: { world in try world.makeTwoPages() },
       body: { world, number in
         if number == 1 { return world.unmap(0, existing: true) }
         world.store(0)

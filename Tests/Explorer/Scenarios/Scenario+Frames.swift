@@ -130,12 +130,7 @@ extension Scenario {
     Scenario(
       name: "unmap-stop", about: "a page is unmapped while a processor on the space is stopped",
       hasStoreBuffers: true,
-      prepare: { world in
-        world.spaces[0] = try VmSpace()
-        world.map(0)
-        world.map(1)
-        world.activateEverywhere()
-      },
+      prepare: { world in try world.makeTwoPages() },
       body: { world, number in
         if number == 1 { return world.stop() }
         world.unmap(0, existing: true)

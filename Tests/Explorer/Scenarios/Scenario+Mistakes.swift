@@ -14,10 +14,7 @@ extension Scenario {
   }
 
   private static func withoutFlushes(_ world: World) throws {
-    world.spaces[0] = try VmSpace()
-    world.map(0)
-    world.map(1)
-    world.activateEverywhere()
+    try world.makeTwoPages()
     unsafe FlushSwitch.turnElsewhere(off: true)
   }
 

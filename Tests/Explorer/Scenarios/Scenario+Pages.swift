@@ -45,12 +45,7 @@ extension Scenario {
     Scenario(
       name: "unmap-unmap-table-stays", about: "two unmap the same page of a table with two",
       hasStoreBuffers: true,
-      prepare: { world in
-        world.spaces[0] = try VmSpace()
-        world.map(0)
-        world.map(1)
-        world.activateEverywhere()
-      },
+      prepare: { world in try world.makeTwoPages() },
       body: { world, _ in
         world.unmap(0, existing: true)
         world.expectNone(at: 0)

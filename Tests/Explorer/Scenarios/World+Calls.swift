@@ -31,6 +31,14 @@ extension World {
     }
   }
 
+  /// Makes the first space, with its first two pages mapped, which all processors run on.
+  func makeTwoPages() throws {
+    spaces[0] = try VmSpace()
+    map(0)
+    map(1)
+    activateEverywhere()
+  }
+
   /// Makes all processors run on the space at `index`, before they start.
   func activateEverywhere(_ index: Int = 0) {
     for number in 0..<scenario.processorCount {
