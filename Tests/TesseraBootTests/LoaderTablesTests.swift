@@ -94,8 +94,11 @@ extension OnSimulatedMachine {
     @Test func `the kept lower half is not accessible as user memory`() throws {
       // The loader's page is a user page: only the bounds of the space protect it.
       set(0x7 | tables[1].rawValue, at: 0, of: tables[0])
+      set(0x8000_0000_0004_5107, at: 7, of: tables[3])
       try KernelSpace.start(keepingBelow: VirtualAddress(0x1000))
       let space = try VmSpace()
+      #expect(space.translate(VirtualAddress(0x20_7000)) != nil)
+      #expect(space.load(UInt64.self, at: VirtualAddress(0x20_7000)) == nil)
       space.activate()
       defer { VmSpace.deactivate() }
       var error: TesseraError?

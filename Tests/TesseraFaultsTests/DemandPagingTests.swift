@@ -278,6 +278,20 @@ extension OnSimulatedMachine {
       }
     }
 
+    /// The last block of 2 MiB is not whole: the last page of the half is no program's.
+    @Test func `no large page comes that would end after the space`() throws {
+      var program = program
+      program.options = SupplyOptions(bringsLargePages: true)
+      let start = VmSpace.end.rawValue & ~(PageSize.twoMiB.byteCount - 1)
+      try machine.inSpace { space in
+        try reserve(VmSpace.end.rawValue - start, in: space, at: start)
+        let last = VmSpace.end.rawValue - 4096
+        #expect(try program.write(5, at: last, in: space) == [.resolved(.zeroedFrame)])
+        let page = try space.cursor(overMapped: bytes(last, 4096)).query()
+        #expect(page.entryByteCount == 4096)
+      }
+    }
+
     @Test func `without memory for a large page, small ones come`() throws {
       var program = program
       program.options = SupplyOptions(bringsLargePages: true)
@@ -345,6 +359,17 @@ extension OnSimulatedMachine {
             at: VirtualAddress(Self.place), errorCode: code, flags: flags)
           let answer = space.resolve(fault)
           #expect(answer == expected, "code \(code), flags \(flags)")
+        }
+        let code = Self.place + 2 * 4096
+        try mapFrame(at: code, in: space, as: .userReadExecute)
+        for (mode, expected) in [(0, .denied), (user, .resolved(.nothing))]
+          as [(UInt64, FaultResolution)]
+        {
+          let fault = TesseraFaults.PageFault(
+            at: VirtualAddress(code),
+            errorCode: present | PageFaultErrorCode.instructionFetch | mode)
+          let answer = space.resolve(fault)
+          #expect(answer == expected, "execution in mode \(mode)")
         }
       }
     }

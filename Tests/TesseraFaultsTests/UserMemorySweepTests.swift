@@ -235,6 +235,20 @@ extension OnSimulatedMachine {
       #expect(space.readString(into: &raw, at: VirtualAddress(.max - 2)) == .denied(0))
     }
 
+    @Test func `no page appears that a string does not reach`() throws {
+      let space = try VmSpace()
+      try space.withCursor(over: bytes(Self.start, 2 * 4096)) { cursor throws(TesseraError) in
+        try cursor.setDemandZero(2 * 4096, as: .userReadWrite)
+      }
+      var buffer = [UInt8](repeating: 1, count: 5000)
+      var span = buffer.mutableSpan
+      var raw = unsafe span.mutableBytes
+      let found = space.readString(into: &raw, at: VirtualAddress(Self.start + 4000))
+      #expect(found == .complete(0))
+      let next = try space.cursor(overMapped: bytes(Self.start + 4096, 4096)).query().content
+      #expect(next == .demandZero(.userReadWrite))
+    }
+
     @Test func `bytes are copied between spaces, and within one`() throws {
       let source = try VmSpace()
       let target = try VmSpace()

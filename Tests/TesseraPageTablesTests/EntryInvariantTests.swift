@@ -78,6 +78,21 @@ import Testing
     }
   }
 
+  @Test func `a status with a property has no other bits`() {
+    let statuses = [
+      PageTableEntry.demandZero(.userReadWrite.with(software: 2)),
+      .pending(0x1234_5678, .userRead.with(isShared: true)),
+    ]
+    for (status, free) in zip(statuses, [12, 44]) {
+      for level in 1...5 {
+        #expect(!status.violatesReservedBits(at: PagingLevel(level)))
+        for bit in Array(1...8) + [10, free, 51, 55] {
+          #expect(isBad(status, flipping: bit, at: level), "bit \(bit) at level \(level)")
+        }
+      }
+    }
+  }
+
   @Test func `a status with a wrong bit outside its payload is reported`() {
     let status = PageTableEntry.status(0x1234_5678)
     for level in 1...5 {
