@@ -342,38 +342,6 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `what SMAP and SMEP forbid to the kernel is denied`() throws {
-      let (present, user) = (PageFaultErrorCode.present, PageFaultErrorCode.user)
-      let allowed = TesseraFaults.PageFault.alignmentCheck
-      try machine.inSpace { space in
-        try reserve(2 * 4096, in: space)
-        try program.write(1, at: Self.place, in: space)
-        let cases: [(code: UInt64, flags: UInt64, FaultResolution)] = [
-          (present | PageFaultErrorCode.instructionFetch, allowed, .denied),
-          (present, 0, .denied), (0, 0, .denied), (present, allowed, .resolved(.nothing)),
-          (present | user, 0, .resolved(.nothing)),
-          (PageFaultErrorCode.reservedBit | user, 0, .denied),
-        ]
-        for (code, flags, expected) in cases {
-          let fault = TesseraFaults.PageFault(
-            at: VirtualAddress(Self.place), errorCode: code, flags: flags)
-          let answer = space.resolve(fault)
-          #expect(answer == expected, "code \(code), flags \(flags)")
-        }
-        let code = Self.place + 2 * 4096
-        try mapFrame(at: code, in: space, as: .userReadExecute)
-        for (mode, expected) in [(0, .denied), (user, .resolved(.nothing))]
-          as [(UInt64, FaultResolution)]
-        {
-          let fault = TesseraFaults.PageFault(
-            at: VirtualAddress(code),
-            errorCode: present | PageFaultErrorCode.instructionFetch | mode)
-          let answer = space.resolve(fault)
-          #expect(answer == expected, "execution in mode \(mode)")
-        }
-      }
-    }
-
     @Test func `a failure to allocate leaves the page as it was, and can be retried`() throws {
       try machine.inSpace { space in
         try reserve(1 << 30, in: space)
