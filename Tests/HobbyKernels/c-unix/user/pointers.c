@@ -1,0 +1,60 @@
+/* Bad pointers, passed to every system call that takes one. */
+#include "program.h"
+#include "worker.h"
+
+/** The first two must be those of the kernel: a call that does not check them uses its memory. */
+static const uint64_t bad_for_reading[] = {
+    0xffffffff80200000, /* the kernel's image */
+    0xffff800000100000, /* its direct map */
+    0,
+    PAGE - 4,                             /* null, at the end of the page */
+    STACK_TOP - STACK_PAGES * PAGE - 16,  /* the guard below the stack */
+    STACK_TOP,                            /* and what is above it */
+    0x00007ffffffffffc, 0x0000800000000000, 0x8000000000000000, /* not canonical, from there on */
+    0xfffffffffffffff8,                                         /* to null, if it wraps around */
+};
+
+enum { BAD = sizeof bad_for_reading / sizeof bad_for_reading[0], LENGTH = 24 };
+
+/** Reads from a pipe in which there is something, which must stay there. */
+static void read_to(uint64_t address, const int32_t ends[2]) {
+  CHECK(call(CALL_READ, (uint64_t)ends[0], address, LENGTH) == BAD_ADDRESS);
+}
+
+static void pass_everywhere(uint64_t address, const int32_t ends[2]) {
+  CHECK(call(CALL_WRITE, (uint64_t)ends[1], address, LENGTH) == BAD_ADDRESS);
+  read_to(address, ends);
+  CHECK(call(CALL_PIPE, address, 0, 0) == BAD_ADDRESS);
+  CHECK(exec((const char *)address, NULL) == BAD_ADDRESS);
+  CHECK(call(CALL_WRITE, CONSOLE, address, LENGTH) == BAD_ADDRESS);
+  CHECK(exec("worker", (const char *const *)address) == BAD_ADDRESS);
+  const char *arguments[] = {"worker", (const char *)address, NULL};
+  if (address != 0) CHECK(exec("worker", arguments) == BAD_ADDRESS);
+}
+
+void pass_bad_pointers(uint64_t number) {
+  int32_t ends[2];
+  uint8_t bytes[LENGTH];
+  CHECK(open_pipe(ends) == 0);
+  for (uint64_t i = 0; i < LENGTH; i++) bytes[i] = pipe_byte(number, i);
+  CHECK(write(ends[1], bytes, LENGTH) == LENGTH);
+
+  for (uint64_t i = 0; i < 3; i++) pass_everywhere(bad_for_reading[(number + i) % BAD], ends);
+  read_to((uint64_t)main, ends);                /* code */
+  read_to((uint64_t)bad_for_reading, ends);     /* constants */
+  read_to(heap_end, ends);                      /* what is not there yet */
+
+  /* What begins well is done as far as it goes. */
+  CHECK(write(ends[1], (const void *)(heap_end - 5), LENGTH) == 5);
+  CHECK(read(ends[0], (void *)(heap_end - 3), LENGTH) == 3);
+  for (uint64_t i = 0; i < 3; i++) CHECK(((uint8_t *)heap_end)[(int64_t)i - 3] == bytes[i]);
+  uint8_t left[LENGTH];
+  CHECK(read(ends[0], left, LENGTH) == LENGTH);
+  for (uint64_t i = 0; i < LENGTH - 3; i++) CHECK(left[i] == bytes[i + 3]);
+  CHECK(read(ends[0], left, LENGTH) == 2);
+  CHECK(exec("no such program", NULL) == NO_FILE);
+  CHECK(read(DESCRIPTORS, left, 1) == BAD_DESCRIPTOR && close(-1) == BAD_DESCRIPTOR);
+  CHECK(close(ends[0]) == 0);
+  CHECK(write(ends[1], left, 1) == BROKEN_PIPE);
+  CHECK(close(ends[1]) == 0);
+}
