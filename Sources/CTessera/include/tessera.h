@@ -170,7 +170,7 @@ enum {
   TESSERA_ERROR_NOT_CLIENT = 16,
   /** The frame is being allocated or freed, or lies in the cache of another processor. */
   TESSERA_ERROR_IN_TRANSITION = 17,
-  /** A page of the range is mapped or has a status. */
+  /** A page of the range is mapped, or has a status that the call does not replace. */
   TESSERA_ERROR_ALREADY_MAPPED = 18,
   /** The page is not mapped. */
   TESSERA_ERROR_NOT_MAPPED = 19,
@@ -936,7 +936,8 @@ tessera_result tessera_space_bounds(const tessera_space *space, uint64_t *start,
  * `conflict` is written, unless it is null. */
 
 /** Maps `frame`, of any size, at `address`, a multiple of that size. Consumes one handle; on
- * failure the caller keeps it.
+ * failure the caller keeps it. As with all functions that map, what is mapped takes the place of
+ * statuses, such as those of `tessera_set_pending`.
  *
  * Where page tables of smaller pages are, the frame is mapped as its parts. For a frame of 1 GiB,
  * that keeps preemption off for longer than 20 microseconds.
@@ -1227,6 +1228,10 @@ typedef struct {
  * kernel at the program's addresses, but not for those that have interrupted Tessera. The frame is
  * allocated and filled before anything is locked. The space need not be active.
  *
+ * That frame has no handle and can get none: `tessera_share` fails with NOT_CLIENT, and
+ * `tessera_frame_data` and `tessera_frame_bytes` return null. Nor does it have the data or the
+ * `on_free` of a frame that it is a copy of.
+ *
  * Context: thread.
  *
  * Errors: INVALID_POINTER, INVALID_SPACE, INVALID_SIZE, INVALID_ARGUMENT, KERNEL_SPACE; DENIED,
@@ -1295,7 +1300,8 @@ tessera_result tessera_copy_user(
     uint64_t source_address, uint64_t length, uint64_t *done);
 
 /** Copies a string at `address` of `space` to `buffer` of `size` bytes, with the zero at its end,
- * and writes its length without the zero, or else the number of bytes that were read.
+ * and writes its length without the zero, or else the number of bytes that were read, unless
+ * `length` is null.
  *
  * Context: thread.
  *

@@ -53,42 +53,68 @@ static const struct program *find_program(const char *name) {
 
 /* A new image ---------------------------------------------------------------------------------- */
 
-/** Maps frames that others use too. The kernel keeps its handles: a mapping takes another. */
-static tessera_result map_shared(
-    tessera_space *space, uint64_t start, uint64_t end, tessera_frame first, uint32_t flags) {
-  for (uint64_t page = start; page < end; page += PAGE) {
-    const tessera_frame frame = first + (page - start);
-    TRY(tessera_share(frame));
-    tessera_result result = tessera_map(space, page, frame, flags, NULL);
-    if (result != TESSERA_OK) TRY(tessera_drop(frame));
-    if (result != TESSERA_OK) return result;
-  }
-  return TESSERA_OK;
+enum { READ_WRITE = TESSERA_READ | TESSERA_WRITE, READ_EXECUTE = TESSERA_READ | TESSERA_EXECUTE };
+
+/** What a part of a program is made of. */
+enum part { LOADED, ZEROED };
+
+/** Has the pages from `start` up to `end`, if there are any, appear when they are used. */
+static tessera_result prepare(
+    tessera_space *space, uint64_t start, uint64_t end, enum part part,
+    const struct program *program, uint32_t flags) {
+  if (start == end) return TESSERA_OK;
+  if (part == ZEROED) return tessera_set_demand_zero(space, start, end - start, flags, NULL);
+  return tessera_set_pending(
+      space, start, end - start, (uint32_t)(program - programs), flags, NULL);
 }
 
-/** Maps everything but arguments. If it fails, what is there goes with the space. */
-static tessera_result map_program(tessera_space *space, const struct program *program) {
-  const struct head *head = program->image;
-  const uint32_t read_write = TESSERA_READ | TESSERA_WRITE;
-  const tessera_frame constants = program->shared + (head->code_end - PROGRAM_START);
-  tessera_result result = map_shared(
-      space, PROGRAM_START, head->code_end, program->shared, TESSERA_READ | TESSERA_EXECUTE);
-  if (result != TESSERA_OK) return result;
-  result = map_shared(space, head->code_end, head->constants_end, constants, TESSERA_READ);
-  if (result != TESSERA_OK) return result;
-  result = map_shared(space, LEDGER, LEDGER + PAGE, ledger, read_write | TESSERA_SHARED);
-  if (result != TESSERA_OK) return result;
+/** Maps a frame that others use too. The kernel keeps its handle: the mapping takes another. */
+static tessera_result map_shared(
+    tessera_space *space, uint64_t page, tessera_frame frame, uint32_t flags) {
+  TRY(tessera_share(frame));
+  tessera_result result = tessera_map(space, page, frame, flags, NULL);
+  if (result != TESSERA_OK) TRY(tessera_drop(frame));
+  return result;
+}
 
-  /* Pages that appear when they are used: the writes of the kernel bring those of the data. */
-  const uint64_t stack = STACK_PAGES * PAGE;
-  result = tessera_set_demand_zero(space, STACK_TOP - stack, stack, read_write, NULL);
-  if (result != TESSERA_OK || head->zero_end == head->constants_end) return result;
-  result = tessera_set_demand_zero(
-      space, head->constants_end, head->zero_end - head->constants_end, read_write, NULL);
+/** Prepares everything but arguments. If it fails, what is there goes with the space. */
+static tessera_result prepare_program(tessera_space *space, const struct program *program) {
+  const struct head *head = program->image;
+  const struct {
+    uint64_t start, end;
+    enum part part;
+    uint32_t flags;
+  } parts[] = {
+      {PROGRAM_START, head->code_end, LOADED, READ_EXECUTE},
+      {head->code_end, head->constants_end, LOADED, TESSERA_READ},
+      {head->constants_end, head->data_end, LOADED, READ_WRITE},
+      {head->data_end, head->zero_end, ZEROED, READ_WRITE},
+      {STACK_TOP - STACK_PAGES * PAGE, STACK_TOP, ZEROED, READ_WRITE},
+  };
+  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+    tessera_result result = prepare(
+        space, parts[i].start, parts[i].end, parts[i].part, program, parts[i].flags);
+    if (result != TESSERA_OK) return result;
+  }
+  return map_shared(space, LEDGER, ledger, READ_WRITE | TESSERA_SHARED);
+}
+
+tessera_result load_page(tessera_space *space, uint64_t address, uint32_t number) {
+  const struct program *program = &programs[number];
+  const struct head *head = program->image;
+  const uint64_t page = address & -(uint64_t)PAGE, offset = page - PROGRAM_START;
+  if (page < head->constants_end) {
+    const uint32_t flags = page < head->code_end ? READ_EXECUTE : TESSERA_READ;
+    return map_shared(space, page, program->shared + offset, flags);
+  }
+  /* Data belongs to the process, from the beginning: on both sides of a fork. */
+  tessera_frame frame;
+  tessera_result result = tessera_allocate(&frame);
   if (result != TESSERA_OK) return result;
-  return tessera_write_user(
-      space, head->constants_end, (const char *)head + shared_length(program),
-      head->data_end - head->constants_end, NULL);
+  memcpy(tessera_frame_bytes(frame), (const char *)head + offset, PAGE);
+  result = tessera_map(space, page, frame, READ_WRITE, NULL);
+  if (result != TESSERA_OK) TRY(tessera_drop(frame));
+  return result;
 }
 
 /** Writes the arguments to the top of the stack: the strings, and below them their addresses. */
@@ -119,7 +145,7 @@ int64_t make_image(
   if (!program) return NO_FILE;
   tessera_result result = tessera_space_new(space);
   if (result != TESSERA_OK) return error_of(result);
-  result = map_program(*space, program);
+  result = prepare_program(*space, program);
   if (result == TESSERA_OK) result = write_arguments(*space, arguments, registers);
   if (result != TESSERA_OK) {
     TRY(tessera_space_destroy(*space));
@@ -138,14 +164,13 @@ static int64_t read_arguments(uint64_t address, struct arguments *arguments) {
   arguments->length = 0;
   for (arguments->count = 0;; arguments->count++) {
     uint64_t string, length;
-    tessera_result result =
-        tessera_load_user(current->space, address + 8 * arguments->count, 8, &string);
+    tessera_result result = load_word(address + 8 * arguments->count, &string);
     if (result != TESSERA_OK) return error_of(result);
     if (string == 0) return 0;
     if (arguments->count == ARGUMENTS) return TOO_BIG;
-    result = tessera_read_user_string(
-        current->space, string, arguments->text + arguments->length,
-        sizeof arguments->text - arguments->length, &length);
+    result = read_string(
+        string, arguments->text + arguments->length, sizeof arguments->text - arguments->length,
+        &length);
     if (result != TESSERA_OK) return error_of(result);
     arguments->starts[arguments->count] = arguments->length;
     arguments->length += length + 1;
@@ -155,8 +180,8 @@ static int64_t read_arguments(uint64_t address, struct arguments *arguments) {
 int64_t exec_program(uint64_t path, uint64_t arguments_address) {
   char name[32];
   struct arguments arguments;
-  tessera_result result =
-      tessera_read_user_string(current->space, path, name, sizeof name, NULL);
+  uint64_t length;
+  tessera_result result = read_string(path, name, sizeof name, &length);
   if (result != TESSERA_OK) return error_of(result);
   if (!find_program(name)) return NO_FILE;
   int64_t error = read_arguments(arguments_address, &arguments);

@@ -110,6 +110,8 @@ void free_programs(void);
 int64_t make_image(
     const char *name, const struct arguments *arguments, tessera_space **space,
     struct registers *registers);
+/** Supplies the page of `address`, which is in program `number` and is used for the first time. */
+tessera_result load_page(tessera_space *space, uint64_t address, uint32_t number);
 int64_t exec_program(uint64_t path, uint64_t arguments);
 
 /* Memory of programs (memory.c) ---------------------------------------------------------------- */
@@ -121,9 +123,13 @@ void handle_page_fault(struct registers *registers);
 int64_t change_heap(int64_t length);
 /** What a system call returns if `result` is that of an access to a program's memory. */
 int64_t error_of(tessera_result result);
-/** Copy between the kernel and the running program. `done` is how many bytes were copied. */
+/** Access the memory of the running program, and load what is used for the first time. `done` is
+ * how many bytes were copied. */
 tessera_result copy_in(uint64_t address, void *buffer, uint64_t length, uint64_t *done);
 tessera_result copy_out(uint64_t address, const void *buffer, uint64_t length, uint64_t *done);
+tessera_result load_word(uint64_t address, uint64_t *word);
+tessera_result store_word(uint64_t address, uint64_t word);
+tessera_result read_string(uint64_t address, char *buffer, uint64_t size, uint64_t *length);
 
 /* Pipes (pipe.c) ------------------------------------------------------------------------------- */
 

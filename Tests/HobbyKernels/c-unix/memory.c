@@ -17,6 +17,15 @@ static void note_resolution(uint32_t supply) {
   }
 }
 
+/** Loads the page of `address`, of the program with that number. */
+static tessera_result load(uint64_t address, uint32_t number) {
+  tessera_result result = load_page(current->space, address, number);
+  if (result == TESSERA_ERROR_OUT_OF_FRAMES) return result;
+  TRY(result);
+  counts[PAGES_LOADED]++;
+  return result;
+}
+
 void handle_page_fault(struct registers *registers) {
   tessera_fault fault = {
       .size = sizeof fault, .error_code = registers->error_code, .rflags = registers->rflags};
@@ -25,22 +34,26 @@ void handle_page_fault(struct registers *registers) {
     recoveries++; /* a copy of a system call goes on, or ends before the page */
     return;
   }
-  if (registers->cs != USER_CODE) fail("the kernel", "has a page fault of its own");
   if (++current->page_faults > FAULT_LIMIT) fail("a process", "faults for ever");
+  uint64_t status = FOR_MEMORY;
   tessera_resolution found;
   switch (tessera_resolve_fault(current->space, &fault, &found)) {
     case TESSERA_OK: note_resolution(found.supply); return;
+    case TESSERA_ERROR_PENDING:
+      if (load(fault.address, found.payload) == TESSERA_OK) return;
+      break;
+    case TESSERA_ERROR_OUT_OF_FRAMES: break;
     case TESSERA_ERROR_DENIED:
 #ifdef IGNORES_DENIED
       return;
 #endif
-      counts[FAULTS_DENIED]++;
-      end_process(BY_FAULT + (registers->error_code & 0x1f));
-    case TESSERA_ERROR_OUT_OF_FRAMES:
-      counts[ENDED_FOR_MEMORY]++;
-      end_process(FOR_MEMORY);
+      status = BY_FAULT + (registers->error_code & 0x1f);
+      break;
     default: fail("tessera_resolve_fault", "has an error that cannot be");
   }
+  if (registers->cs != USER_CODE) fail("the kernel", "has a page fault of its own");
+  counts[status == FOR_MEMORY ? ENDED_FOR_MEMORY : FAULTS_DENIED]++;
+  end_process(status);
 }
 
 int64_t change_heap(int64_t length) {
@@ -85,10 +98,58 @@ static tessera_result copy(void *to, const void *from, uint64_t length, uint64_t
   copy(buffer, (const void *)(address), length, done)
 #endif
 
+/** Returns whether an access to `address`, which has ended with `*result`, must be repeated: it has
+ * failed for want of a page that is loaded by now. */
+static bool has_loaded(tessera_result *result, uint64_t address) {
+  if (*result != TESSERA_ERROR_PENDING) return false;
+  tessera_resolution found;
+  *result = tessera_resolve_access(current->space, address, TESSERA_READ, &found);
+  if (*result != TESSERA_ERROR_PENDING) return *result == TESSERA_OK;
+  *result = load(address, found.payload);
+  return *result == TESSERA_OK;
+}
+
 tessera_result copy_in(uint64_t address, void *buffer, uint64_t length, uint64_t *done) {
-  return tessera_copy_in(current->space, address, buffer, length, done);
+  tessera_result result;
+  uint64_t part = 0;
+  *done = 0;
+  do {
+    result = tessera_copy_in(
+        current->space, address + *done, (char *)buffer + *done, length - *done, &part);
+    *done += part;
+  } while (has_loaded(&result, address + *done));
+  return result;
 }
 
 tessera_result copy_out(uint64_t address, const void *buffer, uint64_t length, uint64_t *done) {
-  return tessera_copy_out(current->space, address, buffer, length, done);
+  tessera_result result;
+  uint64_t part = 0;
+  *done = 0;
+  do {
+    result = tessera_copy_out(
+        current->space, address + *done, (const char *)buffer + *done, length - *done, &part);
+    *done += part;
+  } while (has_loaded(&result, address + *done));
+  return result;
+}
+
+tessera_result load_word(uint64_t address, uint64_t *word) {
+  tessera_result result;
+  do result = tessera_load_user(current->space, address, 8, word);
+  while (has_loaded(&result, address));
+  return result;
+}
+
+tessera_result store_word(uint64_t address, uint64_t word) {
+  tessera_result result;
+  do result = tessera_store_user(current->space, address, 8, word);
+  while (has_loaded(&result, address));
+  return result;
+}
+
+tessera_result read_string(uint64_t address, char *buffer, uint64_t size, uint64_t *length) {
+  tessera_result result;
+  do result = tessera_read_user_string(current->space, address, buffer, size, length);
+  while (has_loaded(&result, address + *length));
+  return result;
 }

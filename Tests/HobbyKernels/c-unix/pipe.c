@@ -25,13 +25,14 @@ static int32_t find_closed_descriptor(int32_t first) {
 
 int64_t open_pipe(uint64_t address) {
   int32_t ends[2];
+  uint64_t done;
   ends[0] = find_closed_descriptor(0);
   ends[1] = find_closed_descriptor(ends[0] + 1);
   if (ends[1] >= DESCRIPTORS) return TOO_MANY_FILES;
   tessera_frame frame;
   tessera_result result = tessera_allocate(&frame);
   if (result != TESSERA_OK) return error_of(result);
-  result = tessera_write_user(current->space, address, ends, sizeof ends, NULL);
+  result = copy_out(address, ends, sizeof ends, &done);
   if (result != TESSERA_OK) {
     TRY(tessera_drop(frame));
     return error_of(result);

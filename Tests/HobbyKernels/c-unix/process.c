@@ -167,8 +167,7 @@ int64_t wait_for_child(uint64_t status_address) {
       has_child = true;
       if (child->state != ENDED) continue;
       /* First the status: with a bad pointer, the child can still be waited for. */
-      tessera_result result =
-          tessera_store_user(current->space, status_address, 8, child->status);
+      tessera_result result = store_word(status_address, child->status);
       if (result != TESSERA_OK) return error_of(result);
       const int64_t number = (int64_t)child->number;
       free_process(child);

@@ -58,6 +58,7 @@ enum error {
   X(PROGRAMS_STARTED, "programs started") \
   X(FORKS, "forks") \
   X(PROCESSES_ENDED, "processes waited for") \
+  X(PAGES_LOADED, "pages of programs loaded") \
   X(ZEROS_READ, "first reads of zeroed pages") \
   X(PAGES_ZEROED, "first writes of zeroed pages") \
   X(PAGES_COPIED, "first writes of pages after a fork") \

@@ -1,7 +1,7 @@
 #include "program.h"
 
 /* From program.ld. */
-extern char constants_end[], data_end[], zero_end[];
+extern char constants_end[], later[], data_end[], zero_end[];
 
 uint64_t heap_end = HEAP_START;
 uint64_t lowest_stack_page = STACK_TOP - PAGE;
@@ -166,6 +166,10 @@ void write_number(uint64_t number, char *text) {
 _Noreturn void begin(int argument_count, char **arguments);
 void begin(int argument_count, char **arguments) {
   count(PROGRAMS_STARTED, 1);
+  for (uint64_t page = PROGRAM_START; page < (uint64_t)later; page += PAGE) {
+    (void)*(volatile uint8_t *)page;
+    count(PAGES_LOADED, 1);
+  }
   for (uint64_t page = (uint64_t)data_end; page < (uint64_t)zero_end; page += PAGE) {
     write_new_page(page);
     *(volatile uint64_t *)page = 0;

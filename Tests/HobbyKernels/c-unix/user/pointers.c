@@ -32,9 +32,31 @@ static void pass_everywhere(uint64_t address, const int32_t ends[2]) {
   if (address != 0) CHECK(exec("worker", arguments) == BAD_ADDRESS);
 }
 
+/** Data of the program that is loaded when the kernel uses it, a page for each kind of use. */
+static struct __attribute__((aligned(PAGE))) {
+  char name[PAGE];
+  uint8_t written[PAGE], read[PAGE];
+  int32_t ends[PAGE / 4];
+} unused __attribute__((section(".later"))) = {
+    "no program has this name", {1, 2, 3}, {4, 5, 6}, {7, 8, 9}};
+
+/** Passes pages that the kernel has to load before it can use them. */
+static void pass_unused_pages(void) {
+  char *name = unused.name;
+  CHECK(exec(name, NULL) == NO_FILE);
+  CHECK(open_pipe(unused.ends) == 0 && unused.ends[2] == 9);
+  /* From the end of one page, which is there by now, to the next one. */
+  CHECK(write(unused.ends[1], unused.written - 5, 8) == 8);
+  CHECK(read(unused.ends[0], unused.read - 6, 8) == 8);
+  CHECK(unused.written[PAGE - 2] == 0 && unused.read[1] == 3 && unused.read[2] == 6);
+  CHECK(close(unused.ends[0]) == 0 && close(unused.ends[1]) == 0);
+  count(PAGES_LOADED, 4);
+}
+
 void pass_bad_pointers(uint64_t number) {
   int32_t ends[2];
   uint8_t bytes[LENGTH];
+  pass_unused_pages();
   CHECK(open_pipe(ends) == 0);
   for (uint64_t i = 0; i < LENGTH; i++) bytes[i] = pipe_byte(number, i);
   CHECK(write(ends[1], bytes, LENGTH) == LENGTH);
