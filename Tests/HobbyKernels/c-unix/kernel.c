@@ -4,7 +4,7 @@
 #include "kernel.h"
 
 /** Memory beyond is not used, so that a program that forks without end soon has all of it. */
-static const uint64_t direct_map = 0xffff800000000000, direct_map_end = UINT64_C(64) << 20;
+static const uint64_t direct_map_end = UINT64_C(64) << 20;
 
 /* From kernel.ld. */
 extern char boot_start[], image_end[];
@@ -52,14 +52,14 @@ static void start_tessera(uint32_t magic, uint32_t information) {
   tessera_config config = {
       .size = sizeof config,
       .regions = regions,
-      .direct_map = direct_map,
+      .direct_map = DIRECT_MAP,
       .direct_map_end = direct_map_end,
       .image_start = (uint64_t)boot_start,
       .image_end = (uint64_t)image_end,
       .kernel_half = TESSERA_COPY,
   };
   TRY(tessera_read_multiboot(
-      magic, information, direct_map, direct_map_end, regions, 128, &config.region_count));
+      magic, information, DIRECT_MAP, direct_map_end, regions, 128, &config.region_count));
   TRY(tessera_start(&config));
 }
 

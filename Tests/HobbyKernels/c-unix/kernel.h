@@ -16,6 +16,9 @@ _Noreturn void fail(const char *what, const char *why);
 void check_result(tessera_result result, const char *call);
 void check_condition(bool condition, const char *what);
 
+/** Where boot.S maps physical memory. */
+#define DIRECT_MAP (LEVELS == 5 ? 0xff00000000000000 : 0xffff800000000000)
+
 /** What has happened to programs. */
 extern uint64_t counts[EVENT_COUNT];
 /** The frame in which they count the same. */

@@ -87,7 +87,7 @@ enum { EOI = 0x0b0, SPURIOUS = 0x0f0, TIMER = 0x320, INITIAL_COUNT = 0x380, DIVI
 enum { PERIODIC = 1 << 17 };
 
 static void write_apic(uint64_t offset, uint32_t value) {
-  *(volatile uint32_t *)(0xffff8000fee00000 + offset) = value;
+  *(volatile uint32_t *)(DIRECT_MAP + 0xfee00000 + offset) = value;
 }
 
 void start_timer(void) {

@@ -2,19 +2,21 @@
 #include "program.h"
 #include "worker.h"
 
-/** The first two must be those of the kernel: a call that does not check them uses its memory. */
-static const uint64_t bad_for_reading[] = {
-    0xffffffff80200000, /* the kernel's image */
-    0xffff800000100000, /* its direct map */
+/** The kernel's image, and its direct map. A call that does not check these uses them. */
+static const uint64_t kernel_addresses[] = {
+    0xffffffff80200000, LEVELS == 5 ? 0xff00000000100000 : 0xffff800000100000};
+
+static const uint64_t bad_addresses[] = {
     0,
     PAGE - 4,                             /* null, at the end of the page */
     STACK_TOP - STACK_PAGES * PAGE - 16,  /* the guard below the stack */
     STACK_TOP,                            /* and what is above it */
-    0x00007ffffffffffc, 0x0000800000000000, 0x8000000000000000, /* not canonical, from there on */
-    0xfffffffffffffff8,                                         /* to null, if it wraps around */
+    0x00007ffffffffffc, 0x00fffffffffffffc, /* to what is not canonical, with four levels or five */
+    0x0000800000000000, 0x8000000000000000, /* which the last is with either */
+    0xfffffffffffffff8,                     /* to null, if it wraps around */
 };
 
-enum { BAD = sizeof bad_for_reading / sizeof bad_for_reading[0], LENGTH = 24 };
+enum { BAD = sizeof bad_addresses / sizeof bad_addresses[0], LENGTH = 24 };
 
 /** Reads from a pipe in which there is something, which must stay there. */
 static void read_to(uint64_t address, const int32_t ends[2]) {
@@ -61,9 +63,10 @@ void pass_bad_pointers(uint64_t number) {
   for (uint64_t i = 0; i < LENGTH; i++) bytes[i] = pipe_byte(number, i);
   CHECK(write(ends[1], bytes, LENGTH) == LENGTH);
 
-  for (uint64_t i = 0; i < 3; i++) pass_everywhere(bad_for_reading[(number + i) % BAD], ends);
+  pass_everywhere(kernel_addresses[number % 2], ends);
+  for (uint64_t i = 0; i < 2; i++) pass_everywhere(bad_addresses[(number + i) % BAD], ends);
   read_to((uint64_t)main, ends);                /* code */
-  read_to((uint64_t)bad_for_reading, ends);     /* constants */
+  read_to((uint64_t)bad_addresses, ends);     /* constants */
   read_to(heap_end, ends);                      /* what is not there yet */
 
   /* What begins well is done as far as it goes. */
