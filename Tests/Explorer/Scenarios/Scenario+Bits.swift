@@ -19,6 +19,8 @@ extension Scenario {
         world.protect(3, to: .read)
         world.protect(3, to: .readWrite)
       }
+      // Mapped pages have the bit from the start.
+      world.harvest(3, count: 512)
       world.activateEverywhere()
     }
   }
@@ -29,9 +31,11 @@ extension Scenario {
     return hasWritten && !world.isDirty(3) ? "a dirty bit is lost" : nil
   }
 
+  /// The write may fault, while the pages are neither small nor large.
   private static var collapseAndWrite: Scenario {
     Scenario(
       name: "collapse-write", about: "pages become a large one while one of them is written",
+      isLinear: false,
       prepare: onDevicePages(isLarge: false),
       body: { world, number in
         if number == 1 { return world.write(3) }
@@ -55,6 +59,7 @@ extension Scenario {
       prepare: { world in
         world.spaces[0] = try VmSpace()
         world.map(3)
+        world.harvest(3)
         world.activateEverywhere()
       },
       body: { world, number in

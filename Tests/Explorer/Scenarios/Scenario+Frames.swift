@@ -8,8 +8,8 @@ import TesseraSpaces
 extension Scenario {
   static var frames: [Scenario] {
     [
-      dropTwice, dropAndShare, allocateTwice, borrowFromOther, borrowWhileUsed, kernelMappings,
-      stopAndUnmap,
+      dropTwice, dropAndShare, allocateTwice, borrowFromOther, borrowWhileUsed,
+      borrowWhileSpilled, borrowRunWhileSpilled, kernelMappings, stopAndUnmap,
       kernelRead, kernelStop, allocateRuns,
     ]
   }
@@ -76,6 +76,37 @@ extension Scenario {
     borrowing("borrow-used-frames", "a cache is lent while its owner uses it") { world, number in
       world.allocate(number)
       if number == 1 { world.drop(1) }
+    }
+  }
+
+  /// All frames are in use but those in the other's cache, which is full. It has one more, and
+  /// spills half of the cache when that is freed, while the other half may be asked for.
+  private static func spilling(
+    _ name: StaticString, _ about: StaticString, body: @escaping (World, Int) -> Void
+  ) -> Scenario {
+    Scenario(
+      name: name, about: about, frameCount: 96, isLinear: false,
+      prepare: { world in
+        asProcessor(1) { world.allocate(1) }
+        try world.fillCache(of: 1)
+        world.useUpFrames()
+      }, body: body,
+      check: { world in
+        if world.result(of: 0, at: 0) != 1 { return "there was a frame, and it was not found" }
+        return world.problemOfFreeFrames()
+      })
+  }
+
+  private static var borrowWhileSpilled: Scenario {
+    spilling("borrow-spilled-frames", "a cache is lent while it spills") { world, number in
+      if number == 0 { world.allocate(0) } else { world.drop(1) }
+    }
+  }
+
+  /// The run comes from the frames that are spilled, or from those that are lent.
+  private static var borrowRunWhileSpilled: Scenario {
+    spilling("borrow-spilled-run", "a run is asked for while a cache spills") { world, number in
+      if number == 0 { world.allocateRun() } else { world.drop(1) }
     }
   }
 

@@ -3,6 +3,8 @@ struct Scenario {
   let name: StaticString
   let about: StaticString
   var processorCount = 2
+  /// The number of frames of the machine.
+  var frameCount = 64
   /// Whether it is tried with store buffers, too.
   var hasStoreBuffers = false
   /// Whether processors keep translations under process-context identifiers.

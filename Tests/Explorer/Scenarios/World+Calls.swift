@@ -9,9 +9,9 @@ import TesseraSpaces
 
 // What a processor of a scenario does: each is one call, and adds its result to the outcome.
 extension World {
-  /// Pages which scenarios use: all in one leaf table, but number 3.
+  /// Pages which scenarios use: all in one leaf table, but numbers 3 and 5, the first of others.
   static let pages: [VirtualAddress] =
-    [0x40_0000, 0x40_1000, 0x40_2000, 0x60_0000, 0x40_3000].map { VirtualAddress($0) }
+    [0x40_0000, 0x40_1000, 0x40_2000, 0x60_0000, 0x40_3000, 0x80_0000].map { VirtualAddress($0) }
 
   static func range(_ page: Int, count: Int = 1) -> Range<VirtualAddress> {
     let start = pages[page].rawValue
@@ -46,7 +46,7 @@ extension World {
     }
   }
 
-  private static func number(of error: TesseraError) -> UInt64 {
+  static func number(of error: TesseraError) -> UInt64 {
     withUnsafeBytes(of: error) { UInt64($0[0]) }
   }
 
@@ -289,8 +289,11 @@ extension World {
   /// Allocates two contiguous frames, and frees them.
   func allocateRun() {
     explorer_begin_call()
-    let segment = try? Segment(allocating: 2) { _ in PlainMemory() }
-    _ = consume segment
+    do throws(TesseraError) {
+      let segment = try Segment(allocating: 2) { _ in PlainMemory() }
+      _ = consume segment
+      explorer_add_result(1)
+    } catch { explorer_add_result(1000 + Self.number(of: error)) }
   }
 
   func unmapKernel(_ index: Int) {

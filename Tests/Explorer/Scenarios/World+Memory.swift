@@ -26,6 +26,9 @@ extension World {
       } else {
         result = try machine.mmu.read(UInt64.self, at: address, as: privilege)
       }
+    } catch .noMemory {
+      // A device has been accessed.
+      result = 1
     } catch {}
     explorer_add_result(result)
   }

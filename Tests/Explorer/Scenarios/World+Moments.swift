@@ -11,7 +11,7 @@ extension World {
   /// Names the locks of all tables to the explorer.
   func addLocks() {
     let slots = machine.frameMetadata.baseAddress!.assumingMemoryBound(to: UInt8.self)
-    explorer_add_locks(slots + 63, Self.frameCount, 64)
+    explorer_add_locks(slots + 63, scenario.frameCount, 64)
   }
 
   /// What is wrong with the tables; and with the allocator, if the moment `isCalm`.

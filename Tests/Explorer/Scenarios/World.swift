@@ -27,7 +27,6 @@ final class World {
   private let usedFrameCount: UInt64
   private var problemText: UnsafeMutablePointer<CChar>?
 
-  static let frameCount = 64
   /// More spaces than a processor has identifiers for.
   static let placeCount = 10
 
@@ -35,7 +34,7 @@ final class World {
     self.scenario = scenario
     SimulatedMachine.setFeatures(hasContextIdentifiers: scenario.hasContextIdentifiers)
     machine = SimulatedMachine(
-      frameCount: Self.frameCount, reserved: 1, processorCount: scenario.processorCount)
+      frameCount: scenario.frameCount, reserved: 1, processorCount: scenario.processorCount)
     explorer_add_memory(machine.memory.baseAddress!, machine.memory.count, "memory")
     explorer_add_memory(machine.frameMetadata.baseAddress!, machine.frameMetadata.count, "slots")
     destroyed = explorer_allocate(Self.placeCount * 8).bindMemory(
