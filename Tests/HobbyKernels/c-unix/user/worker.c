@@ -72,6 +72,8 @@ static void write_on_both_sides(void) {
   write_all(3, &on_stack);
   signal(to_child);
   uint64_t status;
+  /* A child whose status cannot be written can be waited for again. */
+  CHECK(wait((uint64_t *)0x8000000000000000) == BAD_ADDRESS && wait(NULL) == BAD_ADDRESS);
   CHECK(wait(&status) == process);
   if (!is_apart || !have_all(3, &on_stack) || status != 17) {
     complain("worker: a fork has not kept the two sides apart\n");
