@@ -136,6 +136,27 @@ extension OnSimulatedMachine {
       }
     }
 
+    /// Its table stays, so that nothing else is a reason for a flush.
+    @Test func `a large page that leaves its table is flushed`() throws {
+      try inSpace { space in
+        try mapDevice(at: Self.place, Self.device, 2 * Self.twoMiB, in: space)
+        try move(Self.place, Self.twoMiB, to: Self.place + 2 * Self.twoMiB, in: space)
+        machine.checkCoherent()
+        #expect(space.translate(VirtualAddress(Self.place)) == nil)
+      }
+    }
+
+    @Test func `a table from which all has moved is released`() throws {
+      try inSpace { space in
+        try mapFrame(at: Self.place, in: space)
+        NodePool.drain()
+        let used = FrameAllocator.statistics.usedFrameCount
+        try move(Self.place, 4096, to: Self.place + Self.twoMiB, in: space)
+        NodePool.drain()
+        #expect(FrameAllocator.statistics.usedFrameCount == used)
+      }
+    }
+
     @Test func `a page that a fork shares stays copy-on-write`() throws {
       try inSpace { parent in
         try mapFrame(at: Self.place, in: parent)
