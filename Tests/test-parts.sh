@@ -27,6 +27,11 @@ host() {
   # Unquoted: several flags.
   build "build: tests $name" swift build --build-tests $flags || return
   run_part "$name" "$limit" swift test --skip-build $flags "$@"
+  add_host
+}
+
+# add_host: adds the results of the last part, which ran tests of the host.
+add_host() {
   # A report of ThreadSanitizer is a failure even if the test passes.
   if grep -q 'WARNING: ThreadSanitizer' "$log"; then status=66; fi
   add $(host_summary)

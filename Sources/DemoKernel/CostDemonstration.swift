@@ -5,7 +5,7 @@ internal import TesseraHardware
 internal import TesseraPageTables
 internal import TesseraSpaces
 
-/// What a request to other processors costs, and a cursor, and an activation.
+/// What a request to other processors costs, and a cursor, an activation and a page fault.
 ///
 /// In cycles, or in instructions if the machine counts those. QEMU runs the processors in turn, and
 /// its counter goes on: the cost of a request includes what others do until they have answered.
@@ -31,6 +31,7 @@ struct CostDemonstration {
       let space = try VmSpace()
       let other = try VmSpace()
       try measure(space, other)
+      try measureFaults()
     } catch {
       checks.check(false, "what is measured finds memory")
     }
@@ -75,6 +76,28 @@ struct CostDemonstration {
     let words: StaticString =
       count == 1 ? " other processor, and its answer" : " other processors, and their answers"
     write(words, paddedTo: 41, cost - min(cost, alone))
+  }
+}
+
+// Programs.
+extension CostDemonstration {
+  private mutating func measureFaults() throws(TesseraError) {
+    var costs = try FaultCosts()
+    write("system call of a program", costs.measure(.systemCall, nil), of: unit)
+    write("page fault of a program: reads zeros", costs.measure(.read, .zeros), of: unit)
+    try costs.renewPages()
+    write("  writes a page of zeros", costs.measure(.write, .zeroedFrame), of: unit)
+    let copy = try costs.space.fork()
+    write("  writes a page that a fork shares", costs.measure(.write, .copy), of: unit)
+    _ = consume copy
+    // A copy that has gone leaves all pages with one owner, and without the right to write.
+    _ = try costs.space.fork()
+    write("  writes a page that a fork has left", costs.measure(.write, .takeover), of: unit)
+    checks.check(costs.isAsExpected, "a program that measures faults has those that it expects")
+  }
+
+  private mutating func write(_ name: StaticString, _ ticks: UInt64, of unit: TimestampUnit) {
+    write(name, unit.count(ticks))
   }
 }
 

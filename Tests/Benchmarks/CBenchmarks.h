@@ -69,6 +69,10 @@ void limit_map_table_each(size_t count);
 void limit_unmap_tables(size_t count);
 void limit_space_new(size_t count);
 
+/// Copies a page to each of `count` frames by `rep movsb`, which is what copies to user memory may
+/// cost at least.
+void limit_copy_page(size_t count);
+
 /// Does nothing, for what has no limit.
 void limit_nothing(size_t count);
 

@@ -61,7 +61,7 @@ private func storeToAll(_ count: Int) {
   for index in 0..<count {
     // SAFETY: as in `reservePages`.
     let isStored = unsafe Spaces.active.pointee.store(
-      1 as UInt64, at: Spaces.pages(count).lowerBound.advanced(unchecked: byteCount(index)))
+      1 as UInt64, at: page(index, count))
     if !isStored { stop() }
   }
 }
@@ -72,12 +72,41 @@ public func dropChild(_ count: Int) {
   unsafe Spaces.places.deinitialize(count: 1)
 }
 
+/// Copies a page of the kernel's bytes to each.
+@c(benchmark_user_write_page) @inline(never)
+public func writePages(_ count: Int) {
+  let bytes = [4096 of UInt8](repeating: 1)
+  for index in 0..<count {
+    // SAFETY: as in `reservePages`; integers have no padding.
+    let copied = unsafe Spaces.active.pointee.write(bytes.span.bytes, at: page(index, count))
+    if copied != 4096 { stop() }
+  }
+}
+
+/// Copies each page to the kernel's bytes.
+@c(benchmark_user_read_page) @inline(never)
+public func readPages(_ count: Int) {
+  var bytes = [4096 of UInt8](repeating: 1)
+  for index in 0..<count {
+    var span = bytes.mutableSpan
+    // SAFETY: as in `reservePages`; all bit patterns of an integer are valid.
+    var target = unsafe span.mutableBytes
+    let copied = unsafe Spaces.active.pointee.read(into: &target, at: page(index, count))
+    if copied != 4096 { stop() }
+  }
+}
+
 @inline(__always)
 private func resolveAll(
   _ count: Int, _ access: MemoryAccess, in space: borrowing VmSpace, expecting supply: PageSupply
 ) {
   for index in 0..<count {
-    let page = Spaces.pages(count).lowerBound.advanced(unchecked: byteCount(index))
-    if space.resolve(access, at: page) != .resolved(supply) { stop() }
+    if space.resolve(access, at: page(index, count)) != .resolved(supply) { stop() }
   }
+}
+
+/// The address of page `index` of `count`.
+@inline(__always)
+private func page(_ index: Int, _ count: Int) -> VirtualAddress {
+  Spaces.pages(count).lowerBound.advanced(unchecked: byteCount(index))
 }

@@ -76,8 +76,8 @@ extension LoopGroup {
     return group
   }
 
-  /// Page faults; a child that is forked in between, whose pages the parent copies; and stores of
-  /// the kernel to user memory.
+  /// Page faults; a child that is forked in between, whose pages the parent copies; and accesses of
+  /// the kernel to user memory, of a word and of whole pages.
   private static var faults: LoopGroup {
     var group = LoopGroup(framesEach: 4)
     group.add("", reservePages, limit_nothing)
@@ -88,6 +88,8 @@ extension LoopGroup {
     group.add("fault_copy", writeSharedPages, limit_translate)
     group.add("fault_takeover", writeLeftPages, limit_translate)
     group.add("user_store", storeToPages, limit_translate)
+    group.add("user_write_page", writePages, limit_copy_page)
+    group.add("user_read_page", readPages, limit_copy_page)
     group.add("", dropChild, limit_nothing)
     group.add("", unmapUncountedRange, limit_nothing)
     return group

@@ -14,7 +14,7 @@ struct ComparedLoop {
 /// Loops that belong together, because each leaves what the next one needs: the first one
 /// allocates, the last one frees.
 struct LoopGroup {
-  private var loops = [10 of ComparedLoop?](repeating: nil)
+  private var loops = [12 of ComparedLoop?](repeating: nil)
   private var loopCount = 0
   /// How many frames each operation is about.
   private let framesEach: Int
@@ -40,8 +40,8 @@ extension LoopGroup {
   /// Runs the group `rounds` times over `frameCount` frames and writes a line for each of its rows.
   func time(on machine: borrowing Machine, frameCount: Int, rounds: Int) {
     let count = frameCount / framesEach
-    var library = [10 of Samples](repeating: Samples())
-    var limit = [10 of Samples](repeating: Samples())
+    var library = [12 of Samples](repeating: Samples())
+    var limit = [12 of Samples](repeating: Samples())
     // A round that does not count brings caches and free lists into the state of all later ones.
     run(on: machine, frameCount: frameCount, rounds: 1)
     for _ in 0..<rounds {

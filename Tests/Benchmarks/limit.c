@@ -54,6 +54,16 @@ NOT_INLINE void limit_frame_alloc_zeroed(size_t count) {
   limit_free_end = next;
 }
 
+NOT_INLINE void limit_copy_page(size_t count) {
+  static char bytes[4096];
+  for (size_t i = 0; i < count; i++) {
+    void *destination = memory_start + i * 4096;
+    void *source = bytes;
+    size_t size = sizeof(bytes);
+    __asm__ volatile("rep movsb" : "+D"(destination), "+S"(source), "+c"(size) : : "memory");
+  }
+}
+
 NOT_INLINE void limit_share_drop(size_t count) {
   for (size_t i = 0; i < count; i++) {
     atomic_fetch_add_explicit(&limit_held[i]->count, 1, memory_order_relaxed);

@@ -92,6 +92,8 @@ END {
       missed_pairs == "" ? "" : "; not" missed_pairs
   print "space_new: the root is a fresh frame, cleared and given the kernel's half, of which three"
   print "  entries are in use; space_new_recycled: the root of a space that has gone, as it was."
+  print "user_write_page, user_read_page: 4,096 bytes by the tables of the space; the limit is one"
+  print "  rep movsb."
   if (page_count > 0)
     printf "tables: %.3f bytes for each of %d pages of 4 KiB in a row (%d nodes below the root)\n",
       node_count * 4096 / page_count, page_count, node_count

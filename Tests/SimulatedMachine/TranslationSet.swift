@@ -52,16 +52,23 @@ struct TranslationSet {
     _ update: (SimulatedTranslation) -> SimulatedTranslation?,
     removed: (SimulatedTranslation) -> Void
   ) {
-    let kept = sortedByAge
-    heads.removeAll(keepingCapacity: true)
-    nodes.removeAll(keepingCapacity: true)
-    firstUnused = -1
-    for node in kept {
-      if let translation = update(node.translation) {
-        _ = insert(translation, age: node.age)
-      } else {
-        removed(node.translation)
+    // What is the same as another one would be so before, too: no two of a page become equal.
+    for (key, head) in heads {
+      var (index, first, last) = (head, -1, -1)
+      while index >= 0 {
+        let next = nodes[index].next
+        if let translation = update(nodes[index].translation) {
+          nodes[index].translation = translation
+          if last >= 0 { nodes[last].next = index } else { first = index }
+          last = index
+        } else {
+          removed(nodes[index].translation)
+          discardNode(index)
+        }
+        index = next
       }
+      if last >= 0 { nodes[last].next = -1 }
+      if first != head { heads[key] = first >= 0 ? first : nil }
     }
   }
 

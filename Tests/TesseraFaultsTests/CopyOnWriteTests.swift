@@ -217,6 +217,35 @@ extension OnSimulatedMachine {
       }
     }
 
+    @Test func `forks until no frame is left leave every space as it was`() throws {
+      try machine.inSpace { parent in
+        for page in 0..<8 as Range<UInt64> {
+          try mapFrame(at: Self.place + page * 4096, in: parent)
+          #expect(try write(0, in: parent, at: Self.place + page * 4096) == [])
+        }
+        #expect(try generations(after: 0, of: parent) > 200)
+        FrameAllocator.drainCache()
+        #expect(try write(1, in: parent) != [.outOfFrames], "frames are free again")
+      }
+    }
+
+    /// Forks `space`, writes the number of the copy to one of its pages, and goes on with that
+    /// until a frame is missing. Returns the number of the last one.
+    private func generations(after number: UInt64, of space: borrowing VmSpace) throws -> UInt64 {
+      let page = Self.place + number % 8 * 4096
+      var last = number
+      do throws(TesseraError) {
+        let copy = try space.fork()
+        do {
+          let answers = try write(number + 1, in: copy, at: Self.place + (number + 1) % 8 * 4096)
+          if answers != [.outOfFrames] { last = try generations(after: number + 1, of: copy) }
+          #expect(copy.problems == [])
+        } catch { Issue.record(error) }
+      } catch { #expect(error == .outOfFrames) }
+      #expect(try value(space, page) == number)
+      return last
+    }
+
     @Test func `without a frame for the copy the write is denied, and can be repeated`() throws {
       try machine.inSpace { parent in
         try mapFrame(at: Self.place, in: parent)

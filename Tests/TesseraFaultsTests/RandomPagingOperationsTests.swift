@@ -14,7 +14,7 @@ extension OnSimulatedMachine {
     private static var operationCount: Int {
       if let chosen = environment["TESSERA_STEPS"].flatMap({ Int($0) }) { return chosen }
       let usual = isOptimized ? 200_000 : 4_000
-      let scaled = environment["TESSERA_RANDOM_OPERATIONS"].flatMap { Int($0) }.map { $0 / 15 }
+      let scaled = environment["TESSERA_RANDOM_OPERATIONS"].flatMap { Int($0) }.map { $0 / 3 }
       return Seed.rounds(max(usual, scaled ?? 0), ofRange: 1_000)
     }
 
@@ -83,7 +83,7 @@ extension OnSimulatedMachine {
       let answers = names.indices.map { "\(names[$0]) \(outcome.answers[$0])" }
       let rate = Double(outcome.operationCount) / (time / .seconds(1))
       return """
-        \(outcome.operationCount) operations on pages, \(Int(rate)) a second; \
+        tally: \(outcome.operationCount) operations on pages, \(Int(rate)) a second; \
         \(outcome.failureCount) failed for lack of memory, \(outcome.errorCount) for other reasons
         \(counts.joined(separator: ", "))
         answers: \(answers.joined(separator: ", ")); \(outcome.largePageCount) large pages

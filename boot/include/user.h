@@ -35,6 +35,14 @@
 #define PROGRAM_TURN 10
 #define PROGRAM_TURNS 11
 
+/// The second argument of a program that only measures, on PROGRAM_COST_PAGES pages of the heap,
+/// the least cost of what makes the first read or write of a page more than the second; or of a
+/// system call. It ends with PROGRAM_EXIT(cost), which it is the only one to call so.
+#define PROGRAM_COST_READ 0x100
+#define PROGRAM_COST_WRITE 0x101
+#define PROGRAM_COST_CALL 0x102
+#define PROGRAM_COST_PAGES 32
+
 /// The most threads besides the first that a program can be asked to start.
 #define PROGRAM_MOST_THREADS 16
 

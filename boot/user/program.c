@@ -224,13 +224,15 @@ void test_family(uint64_t depth) {
   for (uint64_t index = 0; index < 2; index++) CHECK(wait(children[index]) == 0);
 }
 
-// The entry: `number` is that of the program, or, if `thread_count` is not zero, of no interest.
-// `leaked` has all bits that are set in the other registers.
-_Noreturn void program_main(uint64_t number, uint64_t thread_count, uint64_t leaked) {
+// The entry: `number` is that of the program. If `task` is not zero, it is what to measure, or the
+// number of threads to start, and nothing else is done. `leaked` has all bits that are set in the
+// other registers.
+_Noreturn void program_main(uint64_t number, uint64_t task, uint64_t leaked) {
+  if (task >= PROGRAM_COST_READ) measure(task);
   counts.zero_writes = 2;  // this page, and the stack
   CHECK(leaked == 0);
-  if (thread_count > 0) {
-    run_threads(thread_count);
+  if (task > 0) {
+    run_threads(task);
     leave();
   }
   if (number == 0) {

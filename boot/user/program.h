@@ -49,3 +49,6 @@ uint64_t fault(uint64_t kind, bool perform);
 
 /// Starts threads, and forks while they write.
 void run_threads(uint64_t thread_count);
+
+/// Measures the cost of `kind`, and ends the program.
+_Noreturn void measure(uint64_t kind);
