@@ -193,7 +193,7 @@ extension tessera_frame_info {
     frame_size = kind.size.byteCount
     references = ReferenceCount.isShared(count) ? count : 0
     usage = UInt32(kind.number(isInUse: ReferenceCount.isShared(count)))
-    if Int(usage) == TESSERA_FRAME_CLIENT, kind.hasSameMetadata(as: .of(ClientFrame.self)),
+    if Int(usage) == TESSERA_FRAME_CLIENT,
       let reference = try? ClientFrameReference(slot.address.rawValue)
     {
       handles = reference.handleCount
@@ -211,7 +211,14 @@ extension FrameKind {
     case .metadata: TESSERA_FRAME_METADATA
     case .pageTable: TESSERA_FRAME_PAGE_TABLE
     case .external: TESSERA_FRAME_EXTERNAL
-    default: isInUse ? TESSERA_FRAME_CLIENT : TESSERA_FRAME_FREE
+    default:
+      if !isInUse {
+        TESSERA_FRAME_FREE
+      } else if hasSameMetadata(as: .of(ClientFrame.self)) {
+        TESSERA_FRAME_CLIENT
+      } else {
+        TESSERA_FRAME_SUPPLIED
+      }
     }
   }
 }

@@ -118,6 +118,9 @@
 (define-fun ownsFrameBit () Word (_ bv1024 64))
 (define-fun statusBit () Word (_ bv2048 64))
 (define-fun copyOnWrite () Word #x0040000000000000)
+(define-fun shared () Word #x0100000000000000)
+(define-fun software () Word #x0030000000000000)
+(define-fun cachePolicy () Word (_ bv24 64))
 (define-fun noExecute () Word #x8000000000000000)
 (define-fun has ((entry Word) (bits Word)) Bool (distinct (bvand entry bits) (_ bv0 64)))
 
@@ -194,6 +197,38 @@
 ; cases: statuses
 (define-fun payload ((entry Word)) Word
   (bvand (bvlshr (bvnot entry) (_ bv12 64)) #x00000000ffffffff))
+
+; PageTableEntry.statusBits(of:)
+(define-fun statusBits ((property Word)) Word
+  (bvor
+    (bvand property (bvor software shared noExecute))
+    (bvshl (bvand property (bvor present writable)) (_ bv57 64))
+    (bvshl (bvand property cachePolicy) (_ bv58 64))
+    (ite (has property user) copyOnWrite (_ bv0 64))))
+
+; PageTableEntry.demandZero(_:)
+; cases: properties
+(define-fun demandZero ((property Word)) Word
+  (bvor (status (_ bv0 64)) (statusBits property) #x0800000000000000))
+
+; PageTableEntry.pending(_:_:)
+; cases: payloads properties
+(define-fun pending ((number Word) (property Word)) Word
+  (bvor (status number) (statusBits property) #x1000000000000000))
+
+; PageTableEntry.vacantContent: which of a status without a property, of pages of zeros, and of
+; pending pages it is
+(define-fun statusKind ((entry Word)) Word
+  (bvand (bvlshr entry (_ bv59 64)) (_ bv3 64)))
+
+; PageTableEntry.vacantContent of a status that has a property
+; cases: vacantEntries
+(define-fun statusProperty ((entry Word)) Word
+  (bvor
+    (bvand entry (bvor software shared noExecute))
+    (bvand (bvlshr entry (_ bv57 64)) (bvor present writable))
+    (bvand (bvlshr entry (_ bv58 64)) cachePolicy)
+    (ite (has entry copyOnWrite) user (_ bv0 64))))
 
 ; PageTableEntry.isStatus
 ; cases: entries

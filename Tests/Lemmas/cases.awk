@@ -24,7 +24,7 @@ BEGIN {
   # Not accessible; read; read and write, user; read and execute, uncacheable, to be copied; with
   # every other bit.
   values["properties"] = "8000000000000000 8000000000000001 8000000000000007 40000000000019" \
-    " 8030000000000163"
+    " 8030000000000163 8100000000000007"
   # Leaves of 4 KiB, present, cached otherwise, and without access.
   entries = "8000000000001603 21b fffffffffe01 800fffffffffe600"
   # Large ones: with PAT, to be copied, writable, without access, and while they change their size.
@@ -33,6 +33,8 @@ BEGIN {
   entries = entries " 3007 3027 fffffffffe800 e3 80000000000001e3 1063"
   values["entries"] = entries " 0 800 ffffffffffffffff 7ffffffffffffffe"
   values["statuses"] = "ffffffffff800 fffffffffe800 ff00000000800 7ffffffffe800"
+  # Pages of zeros, read and write, user; pending ones: shared, read and execute, uncacheable.
+  values["vacantEntries"] = "8e4ffffffffff800 136ffffffffff800 d72fffffffffe800"
   values["presentEntries"] = "8000000000001603 201283 8000000040000683 800fffffbffff680 3007 e3" \
     " 10000000e3 ffffffffff603 8000000000008083 ffffffffffffffff"
   values["counts"] = "0 1 2 7ffffffffffffffe 7fffffffffffffff 8000000000000000 80000000fffffffe" \

@@ -67,6 +67,30 @@ extension OnSimulatedMachine {
       end(free)
     }
 
+    @Test func `a frame that a fault has brought is its mappings' alone`() {
+      let free = machine.freeFrames
+      expect(tessera_set_demand_zero(space, page, 0x1000, readWrite, nil), TESSERA_OK)
+      #expect(fault(7, at: page, in: space) == (TESSERA_OK, TESSERA_SUPPLY_ZEROED_FRAME, 0))
+      var child: UnsafeMutablePointer<tessera_space>?
+      expect(tessera_space_fork(space, &child), TESSERA_OK)
+      guard let child else { return }
+
+      var frame: UInt64 = 0
+      expect(tessera_translate(space, page, &frame, nil), TESSERA_OK)
+      var info = tessera_frame_info()
+      info.size = UInt64(MemoryLayout<tessera_frame_info>.size)
+      expect(tessera_frame_query(frame, &info), TESSERA_OK)
+      #expect(Int(info.usage) == TESSERA_FRAME_SUPPLIED)
+      #expect(info.references == 2 && info.handles == 0)
+      expect(tessera_share(frame), TESSERA_ERROR_NOT_CLIENT)
+      #expect(tessera_frame_data(frame) == nil && tessera_frame_bytes(frame) == nil)
+      expect(tessera_space_destroy(child), TESSERA_OK)
+      expect(tessera_unmap(space, page, 0x1000, nil), TESSERA_OK)
+      expect(tessera_frame_query(frame, &info), TESSERA_OK)
+      #expect(Int(info.usage) == TESSERA_FRAME_FREE)
+      end(free)
+    }
+
     @Test func `what the kernel must not do, and wrong structures, are errors`() {
       let free = machine.freeFrames
       expect(tessera_set_demand_zero(space, page, 0x1000, readWrite, nil), TESSERA_OK)

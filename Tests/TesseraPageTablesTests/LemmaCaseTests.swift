@@ -28,7 +28,7 @@ extension OnSimulatedMachine {
         tally.claim(isEqual, "\(line), not \(String(result ?? 0, radix: 16))")
         names.insert(words[0])
       }
-      #expect(names.count == 36)
+      #expect(names.count == 39)
       tally.expectAll(atLeast: 2_000)
     }
 
@@ -114,6 +114,16 @@ extension OnSimulatedMachine.LemmaCaseTests {
       return PageTableEntry.table(at: PhysicalAddress(values[0]), isUser: values[1] == 1).rawValue
     case "status": return PageTableEntry.status(UInt32(values[0])).rawValue
     case "payload": return entry.status.map(UInt64.init)
+    case "demandZero":
+      return PageTableEntry.demandZero(PageProperty(entryBits: values[0])).rawValue
+    case "pending":
+      let property = PageProperty(entryBits: values[1])
+      return PageTableEntry.pending(UInt32(values[0]), property).rawValue
+    case "statusProperty":
+      switch entry.vacantContent {
+      case .demandZero(let property), .pending(_, let property): return property.bits
+      default: return nil
+      }
     case "isStatus": return number(entry.isStatus)
     case "isTable": return number(entry.isTable)
     case "isOwnTable": return number(entry.isOwnTable)

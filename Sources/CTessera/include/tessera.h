@@ -713,6 +713,8 @@ enum {
   TESSERA_FRAME_TAIL = 6,
   /** Owned by the kernel's own allocator or its other clients. */
   TESSERA_FRAME_EXTERNAL = 7,
+  /** Brought by a fault, and owned by its mappings alone; see `tessera_resolve_fault`. */
+  TESSERA_FRAME_SUPPLIED = 8,
 };
 
 /** Describes any frame. The counts may be stale.

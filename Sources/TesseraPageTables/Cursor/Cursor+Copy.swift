@@ -228,15 +228,13 @@ extension LockedNode {
     if presentCount == 0 {
       return min(room, address.last(in: level.tableSpan).distance(from: address) &+ 1)
     }
-    var index = index(of: address)
-    var count = address.last(in: level.span).distance(from: address) &+ 1
-    if self[index].isAbsent {
-      while count < room && index < 511 && self[index &+ 1].isAbsent {
-        index &+= 1
-        count &+= level.span
-      }
-    }
-    return min(room, count)
+    let index = index(of: address)
+    let count = address.last(in: level.span).distance(from: address) &+ 1
+    if count >= room || !self[index].isAbsent { return min(room, count) }
+    let others = (room &- count &+ level.span &- 1) >> level.shift
+    let end = min(512, index &+ 1 &+ Int(others))
+    let next = node.firstUsed(from: index &+ 1, upTo: end)
+    return min(room, count &+ UInt64(next &- index &- 1) << level.shift)
   }
 
   /// Stores in `other`, `distance` entries further on, what this leaf table has from `index` up to

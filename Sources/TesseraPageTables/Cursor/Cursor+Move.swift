@@ -78,8 +78,7 @@ extension CopyPositions {
   ) {
     let first = node.index(of: source)
     let stop = first + count
-    var index = first
-    while index < stop && node[index].isAbsent { index += 1 }
+    var index = node.node.firstUsed(from: first, upTo: stop)
     guard index < stop else { return }
     let other = tree.makeTable(at: target, level: .leafTable, from: &reservation)
     let distance = other.index(of: target) &- first

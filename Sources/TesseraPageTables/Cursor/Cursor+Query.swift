@@ -55,11 +55,11 @@ extension Cursor {
     var address = position
     while address < end {
       let node = lock.tree.lowestNode(at: address)
-      let entryEnd = address.last(in: node.level.span).advanced(unchecked: 1)
-      if !node[node.index(of: address)].isAbsent { return entryEnd }
-      address =
-        node.presentCount == 0
-        ? address.last(in: node.level.tableSpan).advanced(unchecked: 1) : entryEnd
+      if !node[node.index(of: address)].isAbsent {
+        return address.last(in: node.level.span).advanced(unchecked: 1)
+      }
+      let room = end.distance(from: address)
+      address = address.advanced(unchecked: node.byteCountOfEntry(at: address, upTo: room))
     }
     return nil
   }

@@ -67,7 +67,9 @@ struct LockedPath: ~Escapable {
     guard lowestLevel > .leafTable else { return base }
     let node = lowest
     var index = node.index(of: address)
-    while index > 0 && !node[index - 1].isOwnTable { index -= 1 }
+    while index > 0 && !node[index - 1].isOwnTable {
+      index = node[index - 1].isAbsent ? node.node.endOfUsed(before: index) : index - 1
+    }
     return base.advanced(unchecked: UInt64(index) << lowestLevel.shift)
   }
 
@@ -79,7 +81,9 @@ struct LockedPath: ~Escapable {
     guard lowestLevel > .leafTable else { return base.advanced(unchecked: lowestLevel.tableSpan) }
     let node = lowest
     var index = node.index(of: address) + 1
-    while index < 512 && !node[index].isOwnTable { index += 1 }
+    while index < 512 && !node[index].isOwnTable {
+      index = node[index].isAbsent ? node.node.firstUsed(from: index) : index + 1
+    }
     return base.advanced(unchecked: UInt64(index) << lowestLevel.shift)
   }
 }

@@ -21,11 +21,9 @@ extension RootNode {
   }
 
   private static func unlinkUserEntries(of node: LockedNode, _ flusher: inout TLBFlusher) {
-    for index in AddressSpaceLayout.userEntries {
-      let entry = node[index]
-      if entry.isAbsent { continue }
+    node.node.forEachUsed(AddressSpaceLayout.userEntries) { index, entry in
       node.remove(at: index)
-      guard entry.isTable else { continue }
+      guard entry.isTable else { return }
       // SAFETY: the entry held the reference of its child, and has just been removed. No cursor is
       // open, so nothing below has to be marked as detached.
       flusher.deferRelease(of: DetachedNode(unsafe PageTableNode(at: entry.tableAddress)))

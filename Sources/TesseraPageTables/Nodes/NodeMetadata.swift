@@ -92,9 +92,7 @@ extension LockedNode {
 
   /// Drops the entries at `indices` of a node that is being destroyed.
   fileprivate func dropEntries(_ indices: Range<Int>) {
-    for index in indices {
-      let entry = self[index]
-      if entry.isAbsent { continue }
+    node.forEachUsed(indices) { index, entry in
       store(.absent, at: index, replacing: entry)
       if entry.isTable {
         // SAFETY: the entry held the reference of its child, and has just been removed.

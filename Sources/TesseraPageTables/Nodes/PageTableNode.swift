@@ -49,7 +49,13 @@ package struct PageTableNode: @unchecked Sendable {
   @inline(__always)
   @unsafe func word(at index: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
     require(index >= 0 && index < 512, "page-table index is not below 512")
-    return unsafe entries + index
+    return unsafe uncheckedWord(at: index)
+  }
+
+  /// As `word(at:)`, of an index that is known to be one of the node's.
+  @inline(__always)
+  @unsafe func uncheckedWord(at index: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
+    unsafe entries + index
   }
 }
 
