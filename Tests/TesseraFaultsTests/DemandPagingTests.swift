@@ -204,6 +204,25 @@ extension OnSimulatedMachine {
       }
     }
 
+    @Test func `protect gives rights to a status above the leaf tables, too`() throws {
+      try machine.inSpace { space in
+        let twoMiB = PageSize.twoMiB.byteCount
+        try reserve(3 * twoMiB, in: space)
+        try space.withCursor(over: bytes(Self.place + twoMiB, twoMiB)) {
+          cursor throws(TesseraError) in
+          try cursor.protect(twoMiB, to: .read)
+        }
+        for (block, property) in [PageProperty.userReadWrite, .userRead, .userReadWrite]
+          .enumerated()
+        {
+          for offset in [0, twoMiB - 4096] {
+            let found = try content(space, Self.place + UInt64(block) * twoMiB + offset)
+            #expect(found == .demandZero(property))
+          }
+        }
+      }
+    }
+
     @Test func `a page that the kernel supplies is asked for by its number`() throws {
       try machine.inSpace { space in
         do {
