@@ -5,7 +5,7 @@ import TesseraSpaces
 // Two processors change the same pages, or pages under the same table.
 extension Scenario {
   static var pages: [Scenario] {
-    [mapUnderOneTable, mapOnePage, unmapOnePage, unmapOneOfTwo, mapAndUnmap]
+    [mapUnderOneTable, mapOnePage, mapAndExamine, unmapOnePage, unmapOneOfTwo, mapAndUnmap]
   }
 
   /// The leaf table does not exist: one of them adds it, and the other finds it.
@@ -27,6 +27,17 @@ extension Scenario {
         world.map(2)
       },
       body: { world, _ in world.map(0) })
+  }
+
+  /// Who finds the page without a lock finds what its frame was filled with before it was mapped.
+  private static var mapAndExamine: Scenario {
+    Scenario(
+      name: "map-examine", about: "a page is mapped under a new table, and looked for",
+      hasStoreBuffers: true,
+      prepare: { $0.spaces[0] = try VmSpace() },
+      body: { world, number in
+        if number == 0 { world.map(0) } else { world.examine(0) }
+      })
   }
 
   private static var unmapOnePage: Scenario {

@@ -120,6 +120,12 @@ extension World {
     return words
   }
 
+  /// Looks for a page without a lock, and reads who has filled its frame.
+  func examine(_ page: Int) {
+    explorer_begin_call()
+    explorer_add_result(contents(of: page)?.first ?? 0)
+  }
+
   /// Makes the contents of page 0 of the first spaces a part of the outcome.
   func noteContents() {
     for space in 0..<3 {
