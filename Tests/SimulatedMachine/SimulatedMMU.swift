@@ -119,6 +119,16 @@ extension SimulatedMMU {
     locked { cache, _ in cache.processors[number].translations.all }
   }
 
+  /// Returns the physical addresses that an access of processor `number` to `address` may reach, by
+  /// a translation that it may cache or by the tables, whatever their rights.
+  public func reachableAddresses(from address: UInt64, on number: Int) -> [UInt64] {
+    locked { cache, _ in
+      var pages = cache.processors[number].translations.covering(address)
+      if case .page(let page, _, _) = cache.walk(number).translate(address) { pages.append(page) }
+      return pages.map { $0.physicalAddress(of: address) }.filter { memory.contains($0) }
+    }
+  }
+
   /// Returns the addresses of the tables that processor `number` may cache, including the root, in
   /// ascending order.
   public func cachedTables(on number: Int) -> [UInt64] {

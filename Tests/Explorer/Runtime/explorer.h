@@ -12,6 +12,7 @@
 enum {
   EXPLORER_PROCESSORS = 4,
   EXPLORER_RESULTS = 16,
+  EXPLORER_WORDS = 4,
 };
 
 /// One scenario. Its functions are called on the thread that explores.
@@ -71,8 +72,10 @@ void explorer_begin_call(void);
 /// The calling processor spins: others run until a word has changed that it has read.
 void explorer_pause(void);
 /// The processor accesses memory in its next step, through the tables under `root`: it reads the
-/// entries that translate `address`, and may set bits in the last of them.
-void explorer_touch_tables(uint64_t root, uint64_t address, bool is_write);
+/// entries that translate `address`, and may set bits in the last of them; then it accesses the
+/// word at one of the `count` physical addresses at `words`, at most EXPLORER_WORDS.
+void explorer_touch_memory(uint64_t root, uint64_t address, const uint64_t *words, uint32_t count,
+                           bool is_write);
 /// The calling processor compares what all TLBs hold with what they may, in its next step.
 void explorer_check_translations(void);
 /// Ends the schedule: something is wrong.

@@ -123,29 +123,36 @@ static int list_entries(uint64_t root, uint64_t address, uintptr_t entries[level
   return level_count;
 }
 
-void explorer_touch_tables(uint64_t root, uint64_t address, bool is_write) {
+static void add_touch(operation *op, uintptr_t address, bool is_write, uint16_t context) {
+  known_word *known = known_at(address);
+  if (known == NULL) return;
+  uint16_t place = place_of(known, address, is_write, context);
+  if (place != 0) op->touches[op->touch_count++] = (touch){place, is_write};
+}
+
+void explorer_touch_memory(uint64_t root, uint64_t address, const uint64_t *words, uint32_t count,
+                           bool is_write) {
   fiber *self = running;
   if (self == NULL) return;
+  if (count > EXPLORER_WORDS) abort();
   uintptr_t entries[level_count], again[level_count];
-  int count = list_entries(root, address, entries);
+  int entry_count = list_entries(root, address, entries);
   for (;;) {
     self->access_count += 1;
-    operation op = {.kind = op_touch, .address = entries[count - 1], .touch_count = 1,
+    operation op = {.kind = op_touch, .address = entries[entry_count - 1], .touch_count = 1,
                     .code = (uintptr_t)__builtin_return_address(0) - 1};
     op.touches[0] = (touch){(uint16_t)(translations_of_first + (self - fibers)), false};
-    for (int level = 0; level < count; level += 1) {
-      bool writes = is_write && level + 1 == count;
-      known_word *known = known_at(entries[level]);
-      if (known == NULL) continue;
-      uint16_t place = place_of(known, entries[level], writes, hardware_context);
-      if (place != 0)
-        op.touches[op.touch_count++] = (touch){place, writes};
-    }
+    for (int level = 0; level < entry_count; level += 1)
+      add_touch(&op, entries[level], is_write && level + 1 == entry_count, hardware_context);
+    for (uint32_t word = 0; word < count; word += 1)
+      add_touch(&op, (uintptr_t)machine_memory + words[word], is_write, self->context);
     point(&op);
     // Others may have changed the tables before this processor's turn.
     int new_count = list_entries(root, address, again);
-    if (new_count == count && memcmp(entries, again, (size_t)count * sizeof *entries) == 0) return;
-    count = new_count;
+    if (new_count == entry_count &&
+        memcmp(entries, again, (size_t)entry_count * sizeof *entries) == 0)
+      return;
+    entry_count = new_count;
     memcpy(entries, again, sizeof entries);
   }
 }

@@ -295,6 +295,7 @@ extension Scenario {
         world.map(1)
         world.map(1, in: 2)
         world.activateEverywhere()
+        world.dirtyEverywhere(0)
         world.fillCaches()
       },
       body: { world, number in

@@ -30,6 +30,16 @@ extension World {
     }
   }
 
+  /// Has every processor write to a page, so that each may write it again without a walk. What they
+  /// have written is taken back.
+  func dirtyEverywhere(_ page: Int) {
+    for number in 0..<scenario.processorCount { asProcessor(number) { write(page) } }
+    withSpace(0) { space in
+      guard let (frame, _) = space.translate(Self.pages[page]) else { return }
+      Self.stamp(of: frame)[1] = 0
+    }
+  }
+
   /// Takes away what a page maps, and makes it appear when it is used.
   func discard(_ page: Int) {
     explorer_begin_call()

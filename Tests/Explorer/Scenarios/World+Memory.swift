@@ -17,7 +17,7 @@ extension World {
   /// Adds what was read to the outcome: who has filled the frame, or 0 after a fault.
   private func access(_ address: UInt64, isWrite: Bool, as privilege: Privilege) {
     explorer_begin_call()
-    touchTables(address, isWrite: isWrite)
+    touchMemory(isWrite ? address + 8 : address, isWrite: isWrite)
     var result: UInt64 = 0
     do {
       if isWrite {
@@ -33,11 +33,17 @@ extension World {
     explorer_add_result(result)
   }
 
-  /// Has the explorer know which entries the processor is about to read, and that it may set bits
-  /// in the last of them.
-  private func touchTables(_ address: UInt64, isWrite: Bool) {
-    let root = simulated_registers_of(UInt32(Self.current)).pointee.cr3
-    explorer_touch_tables(root, address, isWrite)
+  /// Has the explorer know which entries the processor is about to read, that it may set bits in
+  /// the last of them, and which words it may access then.
+  private func touchMemory(_ address: UInt64, isWrite: Bool) {
+    let number = Int(Self.current)
+    let root = simulated_registers_of(UInt32(number)).pointee.cr3
+    var words: [UInt64]
+    repeat {
+      words = machine.mmu.reachableAddresses(from: address, on: number)
+      explorer_touch_memory(root, address, words, UInt32(words.count), isWrite)
+      // Others may have changed them before this processor's turn.
+    } while words != machine.mmu.reachableAddresses(from: address, on: number)
   }
 
   /// Fails unless no processor may use a translation of `page` that permits any of `accesses`: for
