@@ -47,12 +47,9 @@ extension RandomPagingOperations {
         unsafe space.write(from: $0.baseAddress.unsafelyUnwrapped, byteCount, at: start)
       }
     }
-    let end = noteUse(number, pages, .write, from: Self.firstOffset, byteCount, count ?? 0)
-    for index in pages.lowerBound..<end {
-      noteWords(number, index) { offset in
-        let place = (index - pages.lowerBound) * 4096 + offset - Self.firstOffset
-        return place >= 0 && place < byteCount ? value &+ UInt64(place / 8) : nil
-      }
+    noteUse(number, pages, .write, from: Self.firstOffset, byteCount, count ?? 0) { index, offset in
+      let place = (index - pages.lowerBound) * 4096 + offset - Self.firstOffset
+      return place >= 0 && place < byteCount ? value &+ UInt64(place / 8) : nil
     }
     check(number, pages)
   }
@@ -96,12 +93,9 @@ extension RandomPagingOperations {
     let byteCount = pages.count * 4096 - first
     let start = PagingLayout.address(pages.lowerBound).advanced(unchecked: UInt64(first))
     let count = using(number) { $0.fill(byteCount, with: byte, at: start) }
-    let end = noteUse(number, pages, .write, from: first, byteCount, count ?? 0)
-    for index in pages.lowerBound..<end {
-      noteWords(number, index) { offset in
-        index > pages.lowerBound || offset >= first
-          ? UInt64(byte) &* 0x0101_0101_0101_0101 : nil
-      }
+    noteUse(number, pages, .write, from: first, byteCount, count ?? 0) { index, offset in
+      index > pages.lowerBound || offset >= first
+        ? UInt64(byte) &* 0x0101_0101_0101_0101 : nil
     }
     check(number, pages)
   }
@@ -130,17 +124,23 @@ extension RandomPagingOperations {
 
 extension RandomPagingOperations {
   /// Notes that `pages` were made to allow `access`, and `count` of their `byteCount` bytes from
-  /// offset `first` of the first page were used. Returns the page after the last that was used.
+  /// offset `first` of the first page were used, and then are as `written` says, for a page and an
+  /// offset, if that is not nil. Returns the page after the last that was used.
+  @discardableResult
   private mutating func noteUse(
     _ number: Int, _ pages: Range<Int>, _ access: MemoryAccess, from first: Int,
-    _ byteCount: Int, _ count: Int
+    _ byteCount: Int, _ count: Int, written: (Int, Int) -> UInt64? = { _, _ in nil }
   ) -> Int {
     let mayRunOut = mayRunOut
     disarm()
     let isWhole = count == byteCount
     expect(isWhole || count == 0 || (first + count) % 4096 == 0, "bytes end with a page", number)
     let end = pages.lowerBound + (isWhole ? pages.count : count == 0 ? 0 : (first + count) / 4096)
-    for index in pages.lowerBound..<end { noteResolved(number, index, access) }
+    for index in pages.lowerBound..<end {
+      noteResolved(number, index, access)
+      // Before the next page is copied, which may have the same frame.
+      noteWords(number, index) { written(index, $0) }
+    }
     if end < pages.upperBound {
       let page = page(end, of: number)
       let isUsable = predicted(page, access).isResolved && page.kind != .device
