@@ -11,7 +11,7 @@ extension OnSimulatedMachine {
   /// Forks, faults and writes on several processors at once.
   @Suite("Forks, concurrency") struct ForkConcurrencyTests {
     @Test func `a copy does not change while other processors write to the original`() throws {
-      let outcome = try ForkStorm.run(roundCount: isOptimized ? 2_000 : 100)
+      let outcome = try ForkStorm.run(roundCount: isOptimized ? 500 : 100)
       #expect(outcome.problems == [])
       // Enough happened for it to mean something.
       for supply in [PageSupply.copy, .takeover, .zeroedFrame] {

@@ -14,7 +14,7 @@ extension OnSimulatedMachine {
     private static var operationCount: Int {
       if let chosen = environment["TESSERA_STEPS"].flatMap({ Int($0) }) { return chosen }
       let usual = isOptimized ? 200_000 : 4_000
-      let scaled = environment["TESSERA_RANDOM_OPERATIONS"].flatMap { Int($0) }.map { $0 / 3 }
+      let scaled = environment["TESSERA_RANDOM_OPERATIONS"].flatMap { Int($0) }.map { $0 / 6 }
       return Seed.rounds(max(usual, scaled ?? 0), ofRange: 1_000)
     }
 

@@ -36,7 +36,7 @@ extension OnSimulatedMachine {
     }
 
     /// The operations after which the walk may end, if its time is limited.
-    private static var longestEpisode: Int { seconds == nil ? .max : 10_000 }
+    private static var longestEpisode: Int { seconds == nil ? .max : 2_500 }
 
     /// The seconds that one walk may take, of which there are six.
     private static let seconds =
