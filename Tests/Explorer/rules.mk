@@ -74,8 +74,7 @@ $(EXPLORE)/explore: $(EXPLOREOBJECTS)
 	$(Q)$(SWIFTC) -use-ld=lld $(filter-out %.part,$^) \
 	  $(foreach p,$(filter %.part,$^),-Xlinker $(p)) -o $@
 
-.PHONY: explore explorer
-explorer: $(EXPLORE)/explore
+.PHONY: explore
 explore: doctor-test $(EXPLORE)/explore ## try all schedules; SCENARIO= REPLAY= HOURS= SEED=
 	$(Q)EXPLORER_SYMBOLIZER='$(TOOLCHAIN)/llvm-symbolizer' SCENARIO='$(SCENARIO)' \
 	  REPLAY='$(REPLAY)' HOURS='$(HOURS)' SEED='$(SEED)' SECONDS='$(SECONDS)' \
