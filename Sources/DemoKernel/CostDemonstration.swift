@@ -83,21 +83,17 @@ struct CostDemonstration {
 extension CostDemonstration {
   private mutating func measureFaults() throws(TesseraError) {
     var costs = try FaultCosts()
-    write("system call of a program", costs.measure(.systemCall, nil), of: unit)
-    write("page fault of a program: reads zeros", costs.measure(.read, .zeros), of: unit)
+    write("system call of a program", unit.count(costs.measure(.systemCall, nil)))
+    write("page fault of a program: reads zeros", unit.count(costs.measure(.read, .zeros)))
     try costs.renewPages()
-    write("  writes a page of zeros", costs.measure(.write, .zeroedFrame), of: unit)
+    write("  writes a page of zeros", unit.count(costs.measure(.write, .zeroedFrame)))
     let copy = try costs.space.fork()
-    write("  writes a page that a fork shares", costs.measure(.write, .copy), of: unit)
+    write("  writes a page that a fork shares", unit.count(costs.measure(.write, .copy)))
     _ = consume copy
     // A copy that has gone leaves all pages with one owner, and without the right to write.
     _ = try costs.space.fork()
-    write("  writes a page that a fork has left", costs.measure(.write, .takeover), of: unit)
+    write("  writes a page that a fork has left", unit.count(costs.measure(.write, .takeover)))
     checks.check(costs.isAsExpected, "a program that measures faults has those that it expects")
-  }
-
-  private mutating func write(_ name: StaticString, _ ticks: UInt64, of unit: TimestampUnit) {
-    write(name, unit.count(ticks))
   }
 }
 

@@ -120,12 +120,13 @@ extension SimulatedMMU {
   }
 
   /// Returns the physical addresses that an access of processor `number` to `address` may reach, by
-  /// a translation that it may cache or by the tables, whatever their rights.
+  /// a translation that it may cache or by the tables, whatever their rights. Each is there once.
   public func reachableAddresses(from address: UInt64, on number: Int) -> [UInt64] {
     locked { cache, _ in
       var pages = cache.processors[number].translations.covering(address)
       if case .page(let page, _, _) = cache.walk(number).translate(address) { pages.append(page) }
-      return pages.map { $0.physicalAddress(of: address) }.filter { memory.contains($0) }
+      return Set(pages.map { $0.physicalAddress(of: address) }).filter { memory.contains($0) }
+        .sorted()
     }
   }
 

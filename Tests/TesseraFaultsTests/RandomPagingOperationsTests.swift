@@ -10,7 +10,8 @@ extension OnSimulatedMachine {
   @Suite("Random walk through paging") struct RandomPagingOperationsTests {
     private static let environment = ProcessInfo.processInfo.environment
 
-    /// More in optimized builds, which are faster.
+    /// More in optimized builds, which are faster. All walks together have half as many again: of
+    /// `TESSERA_RANDOM_OPERATIONS` a quarter, since each operation has more to compare.
     private static var operationCount: Int {
       if let chosen = environment["TESSERA_STEPS"].flatMap({ Int($0) }) { return chosen }
       let usual = isOptimized ? 200_000 : 4_000

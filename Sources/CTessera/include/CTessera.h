@@ -25,6 +25,7 @@ TESSERA_INLINE void hw_fill_words(void *destination, uint64_t value, size_t coun
 /// Copies `count` words from `source` to `destination`, which do not overlap (REP MOVSQ).
 TESSERA_INLINE void hw_copy_words(void *destination, const void *source, size_t count) {
 #if __has_feature(thread_sanitizer)
+  // Which it sees, unlike an instruction of our own.
   __builtin_memcpy(destination, source, count * 8);
 #else
   __asm__ volatile("rep movsq" : "+D"(destination), "+S"(source), "+c"(count) : : "memory");

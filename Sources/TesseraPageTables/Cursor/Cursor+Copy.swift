@@ -83,6 +83,7 @@ struct CopyPositions {
     var index = first
     let stop = first + count
     guard node.presentCount > 0 else { return }
+    // Not by `firstUsed`: a call here takes registers from the loop below.
     while index < stop && node[index].isAbsent { index += 1 }
     guard index < stop else { return }
 

@@ -81,9 +81,7 @@ extension PageTableNode {
   ) {
     enter(self, level, start)
     if level > .leafTable {
-      for index in indices {
-        let entry = self[index]
-        if entry.isAbsent { continue }
+      forEachUsed(indices) { index, entry in
         let address = VirtualAddress(start.rawValue &+ UInt64(index) << level.shift)
         child(entry, level, address)?
           .visitSubtree(of: level.below, from: address, enter: enter, child: child, leave: leave)

@@ -107,6 +107,7 @@ static void entry_was_written(void *context, uint32_t processor, uint64_t entry,
 }
 
 enum { level_count = 4 };
+_Static_assert(1 + level_count + EXPLORER_WORDS <= touch_limit, "an access touches what it may");
 static const uint64_t address_bits = 0x000ffffffffff000;
 
 // Lists the entries that translate `address`, and returns how many there are.
@@ -134,7 +135,8 @@ void explorer_touch_memory(uint64_t root, uint64_t address, const uint64_t *word
                            bool is_write) {
   fiber *self = running;
   if (self == NULL) return;
-  if (count > EXPLORER_WORDS) abort();
+  if (count > EXPLORER_WORDS)
+    explorer_fail("explorer", "one address may lead a processor to more words than EXPLORER_WORDS");
   uintptr_t entries[level_count], again[level_count];
   int entry_count = list_entries(root, address, entries);
   for (;;) {

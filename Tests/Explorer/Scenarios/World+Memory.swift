@@ -17,14 +17,15 @@ extension World {
   /// Adds what was read to the outcome: who has filled the frame, or 0 after a fault.
   private func access(_ address: UInt64, isWrite: Bool, as privilege: Privilege) {
     explorer_begin_call()
-    touchMemory(isWrite ? address + 8 : address, isWrite: isWrite)
+    let word = isWrite ? address + 8 : address
+    touchMemory(word, isWrite: isWrite)
     var result: UInt64 = 0
     do {
       if isWrite {
-        try machine.mmu.write(UInt8(1), at: address + 8, as: privilege)
+        try machine.mmu.write(UInt8(1), at: word, as: privilege)
         result = 1
       } else {
-        result = try machine.mmu.read(UInt64.self, at: address, as: privilege)
+        result = try machine.mmu.read(UInt64.self, at: word, as: privilege)
       }
     } catch .noMemory {
       // A device has been accessed.

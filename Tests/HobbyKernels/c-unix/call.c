@@ -1,8 +1,6 @@
 /* Interrupts, and the system calls among them. The kernel itself runs with interrupts off. */
 #include "kernel.h"
 
-enum { PAGE_FAULT = 14, EXCEPTION_COUNT = 32, TIMER_VECTOR = 32 };
-
 static int64_t write_console(uint64_t address, uint64_t length) {
   char text[128];
   for (uint64_t total = 0; total < length;) {

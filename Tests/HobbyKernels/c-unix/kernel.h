@@ -31,6 +31,8 @@ void *memcpy(void *to, const void *from, size_t count);
 
 enum { KERNEL_CODE = 0x08, KERNEL_DATA = 0x10, USER_CODE = 0x1b, USER_DATA = 0x23, TASK = 0x28 };
 
+enum { DOUBLE_FAULT = 8, PAGE_FAULT = 14, EXCEPTION_COUNT = 32, TIMER_VECTOR = 32 };
+
 /** The registers of what an interrupt interrupted, as entry.S and the processor push them. */
 struct registers {
   uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;

@@ -1,8 +1,6 @@
 /* What the processor needs for programs: segments, a task, gates and a timer. */
 #include "kernel.h"
 
-enum { TIMER_VECTOR = 32, SPURIOUS_VECTOR = 39, DOUBLE_FAULT = 8 };
-
 /* Segments ------------------------------------------------------------------------------------- */
 
 /** The task: all that is left of it in 64-bit mode are stacks. */
@@ -84,7 +82,7 @@ void prepare_processor(void) {
 /* The timer: that of the local APIC, in the direct map of boot.S ------------------------------- */
 
 enum { EOI = 0x0b0, SPURIOUS = 0x0f0, TIMER = 0x320, INITIAL_COUNT = 0x380, DIVIDER = 0x3e0 };
-enum { PERIODIC = 1 << 17 };
+enum { PERIODIC = 1 << 17, SPURIOUS_VECTOR = 39 };
 
 static void write_apic(uint64_t offset, uint32_t value) {
   *(volatile uint32_t *)(DIRECT_MAP + 0xfee00000 + offset) = value;
