@@ -9,6 +9,7 @@ let library = [
   "TesseraFrames",
   "TesseraPageTables",
   "TesseraSpaces",
+  "TesseraHeap",
   "TesseraFaults",
   "TesseraBoot",
   "Tessera",
@@ -43,7 +44,8 @@ let package = Package(
   ],
   targets: [.target(name: "CTessera")] + libraryTargets + [
     .target(
-      name: "SimulatedMachine", dependencies: ["CTessera", "Tessera", "TesseraFrames"],
+      name: "SimulatedMachine",
+      dependencies: ["CTessera", "Tessera", "TesseraFrames", "TesseraHeap"],
       path: "Tests/SimulatedMachine", swiftSettings: forTests),
     .target(
       name: "TestSupport", dependencies: ["Tessera"], path: "Tests/TestSupport",
@@ -51,7 +53,8 @@ let package = Package(
     .target(
       name: "Scenarios",
       dependencies: [
-        "TesseraFaults", "TesseraSpaces", "TesseraPageTables", "TesseraFrames", "TesseraHardware",
+        "TesseraFaults", "TesseraHeap", "TesseraSpaces", "TesseraPageTables", "TesseraFrames",
+        "TesseraHardware",
       ],
       path: "Tests/Scenarios", swiftSettings: strict),
     .target(
@@ -88,6 +91,10 @@ let package = Package(
       swiftSettings: forTests),
     .testTarget(
       name: "TesseraSpacesTests",
+      dependencies: ["CTessera", "Tessera", "SimulatedMachine", "TestSupport", "Scenarios"],
+      swiftSettings: forTests),
+    .testTarget(
+      name: "TesseraHeapTests",
       dependencies: ["CTessera", "Tessera", "SimulatedMachine", "TestSupport", "Scenarios"],
       swiftSettings: forTests),
     .testTarget(

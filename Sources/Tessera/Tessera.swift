@@ -2,6 +2,7 @@
 @_exported public import TesseraFaults
 @_exported public import TesseraFrames
 @_exported public import TesseraHardware
+@_exported public import TesseraHeap
 @_exported public import TesseraPageTables
 @_exported public import TesseraSpaces
 

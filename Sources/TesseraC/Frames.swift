@@ -211,6 +211,7 @@ extension FrameKind {
     case .metadata: TESSERA_FRAME_METADATA
     case .pageTable: TESSERA_FRAME_PAGE_TABLE
     case .external: TESSERA_FRAME_EXTERNAL
+    case .slab, .heap: TESSERA_FRAME_HEAP
     default:
       if !isInUse {
         TESSERA_FRAME_FREE

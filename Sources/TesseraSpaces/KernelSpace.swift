@@ -22,6 +22,12 @@ public enum KernelSpace {
     return unsafe PageTableNode(at: slot.address)
   }
 
+  /// A Boolean value indicating whether the kernel space has been started.
+  package static var isStarted: Bool {
+    // SAFETY: constant after `install`.
+    unsafe rootSlot != nil
+  }
+
   /// The kernel virtual area: the addresses that kernel cursors work on. 512 GiB, of which nothing
   /// is mapped at the start.
   public static var area: Range<VirtualAddress> { AddressSpaceLayout.kernelVirtualArea }

@@ -1,6 +1,5 @@
 internal import TesseraFrames
 public import TesseraHardware
-internal import TesseraPageTables
 
 /// A stack for the kernel, in the kernel virtual area, for as long as this value lives.
 ///
@@ -17,30 +16,9 @@ public struct KernelStack: ~Copyable, Sendable {
   public init(byteCount: UInt64) throws(TesseraError) {
     let pageSize = PageSize.fourKiB.byteCount
     let (rounded, overflow) = byteCount.addingReportingOverflow(pageSize - 1)
-    let pageCount = rounded / pageSize
-    guard !overflow, pageCount <= FrameTable.frameCount else { throw .outOfFrames }
-    range = try KernelVirtualArea.withFreeRange(pageCount * pageSize) {
-      pages throws(TesseraError) in
-      try Self.fill(pages)
-    }
-  }
-
-  /// Maps new zeroed frames at all of `pages`, or none.
-  private static func fill(_ pages: PiecewiseRange) throws(TesseraError) {
-    let nodes = try pages.reserveNodes(wholeUpTo: .leafTable)
-    var frames = FrameList<PlainMemory>()
-    for _ in 0..<pages.pageCount { frames.pushBack(try UniqueFrame(allocating: PlainMemory())) }
-    var position = pages.start
-    do throws(TesseraError) {
-      try pages.mapSmallPages(as: .kernelReadWrite, nodes) {
-        guard let frame = frames.popFront() else { panic("a frame of a stack is missing") }
-        position = position.advanced(unchecked: PageSize.fourKiB.byteCount)
-        return frame.shared()
-      }
-    } catch {
-      // Another thread has mapped a page further on. Those before it are this stack's.
-      if position > pages.start { KernelVirtualArea.unmap(pages.start..<position) }
-      throw error
+    guard !overflow else { throw .outOfFrames }
+    range = try KernelVirtualArea.allocate(pageCount: rounded / pageSize, FrameRequest()) { _ in
+      PlainMemory()
     }
   }
 

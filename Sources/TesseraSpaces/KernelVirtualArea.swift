@@ -30,7 +30,7 @@ package enum KernelVirtualArea {
   }
 
   /// Unmaps `range`, all of which is one mapping, and drops the references to its frames.
-  static func unmap(_ range: Range<VirtualAddress>) {
+  package static func unmap(_ range: Range<VirtualAddress>) {
     var unmapped: UInt64 = 0
     do throws(TesseraError) {
       try PiecewiseRange(range, of: KernelSpace.root).unmap(&unmapped)

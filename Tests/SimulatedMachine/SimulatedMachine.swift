@@ -3,6 +3,7 @@ import Foundation
 public import Tessera
 internal import TesseraFrames
 public import TesseraHardware
+internal import TesseraHeap
 
 /// A machine in this process, with its memory in an arena and threads as processors.
 ///
@@ -86,6 +87,7 @@ public final class SimulatedMachine {
   /// Forgets the processors of earlier machines, and makes processors answer interrupts.
   private static func prepareProcessors() {
     ActiveRoots.reset()
+    Heap.forget()
     simulated_set_interrupt_handler { TLBShootdown.serve() }
   }
 

@@ -56,6 +56,11 @@ TESSERA_INLINE uint64_t hw_read_timestamp(void) {
   return (uint64_t)high << 32 | low;
 }
 
+/// Where the function that this is inlined into returns to.
+TESSERA_INLINE uint64_t hw_return_address(void) {
+  return (uint64_t)__builtin_return_address(0);
+}
+
 /// The four registers that CPUID sets.
 typedef struct {
   uint32_t eax, ebx, ecx, edx;

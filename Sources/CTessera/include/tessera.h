@@ -715,6 +715,8 @@ enum {
   TESSERA_FRAME_EXTERNAL = 7,
   /** Brought by a fault, and owned by its mappings alone; see `tessera_resolve_fault`. */
   TESSERA_FRAME_SUPPLIED = 8,
+  /** Of the heap: a slab, a part of a larger object, or a record. */
+  TESSERA_FRAME_HEAP = 9,
 };
 
 /** Describes any frame. The counts may be stale.
@@ -1444,6 +1446,121 @@ tessera_result tessera_kernel_stack_allocate(uint64_t length, tessera_kernel_sta
  * the caller runs on it. */
 tessera_result tessera_kernel_stack_free(const tessera_kernel_stack *stack);
 
+/* The heap ------------------------------------------------------------------------------------ */
+
+/* Memory for objects of any size. What else is in this header takes nothing from it, and a kernel
+ * that calls none of these functions has none of it linked.
+ *
+ * Objects of up to 2,048 bytes lie in frames full of objects of one size. Each processor allocates
+ * from its own such frames, with interrupts off, but with neither a lock nor a locked instruction;
+ * an object may be freed on any processor. Larger objects are contiguous frames in the direct map.
+ * If no such frames are free, objects of more than TESSERA_HEAP_MAPPED_THRESHOLD bytes are mapped
+ * page by page in the kernel virtual area.
+ *
+ * Frames without objects are returned, but for a few that each processor keeps. Those are returned
+ * before a request for frames fails, its own at once, and those of others as they answer.
+ *
+ * A wrong free always panics: of an object that is free, of an address in an object or that is not
+ * the heap's. The panic says what the address is. With CONFIG=check the heap notices as well what
+ * is written behind an object, and to a free one, and says by what code the object was allocated.
+ *
+ * Context of `tessera_malloc`, `tessera_calloc`, `tessera_realloc`, `tessera_free` and
+ * `tessera_malloc_aligned`: `frames` for objects of up to TESSERA_HEAP_MAPPED_THRESHOLD bytes, and
+ * `thread` for larger ones. */
+
+#define TESSERA_HEAP_MAPPED_THRESHOLD 32768
+
+/** Allocates an object of `size` bytes, aligned to 16, with any contents. Returns null if there is
+ * no memory for it, or before the start. If `size` is 0, allocates the smallest object.
+ *
+ * Context: frames. */
+void *tessera_malloc(size_t size);
+
+/** Allocates an object of `count * size` bytes, filled with zeros; null as well if there are no
+ * objects of as many bytes.
+ *
+ * Context: frames. */
+void *tessera_calloc(size_t count, size_t size);
+
+/** As `tessera_malloc`, aligned to `alignment`, a power of two; null if it is none.
+ *
+ * Context: frames. */
+void *tessera_malloc_aligned(size_t alignment, size_t size);
+
+/** Makes `object` have `size` bytes, and returns its new address, which may be the old one. The
+ * contents are the same, as far as both sizes go. The alignment is 16. Returns null if there is no
+ * memory for it: the object is then as it was. If `object` is null, as `tessera_malloc`. If `size`
+ * is 0, the object gets the smallest size, and must still be freed.
+ *
+ * Context: frames. */
+void *tessera_realloc(void *object, size_t size);
+
+/** Frees `object`, the address that one of these functions returned. Does nothing if it is null.
+ *
+ * Context: frames. */
+void tessera_free(void *object);
+
+/** Returns how many bytes of `object` may be used: its size, or more. Zero if it is null. Panics
+ * as `tessera_free`.
+ *
+ * Context: frames. */
+size_t tessera_usable_size(const void *object);
+
+/** Takes back what other processors have freed of this one's objects, and returns this processor's
+ * frames without objects. There is no need to call it: it is done before a request fails.
+ *
+ * Context: frames. */
+void tessera_heap_trim(void);
+
+/** What the heap takes. */
+typedef struct {
+  /** sizeof(tessera_heap_info), set by the caller. */
+  uint64_t size;
+  /** The number of bytes of the objects in use, each rounded up to what it takes. */
+  uint64_t used_bytes;
+  /** The number of frames that the heap has: those of the next three, and its own records. */
+  uint64_t frames;
+  /** Frames of objects of up to 2,048 bytes. */
+  uint64_t slabs;
+  /** Frames of larger objects in the direct map. */
+  uint64_t large_frames;
+  /** Frames of larger objects in the kernel virtual area. */
+  uint64_t mapped_frames;
+} tessera_heap_info;
+
+/** Writes what the heap takes. Exact while no processor uses the heap. An object that another
+ * processor freed counts as in use until its own takes it back.
+ *
+ * Context: frames.
+ *
+ * Errors: NOT_STARTED, INVALID_POINTER, INVALID_SIZE. */
+tessera_result tessera_heap_query(tessera_heap_info *info);
+
+/** What the objects of one size take. */
+typedef struct {
+  /** sizeof(tessera_heap_class), set by the caller. */
+  uint64_t size;
+  /** The size of an object in bytes. */
+  uint64_t object_size;
+  /** The number of objects in use, and of all, free ones as well. */
+  uint64_t used, objects;
+  /** The number of frames that they lie in. */
+  uint64_t slabs;
+  /** How many objects have been allocated since the start. */
+  uint64_t allocated;
+} tessera_heap_class;
+
+/** The number of sizes of objects of up to 2,048 bytes. */
+#define TESSERA_HEAP_CLASSES 23
+
+/** Writes what the objects of the size with the number `index` take, the smallest is 0. As exact as
+ * `tessera_heap_query`.
+ *
+ * Context: frames.
+ *
+ * Errors: NOT_STARTED, INVALID_POINTER, INVALID_SIZE, OUT_OF_BOUNDS if `index` is too large. */
+tessera_result tessera_heap_query_class(uint32_t index, tessera_heap_class *info);
+
 /* Cursors ------------------------------------------------------------------------------------- */
 
 /** A locked range of a space with a position in it, for changes that take effect together
@@ -1624,6 +1741,14 @@ tessera_result tessera_dump(
  * Errors: INVALID_POINTER, INVALID_SPACE. */
 tessera_result tessera_dump_json(
     const tessera_space *space, tessera_write_fn write, void *context);
+
+/** Prints what the heap takes, a line for each size of which there are objects, with a picture of
+ * how full their frames are. Takes no lock; visits the metadata of every frame.
+ *
+ * Context: quiet.
+ *
+ * Errors: NOT_STARTED, INVALID_POINTER. */
+tessera_result tessera_heap_dump(tessera_write_fn write, void *context);
 
 /** Prints the page-table walk of any virtual address: a line per entry, from the root down. Takes
  * no lock, so page-fault handlers and panic code may call it.

@@ -36,6 +36,8 @@ protocol SizedStructure {
 extension tessera_direct_map: SizedStructure {}
 extension tessera_fault: SizedStructure {}
 extension tessera_frame_info: SizedStructure {}
+extension tessera_heap_class: SizedStructure {}
+extension tessera_heap_info: SizedStructure {}
 extension tessera_page: SizedStructure {}
 extension tessera_request: SizedStructure {}
 extension tessera_statistics: SizedStructure {}

@@ -114,6 +114,14 @@ extension FrameKind {
   @inline(__always)
   package var hasDestructor: Bool { rawValue & Self.activeBit != 0 }
 
+  /// A Boolean value indicating whether the frame is a slab of the heap. One comparison of a byte.
+  @inline(__always)
+  package var isSlab: Bool {
+    let slab = UInt64(FrameUsage.slab.rawValue) << Self.usageShift | Self.allocatedBit
+    return UInt8(truncatingIfNeeded: rawValue >> Self.usageShift)
+      == UInt8(truncatingIfNeeded: slab >> Self.usageShift)
+  }
+
   /// A Boolean value indicating whether the frame's size is 4 KiB.
   @inline(__always)
   package var isSmall: Bool { rawValue & (3 << Self.sizeShift) == 0 }

@@ -70,6 +70,8 @@ extension FrameUsage {
     case .kernel: "kernel"
     case .tail: "tail"
     case .external: "external"
+    case .slab: "slab"
+    case .heap: "heap"
     default: "unused"
     }
   }

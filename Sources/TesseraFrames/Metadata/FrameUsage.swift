@@ -31,4 +31,10 @@ public struct FrameUsage: Equatable, Sendable {
 
   /// In the kernel's own allocator, for a use that Tessera does not know.
   public static var external: FrameUsage { FrameUsage(rawValue: 7) }
+
+  /// A slab of the heap: objects of one size.
+  public static var slab: FrameUsage { FrameUsage(rawValue: 8) }
+
+  /// A part of a large object of the heap, or a record of the heap's.
+  public static var heap: FrameUsage { FrameUsage(rawValue: 9) }
 }

@@ -29,6 +29,14 @@ public func panic(_ message: StaticString, at address: UInt64) -> Never {
   text.stop()
 }
 
+/// Panics with the text that `compose` writes.
+@inline(never)
+package func panic(composedBy compose: (inout PanicText) -> Void) -> Never {
+  var text = PanicText()
+  compose(&text)
+  text.stop()
+}
+
 /// Panics with `message` unless `condition` holds.
 @inline(__always)
 public func require(_ condition: Bool, _ message: StaticString) {
@@ -42,18 +50,18 @@ public func require(_ condition: Bool, _ message: StaticString, _ address: Physi
 }
 
 /// A message that is composed on the stack, because a panic must not allocate.
-private struct PanicText: TextSink {
-  private var bytes = [160 of CChar](repeating: 0)
+package struct PanicText: TextSink {
+  private var bytes = [200 of CChar](repeating: 0)
   private var count = 0
 
   /// Appends a byte, unless the buffer is full.
-  mutating func write(byte: UInt8) {
+  package mutating func write(byte: UInt8) {
     guard count < bytes.count else { return }
     bytes[count] = CChar(truncatingIfNeeded: byte)
     count += 1
   }
 
-  func stop() -> Never {
+  fileprivate func stop() -> Never {
     // SAFETY: the span's bytes stay valid during the call, which never returns.
     unsafe bytes.span.withUnsafeBufferPointer {
       unsafe hand(over: $0.baseAddress.unsafelyUnwrapped)

@@ -49,9 +49,9 @@ package protocol PerProcessorValue: ~Copyable {
 
 /// The variables of which each processor has its own value.
 package enum PerProcessorVariable: Int {
-  case flushCounters, shootdownRequest, pendingFrom, waitingFor, contexts, destructors
+  case flushCounters, shootdownRequest, pendingFrom, waitingFor, contexts, destructors, heap
 
-  static var count: Int { destructors.rawValue + 1 }
+  static var count: Int { heap.rawValue + 1 }
 }
 
 /// The memory of the values of processors beyond the first, made at the start for as many as the

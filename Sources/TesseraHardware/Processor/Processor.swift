@@ -115,6 +115,10 @@ extension Processor {
   /// The address of the caller's stack.
   public static var stackPointer: UInt64 { hw_stack_pointer() }
 
+  /// Where the caller's function returns to, if it is not inlined into another.
+  @inline(__always)
+  package static var returnAddress: UInt64 { hw_return_address() }
+
   /// The address of the caller's code.
   public static var instructionPointer: UInt64 { hw_instruction_pointer() }
 }

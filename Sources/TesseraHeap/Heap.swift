@@ -1,0 +1,211 @@
+internal import Synchronization
+internal import TesseraFrames
+public import TesseraHardware
+
+/// Memory for objects of any size.
+///
+/// Objects of up to 2,048 bytes come from slabs (`SizeClass`), each processor's from its own: no
+/// lock, and no locked instruction. Larger ones are contiguous frames; those for which none are
+/// free, of more than `mappedThreshold` bytes, are mapped in the kernel virtual area. An object
+/// may be freed on any processor, by its address alone.
+///
+/// Every function may be called with interrupts on or off. Those that allocate or free objects of
+/// up to `mappedThreshold` bytes may be called in interrupt handlers, and with page tables locked.
+/// Others may not: they change page tables.
+///
+/// A wrong free always panics, with a sentence that says what the address is.
+public enum Heap {
+  /// Objects of more bytes may be mapped, if no contiguous frames are free.
+  public static var mappedThreshold: Int { 32768 }
+
+  /// The alignment of each object, in bytes.
+  public static var leastAlignment: Int { SizeClass.granule }
+
+  /// Allocates an object of at least `byteCount` bytes, aligned to `alignment`. The memory has any
+  /// contents, or if `isZeroed` is zero.
+  ///
+  /// Zero bytes are allocated like one: no two objects have one address.
+  ///
+  /// The caller owns the memory until it passes the address to `free`. `caller` is an address of
+  /// code that a check build mentions if the object is misused.
+  ///
+  /// - Precondition: `byteCount` is not negative, and `alignment` is a power of two.
+  /// - Throws: `outOfFrames`.
+  @inline(__always)
+  public static func allocate(
+    byteCount: Int, alignment: Int = 16, isZeroed: Bool = false, caller: UInt64 = 0
+  ) throws(TesseraError) -> UnsafeMutableRawPointer {
+    if UInt(bitPattern: byteCount) <= UInt(bitPattern: SizeClass.largestByteCount),
+      alignment <= leastAlignment, !isZeroed, !SimulationHooks.poisonsFreedFrames,
+      let address = allocateSmall(byteCount)
+    {
+      // SAFETY: an object has an address.
+      return unsafe UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped
+    }
+    return unsafe try allocateSlowly(byteCount, alignment, isZeroed: isZeroed, caller: caller)
+  }
+
+  /// Frees the object that begins at `object`.
+  ///
+  /// - Precondition: The object was allocated and not freed since. What is found to be wrong panics.
+  @inline(__always)
+  public static func free(_ object: UnsafeMutableRawPointer) {
+    let address = UInt(bitPattern: object)
+    if !SimulationHooks.poisonsFreedFrames, freeSmall(address) { return }
+    freeSlowly(address)
+  }
+}
+
+// The fast paths.
+extension Heap {
+  /// Allocates a small object from the current slab of its class. Returns its address, or nil if
+  /// none is free there.
+  @inline(__always)
+  private static func allocateSmall(_ byteCount: Int) -> UInt? {
+    let interrupts = Processor.disableInterrupts()
+    guard let heap = ProcessorHeap(of: Processor.current) else {
+      Processor.restoreInterrupts(interrupts)
+      return nil
+    }
+    let address = heap.pop(heap.sizeClass(of: byteCount))
+    Processor.restoreInterrupts(interrupts)
+    return address
+  }
+
+  /// Frees a small object of this processor. Returns false, with nothing changed, if there is none
+  /// at `address`.
+  @inline(__always)
+  private static func freeSmall(_ address: UInt) -> Bool {
+    let physical = UInt64(address &- PhysicalMemory.directMapBase)
+    guard physical >> 12 < FrameTable.frameCount else { return false }
+    let slot = FrameTable.slot(number: physical >> 12)
+    guard slot.kind.isSlab else { return false }
+    let interrupts = Processor.disableInterrupts()
+    let isFreed = ProcessorHeap.free(physical, in: slot)
+    Processor.restoreInterrupts(interrupts)
+    return isFreed
+  }
+}
+
+// The slow paths.
+extension Heap {
+  @inline(never)
+  private static func allocateSlowly(
+    _ byteCount: Int, _ alignment: Int, isZeroed: Bool, caller: UInt64
+  ) throws(TesseraError) -> UnsafeMutableRawPointer {
+    require(byteCount >= 0, "the size of an object is negative")
+    require(alignment.nonzeroBitCount == 1 && alignment > 0, "alignment is not a power of two")
+    let guarded = ObjectGuard.byteCount(toGuard: byteCount)
+    let total = max(1, guarded)
+    let address: UInt
+    let capacity: Int
+    if let number = SizeClass.number(of: total, alignment: alignment) {
+      address = try allocateSmall(sizeClass: number)
+      capacity = SizeClass.byteCount(of: number)
+      ObjectGuard.checkFree(address, capacity)
+      if isZeroed { zero(address, capacity) }
+    } else {
+      address = try allocateLarge(total, alignment, isZeroed: isZeroed)
+      capacity = (total + 4095) & ~4095
+    }
+    ObjectGuard.arm(address, capacity, byteCount: byteCount, caller: caller)
+    // SAFETY: an object has an address.
+    return unsafe UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped
+  }
+
+  /// Allocates an object of a class, from a new slab if no other has one.
+  private static func allocateSmall(sizeClass: Int) throws(TesseraError) -> UInt {
+    while true {
+      let interrupts = Processor.disableInterrupts()
+      let heap = ProcessorHeap(of: Processor.current)
+      let address = heap.flatMap { $0.pop(sizeClass) ?? $0.popAfterRefill(sizeClass) }
+      Processor.restoreInterrupts(interrupts)
+      if let address { return address }
+      // With interrupts as they were, because it may take long. This may be another processor
+      // afterwards, or another thread may have been here.
+      if heap == nil { try addHeap() } else { try addSlab(sizeClass) }
+    }
+  }
+
+  private static func addHeap() throws(TesseraError) {
+    let frame = try UniqueFrame(allocating: HeapRecord(), .uninitialized)
+    let interrupts = Processor.disableInterrupts()
+    ProcessorHeap.install(frame)
+    Processor.restoreInterrupts(interrupts)
+  }
+
+  private static func addSlab(_ sizeClass: Int) throws(TesseraError) {
+    let frame = try UniqueFrame(allocating: Slab(), .uninitialized)
+    let interrupts = Processor.disableInterrupts()
+    if let heap = ProcessorHeap(of: Processor.current) { heap.add(frame, sizeClass) }
+    Processor.restoreInterrupts(interrupts)
+  }
+
+  /// Allocates an object of whole pages.
+  private static func allocateLarge(
+    _ byteCount: Int, _ alignment: Int, isZeroed: Bool
+  ) throws(TesseraError) -> UInt {
+    do throws(TesseraError) {
+      let first = try LargeObject.allocate(
+        byteCount: byteCount, alignment: alignment, isZeroed: isZeroed)
+      HeapCounters.countLarge((byteCount + 4095) >> 12)
+      return first.objectAddress(0)
+    } catch {
+      guard byteCount > mappedThreshold, alignment <= 4096 else { throw error }
+      let address = try MappedObject.allocate(byteCount: byteCount, isZeroed: isZeroed)
+      HeapCounters.countMapped((byteCount + 4095) >> 12)
+      return address
+    }
+  }
+
+  private static func zero(_ address: UInt, _ byteCount: Int) {
+    // SAFETY: the object was just allocated to the caller.
+    unsafe Processor.fill(
+      UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped, with: 0, count: byteCount / 8)
+  }
+
+  @inline(never)
+  private static func freeSlowly(_ address: UInt) {
+    if MappedObject.isInArea(address) { return freeMapped(address) }
+    guard let place = ObjectPlace(at: address) else {
+      panic("freed an address outside of the memory of the heap", at: UInt64(address))
+    }
+    switch place {
+    case .slab(let object):
+      guard object.isStart, !object.isFree else { place.panicOnFree(of: address) }
+      ObjectGuard.disarm(address, object.byteCount)
+      freeSmall(object, address, place)
+    case .run(let slot, let offset):
+      guard offset == 0, LargeObject.isHead(slot) else { place.panicOnFree(of: address) }
+      ObjectGuard.disarm(address, LargeObject.frameCount(slot) << 12)
+      let count = LargeObject.free(slot)
+      if count == 0 { place.panicOnFree(of: address) }
+      HeapCounters.countLarge(-count)
+    case .foreign: place.panicOnFree(of: address)
+    }
+  }
+
+  private static func freeSmall(
+    _ object: ObjectPlace.SlabObject, _ address: UInt, _ place: ObjectPlace
+  ) {
+    let interrupts = Processor.disableInterrupts()
+    let isOwner = object.owner == Processor.current
+    let isFreed = isOwner && ProcessorHeap.free(object.physicalAddress, in: object.slot)
+    Processor.restoreInterrupts(interrupts)
+    if isFreed { return }
+    if isOwner { place.panicOnFree(of: address) }
+    guard let heap = ProcessorHeap(of: object.owner) else {
+      panic("a slab belongs to a processor without a heap", object.slot.address)
+    }
+    heap.pushFreed(address)
+  }
+
+  private static func freeMapped(_ address: UInt) {
+    ObjectGuard.disarm(address, MappedObject.pageCount(at: address) << 12)
+    let count = MappedObject.free(at: address)
+    if count == 0 {
+      panic("freed an address of the kernel area at which no object begins", at: UInt64(address))
+    }
+    HeapCounters.countMapped(-count)
+  }
+}

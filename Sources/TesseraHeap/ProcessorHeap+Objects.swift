@@ -1,0 +1,140 @@
+internal import Synchronization
+internal import TesseraFrames
+internal import TesseraHardware
+
+// Allocation and free on the processor that a heap belongs to. All of it with interrupts off.
+extension ProcessorHeap {
+  /// Allocates an object of the class, from the current slab. Returns nil if that has none free.
+  @inline(__always)
+  func pop(_ sizeClass: Int) -> UInt? {
+    // SAFETY: with interrupts off nothing else uses the cache.
+    unsafe cache(sizeClass).pointee.pop()
+  }
+
+  /// Allocates an object of the class, from any slab of this processor. Returns nil if all objects
+  /// of all of them are in use.
+  func popAfterRefill(_ sizeClass: Int) -> UInt? {
+    takeFreedByOthers()
+    // SAFETY: as in `pop`.
+    return unsafe cache(sizeClass).pointee.refill() ? pop(sizeClass) : nil
+  }
+
+  /// Makes the frame a slab of the class, and its objects available.
+  func add(_ frame: consuming UniqueFrame<Slab>, _ sizeClass: Int) {
+    // SAFETY: as in `pop`.
+    unsafe cache(sizeClass).pointee.add(frame.relinquishSlot(), owner: Processor.current)
+  }
+
+  /// Frees the object at the physical address `address`, in the slab `slot`. Returns false, with
+  /// nothing changed, if there is none, or it is free, or the slab belongs to another processor.
+  @inline(__always)
+  static func free(_ address: UInt64, in slot: FrameSlotReference) -> Bool {
+    let place = slot.slabPlace
+    guard place.owner == Processor.current, let heap = ProcessorHeap(of: place.owner) else {
+      return false
+    }
+    // SAFETY: as in `pop`.
+    let cache = unsafe heap.cache(place.sizeClass)
+    guard let index = unsafe cache.pointee.index(at: address & 4095) else { return false }
+    return unsafe cache.pointee.push(index, of: slot)
+  }
+
+  /// Frees the empty slabs of this processor.
+  func trim() {
+    takeFreedByOthers()
+    for number in 0..<SizeClass.count {
+      // SAFETY: as in `pop`, and the word is the record's.
+      unsafe cache(number).pointee.trim(noObjects: noObjects)
+    }
+  }
+}
+
+extension ProcessorHeap {
+  /// Frees all slabs, which are empty. Nothing else runs. Panics if an object is in use.
+  func stop() {
+    while hasFreedByOthers { takeFreedByOthers() }
+    for number in 0..<SizeClass.count {
+      // SAFETY: nothing else runs.
+      let cache = unsafe cache(number)
+      unsafe cache.pointee.trim(noObjects: noObjects)
+      // Ordering: relaxed; nothing else runs.
+      let left = unsafe cache.pointee.slabCount.load(ordering: .relaxed)
+      require(left == 0, "the heap was stopped with an object in use")
+    }
+  }
+}
+
+// Objects that other processors free.
+extension ProcessorHeap {
+  /// Passes the object at `address`, which is one of this heap's, to its owner. By any processor.
+  func pushFreed(_ address: UInt) {
+    // SAFETY: the object is free, so that its memory is the heap's.
+    let link = unsafe UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped
+    // SAFETY: the record is atomic here.
+    // Ordering: relaxed; it is only compared.
+    var first = unsafe freedByOthers.pointee.load(ordering: .relaxed)
+    while true {
+      unsafe PhysicalMemory.storeWord(keyed(UInt64(first), at: address), to: link)
+      // Ordering: releasing, pairs with the exchange in `takeFreedByOthers`: the link, and what its
+      // last user wrote, come before. Relaxed on failure: it is only compared.
+      let (isDone, found) = unsafe freedByOthers.pointee.weakCompareExchange(
+        expected: first, desired: address, successOrdering: .releasing, failureOrdering: .relaxed)
+      if isDone { return }
+      first = found
+    }
+  }
+
+  /// Frees the objects that other processors freed, a limited number at a time, since interrupts
+  /// are off.
+  func takeFreedByOthers() {
+    // SAFETY: only the owner uses it, with interrupts off.
+    var address = unsafe header.pointee.pending
+    if address == 0 {
+      // SAFETY: as above.
+      // Ordering: relaxed; a hint, which spares the locked instruction.
+      if unsafe freedByOthers.pointee.load(ordering: .relaxed) == 0 { return }
+      // Ordering: acquiring, pairs with the exchange in `pushFreed`.
+      address = unsafe freedByOthers.pointee.exchange(0, ordering: .acquiring)
+    }
+    var left = Self.batch
+    while address != 0 && left > 0 {
+      address = takeFreed(address)
+      left -= 1
+    }
+    unsafe header.pointee.pending = address
+  }
+
+  /// Whether other processors have freed objects that were not taken back.
+  var hasFreedByOthers: Bool {
+    // SAFETY: only the owner asks, with interrupts off.
+    // Ordering: relaxed; a hint.
+    unsafe header.pointee.pending != 0 || freedByOthers.pointee.load(ordering: .relaxed) != 0
+  }
+
+  /// The number of objects that are taken at a time: some 10,000 instructions.
+  private static var batch: Int { 256 }
+
+  /// Frees the object at `address`, which another processor freed. Returns the next one, or 0.
+  private func takeFreed(_ address: UInt) -> UInt {
+    guard let place = ObjectPlace(at: address), case .slab(let slab) = place,
+      slab.owner == Processor.current, slab.isStart
+    else { panicOnLink(to: address) }
+    // SAFETY: the object was freed, so that its memory is the heap's.
+    let memory = unsafe UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped
+    let next = keyed(unsafe PhysicalMemory.loadWord(from: memory), at: address)
+    if SimulationHooks.poisonsFreedFrames { ObjectGuard.poison(address, 8) }
+    if !ProcessorHeap.free(slab.physicalAddress, in: slab.slot) { place.panicOnFree(of: address) }
+    return UInt(truncatingIfNeeded: next)
+  }
+
+  private func panicOnLink(to address: UInt) -> Never {
+    panic(
+      "an object of the heap was written to after it was freed; its link is", at: UInt64(address))
+  }
+
+  /// The link `word` as it is stored in the object at `address`, and back.
+  private func keyed(_ word: UInt64, at address: UInt) -> UInt64 {
+    // SAFETY: the key is constant.
+    unsafe word ^ header.pointee.key ^ UInt64(address) << 20
+  }
+}

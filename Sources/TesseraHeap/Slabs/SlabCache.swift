@@ -1,0 +1,196 @@
+internal import Synchronization
+internal import TesseraFrames
+internal import TesseraHardware
+
+/// The slabs of one size class that belong to one processor.
+///
+/// Objects are allocated from the current slab, the lowest address first. Slabs with free objects
+/// besides are in a list; full ones are in none, and enter it with the first of their objects that
+/// is freed. One empty slab stays in the list, and others are freed.
+///
+/// Access: by the owner, with interrupts off, but for the counters.
+///
+/// SAFETY: safe to use, because what it points to is its own slab's or its record's.
+@safe
+struct SlabCache: ~Copyable {
+  /// The current 64 objects: the word of their bits, or of `noObjects`.
+  private var window: UnsafePointer<Atomic<UInt64>>
+  /// The address of the first of them.
+  private var base: UInt
+  /// The size of an object, in bytes.
+  let byteCount: Int
+  /// See `SizeClass.reciprocal(of:)`.
+  private let reciprocal: UInt64
+  /// The offset of a slab's last object.
+  private let lastOffset: UInt64
+  /// The bits of the last window of an empty slab.
+  private let lastBits: UInt64
+
+  private(set) var current: FrameSlotReference?
+  private var firstPartial: FrameSlotReference?
+  /// The number of empty slabs in the list, 0 or 1.
+  private var emptyCount = 0
+  private let sizeClass: Int
+
+  /// Counters, since the start. Access: atomic, written by the owner.
+  let allocatedCount = Atomic<UInt64>(0)
+  let freedCount = Atomic<UInt64>(0)
+  let slabCount = Atomic<UInt64>(0)
+
+  /// An empty cache of class `number`. `noObjects` is a word of bits that is always zero.
+  @unsafe init(sizeClass number: Int, noObjects: UnsafePointer<Atomic<UInt64>>) {
+    unsafe window = noObjects
+    base = 0
+    sizeClass = number
+    byteCount = SizeClass.byteCount(of: number)
+    reciprocal = SizeClass.reciprocal(of: number)
+    let objectCount = SizeClass.objectCount(of: number)
+    lastOffset = UInt64((objectCount - 1) * byteCount)
+    lastBits = .max >> UInt64((64 - objectCount % 64) % 64)
+  }
+}
+
+extension SlabCache {
+  /// Allocates an object of the current window. Returns its address, or nil if none is free there.
+  @inline(__always)
+  mutating func pop() -> UInt? {
+    // SAFETY: the word is that of a slab that is this cache's, or of `noObjects`.
+    // Ordering: relaxed; only this processor writes it.
+    let free = unsafe window.pointee.load(ordering: .relaxed)
+    guard free != 0 else { return nil }
+    // SAFETY: as above.
+    // Ordering: relaxed; see above.
+    unsafe window.pointee.store(free & (free &- 1), ordering: .relaxed)
+    Self.increment(allocatedCount)
+    return base &+ UInt(bitPattern: free.trailingZeroBitCount &* byteCount)
+  }
+
+  /// The index of the object at `offset` in a slab, or nil if none begins there.
+  @inline(__always)
+  func index(at offset: UInt64) -> Int? {
+    let index = (offset &* reciprocal) >> 24
+    guard index &* UInt64(truncatingIfNeeded: byteCount) == offset, offset <= lastOffset else {
+      return nil
+    }
+    return Int(truncatingIfNeeded: index)
+  }
+
+  /// The offset of the object that contains the byte at `offset` in a slab.
+  func start(at offset: UInt64) -> UInt64 {
+    min((offset &* reciprocal) >> 24 &* UInt64(byteCount), lastOffset)
+  }
+
+  /// Frees the object `index` of the slab `slot`, one of this cache. Returns false if it is free
+  /// already.
+  @inline(__always)
+  mutating func push(_ index: Int, of slot: FrameSlotReference) -> Bool {
+    let window = index >> 6
+    let bit: UInt64 = 1 &<< UInt64(truncatingIfNeeded: index)
+    let old = slot.freeBits(inWindow: window)
+    guard old & bit == 0 else { return false }
+    let new = old | bit
+    slot.setFreeBits(new, inWindow: window)
+    Self.increment(freedCount)
+    if old == 0 || new == lastBits || new == .max { noteFreed(in: slot) }
+    return true
+  }
+
+  /// Puts the slab into the list if it is not there, and frees it if it is empty and not needed.
+  @inline(never)
+  private mutating func noteFreed(in slot: FrameSlotReference) {
+    guard slot != current else { return }
+    if !slot.isLinked { firstPartial = slot.pushed(onto: firstPartial) }
+    guard isEmpty(slot) else { return }
+    if emptyCount == 0 {
+      emptyCount = 1
+    } else {
+      release(slot)
+    }
+  }
+
+  /// Counts one up. No locked instruction, because no other processor writes the counter.
+  @inline(__always)
+  private static func increment(_ counter: borrowing Atomic<UInt64>, by number: UInt64 = 1) {
+    // Ordering: relaxed; a statistic.
+    counter.store(counter.load(ordering: .relaxed) &+ number, ordering: .relaxed)
+  }
+
+  func isEmpty(_ slot: FrameSlotReference) -> Bool {
+    slot.freeObjectCount == SizeClass.objectCount(of: sizeClass)
+  }
+}
+
+extension SlabCache {
+  /// Makes objects of this processor's slabs available to `pop()`. Returns false if none is free.
+  mutating func refill() -> Bool {
+    if let current, select(current) { return true }
+    // The current slab stays what it is until there is another, since the window is its own.
+    guard let slot = firstPartial else { return false }
+    if isEmpty(slot) { emptyCount -= 1 }
+    firstPartial = slot.removed(from: slot)
+    current = slot
+    require(select(slot), "a slab of the heap's list has no free object", slot.address)
+    return true
+  }
+
+  /// Makes a window of the current slab `slot` the one that objects are allocated from. Returns
+  /// false if all its objects are allocated.
+  private mutating func select(_ slot: FrameSlotReference) -> Bool {
+    for number in 0..<Slab.windowCount where slot.freeBits(inWindow: number) != 0 {
+      // SAFETY: the slab stays this cache's while it is current.
+      unsafe window = UnsafePointer(slot.slabWindow(number))
+      base = slot.objectAddress(number * 64 * byteCount)
+      return true
+    }
+    return false
+  }
+
+  /// Adds an empty slab, whose metadata is new, for the processor `owner`.
+  mutating func add(_ slot: FrameSlotReference, owner: Int) {
+    let objectCount = SizeClass.objectCount(of: sizeClass)
+    for number in 0..<Slab.windowCount {
+      let count = min(64, max(0, objectCount - number * 64))
+      slot.setFreeBits(count == 0 ? 0 : .max >> UInt64(64 - count), inWindow: number)
+    }
+    slot.setSlabPlace(SlabPlace(owner: owner, sizeClass: sizeClass))
+    if SimulationHooks.poisonsFreedFrames { ObjectGuard.poison(slot.objectAddress(0), 4096) }
+    firstPartial = slot.pushed(onto: firstPartial)
+    emptyCount += 1
+    Self.increment(slabCount)
+  }
+
+  /// Frees the empty slab `slot`, which is in the list.
+  private mutating func release(_ slot: FrameSlotReference) {
+    firstPartial = slot.removed(from: firstPartial)
+    retire(slot)
+  }
+
+  private mutating func retire(_ slot: FrameSlotReference) {
+    Self.increment(slabCount, by: .max)
+    slot.retire()
+  }
+
+  /// Frees all empty slabs. `noObjects` is as for `init`.
+  @unsafe mutating func trim(noObjects: UnsafePointer<Atomic<UInt64>>) {
+    var next = firstPartial
+    while let slot = next, emptyCount > 0 {
+      next = slot.slabPlace.next
+      guard isEmpty(slot) else { continue }
+      emptyCount -= 1
+      release(slot)
+    }
+    guard let slot = current, isEmpty(slot) else { return }
+    unsafe window = noObjects
+    current = nil
+    retire(slot)
+  }
+}
+
+extension FrameSlotReference {
+  /// The address in the direct map of the byte at `offset` in the frame.
+  @inline(__always)
+  func objectAddress(_ offset: Int) -> UInt {
+    PhysicalMemory.directMapBase &+ UInt(truncatingIfNeeded: address.rawValue)
+      &+ UInt(bitPattern: offset)
+  }
+}
