@@ -97,14 +97,17 @@ struct FrameModel {
 }
 
 extension FrameModel {
+  // What only asks is mutating nevertheless: swiftc 6.3.1 copies all records or entries for each
+  // element that a function reads which is not.
+
   /// How the entries use the frame at `index`.
-  func use(of index: Int) -> Use {
+  mutating func use(of index: Int) -> Use {
     var use = Use()
     for place in 0..<Self.mostEntries { add(place, to: &use, of: index) }
     return use
   }
 
-  private func add(_ place: Int, to use: inout Use, of index: Int) {
+  private mutating func add(_ place: Int, to use: inout Use, of index: Int) {
     let kind = entries[place].kind
     if kind == .none { return }
     if kind == .list {
@@ -124,7 +127,7 @@ extension FrameModel {
   }
 
   /// How many of the allocator's frames are out.
-  var usedCount: UInt64 {
+  mutating func countUsed() -> UInt64 {
     var count: UInt64 = 0
     for index in 0..<frameCount where records[index].state == .held && records[index].isManaged {
       count += 1
@@ -167,7 +170,7 @@ extension FrameModel {
 
 extension FrameModel {
   /// The error that claiming the frame at `index` should throw.
-  func claimError(_ index: Int) -> TesseraError? {
+  mutating func claimError(_ index: Int) -> TesseraError? {
     switch records[index].state {
     case .free, .reserved: return nil
     case .foreign: return .inUse
@@ -179,7 +182,7 @@ extension FrameModel {
   }
 
   /// The error that sharing the frame at `index` should throw.
-  func shareError(_ index: Int) -> TesseraError? {
+  mutating func shareError(_ index: Int) -> TesseraError? {
     switch records[index].state {
     case .free, .reserved: return .unused
     case .foreign: return nil
@@ -191,7 +194,7 @@ extension FrameModel {
   }
 
   /// Whether the allocator has what `request` asks for: contiguous free frames, wherever they are.
-  func canAllocate(_ count: Int, _ request: FrameRequest) -> Bool {
+  mutating func canAllocate(_ count: Int, _ request: FrameRequest) -> Bool {
     let limit = request.limit.frameNumber
     let alignment = max(1, request.alignment >> 12)
     var start = 0
@@ -205,7 +208,7 @@ extension FrameModel {
     return false
   }
 
-  private func areFree(_ start: Int, _ count: Int) -> Bool {
+  private mutating func areFree(_ start: Int, _ count: Int) -> Bool {
     for index in start..<start + count where records[index].state != .free { return false }
     return true
   }

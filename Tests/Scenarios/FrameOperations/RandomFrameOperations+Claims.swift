@@ -15,14 +15,14 @@ extension RandomFrameOperations {
     expect(error == expected, "a claim succeeds or fails as the state of the frames requires")
   }
 
-  private func mayBeElsewhere(_ index: Int) -> Bool {
+  private mutating func mayBeElsewhere(_ index: Int) -> Bool {
     guard let machine = options.machine, machine.processorCount > 1 else { return false }
     return model.records[index].state == .free && model.slot(index).kind.isCached
   }
 
   /// Whether a claim of these frames can be followed by the model: bare frames are claimed all of
   /// an entry at once, or not at all.
-  private func canClaim(_ first: Int, _ count: Int) -> Bool {
+  private mutating func canClaim(_ first: Int, _ count: Int) -> Bool {
     for index in first..<first + count {
       if model.claimError(index) != nil { return true }
     }
@@ -34,7 +34,7 @@ extension RandomFrameOperations {
   }
 
   /// The place of the bare entry that has frame `index`.
-  private func rawEntry(_ index: Int) -> Int? {
+  private mutating func rawEntry(_ index: Int) -> Int? {
     for place in 0..<FrameModel.mostEntries where model.entries[place].kind == .raw {
       let entry = model.entries[place]
       if entry.start <= index && index < entry.start + entry.count { return place }

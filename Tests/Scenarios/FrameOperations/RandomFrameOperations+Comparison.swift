@@ -15,7 +15,7 @@ extension RandomFrameOperations {
 
   private mutating func compareSums() {
     let used = FrameAllocator.statistics.usedFrameCount &- usedBefore
-    expect(used == model.usedCount, "the allocator counts the frames that are out")
+    expect(used == model.countUsed(), "the allocator counts the frames that are out")
     outcome.mostUsed = max(outcome.mostUsed, used)
     expect(
       DropStatistics.callCount &- dropCountBefore == model.dropCount,

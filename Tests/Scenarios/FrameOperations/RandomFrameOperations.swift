@@ -177,7 +177,7 @@ extension RandomFrameOperations {
 
 extension RandomFrameOperations {
   /// A place for another handle, or nil if all are taken.
-  func freePlace() -> Int? {
+  mutating func freePlace() -> Int? {
     for place in 0..<FrameModel.mostEntries where model.entries[place].kind == .none {
       return place
     }
@@ -185,7 +185,7 @@ extension RandomFrameOperations {
   }
 
   /// Two places for other handles, or nil if there are not that many.
-  func freePlaces() -> (Int, Int)? {
+  mutating func freePlaces() -> (Int, Int)? {
     guard let first = freePlace() else { return nil }
     for place in first + 1..<FrameModel.mostEntries where model.entries[place].kind == .none {
       return (first, place)
