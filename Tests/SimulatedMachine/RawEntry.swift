@@ -36,6 +36,7 @@ struct RawEntry {
   }
 
   /// Returns whether a reserved bit of the present entry is set.
+  @inline(__always)
   func hasReservedBit(level: Int, _ registers: PagingRegisters) -> Bool {
     let highest: UInt64 = 0x000f_ffff_ffff_ffff
     var reserved = highest & ~((1 << UInt64(registers.physicalAddressWidth)) - 1)

@@ -11,9 +11,11 @@ extension SimulatedMMU {
     let buffer = UnsafeMutableRawPointer.allocate(
       byteCount: byteCount, alignment: MemoryLayout<Value>.alignment)
     defer { buffer.deallocate() }
-    try forEachPiece(address, byteCount, .read, privilege, number) { place, offset, length in
+    let fault = forEachPiece(address, byteCount, .read, privilege, number) {
+      place, offset, length in
       (buffer + offset).copyMemory(from: place, byteCount: length)
     }
+    if let fault { throw fault }
     return buffer.loadUnaligned(as: Value.self)
   }
 
@@ -26,9 +28,11 @@ extension SimulatedMMU {
       byteCount: byteCount, alignment: MemoryLayout<Value>.alignment)
     defer { buffer.deallocate() }
     buffer.storeBytes(of: value, as: Value.self)
-    try forEachPiece(address, byteCount, .write, privilege, number) { place, offset, length in
+    let fault = forEachPiece(address, byteCount, .write, privilege, number) {
+      place, offset, length in
       place.copyMemory(from: buffer + offset, byteCount: length)
     }
+    if let fault { throw fault }
   }
 
   /// Fetches one byte of code at `address`.
@@ -37,29 +41,55 @@ extension SimulatedMMU {
     at address: UInt64, as privilege: Privilege = .user, on number: Int? = nil
   ) throws(PageFault) -> UInt8 {
     var byte: UInt8 = 0
-    try forEachPiece(address, 1, .fetch, privilege, number) { place, _, _ in
+    let fault = forEachPiece(address, 1, .fetch, privilege, number) { place, _, _ in
       byte = place.load(as: UInt8.self)
     }
+    if let fault { throw fault }
     return byte
   }
 
-  /// Runs `body` on the part in each page, after checking that all parts are accessible.
+  /// Does what a program does with `word` at `address`, which is aligned: reads it from there,
+  /// writes it there, or fetches what is there. Returns the fault, which `read`, `write` and
+  /// `fetch` throw.
+  package func use(_ word: inout UInt64, at address: UInt64, _ kind: AccessKind) -> PageFault? {
+    forEachPiece(address, 8, kind, .user, nil) { place, _, _ in
+      switch kind {
+      case .read: word = place.load(as: UInt64.self)
+      case .write: place.storeBytes(of: word, as: UInt64.self)
+      case .fetch: break
+      }
+    }
+  }
+
+  /// Runs `body` on the part in each page, after checking that all parts are accessible. Returns
+  /// the fault if one is not.
   private func forEachPiece(
     _ address: UInt64, _ byteCount: Int, _ kind: AccessKind, _ privilege: Privilege,
     _ number: Int?, _ body: (UnsafeMutableRawPointer, _ offset: Int, _ length: Int) -> Void
-  ) throws(PageFault) {
+  ) -> PageFault? {
     precondition(byteCount <= 4096, "value spans more than two pages")
     let access = Access(kind: kind, privilege: privilege, processor: number ?? currentProcessor)
     let firstLength = min(byteCount, 4096 - Int(address & 4095))
     let (next, isPastTheEnd) = address.addingReportingOverflow(UInt64(firstLength))
-    if isPastTheEnd && firstLength < byteCount { throw .generalProtection(address: address) }
-    try locked { (cache, counters) throws(PageFault) in
-      let first = try cache.use(address, access, &counters)
-      let second = firstLength < byteCount ? try cache.use(next, access, &counters) : 0
-      body(memory.base + Int(first), 0, firstLength)
+    if isPastTheEnd && firstLength < byteCount { return .generalProtection(address: address) }
+    return locked { cache, counters in
+      let first: UInt64
+      var second: UInt64?
+      switch cache.use(address, access, &counters) {
+      case .success(let place): first = place
+      case .failure(let fault): return fault
+      }
       if firstLength < byteCount {
+        switch cache.use(next, access, &counters) {
+        case .success(let place): second = place
+        case .failure(let fault): return fault
+        }
+      }
+      body(memory.base + Int(first), 0, firstLength)
+      if let second {
         body(memory.base + Int(second), firstLength, byteCount - firstLength)
       }
+      return nil
     }
   }
 }
@@ -82,13 +112,10 @@ extension SimulatedMMU {
       while done < byteCount {
         let place = address &+ UInt64(done)
         let length = min(byteCount - done, 4096 - Int(place & 4095))
-        do throws(PageFault) {
-          let memory = memory.base + Int(try cache.use(place, access, &counters))
-          let (target, source) = isWrite ? (memory, buffer + done) : (buffer + done, memory)
-          target.copyMemory(from: source, byteCount: length)
-        } catch {
-          return done
-        }
+        guard case .success(let found) = cache.use(place, access, &counters) else { return done }
+        let memory = memory.base + Int(found)
+        let (target, source) = isWrite ? (memory, buffer + done) : (buffer + done, memory)
+        target.copyMemory(from: source, byteCount: length)
         counters.userBytesCopied += length
         done += length
       }
@@ -104,7 +131,7 @@ extension SimulatedMMU {
   ) throws(PageFault) -> SimulatedTranslation {
     let access = Access(kind: kind, privilege: privilege, processor: number ?? currentProcessor)
     return try locked { (cache, _) throws(PageFault) in
-      try cache.permittedTranslation(of: address, access).page
+      try cache.permittedTranslation(of: address, access).get().page
     }
   }
 

@@ -12,9 +12,9 @@ import Foundation
 public final class SimulatedMMU: @unchecked Sendable {
   let memory: SimulatedMemory
   private let lock = NSLock()
-  /// Access: under `lock`.
-  private var cache: TLBModel
-  private var counters = Counters()
+  /// Access: under `lock`, which excludes what the exclusivity check looks for.
+  @exclusivity(unchecked) private var cache: TLBModel
+  @exclusivity(unchecked) private var counters = Counters()
 
   /// Counts of events since the start.
   public struct Counters: Sendable {
@@ -139,11 +139,12 @@ extension SimulatedMMU {
 
 // The observer.
 extension SimulatedMMU {
-  /// The current observer. Access: by the thread that creates and destroys machines.
-  nonisolated(unsafe) private static weak var installed: SimulatedMMU?
+  /// The current observer. Not a weak reference, which would make each use of the observer slower.
+  /// Access: by the thread that creates and destroys machines.
+  nonisolated(unsafe) private static var installed: ObjectIdentifier?
 
   private func install() {
-    Self.installed = self
+    Self.installed = ObjectIdentifier(self)
     var observer = simulated_observer(
       context: Unmanaged.passUnretained(self).toOpaque(),
       entry_write: { context, _, address, old, _ in
@@ -164,7 +165,9 @@ extension SimulatedMMU {
 
   private func uninstall() {
     // Another machine may have been created before this one was destroyed.
-    if Self.installed == nil { simulated_install_observer(nil) }
+    guard Self.installed == ObjectIdentifier(self) else { return }
+    Self.installed = nil
+    simulated_install_observer(nil)
   }
 
   private static func at(_ context: UnsafeMutableRawPointer?) -> SimulatedMMU {

@@ -23,6 +23,21 @@ struct SimulatedMemory: @unchecked Sendable {
     word(address).pointee.load(ordering: .relaxed)
   }
 
+  /// Calls `body` with the index and the word of each present entry of the table at `address`.
+  @inline(__always)
+  func visitPresent(ofTable address: UInt64, _ body: (_ index: Int, _ word: UInt64) -> Void) {
+    // Most entries are absent: eight at a time.
+    for first in stride(from: 0, to: 512, by: 8) {
+      var bits: UInt64 = 0
+      for index in first..<first + 8 { bits |= load(address + UInt64(index) * 8) }
+      if bits & 1 == 0 { continue }
+      for index in first..<first + 8 {
+        let word = load(address + UInt64(index) * 8)
+        if word & 1 != 0 { body(index, word) }
+      }
+    }
+  }
+
   /// As `load`, for a walk that is followed by an access: the access depends on the entry, which
   /// orders the two.
   func loadBeforeUse(_ address: UInt64) -> UInt64 {

@@ -49,15 +49,18 @@ extension TLBModel {
       pending.contains { $0.lowerBound <= start && start &+ (byteCount &- 1) < $0.upperBound }
     }
     var found: [String] = []
-    for translation in processors[number].translations.all
-    where !isPending(translation.virtualAddress, translation.byteCount) {
-      if let reason = incoherence(of: translation, on: number, ignoringAccessed) {
-        found.append("processor \(number) may cache \(translation), but \(reason)")
-      }
+    let cache = processors[number]
+    let wrong = cache.translations.all {
+      incoherence(of: $0, in: cache, ignoringAccessed) != nil
+        && !isPending($0.virtualAddress, $0.byteCount)
     }
-    for frame in processors[number].tableFrames {
+    for translation in wrong {
+      let reason = incoherence(of: translation, in: cache, ignoringAccessed) ?? ""
+      found.append("processor \(number) may cache \(translation), but \(reason)")
+    }
+    for frame in cache.tableFrames {
       for table in tables[frame]
-      where table.processor == number && !isCurrent(table, frame)
+      where table.processor == number && !isCurrent(table, frame, in: cache)
         && !isPending(
           table.position.start, RawEntry.byteCount(level: table.position.level + 1))
       {
@@ -70,19 +73,19 @@ extension TLBModel {
   }
 
   private func incoherence(
-    of translation: SimulatedTranslation, on number: Int, _ ignoringAccessed: Bool
+    of translation: SimulatedTranslation, in cache: ProcessorCache, _ ignoringAccessed: Bool
   ) -> String? {
-    let set = processors[number].translations
     for level in 1...3
-    where level > translation.level && set.contains(translation.virtualAddress, level: level) {
+    where level > translation.level
+      && cache.translations.contains(translation.virtualAddress, level: level)
+    {
       return "it may also cache a larger page for that address"
     }
-    guard processors[number].hasRoot,
-      case .page(let now, _, _) = walk(number).translate(translation.virtualAddress)
+    let walk = TableWalk(memory: memory, registers: cache.registers)
+    guard cache.hasRoot, case .page(let now, _, _) = walk.translate(translation.virtualAddress)
     else { return "nothing is mapped there" }
     if now.level != translation.level { return "the page has another size: \(now)" }
     if now.physicalAddress != translation.physicalAddress { return "the tables say \(now)" }
-    let cache = processors[number]
     let excess = cache.accesses(translation.rights).subtracting(cache.accesses(now.rights))
     if !excess.isEmpty { return "\(excess) is not allowed" }
     if now.memoryTypeIndex != translation.memoryTypeIndex { return "the memory type differs" }
@@ -94,12 +97,11 @@ extension TLBModel {
     return nil
   }
 
-  private func isCurrent(_ table: CachedTable, _ frame: Int) -> Bool {
+  private func isCurrent(_ table: CachedTable, _ frame: Int, in cache: ProcessorCache) -> Bool {
     let position = table.position
-    guard processors[table.processor].hasRoot,
-      let now = walk(table.processor).table(at: position.start, level: position.level)
+    let walk = TableWalk(memory: memory, registers: cache.registers)
+    guard cache.hasRoot, let now = walk.table(at: position.start, level: position.level)
     else { return false }
-    let cache = processors[table.processor]
     return now.address == UInt64(frame) << 12
       && cache.accesses(position.rights).isSubset(of: cache.accesses(now.position.rights))
   }
@@ -112,14 +114,14 @@ extension TLBModel {
     let registers = processors[number].registers
     var waiting = [(registers.root, TablePosition.root(registers))]
     while let (table, position) = waiting.popLast() {
-      for index in 0..<512 {
+      memory.visitPresent(ofTable: table) { index, word in
         let address = table + UInt64(index) * 8
         let isKnown: Bool
-        switch registers.step(memory.load(address), index: index, of: position) {
-        case .absent, .reserved: continue
+        switch registers.step(word, index: index, of: position) {
+        case .absent, .reserved: return
         case .page(let page): isKnown = processors[number].translations.contains(page)
         case .table(let below, let next):
-          guard memory.contains(below) else { continue }
+          guard memory.contains(below) else { return }
           isKnown = tables[Int(below >> 12)].contains(
             CachedTable(processor: number, position: next))
           if isKnown { waiting.append((below, next)) }

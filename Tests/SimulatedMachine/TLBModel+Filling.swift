@@ -78,10 +78,9 @@ extension TLBModel {
       processors[table.processor].tableFrames.append(frame)
     }
     tables[frame].append(table)
-    for index in 0..<512 {
-      let entryAddress = address + UInt64(index) * 8
-      let word = memory.load(entryAddress)
-      if word & 1 != 0 { hold(word, entryAddress: entryAddress, index: index, of: table) }
+    let memory = memory
+    memory.visitPresent(ofTable: address) { index, word in
+      hold(word, entryAddress: address + UInt64(index) * 8, index: index, of: table)
     }
   }
 

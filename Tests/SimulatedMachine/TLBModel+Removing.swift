@@ -55,8 +55,8 @@ extension TLBModel {
       removeStaleTables(on: number)
     } else {
       removeAllTables(on: number)
-      fillFromRoot(number)
-      processors[number].mayHaveStaleTranslations = true
+      removeLocalTranslations(on: number)
+      return fillFromRoot(number)
     }
     if !keepsContext { removeStaleTranslations(on: number, evenGlobal: false) }
   }
@@ -88,6 +88,14 @@ extension TLBModel {
 }
 
 extension TLBModel {
+  /// Removes all translations but the global ones, those that match the tables, too.
+  private mutating func removeLocalTranslations(on number: Int) {
+    var removed: [SimulatedTranslation] = []
+    let hasGlobal = processors[number].translations.removeLocal { removed.append($0) }
+    for translation in removed where ownsFrame(translation) { mentions.remove(translation) }
+    processors[number].mayHaveStaleTranslations = hasGlobal
+  }
+
   /// Removes the translations that differ from the tables, global ones only if `evenGlobal`.
   private mutating func removeStaleTranslations(on number: Int, evenGlobal: Bool) {
     guard processors[number].mayHaveStaleTranslations else { return }

@@ -9,7 +9,7 @@ struct TranslationSet {
   }
 
   /// The index of the oldest node of each page; the key is the page's address plus its level.
-  private var heads: [UInt64: Int] = [:]
+  private var heads = PageIndex()
   private var nodes: [Node] = []
   private var firstUnused = -1
 
@@ -18,7 +18,7 @@ struct TranslationSet {
   mutating func insert(_ translation: SimulatedTranslation, age: UInt64) -> Bool {
     let key = Self.key(translation.virtualAddress, level: translation.level)
     var last = -1
-    var index = heads[key] ?? -1
+    var index = heads[key]
     while index >= 0 {
       if nodes[index].translation.isSame(as: translation) {
         if translation.isAccessed { nodes[index].translation.isAccessed = true }
@@ -29,14 +29,14 @@ struct TranslationSet {
       index = nodes[index].next
     }
     let new = makeNode(Node(translation: translation, age: age, next: -1))
-    if last >= 0 { nodes[last].next = new } else { heads[key] = new }
+    if last >= 0 { nodes[last].next = new } else { heads.set(key, to: new) }
     return true
   }
 
   /// Removes the translations of all sizes for `address`.
   mutating func remove(covering address: UInt64, _ removed: (SimulatedTranslation) -> Void) {
     for level in 1...3 {
-      guard var index = heads.removeValue(forKey: Self.key(address, level: level)) else { continue }
+      var index = heads.remove(Self.key(address, level: level))
       while index >= 0 {
         removed(nodes[index].translation)
         let next = nodes[index].next
@@ -46,14 +46,32 @@ struct TranslationSet {
     }
   }
 
+  /// Removes all translations that are not global. Returns whether some are left.
+  mutating func removeLocal(_ removed: (SimulatedTranslation) -> Void) -> Bool {
+    var hasGlobal = false
+    visit { if $0.isGlobal { hasGlobal = true } else { removed($0) } }
+    if hasGlobal {
+      update({ $0.isGlobal ? $0 : nil }, removed: { _ in })
+    } else {
+      heads.removeAll()
+      nodes.removeAll(keepingCapacity: true)
+      firstUnused = -1
+    }
+    return hasGlobal
+  }
+
   /// Replaces each translation with the result of `update`, which may differ in accessed and dirty
   /// bits only, or removes it if that is nil.
   mutating func update(
     _ update: (SimulatedTranslation) -> SimulatedTranslation?,
     removed: (SimulatedTranslation) -> Void
   ) {
+    var pages: [Int] = []
+    pages.reserveCapacity(heads.count)
+    heads.visit { pages.append($0) }
     // What is the same as another one would be so before, too: no two of a page become equal.
-    for (key, head) in heads {
+    for head in pages {
+      let page = nodes[head].translation
       var (index, first, last) = (head, -1, -1)
       while index >= 0 {
         let next = nodes[index].next
@@ -68,7 +86,9 @@ struct TranslationSet {
         index = next
       }
       if last >= 0 { nodes[last].next = -1 }
-      if first != head { heads[key] = first >= 0 ? first : nil }
+      if first == head { continue }
+      let key = Self.key(page.virtualAddress, level: page.level)
+      if first >= 0 { heads.set(key, to: first) } else { _ = heads.remove(key) }
     }
   }
 
@@ -76,7 +96,7 @@ struct TranslationSet {
   func covering(_ address: UInt64) -> [SimulatedTranslation] {
     var found: [Node] = []
     for level in 1...3 {
-      var index = heads[Self.key(address, level: level)] ?? -1
+      var index = heads[Self.key(address, level: level)]
       while index >= 0 {
         found.append(nodes[index])
         index = nodes[index].next
@@ -85,14 +105,24 @@ struct TranslationSet {
     return found.sorted { $0.age < $1.age }.map(\.translation)
   }
 
+  /// Returns the oldest translation of any size for `address`.
+  func oldest(covering address: UInt64) -> SimulatedTranslation? {
+    var oldest = -1
+    for level in 1...3 {
+      let head = heads[Self.key(address, level: level)]
+      if head >= 0 && (oldest < 0 || nodes[head].age < nodes[oldest].age) { oldest = head }
+    }
+    return oldest >= 0 ? nodes[oldest].translation : nil
+  }
+
   /// Returns whether there is a translation of `address` at `level`.
   func contains(_ address: UInt64, level: Int) -> Bool {
-    heads[Self.key(address, level: level)] != nil
+    heads[Self.key(address, level: level)] >= 0
   }
 
   /// Returns whether the set contains `translation`, ignoring accessed and dirty bits.
   func contains(_ translation: SimulatedTranslation) -> Bool {
-    var index = heads[Self.key(translation.virtualAddress, level: translation.level)] ?? -1
+    var index = heads[Self.key(translation.virtualAddress, level: translation.level)]
     while index >= 0 {
       if nodes[index].translation.isSame(as: translation) { return true }
       index = nodes[index].next
@@ -101,28 +131,29 @@ struct TranslationSet {
   }
 
   /// All translations, ordered by address.
-  var all: [SimulatedTranslation] {
-    sortedByAge.map(\.translation).sorted { $0.virtualAddress < $1.virtualAddress }
+  var all: [SimulatedTranslation] { all { _ in true } }
+
+  /// The translations for which `isIncluded` returns true, ordered by address.
+  func all(where isIncluded: (SimulatedTranslation) -> Bool) -> [SimulatedTranslation] {
+    var found: [Node] = []
+    visitNodes { if isIncluded($0.translation) { found.append($0) } }
+    found.sort {
+      let (left, right) = ($0.translation.virtualAddress, $1.translation.virtualAddress)
+      return left == right ? $0.age < $1.age : left < right
+    }
+    return found.map(\.translation)
   }
 
-  func visit(_ body: (SimulatedTranslation) -> Void) {
-    for var index in heads.values {
+  func visit(_ body: (SimulatedTranslation) -> Void) { visitNodes { body($0.translation) } }
+
+  private func visitNodes(_ body: (Node) -> Void) {
+    heads.visit { head in
+      var index = head
       while index >= 0 {
-        body(nodes[index].translation)
+        body(nodes[index])
         index = nodes[index].next
       }
     }
-  }
-
-  private var sortedByAge: [Node] {
-    var result: [Node] = []
-    for var index in heads.values {
-      while index >= 0 {
-        result.append(nodes[index])
-        index = nodes[index].next
-      }
-    }
-    return result.sorted { $0.age < $1.age }
   }
 
   private static func key(_ address: UInt64, level: Int) -> UInt64 {

@@ -63,20 +63,15 @@ enum PagingOperationsMachine {
   private static func access(_ kind: Int, _ address: UInt64, _ word: UInt64) -> UInt64 {
     guard let mmu = current?.mmu else { return 0 }
     lastFault = 0
-    do throws(SimulatedPageFault) {
-      switch kind {
-      case 0: return try mmu.read(UInt64.self, at: address)
-      case 1: try mmu.write(word, at: address)
-      default: try mmu.fetch(at: address)
-      }
-    } catch {
-      guard case .page(address, let code) = error else {
-        Issue.record("an access to \(String(address, radix: 16)) ends with \(error)")
-        return 0
-      }
+    var word = word
+    let kinds: [AccessKind] = [.read, .write, .fetch]
+    let fault = mmu.use(&word, at: address, kinds[kind])
+    if case .page(_, let code) = fault {
       lastFault = UInt64(code.rawValue) | 1 << 32
+    } else if let fault {
+      Issue.record("an access to \(String(address, radix: 16)) ends with \(fault)")
     }
-    return 0
+    return fault == nil && kind == 0 ? word : 0
   }
 
   private static func maps(_ root: UInt64, _ address: UInt64, _ physical: UInt64) -> Bool {
