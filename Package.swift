@@ -114,6 +114,10 @@ let package = Package(
       ],
       swiftSettings: forTests),
     .testTarget(
+      name: "BulkTests",
+      dependencies: ["CallFuzz", "MultibootFuzz", "SimulatedMachine", "Tessera", "TestSupport"],
+      swiftSettings: forTests),
+    .testTarget(
       name: "DemoACPITests",
       dependencies: [
         "DemoACPI", "TesseraBoot", "TesseraHardware", "MultibootFuzz", "TestSupport",
@@ -131,3 +135,12 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+
+// With optimization or a sanitizer few tests are run, and the targets of the others would take most
+// of the time of the build. `TESSERA_TEST_TARGETS` in the environment has the names of those that
+// are built.
+if let chosen = Context.environment["TESSERA_TEST_TARGETS"]?.split(separator: " ") {
+  package.targets.removeAll { target in
+    target.type == .test && !chosen.contains { $0 == target.name }
+  }
+}

@@ -19,14 +19,14 @@ add() {
   finish_part "$ok passed, $bad failed"
 }
 
-# host NAME SECONDS FLAGS ARGUMENTS...: builds the tests with FLAGS, in a part of its own without a
-# limit, runs them with ARGUMENTS, and counts from the summary.
-host() {
+# host_at_once NAME SECONDS FLAGS FILTER...: builds the tests with FLAGS, in a part of its own
+# without a limit, runs those that match in several processes, and counts from their summaries.
+host_at_once() {
   name=$1 limit=$2 flags=$3
   shift 3
   # Unquoted: several flags.
   build "build: tests $name" swift build --build-tests $flags || return
-  run_part "$name" "$limit" swift test --skip-build $flags "$@"
+  run_part "$name" "$limit" Tests/tests-at-once "$flags" "$@"
   add_host
 }
 
