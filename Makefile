@@ -238,6 +238,19 @@ $(B)/libtessera-swift.a: $(LIBRARY:%=$(B)/%.o) $(LIBRARY_C)
 	$(Q)$(OBJCOPY) -R .debug_names -R .swift_modhash -R .swift1_autolink_entries \
 	  -R .linker-options $@
 
+# What code of Swift with classes and collections asks for: the kernel's, for Tessera's has none.
+RUNTIME := Sources/TesseraSwiftRuntime
+RUNTIME_OBJECTS := $(patsubst $(RUNTIME)/%,$(B)/swift-runtime/%.o, \
+  $(wildcard $(RUNTIME)/*.c $(RUNTIME)/*.S))
+$(B)/swift-runtime/%.o: $(RUNTIME)/% $(RUNTIME)/runtime.h $(HEADERS) Makefile
+	@mkdir -p $(@D)
+	$(call say,clang,$<)
+	$(Q)$(CLANG) $(CFLAGS) -O2 -fpie -ffunction-sections -I Sources/CTessera/include -c $< -o $@
+$(B)/libtessera-swift-runtime.a: $(RUNTIME_OBJECTS)
+	$(call say,archive,$@)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
 VERSION = $(shell awk '$$2 == "TESSERA_VERSION" { \
   printf "%d.%d.%d", $$3 / 10000, $$3 / 100 % 100, $$3 % 100 }' $(HEADER))
 $(B)/tessera.pc: linker/tessera.pc $(HEADER) Makefile
@@ -246,7 +259,8 @@ $(B)/tessera.pc: linker/tessera.pc $(HEADER) Makefile
 
 # The last configuration built is the one under build/ itself, as with kernels. The modules of Swift
 # lie beside the C modules that they are made of.
-PUBLISHED_OBJECTS := $(addprefix build/,tessera.o libtessera.a libtessera-swift.a)
+PUBLISHED_OBJECTS := $(addprefix build/,tessera.o libtessera.a libtessera-swift.a \
+  libtessera-swift-runtime.a)
 PUBLISHED_MODULES := $(patsubst %,build/swift/%.swiftmodule,$(filter-out TesseraC,$(LIBRARY))) \
   $(patsubst Sources/CTessera/include/%,build/swift/%,$(filter-out %/simulated.h, \
   $(wildcard Sources/CTessera/include/*)))
@@ -279,6 +293,7 @@ help: ## print this list
 	@echo '  your kernel: ld ... k.o $$(pkg-config --libs tessera), and --cflags for C;'
 	@echo '  if in Swift: swiftc -O $$(pkg-config --variable=swiftflags tessera) -c *.swift -o k.o'
 	@echo '               ld ... --gc-sections k.o $$(pkg-config --variable=swiftlibrary tessera)'
+	@echo '               --variable=swiftruntime, before it, if it has classes or collections'
 	@echo '               --variable=swiftchecks has the checks that Tessera itself is compiled with'
 
 # What boot/qemu-run reads.

@@ -1,7 +1,9 @@
 # From the boot loader to Swift: page tables, long mode, the upper half. Tessera turns on no-execute
 # pages, write protection and global pages.
 
+        .ifndef KERNEL                          # what swift-classes defines
         .set KERNEL, 0xffffffff80000000
+        .endif
 
         .section .boot, "ax"
         .long 0x1badb002, 3, -(0x1badb002 + 3)  # a multiboot 1 header
