@@ -1,6 +1,8 @@
 // A kernel in C++17, with vector registers and a stack protector.
 #include "memory.hpp"
 
+#include <new>
+
 // The machine -------------------------------------------------------------------------------------
 
 enum class Verdict : uint32_t { passed = 0x10, failed = 0x11, crashed = 0x12 };
@@ -167,6 +169,71 @@ static void use_kernel_memory() {
   expect(sum == 1023 * 1024 / 4.0, "the vector registers were changed");
 }
 
+// Objects -----------------------------------------------------------------------------------------
+
+static void *not_null(void *object) {
+  expect(object != nullptr, "the heap is out of memory");
+  return object;
+}
+
+// What `new` and `delete` call.
+void *operator new(size_t size) { return not_null(tessera_malloc(size)); }
+void *operator new(size_t size, std::align_val_t alignment) {
+  return not_null(tessera_malloc_aligned(static_cast<size_t>(alignment), size));
+}
+void operator delete(void *object) noexcept { tessera_free(object); }
+void operator delete(void *object, size_t) noexcept { tessera_free(object); }
+void operator delete(void *object, std::align_val_t) noexcept { tessera_free(object); }
+void operator delete(void *object, size_t, std::align_val_t) noexcept { tessera_free(object); }
+
+/// An expression, which owns its parts.
+class Expression {
+ public:
+  static int live;
+  Expression() { live++; }
+  virtual ~Expression() { live--; }
+  Expression(const Expression &) = delete;
+  Expression &operator=(const Expression &) = delete;
+  virtual uint64_t value() const = 0;
+};
+int Expression::live = 0;
+
+class alignas(64) Number : public Expression {
+ public:
+  explicit Number(uint64_t value) : value_(value) {}
+  uint64_t value() const override { return value_; }
+
+ private:
+  uint64_t value_;
+};
+
+class Sum : public Expression {
+ public:
+  Sum(const Expression *left, const Expression *right) : left_(left), right_(right) {}
+  ~Sum() override {
+    delete left_;
+    delete right_;
+  }
+  uint64_t value() const override { return left_->value() + right_->value(); }
+
+ private:
+  const Expression *left_, *right_;
+};
+
+static void use_objects() {
+  const Expression *sum = new Number(0);
+  for (uint64_t i = 1; i <= 100; i++) {
+    auto *number = new Number(i);
+    expect(reinterpret_cast<uintptr_t>(number) % 64 == 0, "an object is not aligned");
+    sum = new Sum(sum, number);
+  }
+  expect(sum->value() == 5050 && Expression::live == 201, "objects have lost their values");
+  delete sum;
+  expect(Expression::live == 0, "a destructor was not called");
+}
+
+extern "C" void __cxa_pure_virtual() { fail("a virtual function was called that has no body"); }
+
 extern "C" void kernel_main(uint32_t magic, uint32_t information) {
   for (auto constructor = constructors_start; constructor < constructors_end; constructor++)
     (*constructor)();
@@ -175,6 +242,7 @@ extern "C" void kernel_main(uint32_t magic, uint32_t information) {
   start_tessera(magic, information);
   use_a_space();
   use_kernel_memory();
+  use_objects();
   uint64_t violations;
   must(tessera_audit(write, nullptr, &violations));
   expect(violations == 0, "Tessera's audit found violations");
