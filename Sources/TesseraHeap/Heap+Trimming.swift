@@ -6,10 +6,14 @@ extension Heap {
   ///
   /// The heap does so itself before a request for frames fails. Interrupts are off meanwhile, while
   /// some hundred objects are taken back and as many slabs freed as there are classes.
-  public static func trim() {
+  public static func trim() { _ = trimmed() }
+
+  /// Does what `trim` does, and returns whether a frame was freed.
+  static func trimmed() -> Bool {
     let interrupts = Processor.disableInterrupts()
-    ProcessorHeap(of: Processor.current)?.trim()
+    let isTrimmed = ProcessorHeap(of: Processor.current)?.trim() ?? false
     Processor.restoreInterrupts(interrupts)
+    return isTrimmed
   }
 
   /// Whether other processors have freed objects of this one that it has not taken back.

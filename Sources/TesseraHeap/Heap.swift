@@ -129,6 +129,10 @@ extension Heap {
 
   private static func addHeap() throws(TesseraError) {
     let frame = try UniqueFrame(allocating: HeapRecord(), .uninitialized)
+    FrameAllocator.trim { processor, isQuestion in
+      guard let heap = ProcessorHeap(of: processor) else { return false }
+      return isQuestion ? heap.mayTrim : Heap.trimmed()
+    }
     let interrupts = Processor.disableInterrupts()
     ProcessorHeap.install(frame)
     Processor.restoreInterrupts(interrupts)

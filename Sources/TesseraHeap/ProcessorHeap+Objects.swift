@@ -39,13 +39,26 @@ extension ProcessorHeap {
     return unsafe cache.pointee.push(index, of: slot)
   }
 
-  /// Frees the empty slabs of this processor.
-  func trim() {
+  /// Frees the empty slabs of this processor. Returns whether there were any.
+  func trim() -> Bool {
     takeFreedByOthers()
+    var isTrimmed = false
     for number in 0..<SizeClass.count {
       // SAFETY: as in `pop`, and the word is the record's.
-      unsafe cache(number).pointee.trim(noObjects: noObjects)
+      if unsafe cache(number).pointee.trim(noObjects: noObjects) { isTrimmed = true }
     }
+    return isTrimmed
+  }
+
+  /// Whether `trim` may free something, on the processor of this heap. By any processor.
+  var mayTrim: Bool {
+    if hasFreedByOthers { return true }
+    for number in 0..<SizeClass.count {
+      // SAFETY: the flag is atomic.
+      // Ordering: relaxed; a hint.
+      if unsafe cache(number).pointee.mayHaveEmpty.load(ordering: .relaxed) { return true }
+    }
+    return false
   }
 }
 
@@ -56,7 +69,7 @@ extension ProcessorHeap {
     for number in 0..<SizeClass.count {
       // SAFETY: nothing else runs.
       let cache = unsafe cache(number)
-      unsafe cache.pointee.trim(noObjects: noObjects)
+      _ = unsafe cache.pointee.trim(noObjects: noObjects)
       // Ordering: relaxed; nothing else runs.
       let left = unsafe cache.pointee.slabCount.load(ordering: .relaxed)
       require(left == 0, "the heap was stopped with an object in use")
@@ -87,8 +100,10 @@ extension ProcessorHeap {
   /// Frees the objects that other processors freed, a limited number at a time, since interrupts
   /// are off.
   func takeFreedByOthers() {
-    // SAFETY: only the owner uses it, with interrupts off.
-    var address = unsafe header.pointee.pending
+    // SAFETY: the words are atomic.
+    let record = unsafe header
+    // Ordering: relaxed; only the owner writes it.
+    var address = unsafe record.pointee.pending.load(ordering: .relaxed)
     if address == 0 {
       // SAFETY: as above.
       // Ordering: relaxed; a hint, which spares the locked instruction.
@@ -101,14 +116,16 @@ extension ProcessorHeap {
       address = takeFreed(address)
       left -= 1
     }
-    unsafe header.pointee.pending = address
+    // Ordering: relaxed; see above.
+    unsafe record.pointee.pending.store(address, ordering: .relaxed)
   }
 
   /// Whether other processors have freed objects that were not taken back.
   var hasFreedByOthers: Bool {
-    // SAFETY: only the owner asks, with interrupts off.
+    // SAFETY: the words are atomic.
     // Ordering: relaxed; a hint.
-    unsafe header.pointee.pending != 0 || freedByOthers.pointee.load(ordering: .relaxed) != 0
+    unsafe header.pointee.pending.load(ordering: .relaxed) != 0
+      || freedByOthers.pointee.load(ordering: .relaxed) != 0
   }
 
   /// The number of objects that are taken at a time: some 10,000 instructions.

@@ -29,7 +29,9 @@ struct ProcessorHeap {
     /// The bits of no objects.
     let noObjects = Atomic<UInt64>(0)
     /// An object whose memory the owner has yet to look at, of those that others freed; or 0.
-    var pending: UInt = 0
+    ///
+    /// Access: atomic, written by the owner.
+    let pending = Atomic<UInt>(0)
   }
 
   private static var headerOffset: Int { 64 }

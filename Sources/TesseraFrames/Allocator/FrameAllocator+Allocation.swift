@@ -64,7 +64,12 @@ extension FrameAllocator {
   /// Returns nil if no frame is free.
   @inline(never)
   private static func allocateAfterRefill() -> FrameSlotReference? {
-    refillAndAllocate() ?? reclaim() ?? allocateFromOtherCaches()
+    refillAndAllocate() ?? reclaim() ?? allocateAfterTrim() ?? allocateFromOtherCaches()
+  }
+
+  /// Allocates a frame that was kept on this processor. Returns nil if none was.
+  private static func allocateAfterTrim() -> FrameSlotReference? {
+    trim() ? refillAndAllocate() : nil
   }
 
   // Not inlined: there would be two copies, and what takes blocks from the zones is large.

@@ -7,7 +7,10 @@ extension FrameAllocator {
   ///
   /// A frame in the cache of a processor that does not run could not be allocated. The processor
   /// may still allocate and free: each frame then comes from the zones and goes there.
-  package static func closeCache() { emptyCache(closing: true) }
+  package static func closeCache() {
+    _ = trim()
+    emptyCache(closing: true)
+  }
 
   /// One function for both, because what frees runs is large and would be there twice.
   @inline(never)

@@ -34,10 +34,12 @@ extension FrameAllocator {
 
   /// Lends the frames of this processor's cache to others, if they have asked for them.
   ///
-  /// Takes no lock and waits for nothing. Called where a processor is interrupted by another, or
+  /// Takes no lock and waits for nothing, but that what the heap keeps is freed by the allocator's
+  /// lock, since frames are short; nobody who holds that waits for another processor. Called where a processor is interrupted by another, or
   /// waits for one.
   package static func lendCache() {
     guard hasCaches, Processor.current < processorCount else { return }
+    if isTrimmed, withRequest(of: Processor.current, { $0.isPending }) { _ = trim() }
     withCache { $0.lendIfAsked() }
   }
 
@@ -108,14 +110,15 @@ extension FrameAllocator {
 
 // All of it under the lock.
 extension FrameAllocatorState {
-  /// Asks the processors of `group` other than `here` that have frames in their caches. Returns
-  /// those that have not been asked before.
+  /// Asks the processors of `group` other than `here` that have frames in their caches, or may have
+  /// some in the heap. Returns those that have not been asked before.
   mutating func askOthers(_ group: Int, _ here: Int) -> ProcessorSet {
     var asked = ProcessorSet()
     let first = group * ProcessorSet.groupSize
     for index in first..<min(first + ProcessorSet.groupSize, processorCount) where index != here {
       let cache = cache(of: index)
-      if cache.count > 0, cache.request.make() { asked.insert(index) }
+      let mayLend = cache.count > 0 || FrameAllocator.mayTrim(index)
+      if mayLend, cache.request.make() { asked.insert(index) }
     }
     return asked
   }

@@ -47,6 +47,7 @@ extension FrameAllocator {
       } external: {
       }
     }
+    _ = trim()
     drainAllCaches()
   }
 }

@@ -73,6 +73,7 @@ public enum FrameAllocator {
     cacheFrames(from: 0)
     reclaim(by: nil)
     askOthers(by: nil)
+    stopTrimming()
     useExternal(allocator)
   }
 
@@ -85,6 +86,7 @@ public enum FrameAllocator {
     useExternal(nil)
     reclaim(by: nil)
     askOthers(by: nil)
+    stopTrimming()
   }
 
   /// Donates the whole frames between `start` and `end`, which are unowned, to the allocator.

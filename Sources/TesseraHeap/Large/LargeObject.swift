@@ -23,7 +23,10 @@ struct LargeObject: FrameMetadata, ~Copyable {
   static func allocate(
     byteCount: Int, alignment: Int, isZeroed: Bool
   ) throws(TesseraError) -> FrameSlotReference {
-    guard byteCount <= Int.max - 4095 else { throw .outOfFrames }
+    // The alignment of a frame is that of its address only as far as the direct map has it too.
+    guard byteCount <= Int.max - 4095,
+      PhysicalMemory.directMapBase & (UInt(alignment) - 1) == 0
+    else { throw .outOfFrames }
     let frameCount = (byteCount + 4095) >> 12
     guard UInt64(frameCount) <= FrameTable.frameCount else { throw .outOfFrames }
     let request = FrameRequest(isZeroed: isZeroed, alignment: UInt64(max(4096, alignment)))

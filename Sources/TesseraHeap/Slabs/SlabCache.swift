@@ -28,8 +28,12 @@ struct SlabCache: ~Copyable {
 
   private(set) var current: FrameSlotReference?
   private var firstPartial: FrameSlotReference?
-  /// The number of empty slabs in the list, 0 or 1.
+  /// The number of empty slabs in the list: 1 at most, but for those that were just added.
   private var emptyCount = 0
+  /// Whether a slab may be empty: the current one, or one in the list.
+  ///
+  /// Access: atomic, written by the owner.
+  let mayHaveEmpty = Atomic<Bool>(false)
   private let sizeClass: Int
 
   /// Counters, since the start. Access: atomic, written by the owner.
@@ -98,14 +102,21 @@ extension SlabCache {
   /// Puts the slab into the list if it is not there, and frees it if it is empty and not needed.
   @inline(never)
   private mutating func noteFreed(in slot: FrameSlotReference) {
-    guard slot != current else { return }
+    if slot == current { return noteEmpty() }
     if !slot.isLinked { firstPartial = slot.pushed(onto: firstPartial) }
     guard isEmpty(slot) else { return }
     if emptyCount == 0 {
       emptyCount = 1
+      noteEmpty()
     } else {
       release(slot)
     }
+  }
+
+  @inline(__always)
+  private func noteEmpty() {
+    // Ordering: relaxed; a hint for others.
+    mayHaveEmpty.store(true, ordering: .relaxed)
   }
 
   /// Counts one up. No locked instruction, because no other processor writes the counter.
@@ -156,6 +167,7 @@ extension SlabCache {
     if SimulationHooks.poisonsFreedFrames { ObjectGuard.poison(slot.objectAddress(0), 4096) }
     firstPartial = slot.pushed(onto: firstPartial)
     emptyCount += 1
+    noteEmpty()
     Self.increment(slabCount)
   }
 
@@ -170,8 +182,12 @@ extension SlabCache {
     slot.retire()
   }
 
-  /// Frees all empty slabs. `noObjects` is as for `init`.
-  @unsafe mutating func trim(noObjects: UnsafePointer<Atomic<UInt64>>) {
+  /// Frees all empty slabs. Returns whether there were any. `noObjects` is as for `init`.
+  @unsafe mutating func trim(noObjects: UnsafePointer<Atomic<UInt64>>) -> Bool {
+    // Ordering: relaxed; a hint for others.
+    mayHaveEmpty.store(false, ordering: .relaxed)
+    // Ordering: relaxed; only this processor writes it.
+    let countBefore = slabCount.load(ordering: .relaxed)
     var next = firstPartial
     while let slot = next, emptyCount > 0 {
       next = slot.slabPlace.next
@@ -179,10 +195,13 @@ extension SlabCache {
       emptyCount -= 1
       release(slot)
     }
-    guard let slot = current, isEmpty(slot) else { return }
-    unsafe window = noObjects
-    current = nil
-    retire(slot)
+    if let slot = current, isEmpty(slot) {
+      unsafe window = noObjects
+      current = nil
+      retire(slot)
+    }
+    // Ordering: relaxed; only this processor writes it.
+    return slabCount.load(ordering: .relaxed) != countBefore
   }
 }
 
