@@ -27,8 +27,10 @@ extension Heap {
     let used = ObjectGuard.byteCount(at: address, capacity)
     if let fitting = resizeInPlace(address, capacity, to: total) {
       ObjectGuard.rearm(address, capacity, fitting, byteCount: byteCount, caller: caller)
+      // SAFETY: the object is the caller's.
       return unsafe object
     }
+    // SAFETY: the other object is this function's, and then the caller's.
     let other = unsafe try allocate(byteCount: byteCount, caller: caller)
     // SAFETY: both objects are the caller's, and have so many bytes.
     unsafe HeapMemory.copy(

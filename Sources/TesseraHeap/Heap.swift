@@ -42,12 +42,13 @@ public enum Heap {
       // SAFETY: an object has an address.
       return unsafe UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped
     }
+    // SAFETY: the caller gets what it asked for.
     return unsafe try allocateSlowly(byteCount, alignment, isZeroed: isZeroed, caller: caller)
   }
 
   /// Frees the object that begins at `object`.
   ///
-  /// - Precondition: The object was allocated and not freed since. What is found to be wrong panics.
+  /// - Precondition: The object was allocated and not freed since. Otherwise panics.
   @inline(__always)
   public static func free(_ object: UnsafeMutableRawPointer) {
     let address = UInt(bitPattern: object)

@@ -34,7 +34,7 @@ enum ObjectPlace {
     }
 
     /// Whether the object is free: exact for its user, who cannot have freed it then.
-    var isFree: Bool { slot.freeBits(inWindow: index >> 6) >> UInt64(index & 63) & 1 != 0 }
+    var isFree: Bool { slot.freeBits(ofGroup: index >> 6) >> UInt64(index & 63) & 1 != 0 }
   }
 
   /// The place of `address`, an address of the direct map; nil if no memory is mapped there.

@@ -116,6 +116,7 @@ extension ProcessorHeap {
       address = takeFreed(address)
       left -= 1
     }
+    // SAFETY: as above.
     // Ordering: relaxed; see above.
     unsafe record.pointee.pending.store(address, ordering: .relaxed)
   }

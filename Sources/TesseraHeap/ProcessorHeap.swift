@@ -28,7 +28,7 @@ struct ProcessorHeap {
     let key: UInt64
     /// The bits of no objects.
     let noObjects = Atomic<UInt64>(0)
-    /// An object whose memory the owner has yet to look at, of those that others freed; or 0.
+    /// An object of those that others freed, from which the owner goes on; or 0.
     ///
     /// Access: atomic, written by the owner.
     let pending = Atomic<UInt>(0)
@@ -49,6 +49,7 @@ extension ProcessorHeap {
   init?(of processor: Int) {
     // Ordering: acquiring, pairs with the store in `install`.
     let address = Self.heaps[processor].address.load(ordering: .acquiring)
+    // SAFETY: forming the pointer accesses nothing.
     guard let memory = unsafe UnsafeMutableRawPointer(bitPattern: address) else { return nil }
     // SAFETY: `install` stored the address of a record.
     unsafe self.memory = memory

@@ -57,8 +57,8 @@ package enum SizeClass {
     return nil
   }
 
-  /// Returns r so that `offset * r >> 24` is `offset` divided by the size of class `number`, rounded
-  /// down, for each offset in a slab.
+  /// Returns r so that `(offset * r) >> 24` is `offset` divided by the size of class `number`,
+  /// rounded down, for each offset in a slab.
   static func reciprocal(of number: Int) -> UInt64 {
     let size = UInt64(byteCount(of: number))
     return ((1 << 24) + size - 1) / size

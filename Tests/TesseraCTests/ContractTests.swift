@@ -288,6 +288,13 @@ extension OnSimulatedMachine {
       expect(tessera_frame_query(frame, &info), TESSERA_OK)
       expect(tessera_get_statistics(&statistics), TESSERA_OK)
       #expect(tessera_frame_bytes(frame) != nil && tessera_frame_data(frame) != nil)
+      for size in [10, 2000, 32768] {
+        let object = tessera_realloc(tessera_malloc_aligned(64, size), size + 1)
+        #expect(tessera_usable_size(object) > size)
+        tessera_free(object)
+        tessera_free(tessera_calloc(1, size))
+      }
+      tessera_heap_trim()
       #expect(processor.pointee.preemption_disables == before)
     }
 

@@ -7,7 +7,7 @@ import Testing
 @testable import TesseraHeap
 
 extension OnSimulatedMachine {
-  /// What the heap keeps is there for whoever needs frames.
+  /// What the heap keeps is there for any request for frames.
   @Suite("Heap without memory") struct HeapPressureTests {
     private static let frameCount = 400
     let machine = SimulatedMachine(frameCount: frameCount, processorCount: 3)

@@ -34,9 +34,9 @@ extension FrameAllocator {
 
   /// Lends the frames of this processor's cache to others, if they have asked for them.
   ///
-  /// Takes no lock and waits for nothing, but that what the heap keeps is freed by the allocator's
-  /// lock, since frames are short; nobody who holds that waits for another processor. Called where a processor is interrupted by another, or
-  /// waits for one.
+  /// Takes no lock and waits for nothing, but for the allocator's lock if the heap keeps slabs,
+  /// which are freed to the zones: its holder waits for no other processor. Called where a
+  /// processor is interrupted by another, or waits for one.
   package static func lendCache() {
     guard hasCaches, Processor.current < processorCount else { return }
     if isTrimmed, withRequest(of: Processor.current, { $0.isPending }) { _ = trim() }

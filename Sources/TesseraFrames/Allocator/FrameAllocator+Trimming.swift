@@ -6,11 +6,11 @@ internal import TesseraHardware
 /// Access: atomic.
 private let trimmingFunction = Atomic<UInt>(0)
 
-// What is above the allocator, and keeps frames for its own later use on each processor: the heap,
-// if the kernel has one.
+// What uses the allocator, and keeps frames for later on each processor: the heap, if the kernel
+// has one.
 extension FrameAllocator {
-  /// Frees what `processor`, the calling one, keeps; or, with `isQuestion`, only returns whether any
-  /// processor with this number may keep something. Returns whether it did.
+  /// Frees what `processor`, the calling one, keeps, and returns whether that was anything. If it is
+  /// a question, only returns whether `processor`, any one, may keep something.
   package typealias Trim = @convention(c) (_ processor: Int, _ isQuestion: Bool) -> Bool
 
   /// Has `function` called before a request fails, on the processor that asks and on others.

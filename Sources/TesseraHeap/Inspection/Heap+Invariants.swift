@@ -26,10 +26,10 @@ extension Heap {
       return report("a slab has no class or no owner", slot.address)
     }
     let objectCount = SizeClass.objectCount(of: place.sizeClass)
-    for window in 0..<Slab.windowCount {
-      let count = min(64, max(0, objectCount - window * 64))
+    for group in 0..<Slab.groupCount {
+      let count = min(64, max(0, objectCount - group * 64))
       let there: UInt64 = count == 0 ? 0 : .max >> UInt64(64 - count)
-      if slot.freeBits(inWindow: window) & ~there != 0 {
+      if slot.freeBits(ofGroup: group) & ~there != 0 {
         report("an object behind the end of a slab is free", slot.address)
       }
     }

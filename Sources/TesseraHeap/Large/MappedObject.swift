@@ -39,13 +39,16 @@ struct MappedObject: UntypedFrameMetadata, ~Copyable {
 
   /// The number of pages of the object that begins at `address`; 0 if none does.
   static func pageCount(at address: UInt) -> Int {
-    // Ordering: relaxed; it does not change while the object is in use.
+    // SAFETY: the metadata is the object's, which is in use.
+    // Ordering: relaxed; it does not change meanwhile.
     unsafe head(at: address).map { unsafe Int($0.pointee.pageCount.load(ordering: .relaxed)) } ?? 0
   }
 
   /// Frees the object that begins at `address`. Returns the number of its pages, or 0 if none does.
   static func free(at address: UInt) -> Int {
+    // SAFETY: the metadata is that of an object, or there is none.
     guard let head = unsafe head(at: address) else { return 0 }
+    // SAFETY: as above.
     // Ordering: relaxed; only whether it was freed before counts.
     let count = unsafe Int(head.pointee.pageCount.exchange(0, ordering: .relaxed))
     guard count > 0 else { return 0 }
@@ -54,9 +57,8 @@ struct MappedObject: UntypedFrameMetadata, ~Copyable {
     return count
   }
 
-  /// Where the byte at `address` of an object that is in use is in the direct map, if the object is
-  /// in the area; otherwise `address` is there itself. What follows up to the end of the page follows
-  /// there as well.
+  /// The address in the direct map of the byte at `address`, of an object that is in use: another,
+  /// if the object is in the area. The bytes up to the end of the page follow there as well.
   @unsafe static func directAddress(of address: UInt) -> UInt {
     guard isInArea(address) else { return address }
     guard let mapped = KernelSpace.translate(VirtualAddress(UInt64(address))) else {

@@ -20,7 +20,7 @@ struct Slab: FrameMetadata {
   static var hasDestructor: Bool { false }
 
   /// The number of words of bits.
-  static var windowCount: Int { 4 }
+  static var groupCount: Int { 4 }
   fileprivate static var placeOffset: Int { 32 }
 }
 
@@ -64,29 +64,29 @@ struct SlabPlace: Equatable {
 
 // A slab, by the slot of its frame, whose kind is a slab's.
 extension FrameSlotReference {
-  /// The word of bits of objects `64 * window` and later.
+  /// The word of bits of objects `64 * group` and later.
   ///
   /// Access: atomic, written by the owner with interrupts off; read by others.
   @inline(__always)
-  @unsafe func slabWindow(_ window: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
-    // SAFETY: the storage begins with the words of bits, and there are more than `window`.
-    unsafe storage(as: Atomic<UInt64>.self) + window
+  @unsafe func slabGroup(_ group: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
+    // SAFETY: the storage begins with the words of bits, and there are more than `group`.
+    unsafe storage(as: Atomic<UInt64>.self) + group
   }
 
-  /// The bits of objects `64 * window` and later.
+  /// The bits of objects `64 * group` and later.
   @inline(__always)
-  func freeBits(inWindow window: Int) -> UInt64 {
+  func freeBits(ofGroup group: Int) -> UInt64 {
     // SAFETY: the frame is a slab.
     // Ordering: relaxed; the owner wrote them. To others a bit is that of an object they have.
-    unsafe slabWindow(window).pointee.load(ordering: .relaxed)
+    unsafe slabGroup(group).pointee.load(ordering: .relaxed)
   }
 
-  /// Sets the bits of objects `64 * window` and later. By the owner.
+  /// Sets the bits of objects `64 * group` and later. By the owner.
   @inline(__always)
-  func setFreeBits(_ bits: UInt64, inWindow window: Int) {
+  func setFreeBits(_ bits: UInt64, ofGroup group: Int) {
     // SAFETY: the frame is a slab.
-    // Ordering: relaxed; whoever gets an object gets it by other means, which order this.
-    unsafe slabWindow(window).pointee.store(bits, ordering: .relaxed)
+    // Ordering: relaxed; another processor gets an object by other means, which order this.
+    unsafe slabGroup(group).pointee.store(bits, ordering: .relaxed)
   }
 
   /// Whose the slab is. Access: as for the bits.
@@ -113,7 +113,7 @@ extension FrameSlotReference {
   /// The number of free objects of the slab.
   var freeObjectCount: Int {
     var count = 0
-    for window in 0..<Slab.windowCount { count += freeBits(inWindow: window).nonzeroBitCount }
+    for group in 0..<Slab.groupCount { count += freeBits(ofGroup: group).nonzeroBitCount }
     return count
   }
 }

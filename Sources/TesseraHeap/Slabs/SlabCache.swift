@@ -13,8 +13,8 @@ internal import TesseraHardware
 /// SAFETY: safe to use, because what it points to is its own slab's or its record's.
 @safe
 struct SlabCache: ~Copyable {
-  /// The current 64 objects: the word of their bits, or of `noObjects`.
-  private var window: UnsafePointer<Atomic<UInt64>>
+  /// The current group of 64 objects: the word of their bits, or `noObjects`.
+  private var bits: UnsafePointer<Atomic<UInt64>>
   /// The address of the first of them.
   private var base: UInt
   /// The size of an object, in bytes.
@@ -23,7 +23,7 @@ struct SlabCache: ~Copyable {
   private let reciprocal: UInt64
   /// The offset of a slab's last object.
   private let lastOffset: UInt64
-  /// The bits of the last window of an empty slab.
+  /// The bits of the last group of an empty slab.
   private let lastBits: UInt64
 
   private(set) var current: FrameSlotReference?
@@ -43,7 +43,7 @@ struct SlabCache: ~Copyable {
 
   /// An empty cache of class `number`. `noObjects` is a word of bits that is always zero.
   @unsafe init(sizeClass number: Int, noObjects: UnsafePointer<Atomic<UInt64>>) {
-    unsafe window = noObjects
+    unsafe bits = noObjects
     base = 0
     sizeClass = number
     byteCount = SizeClass.byteCount(of: number)
@@ -55,16 +55,16 @@ struct SlabCache: ~Copyable {
 }
 
 extension SlabCache {
-  /// Allocates an object of the current window. Returns its address, or nil if none is free there.
+  /// Allocates an object of the current group. Returns its address, or nil if none is free there.
   @inline(__always)
   mutating func pop() -> UInt? {
     // SAFETY: the word is that of a slab that is this cache's, or of `noObjects`.
     // Ordering: relaxed; only this processor writes it.
-    let free = unsafe window.pointee.load(ordering: .relaxed)
+    let free = unsafe bits.pointee.load(ordering: .relaxed)
     guard free != 0 else { return nil }
     // SAFETY: as above.
     // Ordering: relaxed; see above.
-    unsafe window.pointee.store(free & (free &- 1), ordering: .relaxed)
+    unsafe bits.pointee.store(free & (free &- 1), ordering: .relaxed)
     Self.increment(allocatedCount)
     return base &+ UInt(bitPattern: free.trailingZeroBitCount &* byteCount)
   }
@@ -88,12 +88,12 @@ extension SlabCache {
   /// already.
   @inline(__always)
   mutating func push(_ index: Int, of slot: FrameSlotReference) -> Bool {
-    let window = index >> 6
+    let group = index >> 6
     let bit: UInt64 = 1 &<< UInt64(truncatingIfNeeded: index)
-    let old = slot.freeBits(inWindow: window)
+    let old = slot.freeBits(ofGroup: group)
     guard old & bit == 0 else { return false }
     let new = old | bit
-    slot.setFreeBits(new, inWindow: window)
+    slot.setFreeBits(new, ofGroup: group)
     Self.increment(freedCount)
     if old == 0 || new == lastBits || new == .max { noteFreed(in: slot) }
     return true
@@ -135,7 +135,7 @@ extension SlabCache {
   /// Makes objects of this processor's slabs available to `pop()`. Returns false if none is free.
   mutating func refill() -> Bool {
     if let current, select(current) { return true }
-    // The current slab stays what it is until there is another, since the window is its own.
+    // The current slab stays what it is until there is another, since `bits` is its own.
     guard let slot = firstPartial else { return false }
     if isEmpty(slot) { emptyCount -= 1 }
     firstPartial = slot.removed(from: slot)
@@ -144,12 +144,12 @@ extension SlabCache {
     return true
   }
 
-  /// Makes a window of the current slab `slot` the one that objects are allocated from. Returns
+  /// Makes a group of the current slab `slot` the one that objects are allocated from. Returns
   /// false if all its objects are allocated.
   private mutating func select(_ slot: FrameSlotReference) -> Bool {
-    for number in 0..<Slab.windowCount where slot.freeBits(inWindow: number) != 0 {
+    for number in 0..<Slab.groupCount where slot.freeBits(ofGroup: number) != 0 {
       // SAFETY: the slab stays this cache's while it is current.
-      unsafe window = UnsafePointer(slot.slabWindow(number))
+      unsafe bits = UnsafePointer(slot.slabGroup(number))
       base = slot.objectAddress(number * 64 * byteCount)
       return true
     }
@@ -159,9 +159,9 @@ extension SlabCache {
   /// Adds an empty slab, whose metadata is new, for the processor `owner`.
   mutating func add(_ slot: FrameSlotReference, owner: Int) {
     let objectCount = SizeClass.objectCount(of: sizeClass)
-    for number in 0..<Slab.windowCount {
+    for number in 0..<Slab.groupCount {
       let count = min(64, max(0, objectCount - number * 64))
-      slot.setFreeBits(count == 0 ? 0 : .max >> UInt64(64 - count), inWindow: number)
+      slot.setFreeBits(count == 0 ? 0 : .max >> UInt64(64 - count), ofGroup: number)
     }
     slot.setSlabPlace(SlabPlace(owner: owner, sizeClass: sizeClass))
     if SimulationHooks.poisonsFreedFrames { ObjectGuard.poison(slot.objectAddress(0), 4096) }
@@ -196,7 +196,7 @@ extension SlabCache {
       release(slot)
     }
     if let slot = current, isEmpty(slot) {
-      unsafe window = noObjects
+      unsafe bits = noObjects
       current = nil
       retire(slot)
     }

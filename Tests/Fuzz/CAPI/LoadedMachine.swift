@@ -39,6 +39,7 @@ public final class LoadedMachine {
     simulated_set_interrupt_handler { tessera_serve() }
     makeTables()
     Boot.reset()
+    Heap.forget()
   }
 
   private static func mapMemory() -> UnsafeMutableRawPointer {

@@ -98,6 +98,7 @@ extension RandomHeapOperations {
     let isZeroed = generator.oneIn(8)
     let alignment = generator.oneIn(8) ? 1 << generator.below(14) : 16
     do throws(TesseraError) {
+      // SAFETY: the object is this walk's.
       let pointer = unsafe try Heap.allocate(
         byteCount: object.byteCount, alignment: alignment, isZeroed: isZeroed)
       object.address = UInt(bitPattern: pointer)
