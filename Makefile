@@ -369,7 +369,7 @@ gdb: doctor-run doctor-gdb build/tessera.elf ## debug the demo kernel: QEMU stop
 
 .PHONY: doctor doctor-run doctor-iso doctor-bochs doctor-gdb doctor-test doctor-check doctor-bench
 doctor: ## name each missing tool, and install it or print the line that does
-	$(Q)boot/doctor run test check iso bochs gdb bench lemmas models
+	$(Q)boot/doctor run test check iso bochs gdb bench heaps lemmas models
 doctor-run doctor-iso doctor-bochs doctor-gdb doctor-test doctor-check doctor-bench: doctor-%:
 	$(Q)boot/doctor --quiet $*
 

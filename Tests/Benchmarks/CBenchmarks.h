@@ -79,4 +79,44 @@ void limit_nothing(size_t count);
 /// Executes `7 * count` instructions and up to eight more, to show whether they are counted right.
 void limit_known(size_t count);
 
+// heaps.c, heap_loops.c, trace.c ------------------------------------------------------------------
+//
+// Loops over objects, for Tessera's heap, for mimalloc and for the first fit of first_fit.c. An
+// operation is an object allocated and freed.
+
+/// Looks for mimalloc and draws the trace. To be called first.
+void heap_start(void);
+
+/// The version of mimalloc, 209 for 2.0.9; 0 if it is not there.
+int heap_mimalloc_version(void);
+
+/// How many bytes mimalloc has taken for the objects of the calling thread: those of its pages that
+/// it has begun to use.
+size_t heap_mimalloc_committed(void);
+/// How many bytes of its arena the first fit has ever used.
+size_t first_fit_extent(void);
+
+// For one processor; `begin_trace` allocates all objects that are live in the trace, of
+// `trace_bytes` bytes, and `end_trace` frees them.
+#define HEAP_LOOPS(name)                          \
+  void benchmark_##name##_pair_16(size_t count);   \
+  void benchmark_##name##_pair_64(size_t count);   \
+  void benchmark_##name##_pair_256(size_t count);  \
+  void benchmark_##name##_pair_1024(size_t count); \
+  void benchmark_##name##_pair_2048(size_t count); \
+  void benchmark_##name##_batch_64(size_t count);  \
+  void benchmark_##name##_trace(size_t count);     \
+  void name##_begin_trace(void);                   \
+  size_t name##_trace_bytes(void);                 \
+  void name##_end_trace(void);
+HEAP_LOOPS(heap)
+HEAP_LOOPS(mimalloc)
+HEAP_LOOPS(first_fit)
+
+// For two processors at once: each with objects of its own; the first allocates, the second frees.
+void benchmark_two_heap(size_t processor, size_t count);
+void benchmark_two_mimalloc(size_t processor, size_t count);
+void benchmark_heap_hand_over(size_t processor, size_t count);
+void benchmark_mimalloc_hand_over(size_t processor, size_t count);
+
 #pragma clang assume_nonnull end

@@ -1,5 +1,6 @@
 internal import CBenchmarks
 internal import TesseraFrames
+internal import TesseraHeap
 
 /// The sizes of the two patterns: frames whose slots stay in a processor's own caches, and frames
 /// whose slots do not.
@@ -21,6 +22,9 @@ public func measureTimes() {
   PairTimes.measureAll()
   machine.expectAllFramesBack()
   countNodes(on: machine, pageCount: cold)
+  HeapTimes.measureAll()
+  Heap.stop()
+  machine.expectAllFramesBack()
 }
 
 /// Counts the nodes below the root that `pageCount` contiguous pages take, from an
@@ -48,6 +52,20 @@ public func runForCounting(_ frameCount: Int) {
     group.run(on: machine, frameCount: frameCount, rounds: rounds)
     group.reportOperations(frameCount: frameCount, rounds: rounds)
   }
+  if frameCount == hot { HeapTimes.run { $0 == .tessera } }
+  Heap.stop()
+  machine.expectAllFramesBack()
+  countKnown()
+}
+
+/// The same for the heaps that Tessera's is compared with.
+@c(benchmarks_count_others)
+public func runOthersForCounting() {
+  HeapTimes.run { $0 != .tessera }
+  countKnown()
+}
+
+private func countKnown() {
   limit_known(1_000)
   Report.write("limit_known", operations: 1_000)
 }

@@ -30,10 +30,12 @@ struct PairTimes {
   private var together = [6 of Samples](repeating: Samples())
 
   /// How many operations each processor does in a round.
-  private static var count: Int { 4096 }
+  private let count: Int
   /// How many rounds of each row are wanted, and how many are tried.
-  private static var wantedRounds: Int { 61 }
-  private static var mostRounds: Int { 3_000 }
+  static var wantedRounds: Int { 61 }
+  static var mostRounds: Int { 3_000 }
+
+  init(operationCount: Int = 4096) { count = operationCount }
 
   /// Adds a loop to be run after the others.
   mutating func add(_ name: StaticString, _ loop: PairLoop) {
@@ -45,14 +47,14 @@ struct PairTimes {
   /// each that has a name.
   mutating func measure() {
     for _ in 0..<Self.mostRounds where !isComplete {
-      Self.runAll(rows, 0, 1, &first)
-      Self.runAll(rows, 1, 1, &second)
-      Self.runAll(rows, 0, 2, &together)
+      runAll(0, 1, &first)
+      runAll(1, 1, &second)
+      runAll(0, 2, &together)
     }
     for index in 0..<rowCount {
       guard let row = rows[index], hasSamples(1, index) else { continue }
       let alone = max(first[index].lowerQuartile, second[index].lowerQuartile)
-      Report.write(pair: row.name, together[index].lowerQuartile, alone, Self.count)
+      Report.write(pair: row.name, together[index].lowerQuartile, alone, count)
     }
   }
 
@@ -66,9 +68,8 @@ struct PairTimes {
   }
 
   /// Runs all rows on `processorCount` processors from `processor` on.
-  private static func runAll(
-    _ rows: [6 of PairRow?], _ processor: Int, _ processorCount: Int,
-    _ samples: inout [6 of Samples]
+  private func runAll(
+    _ processor: Int, _ processorCount: Int, _ samples: inout [6 of Samples]
   ) {
     for index in 0..<6 {
       guard let row = rows[index] else { continue }

@@ -52,6 +52,47 @@ struct Report: TextSink {
     report.writeLine()
   }
 
+  /// "heap NAME NANOSECONDS OPERATIONS", where the name of the row is in two parts.
+  static func write(
+    _ heap: StaticString, _ name: StaticString, _ nanoseconds: UInt64, _ operations: Int
+  ) {
+    var report = Report()
+    report.write("heap ")
+    report.write(heap)
+    report.write(name)
+    report.write(number: nanoseconds)
+    report.write(number: UInt64(operations))
+    report.writeLine()
+  }
+
+  /// "operations NAME OPERATIONS" of the same row.
+  static func write(_ heap: StaticString, _ name: StaticString, operations: Int) {
+    var report = Report()
+    report.write("operations ")
+    report.write(heap)
+    report.write(name)
+    report.write(number: UInt64(operations))
+    report.writeLine()
+  }
+
+  /// "waste HEAP BYTES BYTES": those that the trace has asked for, and those that the heap took.
+  static func write(_ heap: StaticString, asked: Int, taken: Int) {
+    var report = Report()
+    report.write("waste ")
+    report.write(heap)
+    report.write(number: UInt64(asked))
+    report.write(number: UInt64(taken))
+    report.writeLine()
+  }
+
+  /// "mimalloc VERSION", which is 0 if there is none.
+  static func write(mimallocVersion version: Int) {
+    var report = Report()
+    report.write("mimalloc")
+    report.write(number: UInt64(version))
+    report.writeLine()
+  }
+
   private mutating func write(number: UInt64) {
     write(" ")
     write(decimal: number)

@@ -14,6 +14,7 @@
 // Main.swift
 void benchmarks_time(void);
 void benchmarks_count(size_t frame_count);
+void benchmarks_count_others(void);
 
 void *host_reserve(size_t byte_count) {
   void *memory = mmap(NULL, byte_count, PROT_READ | PROT_WRITE,
@@ -113,8 +114,10 @@ int main(int argc, char **argv) {
     benchmarks_time();
   } else if (argc == 3 && strcmp(argv[1], "count") == 0) {
     benchmarks_count(strtoul(argv[2], NULL, 10));
+  } else if (argc == 2 && strcmp(argv[1], "count-others") == 0) {
+    benchmarks_count_others();
   } else {
-    fprintf(stderr, "usage: benchmarks time | benchmarks count FRAMES\n");
+    fprintf(stderr, "usage: benchmarks time | count FRAMES | count-others\n");
     return 2;
   }
   return fflush(stdout) == 0 ? 0 : 1;

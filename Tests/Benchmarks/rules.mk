@@ -7,9 +7,10 @@ BENCHTRIPLE := x86_64-unknown-linux-gnu
 BENCHFLAGS = $(subst -Xcc -ffreestanding,,$(subst $(TRIPLE),$(BENCHTRIPLE),$(subst \
   $(B),$(BENCH),$(SWIFTFLAGS)))) -I Tests/Benchmarks \
   -Xcc -DSIMULATED_INTERRUPTS=0
-BENCHMODULES := TesseraHardware TesseraFrames TesseraPageTables TesseraSpaces TesseraFaults \
-  TesseraBoot Benchmarks
+BENCHMODULES := TesseraHardware TesseraFrames TesseraPageTables TesseraSpaces TesseraHeap \
+  TesseraFaults TesseraBoot Benchmarks
 FOLDER_Benchmarks := Tests/Benchmarks
+BENCHC := $(basename $(notdir $(wildcard Tests/Benchmarks/*.c)))
 BENCHHEADERS := $(HEADERS) $(wildcard Tests/Benchmarks/*.h Tests/Benchmarks/*.modulemap)
 
 # benchmodule NAME, MODULES BELOW: as `module` in the Makefile.
@@ -39,11 +40,12 @@ $(BENCH)/%.o: Sources/CTessera/%.c $(BENCHHEADERS)
 	$(Q)$(CLANG) -target $(BENCHTRIPLE) -O2 -g -Wall -Wextra -Werror \
 	  -I Sources/CTessera/include -DSIMULATED_INTERRUPTS=0 -c $< -o $@
 
-$(BENCH)/benchmarks: $(BENCHMODULES:%=$(BENCH)/%.o) $(BENCH)/host.o $(BENCH)/limit.o \
-    $(BENCH)/limit_tables.o $(BENCH)/simulated.o
+$(BENCH)/benchmarks: $(BENCHMODULES:%=$(BENCH)/%.o) $(BENCHC:%=$(BENCH)/%.o) \
+    $(BENCH)/simulated.o
 	$(call say,link,$@)
 	$(Q)$(CLANG) -target $(BENCHTRIPLE) -fuse-ld=lld -Wl,--gc-sections,--strip-debug -o $@ $^
 
 .PHONY: bench
 bench: doctor-bench build/tessera.elf $(BENCH)/benchmarks ## measure instructions and times
+	-$(Q)boot/doctor --quiet heaps
 	$(Q)SWIFTC='$(SWIFTC)' Tests/Benchmarks/run $(BENCH)/benchmarks build/tessera.elf

@@ -24,6 +24,7 @@ $1 == "time" {
   time[key] = $4 / $6
   ratio[key] = $5 > 0 ? sprintf("%.2f", $4 / $5) : "-"
 }
+$1 == "pair" && $2 ~ /^two_(heap|mimalloc)$/ { next }  # in the table of heaps
 $1 == "pair" {
   key = $2 " hot"
   order[++rows] = key
