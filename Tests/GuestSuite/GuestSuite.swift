@@ -91,6 +91,18 @@ struct GuestSuite: ~Copyable {
     }
   }
 
+  /// Runs the random operations on the heap, with objects at the addresses where they are mapped.
+  mutating func runRandomHeapOperations() {
+    var options = RandomHeapOptions(seed: seed, operationCount: 30_000)
+    options.checkInterval = FrameTable.frameCount <= Self.frameCountVisitedEachTime ? 500 : 5_000
+    let outcome = RandomHeapOperations.run(options)
+    var checks = Checks()
+    checks.expect(outcome.problem == nil, outcome.problem ?? "objects match the model")
+    checks.expect(outcome.operationCount == 30_000, "a walk does all its operations")
+    checks.expect(outcome.moveCount > 100 && outcome.largeCount > 100, "objects move and are large")
+    report("objects of the heap have what was written last", checks)
+  }
+
   private mutating func reportEnd(_ outcome: RandomFrameOutcome) {
     console.write("     step ")
     console.write(decimal: UInt64(outcome.stepCount))

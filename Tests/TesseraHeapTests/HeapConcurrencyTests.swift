@@ -14,7 +14,7 @@ extension OnSimulatedMachine {
   @Suite("Concurrent use of the heap") struct HeapConcurrencyTests {
     private static var roundCount: Int {
       let wished = ProcessInfo.processInfo.environment["TESSERA_RANDOM_OPERATIONS"]
-      return wished.flatMap { Int($0) }.map { $0 / 20 } ?? 30_000
+      return wished.flatMap { Int($0) }.map { $0 / 200 } ?? 30_000
     }
 
     /// Places where objects wait to be freed by any processor.

@@ -26,9 +26,14 @@ extension OnSimulatedMachine {
       return outcome
     }
 
+    private static var operationCount: Int {
+      let wished = ProcessInfo.processInfo.environment["TESSERA_RANDOM_OPERATIONS"]
+      return wished.flatMap { Int($0) }.map { $0 / 30 } ?? 20_000
+    }
+
     @Test(.seeded(1), arguments: [1, 2, 4])
     func `objects have what was written last`(processorCount: Int) throws {
-      let count = 20_000
+      let count = Self.operationCount
       let outcome = try Self.walk(count, processorCount: processorCount)
       #expect(outcome.problem == nil)
       #expect(outcome.operationCount == count)

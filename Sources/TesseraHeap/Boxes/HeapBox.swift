@@ -8,6 +8,7 @@ public import TesseraHardware
 /// SAFETY: safe to use, because the handle alone leads to the memory, which holds a value until the
 /// handle is destroyed.
 @safe
+@frozen
 public struct HeapBox<Value: ~Copyable>: ~Copyable {
   private let pointer: UnsafeMutablePointer<Value>
 

@@ -5,6 +5,7 @@ public import TesseraHardware
 ///
 /// An operation that must not fail halfway reserves first, and takes what it needs as it goes on.
 /// Destroying a reservation frees what was not taken.
+@frozen
 public struct HeapReservation<Value: ~Copyable>: ~Copyable {
   /// The address of the first place, each of which begins with the address of the next; 0 at the
   /// end.
