@@ -16,6 +16,8 @@ final class World {
   let spaces: UnsafeMutablePointer<VmSpace?>
   let frames: UnsafeMutablePointer<Frame<PlainMemory>?>
   let mappings: UnsafeMutablePointer<KernelMapping?>
+  /// The addresses of objects of the heap, or zeros.
+  let objects: UnsafeMutablePointer<UInt>
   /// Frames that leave few free ones. They stay what they are in all schedules.
   private var fillers: [PhysicalAddress] = []
   var kernelAddresses = [UInt64](repeating: 0, count: placeCount)
@@ -42,6 +44,8 @@ final class World {
     spaces = Self.allocate()
     frames = Self.allocate()
     mappings = Self.allocate()
+    objects = explorer_allocate(Self.placeCount * 8).bindMemory(
+      to: UInt.self, capacity: Self.placeCount)
     for index in 0..<Self.placeCount {
       (spaces + index).initialize(to: nil)
       (frames + index).initialize(to: nil)
@@ -184,6 +188,7 @@ extension World {
       (frames + index).pointee = nil
       (mappings + index).pointee = nil
     }
+    if let found = heapProblem { return found }
     NodePool.drain()
     let count = FrameAllocator.statistics.usedFrameCount - UInt64(fillers.count)
     if let found = machine.violations.first { return found }
