@@ -87,7 +87,8 @@ enum HeapMisuse: String, CaseIterable, Codable, Sendable {
       _ = unsafe Heap.byteCount(of: object)
     case .wroteToFreedLink:
       asProcessor(1) { unsafe Heap.free(object) }
-      unsafe object.storeBytes(of: 0x1234_5678, as: UInt64.self)
+      // Without the key, the end of a list.
+      unsafe object.storeBytes(of: 0, as: UInt64.self)
       for _ in 0..<2 { Heap.trim() }
       let other = try allocate(64)
       asProcessor(1) { unsafe Heap.free(other) }

@@ -56,9 +56,10 @@ extension OnSimulatedMachine {
       #expect(Heap.statistics.slabCount >= 60)
     }
 
-    @Test func `contiguous frames are found where empty slabs were`() throws {
+    @Test(arguments: [0, 1])
+    func `contiguous frames are found where empty slabs were`(processor: Int) throws {
       func useHeap() throws {
-        try asProcessor(1) { unsafe Heap.free(try Heap.allocate(byteCount: 2048)) }
+        try asProcessor(processor) { unsafe Heap.free(try Heap.allocate(byteCount: 2048)) }
       }
       try useHeap()
       let run = try FrameAllocator.allocate(128, .uninitialized)

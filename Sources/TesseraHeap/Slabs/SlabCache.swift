@@ -79,11 +79,6 @@ extension SlabCache {
     return Int(truncatingIfNeeded: index)
   }
 
-  /// The offset of the object that contains the byte at `offset` in a slab.
-  func start(at offset: UInt64) -> UInt64 {
-    min((offset &* reciprocal) >> 24 &* UInt64(byteCount), lastOffset)
-  }
-
   /// Frees the object `index` of the slab `slot`, one of this cache. Returns false if it is free
   /// already.
   @inline(__always)
