@@ -13,3 +13,7 @@ void free(void *object);
 
 /// Fills `size` bytes with random ones; see random.c for what they are worth.
 void arc4random_buf(void *buffer, size_t size);
+
+// `ceil` is in ceil.S, and not declared: C cannot call it. With it `Dictionary` and `Set` use the
+// x87, whose registers no kernel saves that has no need to: each processor executes FNINIT before,
+// and threads that may be interrupted meanwhile have their x87 registers saved.
