@@ -86,6 +86,8 @@ public final class SimulatedMachine {
 
   /// Forgets the processors of earlier machines, and makes processors answer interrupts.
   private static func prepareProcessors() {
+    // The memory of their values may have been freed with the last machine.
+    PerProcessorMemory.uninstall()
     ActiveRoots.reset()
     Heap.forget()
     simulated_set_interrupt_handler { TLBShootdown.serve() }
