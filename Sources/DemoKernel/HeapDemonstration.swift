@@ -5,8 +5,8 @@ internal import TesseraHardware
 internal import TesseraHeap
 internal import TesseraPageTables
 
-/// The demonstration of the heap: objects of all sizes on all processors, slabs of which few objects
-/// are left, and an object for which no contiguous frames are free.
+/// The demonstration of the heap: objects of all sizes on all processors, slabs of which few
+/// objects are left, and an object for which no contiguous frames are free.
 struct HeapDemonstration {
   private static let roundCount: UInt64 = 8000
   private static let objectCount = 16_384

@@ -8,8 +8,8 @@ internal import TesseraHeap
 /// Objects of all sizes that all processors allocate, and free for each other.
 ///
 /// Each processor puts the objects that it allocates into places that all share, and frees what it
-/// finds there. An object has a word at both ends that follows from its address and its size, which
-/// whoever frees it compares.
+/// finds there. An object has a word at its end that follows from its address and its size, which
+/// is compared when it is freed.
 struct HeapStorm: ~Copyable {
   private static let placeCount = 256
 
@@ -113,6 +113,7 @@ extension HeapStorm {
     if unsafe object.load(fromByteOffset: 8, as: Int.self) != Processor.current {
       freedForOthers.add()
     }
+    // SAFETY: as above; the object is in no place.
     unsafe Heap.free(object)
   }
 
@@ -124,7 +125,7 @@ extension HeapStorm {
   func spoil() -> Bool {
     for index in 0..<Self.placeCount {
       let address = exchange(0, at: index)
-      // SAFETY: the storm owns the object, and nobody else uses it meanwhile.
+      // SAFETY: the storm owns the object, and no other processor uses it meanwhile.
       guard let object = unsafe UnsafeMutableRawPointer(bitPattern: address) else { continue }
       let byteCount = unsafe object.load(as: Int.self)
       // SAFETY: as above.

@@ -14,12 +14,14 @@ internal import TesseraSpaces
 public enum Boot {
   /// Access: written by `start` and `reset`, constant afterwards.
   nonisolated(unsafe) private static var lastReport: BootReport?
+  /// Whether there is a report: a word that is read at once. Access: as for `lastReport`.
+  nonisolated(unsafe) private static var hasReport = false
 
   /// A Boolean value indicating whether Tessera has been started.
   @inline(__always)
   public static var isStarted: Bool {
     // SAFETY: constant once the kernel runs.
-    unsafe lastReport != nil
+    unsafe hasReport
   }
 
   /// What the start has done, or nil before it.
@@ -49,7 +51,7 @@ public enum Boot {
     do throws(BootError) {
       let report = try startOnce(configuration)
       // SAFETY: nothing else runs.
-      unsafe lastReport = report
+      unsafe (lastReport, hasReport) = (report, true)
       return report
     } catch { throw .boot(error) }
   }
@@ -121,6 +123,6 @@ public enum Boot {
   /// Forgets that Tessera was started, so that a test can start it again.
   package static func reset() {
     // SAFETY: nothing else runs.
-    unsafe lastReport = nil
+    unsafe (lastReport, hasReport) = (nil, false)
   }
 }

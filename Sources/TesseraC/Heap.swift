@@ -69,7 +69,12 @@ private func caller(_ address: @autoclosure () -> UInt64) -> UInt64 {
 @unsafe private func allocate(
   _ size: Int, alignment: Int = 16, isZeroed: Bool = false, caller: UInt64
 ) -> UnsafeMutableRawPointer? {
+  if alignment <= Heap.leastAlignment, !isZeroed, let object = unsafe Heap.allocateFast(size) {
+    // SAFETY: the caller gets what it asked for. There are no slabs before the start.
+    return unsafe object
+  }
   guard size >= 0, Boot.isStarted else { return nil }
+  // SAFETY: as above.
   return unsafe try? Heap.allocate(
     byteCount: size, alignment: alignment, isZeroed: isZeroed, caller: caller)
 }

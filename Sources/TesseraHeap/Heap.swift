@@ -35,12 +35,11 @@ public enum Heap {
   public static func allocate(
     byteCount: Int, alignment: Int = 16, isZeroed: Bool = false, caller: UInt64 = 0
   ) throws(TesseraError) -> UnsafeMutableRawPointer {
-    if UInt(bitPattern: byteCount) <= UInt(bitPattern: SizeClass.largestByteCount),
-      alignment <= leastAlignment, !isZeroed, !SimulationHooks.poisonsFreedFrames,
-      let address = allocateSmall(byteCount)
-    {
-      // SAFETY: an object has an address.
-      return unsafe UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped
+    // SAFETY: the caller gets what it asked for.
+    if alignment <= leastAlignment, let object = unsafe allocateFast(byteCount) {
+      if isZeroed { zero(UInt(bitPattern: object), (byteCount + 15) & ~15) }
+      // SAFETY: as above.
+      return unsafe object
     }
     // SAFETY: the caller gets what it asked for.
     return unsafe try allocateSlowly(byteCount, alignment, isZeroed: isZeroed, caller: caller)
@@ -59,18 +58,23 @@ public enum Heap {
 
 // The fast paths.
 extension Heap {
-  /// Allocates a small object from the current slab of its class. Returns its address, or nil if
-  /// none is free there.
+  /// Allocates an object of at least `byteCount` bytes from this processor's slabs. Returns nil if
+  /// it has none free, or no slabs hold objects of this size, or all of them are guarded.
   @inline(__always)
-  private static func allocateSmall(_ byteCount: Int) -> UInt? {
+  @unsafe package static func allocateFast(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+    guard UInt(bitPattern: byteCount) <= UInt(bitPattern: SizeClass.largestByteCount),
+      !SimulationHooks.poisonsFreedFrames
+    else { return nil }
     let interrupts = Processor.disableInterrupts()
     guard let heap = ProcessorHeap(of: Processor.current) else {
       Processor.restoreInterrupts(interrupts)
       return nil
     }
-    let address = heap.pop(heap.sizeClass(of: byteCount))
+    let number = heap.sizeClass(of: byteCount)
+    let address = heap.pop(number) ?? heap.popAfterRefill(number)
     Processor.restoreInterrupts(interrupts)
-    return address
+    // SAFETY: forming the pointer accesses nothing.
+    return unsafe address.flatMap { unsafe UnsafeMutableRawPointer(bitPattern: $0) }
   }
 
   /// Frees a small object of this processor. Returns false, with nothing changed, if there is none

@@ -13,6 +13,7 @@ extension ProcessorHeap {
 
   /// Allocates an object of the class, from any slab of this processor. Returns nil if all objects
   /// of all of them are in use.
+  @inline(never)
   func popAfterRefill(_ sizeClass: Int) -> UInt? {
     takeFreedByOthers()
     // SAFETY: as in `pop`.

@@ -89,6 +89,6 @@ END {
   print "  running Linux kernel; see trace.c. Bytes taken: Tessera's frames, the bytes that"
   print "  mimalloc calls committed, and the first fit's arena up to its last object, for"
   printf "  %.2f MB. The first fit has no lock, and is not for two processors.\n", asked / 1e6
-  print "  Tessera turns interrupts off meanwhile: here that is a store to a variable, in a kernel it"
-  print "  is CLI and what restores the flags, which takes longer."
+  print "  Tessera turns interrupts off meanwhile: here that is a store to a variable, in a"
+  print "  kernel it is CLI and what restores the flags, which takes longer."
 }

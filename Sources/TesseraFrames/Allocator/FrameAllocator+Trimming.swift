@@ -9,8 +9,8 @@ private let trimmingFunction = Atomic<UInt>(0)
 // What uses the allocator, and keeps frames for later on each processor: the heap, if the kernel
 // has one.
 extension FrameAllocator {
-  /// Frees what `processor`, the calling one, keeps, and returns whether that was anything. If it is
-  /// a question, only returns whether `processor`, any one, may keep something.
+  /// Frees what `processor`, the calling one, keeps, and returns whether that was anything. If it
+  /// is a question, only returns whether `processor`, any one, may keep something.
   package typealias Trim = @convention(c) (_ processor: Int, _ isQuestion: Bool) -> Bool
 
   /// Has `function` called before a request fails, on the processor that asks and on others.

@@ -117,27 +117,3 @@ extension FrameSlotReference {
     return count
   }
 }
-
-// Lists of slabs. The link to the next slab is in the place, and that to the one before in the
-// membership of the slot, which so tells whether a slab is in a list.
-extension FrameSlotReference {
-  /// Puts the slab before `first` in its list. Returns the new first one. By the owner.
-  func pushed(onto first: FrameSlotReference?) -> FrameSlotReference {
-    setSlabPlace(slabPlace.linked(to: first))
-    deferredLink = nil
-    first?.deferredLink = self
-    return self
-  }
-
-  /// Removes the slab from its list, which begins with `first`. Returns the new first one. By the
-  /// owner.
-  func removed(from first: FrameSlotReference?) -> FrameSlotReference? {
-    let next = slabPlace.next
-    let previous = removeDeferredLink()
-    setSlabPlace(slabPlace.linked(to: nil))
-    next?.deferredLink = previous
-    guard let previous else { return next }
-    previous.setSlabPlace(previous.slabPlace.linked(to: next))
-    return first
-  }
-}

@@ -5,8 +5,9 @@ internal import TesseraHardware
 /// The slabs of one size class that belong to one processor.
 ///
 /// Objects are allocated from the current slab, the lowest address first. Slabs with free objects
-/// besides are in a list; full ones are in none, and enter it with the first of their objects that
-/// is freed. One empty slab stays in the list, and others are freed.
+/// besides are in a list; full ones are in none, and enter it at its end with the first of their
+/// objects that is freed: until they are at its start, more of them are. One empty slab stays in
+/// the list, and others are freed.
 ///
 /// Access: by the owner, with interrupts off, but for the counters.
 ///
@@ -23,11 +24,12 @@ struct SlabCache: ~Copyable {
   private let reciprocal: UInt64
   /// The offset of a slab's last object.
   private let lastOffset: UInt64
-  /// The bits of the last group of an empty slab.
+  /// The last group of a slab, and its bits if the slab is empty.
+  private let lastGroup: Int
   private let lastBits: UInt64
 
   private(set) var current: FrameSlotReference?
-  private var firstPartial: FrameSlotReference?
+  private var partial = SlabList()
   /// The number of empty slabs in the list: 1 at most, but for those that were just added.
   private var emptyCount = 0
   /// Whether a slab may be empty: the current one, or one in the list.
@@ -50,6 +52,7 @@ struct SlabCache: ~Copyable {
     reciprocal = SizeClass.reciprocal(of: number)
     let objectCount = SizeClass.objectCount(of: number)
     lastOffset = UInt64((objectCount - 1) * byteCount)
+    lastGroup = (objectCount - 1) / 64
     lastBits = .max >> UInt64((64 - objectCount % 64) % 64)
   }
 }
@@ -98,7 +101,7 @@ extension SlabCache {
   @inline(never)
   private mutating func noteFreed(in slot: FrameSlotReference) {
     if slot == current { return noteEmpty() }
-    if !slot.isLinked { firstPartial = slot.pushed(onto: firstPartial) }
+    if !slot.isLinked { partial.append(slot) }
     guard isEmpty(slot) else { return }
     if emptyCount == 0 {
       emptyCount = 1
@@ -121,8 +124,9 @@ extension SlabCache {
     counter.store(counter.load(ordering: .relaxed) &+ number, ordering: .relaxed)
   }
 
-  func isEmpty(_ slot: FrameSlotReference) -> Bool {
-    slot.freeObjectCount == SizeClass.objectCount(of: sizeClass)
+  private func isEmpty(_ slot: FrameSlotReference) -> Bool {
+    for group in 0..<lastGroup where slot.freeBits(ofGroup: group) != .max { return false }
+    return slot.freeBits(ofGroup: lastGroup) == lastBits
   }
 }
 
@@ -131,9 +135,9 @@ extension SlabCache {
   mutating func refill() -> Bool {
     if let current, select(current) { return true }
     // The current slab stays what it is until there is another, since `bits` is its own.
-    guard let slot = firstPartial else { return false }
+    guard let slot = partial.first else { return false }
     if isEmpty(slot) { emptyCount -= 1 }
-    firstPartial = slot.removed(from: slot)
+    partial.remove(slot)
     current = slot
     require(select(slot), "a slab of the heap's list has no free object", slot.address)
     return true
@@ -142,7 +146,7 @@ extension SlabCache {
   /// Makes a group of the current slab `slot` the one that objects are allocated from. Returns
   /// false if all its objects are allocated.
   private mutating func select(_ slot: FrameSlotReference) -> Bool {
-    for number in 0..<Slab.groupCount where slot.freeBits(ofGroup: number) != 0 {
+    for number in 0...lastGroup where slot.freeBits(ofGroup: number) != 0 {
       // SAFETY: the slab stays this cache's while it is current.
       unsafe bits = UnsafePointer(slot.slabGroup(number))
       base = slot.objectAddress(number * 64 * byteCount)
@@ -153,14 +157,11 @@ extension SlabCache {
 
   /// Adds an empty slab, whose metadata is new, for the processor `owner`.
   mutating func add(_ slot: FrameSlotReference, owner: Int) {
-    let objectCount = SizeClass.objectCount(of: sizeClass)
-    for number in 0..<Slab.groupCount {
-      let count = min(64, max(0, objectCount - number * 64))
-      slot.setFreeBits(count == 0 ? 0 : .max >> UInt64(64 - count), ofGroup: number)
-    }
+    for group in 0..<lastGroup { slot.setFreeBits(.max, ofGroup: group) }
+    slot.setFreeBits(lastBits, ofGroup: lastGroup)
     slot.setSlabPlace(SlabPlace(owner: owner, sizeClass: sizeClass))
     if SimulationHooks.poisonsFreedFrames { ObjectGuard.poison(slot.objectAddress(0), 4096) }
-    firstPartial = slot.pushed(onto: firstPartial)
+    partial.append(slot)
     emptyCount += 1
     noteEmpty()
     Self.increment(slabCount)
@@ -168,7 +169,7 @@ extension SlabCache {
 
   /// Frees the empty slab `slot`, which is in the list.
   private mutating func release(_ slot: FrameSlotReference) {
-    firstPartial = slot.removed(from: firstPartial)
+    partial.remove(slot)
     retire(slot)
   }
 
@@ -183,7 +184,7 @@ extension SlabCache {
     mayHaveEmpty.store(false, ordering: .relaxed)
     // Ordering: relaxed; only this processor writes it.
     let countBefore = slabCount.load(ordering: .relaxed)
-    var next = firstPartial
+    var next = partial.first
     while let slot = next, emptyCount > 0 {
       next = slot.slabPlace.next
       guard isEmpty(slot) else { continue }

@@ -91,7 +91,7 @@ extension Scenario {
       })
   }
 
-  /// Whoever is second is stopped: by the bit, or when the owner takes the object back.
+  /// The second free panics: by the bit, or when the owner takes the object back.
   private static var freedTwice: Scenario {
     heap(
       "wrong-heap-free", "an object is freed by its owner, and by another processor",
