@@ -2,6 +2,7 @@ internal import DemoPlatform
 internal import Tessera
 internal import TesseraFrames
 internal import TesseraHardware
+internal import TesseraHeap
 internal import TesseraPageTables
 internal import TesseraSpaces
 
@@ -38,11 +39,26 @@ struct CostDemonstration {
     VmSpace.deactivate()
   }
 
+  /// The cost of an allocation and a free, of an object in a slab that has another.
+  private func costOfObject() throws(TesseraError) -> UInt64 {
+    // SAFETY: the object is freed below.
+    let other = unsafe try Heap.allocate(byteCount: 64)
+    let cost = try least { () throws(TesseraError) in
+      // SAFETY: the object is freed at once.
+      unsafe Heap.free(try Heap.allocate(byteCount: 64))
+    }
+    // SAFETY: it is used no more.
+    unsafe Heap.free(other)
+    Heap.stop()
+    return cost
+  }
+
   private mutating func measure(
     _ space: borrowing VmSpace, _ other: borrowing VmSpace
   ) throws(TesseraError) {
     try mapPage(in: space)
     space.activate()
+    write("object of 64 bytes, allocated and freed", try costOfObject())
     write("cursor over one page, opened and closed", try costOfCursor(in: space))
     write("activation of the space that is active", try least { space.activate() })
     let change = try least {

@@ -75,8 +75,7 @@ private func caller(_ address: @autoclosure () -> UInt64) -> UInt64 {
   }
   guard size >= 0, Boot.isStarted else { return nil }
   // SAFETY: as above.
-  return unsafe try? Heap.allocate(
-    byteCount: size, alignment: alignment, isZeroed: isZeroed, caller: caller)
+  return unsafe try? Heap.allocateSlowly(size, alignment, isZeroed: isZeroed, caller: caller)
 }
 
 @c @implementation @unsafe

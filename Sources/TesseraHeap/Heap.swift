@@ -71,10 +71,11 @@ extension Heap {
       return nil
     }
     let number = heap.sizeClass(of: byteCount)
-    let address = heap.pop(number) ?? heap.popAfterRefill(number)
+    var address = heap.pop(number)
+    if address == 0 { address = heap.popAfterRefill(number) }
     Processor.restoreInterrupts(interrupts)
     // SAFETY: forming the pointer accesses nothing.
-    return unsafe address.flatMap { unsafe UnsafeMutableRawPointer(bitPattern: $0) }
+    return unsafe UnsafeMutableRawPointer(bitPattern: address)
   }
 
   /// Frees a small object of this processor. Returns false, with nothing changed, if there is none
@@ -94,8 +95,9 @@ extension Heap {
 
 // The slow paths.
 extension Heap {
+  /// Does what `allocate` does, without trying the fast path.
   @inline(never)
-  private static func allocateSlowly(
+  package static func allocateSlowly(
     _ byteCount: Int, _ alignment: Int, isZeroed: Bool, caller: UInt64
   ) throws(TesseraError) -> UnsafeMutableRawPointer {
     require(byteCount >= 0, "the size of an object is negative")
@@ -123,9 +125,9 @@ extension Heap {
     while true {
       let interrupts = Processor.disableInterrupts()
       let heap = ProcessorHeap(of: Processor.current)
-      let address = heap.flatMap { $0.pop(sizeClass) ?? $0.popAfterRefill(sizeClass) }
+      let address = heap.map { $0.popAfterRefill(sizeClass) } ?? 0
       Processor.restoreInterrupts(interrupts)
-      if let address { return address }
+      if address != 0 { return address }
       // With interrupts as they were, because it may take long. This may be another processor
       // afterwards, or another thread may have been here.
       if heap == nil { try addHeap() } else { try addSlab(sizeClass) }

@@ -4,20 +4,20 @@ internal import TesseraHardware
 
 // Allocation and free on the processor that a heap belongs to. All of it with interrupts off.
 extension ProcessorHeap {
-  /// Allocates an object of the class, from the current slab. Returns nil if that has none free.
+  /// Allocates an object of the class, from the current slab. Returns 0 if that has none free.
   @inline(__always)
-  func pop(_ sizeClass: Int) -> UInt? {
+  func pop(_ sizeClass: Int) -> UInt {
     // SAFETY: with interrupts off nothing else uses the cache.
     unsafe cache(sizeClass).pointee.pop()
   }
 
-  /// Allocates an object of the class, from any slab of this processor. Returns nil if all objects
+  /// Allocates an object of the class, from any slab of this processor. Returns 0 if all objects
   /// of all of them are in use.
   @inline(never)
-  func popAfterRefill(_ sizeClass: Int) -> UInt? {
+  func popAfterRefill(_ sizeClass: Int) -> UInt {
     takeFreedByOthers()
     // SAFETY: as in `pop`.
-    return unsafe cache(sizeClass).pointee.refill() ? pop(sizeClass) : nil
+    return unsafe cache(sizeClass).pointee.refill() ? pop(sizeClass) : 0
   }
 
   /// Makes the frame a slab of the class, and its objects available.

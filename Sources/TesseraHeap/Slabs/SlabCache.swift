@@ -58,13 +58,13 @@ struct SlabCache: ~Copyable {
 }
 
 extension SlabCache {
-  /// Allocates an object of the current group. Returns its address, or nil if none is free there.
+  /// Allocates an object of the current group. Returns its address, or 0 if none is free there.
   @inline(__always)
-  mutating func pop() -> UInt? {
+  mutating func pop() -> UInt {
     // SAFETY: the word is that of a slab that is this cache's, or of `noObjects`.
     // Ordering: relaxed; only this processor writes it.
     let free = unsafe bits.pointee.load(ordering: .relaxed)
-    guard free != 0 else { return nil }
+    guard free != 0 else { return 0 }
     // SAFETY: as above.
     // Ordering: relaxed; see above.
     unsafe bits.pointee.store(free & (free &- 1), ordering: .relaxed)
