@@ -1,6 +1,6 @@
 /* Measures for how long Tessera's functions keep interrupts off, with hooks that turn them off: its
  * own default. QEMU counts instructions; each is taken as one cycle. */
-#include "checks.h"
+#include "delays.h"
 #include "machine.h"
 #include "threads.h"
 
@@ -8,7 +8,7 @@
 #ifndef BOUND
 #define BOUND 60000
 #endif
-enum { INTERVAL = 2000, PAGES = 3000 };
+enum { INTERVAL = 2000 };
 
 static const uint32_t read_write = TESSERA_READ | TESSERA_WRITE;
 static const uint64_t start = 0x40000000, length = PAGES * TESSERA_4K;
@@ -19,11 +19,11 @@ static void *memory;
 static tessera_kernel_stack stack;
 static uint64_t worst, freed;
 
-static void write_nothing(void *context, const char *text, size_t size) {
+void write_nothing(void *context, const char *text, size_t size) {
   (void)context, (void)text, (void)size;
 }
 
-static void measure(const char *what, void (*call)(void)) {
+void measure(const char *what, void (*call)(void)) {
   uint64_t delay = longest_delay(call, INTERVAL) + INTERVAL;
   print_count(delay, " ");
   print(what);
@@ -360,11 +360,13 @@ void measure_delays(void) {
   measure("tessera_kernel_stack_allocate", allocate_stack);
   measure("tessera_kernel_stack_free", free_stack);
   measure("tessera_add_memory", add_memory);
+  measure_heap();
 
   fragment();
   measure("tessera_allocate_as, of two frames where no two touch", fail_pair);
   measure("tessera_allocate_as, of a large frame below a limit", fail_below);
   measure("tessera_allocate_as, below a limit in fragmented memory", allocate_below);
+  measure_heap_in_fragments();
   open_gap();
   measure("tessera_allocate_as, across blocks", allocate_across_blocks);
   defragment();
