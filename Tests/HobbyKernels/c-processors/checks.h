@@ -36,5 +36,6 @@ void check_own_pages(void);
 void check_moving_tables(void);
 void check_kernel_memory(void);
 void run_storm(void);
+void check_heap(void);
 
 #endif

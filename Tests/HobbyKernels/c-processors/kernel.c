@@ -8,6 +8,10 @@
  *   deaf     the handler of the interrupt does not call tessera_serve
  *   untold   processors load CR3 themselves instead of calling tessera_space_activate
  *   asleep   a processor sleeps without calling tessera_stop_processor
+ *   twice    an object is freed twice
+ *   elsewhere    an object is freed twice on another processor than the one that allocated it
+ *   forgotten    an object is not freed
+ *   spoilt   an object is changed after it was filled
  *   unnumbered   tessera_host_processor_id returns 0 for each, which does no harm if the library
  *                was built with PROCESSOR_NUMBER_AT_GS=8, where this kernel has the numbers */
 #include "checks.h"
@@ -75,6 +79,10 @@ static void read_command_line(uint32_t information) {
   if (has_word(line, "untold")) mistake = UNTOLD;
   if (has_word(line, "unnumbered")) mistake = UNNUMBERED;
   if (has_word(line, "asleep")) mistake = ASLEEP;
+  if (has_word(line, "twice")) mistake = TWICE;
+  if (has_word(line, "elsewhere")) mistake = ELSEWHERE;
+  if (has_word(line, "forgotten")) mistake = FORGOTTEN;
+  if (has_word(line, "spoilt")) mistake = SPOILT;
   if (has_word(line, "brief")) brevity = 10;
 }
 
@@ -119,10 +127,13 @@ static void start_all(uint64_t boot_root) {
   print_count(PROCESSORS, " processors started\n");
 }
 
+/** Returns the number of frames that are free, or that the heap or a pool has. */
 static uint64_t unused_frames(void) {
   tessera_statistics statistics = {.size = sizeof statistics};
+  tessera_heap_info heap = {.size = sizeof heap};
   TRY(tessera_get_statistics(&statistics));
-  return statistics.free_frames + statistics.pooled_tables;
+  TRY(tessera_heap_query(&heap));
+  return statistics.free_frames + statistics.pooled_tables + heap.frames;
 }
 
 /** Page tables of the kernel virtual area that became empty while another processor had the table
@@ -155,6 +166,7 @@ void kernel_main(uint32_t magic, uint32_t information) {
   check_moving_tables();
   check_kernel_memory();
   run_storm();
+  check_heap();
 
   free_empty_tables(unused_before);
   TRY(tessera_audit(write_text, NULL, &violations));

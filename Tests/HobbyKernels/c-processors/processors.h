@@ -46,6 +46,10 @@ extern enum mistake {
   UNTOLD, /* processors load CR3 themselves, and Tessera does not know what they run on */
   UNNUMBERED, /* the hook returns 0 for all, which does no harm if the library reads GS */
   ASLEEP, /* a processor sleeps without calling tessera_stop_processor */
+  TWICE,  /* an object is freed twice where it was allocated */
+  ELSEWHERE, /* or on another processor */
+  FORGOTTEN, /* an object is not freed */
+  SPOILT, /* an object is changed */
 } mistake;
 
 /** Divides the numbers of rounds: 10 with the word `brief` on the command line, otherwise 1. */
