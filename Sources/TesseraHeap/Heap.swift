@@ -123,15 +123,40 @@ extension Heap {
   /// Allocates an object of a class, from a new slab if no other has one.
   private static func allocateSmall(sizeClass: Int) throws(TesseraError) -> UInt {
     while true {
-      let interrupts = Processor.disableInterrupts()
-      let heap = ProcessorHeap(of: Processor.current)
-      let address = heap.map { $0.popAfterRefill(sizeClass) } ?? 0
-      Processor.restoreInterrupts(interrupts)
+      let (address, hasHeap) = popAfterRefill(sizeClass)
       if address != 0 { return address }
       // With interrupts as they were, because it may take long. This may be another processor
       // afterwards, or another thread may have been here.
-      if heap == nil { try addHeap() } else { try addSlab(sizeClass) }
+      do throws(TesseraError) {
+        if hasHeap { try addSlab(sizeClass) } else { try addHeap() }
+      } catch {
+        return try popAfterFailure(error, sizeClass)
+      }
     }
+  }
+
+  /// Allocates an object of a class from this processor's slabs. Returns its address, or 0 if none
+  /// is free, and whether the processor has a heap.
+  private static func popAfterRefill(_ sizeClass: Int) -> (address: UInt, hasHeap: Bool) {
+    let interrupts = Processor.disableInterrupts()
+    let heap = ProcessorHeap(of: Processor.current)
+    let address = heap.map { $0.popAfterRefill(sizeClass) } ?? 0
+    Processor.restoreInterrupts(interrupts)
+    return (address, heap != nil)
+  }
+
+  /// Allocates an object of a class that another processor has freed, when there is no frame for a
+  /// slab. What others freed is taken back a part at a time.
+  private static func popAfterFailure(
+    _ error: TesseraError, _ sizeClass: Int
+  ) throws(TesseraError) -> UInt {
+    var hasMore = true
+    while hasMore {
+      hasMore = hasFreedByOthers
+      let address = popAfterRefill(sizeClass).address
+      if address != 0 { return address }
+    }
+    throw error
   }
 
   private static func addHeap() throws(TesseraError) {

@@ -81,6 +81,30 @@ extension OnSimulatedMachine {
       }
     }
 
+    /// In an order in which no slab becomes empty for long.
+    @Test func `a frame is found behind any number of objects freed by others`() throws {
+      for _ in 0..<2 {
+        var objects: [UnsafeMutableRawPointer] = []
+        while let object = try? unsafe Heap.allocate(byteCount: 64) { objects.append(object) }
+        #expect(objects.count > 64 * 300)
+        objects.sort { UInt(bitPattern: $0) % 4096 < UInt(bitPattern: $1) % 4096 }
+        asProcessor(2) { for object in objects { unsafe Heap.free(object) } }
+        FrameAllocator.free(try FrameAllocator.allocate(1, .uninitialized))
+      }
+    }
+
+    @Test func `an object is found behind any number of others freed by others`() throws {
+      let small = try (0..<64).map { _ in try unsafe Heap.allocate(byteCount: 64) }
+      var objects: [UnsafeMutableRawPointer] = []
+      while let object = try? unsafe Heap.allocate(byteCount: 16) { objects.append(object) }
+      objects.sort { UInt(bitPattern: $0) % 4096 < UInt(bitPattern: $1) % 4096 }
+      asProcessor(2) {
+        unsafe Heap.free(small[0])
+        for object in objects[..<(objects.count / 2)] { unsafe Heap.free(object) }
+      }
+      #expect(try unsafe Heap.allocate(byteCount: 64) == small[0])
+    }
+
     @Test func `a processor that stops keeps no empty slab`() throws {
       #expect(try leaveEmptySlabs() >= 60)
       let slabCount = Heap.statistics.slabCount

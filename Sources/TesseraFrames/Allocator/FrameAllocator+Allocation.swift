@@ -69,7 +69,11 @@ extension FrameAllocator {
 
   /// Allocates a frame that was kept on this processor. Returns nil if none was.
   private static func allocateAfterTrim() -> FrameSlotReference? {
-    trim() ? refillAndAllocate() : nil
+    // A part at a time, as long as there may be more.
+    while mayTrim(Processor.current) {
+      if trim(), let slot = refillAndAllocate() { return slot }
+    }
+    return nil
   }
 
   // Not inlined: there would be two copies, and what takes blocks from the zones is large.
