@@ -11,6 +11,7 @@ extension OnSimulatedMachine {
       var state = Seed.current << 1 | 1
       var callCount = 0
       var callCountAmongCursors = 0
+      var objectCount = 0
       let runCount = Seed.rounds(30, ofRange: 3)
       for run in 0..<runCount {
         let bytes = (0..<600).map { _ -> UInt8 in
@@ -30,11 +31,13 @@ extension OnSimulatedMachine {
         #expect((pool.givenCount > 33) == hasPool)
         callCount += calls.callCount
         callCountAmongCursors += calls.callCountAmongCursors
+        objectCount += calls.objectCount
         #expect(problem == nil, "run \(run)")
         if problem != nil { break }
       }
       #expect(callCount > 50 * runCount)
       #expect(callCountAmongCursors > 3 * runCount || Seed.isRange)
+      #expect(objectCount > 3 * runCount)
     }
 
     /// The model does not know the frame of a page that is mapped through a cursor until the cursor
@@ -49,6 +52,16 @@ extension OnSimulatedMachine {
       let close: [UInt8] = [24, 0]
       let bytes = first + (allocations + drops + [open, mapZeroed] + shares + [close]).joined()
       #expect(problem(after: bytes) == nil)
+    }
+
+    @Test func `an object that takes scattered frames is filled and compared, too`() {
+      let first: [UInt8] = [0, 1, 1, 1]
+      let largeAndSmall: [UInt8] = [32, 0, 0, 8, 1, 255] + [32, 1, 0, 7, 3, 0]
+      let freeLarge: [UInt8] = [32, 0, 7]
+      let mostOfMemory: [UInt8] = [32, 2, 0, 8, 0, 0]
+      var calls = CallSequence(first + largeAndSmall + freeLarge + mostOfMemory)
+      #expect(calls.run() == nil)
+      #expect(calls.objectCount == 3 && calls.mappedObjectCount == 1)
     }
 
     @Test(arguments: CallSequence.Sabotage.allCases)

@@ -5,13 +5,14 @@ import TesseraHeader
 extension CallSequence {
   /// Makes one call.
   mutating func call() {
-    switch next() % 32 {
+    switch next() % 40 {
     case 0...6: callOfFrames()
     case 7...9: callOfSpaces()
     case 10...20: callOfPages()
     case 21...23: openCursor()
     case 24: closeCursor(Int(next() % 4))
-    default: callOfCursor()
+    case 25...31: callOfCursor()
+    default: callOfHeap()
     }
   }
 

@@ -15,11 +15,15 @@ public struct CallSequence {
   /// One for each space, the last for the kernel's.
   let cursors = Self.zeros(tessera_cursor.self, 4)
   var model: CallModel
+  let heap = HeapModel()
   /// Frames that were allocated, with or without a remaining handle.
   var frames = [tessera_frame](repeating: 0, count: 8)
   public private(set) var callCount = 0
   /// The number of calls that were made while more than one cursor was open.
   public private(set) var callCountAmongCursors = 0
+  /// The number of objects of the heap, and of those of them that were mapped page by page.
+  public internal(set) var objectCount = 0
+  public internal(set) var mappedObjectCount = 0
 
   /// The number of calls after which all invariants are checked.
   private static let checkInterval = 64
@@ -45,6 +49,10 @@ public struct CallSequence {
     case forgottenSpace
     /// An entry that refers to a frame that is not a page table.
     case strayEntry
+    /// An object of the heap that is not freed.
+    case forgottenObject
+    /// A change in an object of the heap.
+    case changedObject
   }
 
   /// Makes all calls on a machine whose configuration `configure` adjusts. Returns the violations
@@ -65,7 +73,7 @@ public struct CallSequence {
     let free = machine.freeFrames
     model = CallModel((0...3).map { UnsafePointer(space($0)) })
     for place in 0..<3 where next() % 4 != 0 { _ = tessera_space_create(spaces + place) }
-    while !bytes.isEmpty && model.problem == nil {
+    while !bytes.isEmpty && problem == nil {
       call()
       callCount += 1
       let openCount = (0...3).count { isLocked($0) }
@@ -74,14 +82,17 @@ public struct CallSequence {
     }
     for place in 0...3 { closeCursor(place) }
     model.compareAll()
-    if let problem = model.problem { return problem }
+    if let problem { return problem }
     if let sabotage { commit(sabotage) }
     if violations != "" { return violations }
     freeEverything()
-    if violations != "" { return violations }
-    return machine.freeFrames == free
-      ? nil : "\(machine.freeFrames) frames are free, expected \(free)"
+    if problem ?? violations != "" { return problem ?? violations }
+    let left = machine.freeFrames + heap.info.frames
+    return left == free ? nil : "\(left) frames are free or the heap's, expected \(free)"
   }
+
+  /// The first contradiction between the calls and their models.
+  private var problem: String? { model.problem ?? heap.problem }
 
   /// The reports of the audits of the metadata and of all spaces; empty if there are no violations.
   private var violations: String {
@@ -102,10 +113,17 @@ public struct CallSequence {
     case .strayEntry:
       _ = tessera_space_create(spaces)
       machine.setEntry(0x1003, at: 5, of: tessera_space_root(spaces))
+    case .forgottenObject: _ = tessera_malloc(100)
+    case .changedObject:
+      freeObjects()
+      guard let object = tessera_malloc(100) else { return }
+      heap.put(object, 100, at: 0)
+      object.storeBytes(of: heap.objects[0]!.byte ^ 1, toByteOffset: 99, as: UInt8.self)
     }
   }
 
   private mutating func freeEverything() {
+    freeObjects()
     _ = tessera_space_activate(tessera_kernel_space())
     for index in 0..<3 { _ = tessera_space_destroy(spaces + index) }
     var start: UInt64 = 0
