@@ -160,7 +160,7 @@ extension Heap {
   }
 
   private static func addHeap() throws(TesseraError) {
-    let frame = try UniqueFrame(allocating: HeapRecord(), .uninitialized)
+    let frame = try ProcessorHeap.makeRecord()
     FrameAllocator.trim { processor, isQuestion in
       guard let heap = ProcessorHeap(of: processor) else { return false }
       return isQuestion ? heap.mayTrim : Heap.trimmed()

@@ -55,15 +55,23 @@ extension ProcessorHeap {
     unsafe self.memory = memory
   }
 
+  /// Makes a heap for a processor that has none. With interrupts as they were, since it takes long.
+  ///
+  /// - Throws: `outOfFrames`.
+  static func makeRecord() throws(TesseraError) -> UniqueFrame<HeapRecord> {
+    let frame = try UniqueFrame(allocating: HeapRecord(), .uninitialized)
+    // SAFETY: the frame is this record's, and aligned.
+    _ = unsafe ProcessorHeap(initializing: PhysicalMemory.pointer(to: frame.address))
+    return frame
+  }
+
   /// Makes `frame` the heap of the calling processor, unless it has one. With interrupts off.
   static func install(_ frame: consuming UniqueFrame<HeapRecord>) {
     let processor = Processor.current
     guard ProcessorHeap(of: processor) == nil else { return }
-    let slot = frame.relinquishSlot()
-    // SAFETY: the frame is this record's, and aligned.
-    let heap = unsafe ProcessorHeap(initializing: PhysicalMemory.pointer(to: slot.address))
+    let address = frame.relinquishSlot().objectAddress(0)
     // Ordering: releasing, pairs with the load in `init`: the record is complete.
-    unsafe heaps[processor].address.store(UInt(bitPattern: heap.memory), ordering: .releasing)
+    heaps[processor].address.store(address, ordering: .releasing)
   }
 
   /// Removes and returns the frame of the heap of `processor`, which has no slabs. Nothing runs.
