@@ -24,8 +24,10 @@ static void print_set(uint64_t set) {
   }
 }
 
-/** Prints who is in which call, and for whom it may wait. */
+/** Prints who is in which call, and for whom it may wait. The first processor that notices does. */
 _Noreturn static void report(const struct processor *late) {
+  static bool is_reported;
+  while (__atomic_exchange_n(&is_reported, true, __ATOMIC_RELAXED)) __builtin_ia32_pause();
   for (uint32_t number = 0; number < PROCESSORS; number++) {
     const struct processor *other = &processors[number];
     const char *call = other->call;
