@@ -11,11 +11,11 @@ extension OnSimulatedMachine {
     private static let environment = ProcessInfo.processInfo.environment
 
     /// More in optimized builds, which are faster. All walks together have half as many again: of
-    /// `TESSERA_RANDOM_OPERATIONS` a quarter, since each operation has more to compare.
+    /// `TESSERA_RANDOM_OPERATIONS` a half, since each operation has more to compare.
     private static var operationCount: Int {
       if let chosen = environment["TESSERA_STEPS"].flatMap({ Int($0) }) { return chosen }
       let usual = isOptimized ? 200_000 : 4_000
-      let scaled = environment["TESSERA_RANDOM_OPERATIONS"].flatMap { Int($0) }.map { $0 / 6 }
+      let scaled = environment["TESSERA_RANDOM_OPERATIONS"].flatMap { Int($0) }.map { $0 / 3 }
       return Seed.rounds(max(usual, scaled ?? 0), ofRange: 1_000)
     }
 
