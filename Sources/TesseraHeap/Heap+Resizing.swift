@@ -24,9 +24,11 @@ extension Heap {
     let address = UInt(bitPattern: object)
     let capacity = capacity(of: address)
     let total = max(1, ObjectGuard.byteCount(toGuard: byteCount))
+    // Before a part of it is freed.
+    ObjectGuard.check(address, capacity)
     let used = ObjectGuard.byteCount(at: address, capacity)
     if let fitting = resizeInPlace(address, capacity, to: total) {
-      ObjectGuard.rearm(address, capacity, fitting, byteCount: byteCount, caller: caller)
+      ObjectGuard.arm(address, fitting, byteCount: byteCount, caller: caller)
       // SAFETY: the object is the caller's.
       return unsafe object
     }

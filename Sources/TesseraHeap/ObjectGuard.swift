@@ -65,21 +65,14 @@ enum ObjectGuard {
   }
 
   /// Checks that no one wrote behind the object at `address`, which takes `capacity` bytes.
-  private static func check(_ address: UInt, _ capacity: Int) {
+  static func check(_ address: UInt, _ capacity: Int) {
+    guard SimulationHooks.poisonsFreedFrames else { return }
     let end = address + UInt(capacity - trailerByteCount)
     let start = address + UInt(byteCount(at: address, capacity))
     // SAFETY: the zone is a part of the object, which is in use.
     for place in start..<end where unsafe memory(at: place).load(as: UInt8.self) != zonePattern {
       panicOnOverflow(of: address, capacity)
     }
-  }
-
-  /// Notes that the object at `address`, which took `old` bytes and now takes `capacity`, has
-  /// `byteCount` bytes from now on. Checks first that no one wrote behind it.
-  static func rearm(_ address: UInt, _ old: Int, _ capacity: Int, byteCount: Int, caller: UInt64) {
-    guard SimulationHooks.poisonsFreedFrames else { return }
-    if old == capacity { check(address, capacity) }
-    arm(address, capacity, byteCount: byteCount, caller: caller)
   }
 
   /// The number of bytes that were asked for, of the object at `address`, which takes `capacity`

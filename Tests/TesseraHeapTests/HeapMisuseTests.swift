@@ -13,11 +13,11 @@ enum HeapMisuse: String, CaseIterable, Codable, Sendable {
   case resizedFree, askedOfFree, wroteToFreedLink, stoppedInUse
   case negativeSize, wrongAlignment
   // With what a check build has besides.
-  case wroteBehind, wroteBehindLarge, wroteToFree, resizedOverrun
+  case wroteBehind, wroteBehindLarge, wroteToFree, resizedOverrun, shrunkOverrun
 
   var isOfCheckBuild: Bool {
     switch self {
-    case .wroteBehind, .wroteBehindLarge, .wroteToFree, .resizedOverrun: true
+    case .wroteBehind, .wroteBehindLarge, .wroteToFree, .resizedOverrun, .shrunkOverrun: true
     default: false
     }
   }
@@ -40,7 +40,7 @@ enum HeapMisuse: String, CaseIterable, Codable, Sendable {
     case .stoppedInUse: "the heap was stopped with an object in use"
     case .negativeSize: "the size of an object is negative"
     case .wrongAlignment: "alignment is not a power of two"
-    case .wroteBehind, .wroteBehindLarge, .resizedOverrun:
+    case .wroteBehind, .wroteBehindLarge, .resizedOverrun, .shrunkOverrun:
       "wrote beyond the end of an object of the heap: 0x"
     }
   }
@@ -57,7 +57,8 @@ enum HeapMisuse: String, CaseIterable, Codable, Sendable {
     case .freedFreeFrame, .freedLargeTwice: ""
     case .freedFrameWithHandle: ", in a frame that has handles or mappings"
     case .freedRecord: ", in a frame of the heap's own records"
-    case .wroteBehind, .wroteBehindLarge, .resizedOverrun: ", allocated by the code at 0x5eed"
+    case .wroteBehind, .wroteBehindLarge, .resizedOverrun, .shrunkOverrun:
+      ", allocated by the code at 0x5eed"
     default: ""
     }
   }
@@ -171,6 +172,11 @@ enum HeapMisuse: String, CaseIterable, Codable, Sendable {
       let object = try allocate(50)
       unsafe object.storeBytes(of: 1, toByteOffset: 51, as: UInt8.self)
       _ = try unsafe Heap.resize(object, byteCount: 52)
+    case .shrunkOverrun:
+      // The page behind which it wrote is freed at once.
+      let object = try allocate(9000)
+      unsafe object.storeBytes(of: 1, toByteOffset: 9000, as: UInt8.self)
+      _ = try unsafe Heap.resize(object, byteCount: 5000)
     case .wroteToFree:
       let object = try allocate(64)
       unsafe Heap.free(object)
