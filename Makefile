@@ -19,6 +19,8 @@ MEM ?= 512M
 ACCEL ?= tcg
 # With ICOUNT=0, QEMU counts instructions instead of time: each takes 2 to the power of 0 ns.
 ICOUNT ?=
+# The MiB of the disk of the demo kernel, build/disk.img: 512 for `make run`; 0 for none.
+DISK ?=
 QEMUFLAGS ?=
 # For `make lib`: the offset in the GS segment of a kernel at which it keeps the number of the
 # processor, in 32 bits. The library then reads it there instead of calling a hook.
@@ -289,7 +291,7 @@ include boot/editor.mk
 help: ## print this list
 	@awk -F ': .*## ' '/^[a-z-]+:.* ## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  variables: CONFIG=release|debug|check SMP=4 MEM= ACCEL=tcg|kvm ICOUNT='
-	@echo '    QEMUFLAGS= PREFIX= PROCESSOR_NUMBER_AT_GS= V=1'
+	@echo '    DISK=512 QEMUFLAGS= PREFIX= PROCESSOR_NUMBER_AT_GS= V=1'
 	@echo '  your kernel: ld ... k.o $$(pkg-config --libs tessera), and --cflags for C;'
 	@echo '  if in Swift: swiftc -O $$(pkg-config --variable=swiftflags tessera) -c *.swift -o k.o'
 	@echo '               ld ... --gc-sections k.o $$(pkg-config --variable=swiftlibrary tessera)'
@@ -297,8 +299,9 @@ help: ## print this list
 	@echo '               --variable=swiftchecks has the checks that Tessera itself is compiled with'
 
 # What boot/qemu-run reads.
-export SMP MEM ACCEL ICOUNT QEMUFLAGS
+export SMP MEM ACCEL ICOUNT DISK QEMUFLAGS
 run run-iso soak: SMP := $(or $(SMP),4)
+run: DISK := $(or $(DISK),512)
 
 .PHONY: run
 run: doctor-run build/tessera.elf ## build the demo kernel and boot it in QEMU

@@ -18,6 +18,7 @@ public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
     on: information, processorCount: processors.foundCount
   ).totals
   processors.start(by: information)
+  DiskDemonstration.start()
   DeliberateCrash.perform(information.commandLine)
   let dumpsJSON = information.commandLine.contains(option: "dump=json")
   if !hasEnoughMemory(totals) {
@@ -34,7 +35,9 @@ public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
   frames.run()
   var heap = HeapDemonstration(frames.checks)
   heap.run()
-  var spaces = SpaceDemonstration(heap.checks, dumpsJSON: dumpsJSON)
+  var disk = DiskDemonstration(heap.checks)
+  disk.run()
+  var spaces = SpaceDemonstration(disk.checks, dumpsJSON: dumpsJSON)
   spaces.run()
   var stale = StaleReport(.here, spaces.checks, features)
   stale.run()

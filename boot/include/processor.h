@@ -45,6 +45,20 @@ PROCESSOR_INLINE void boot_write_device(uint64_t address, uint32_t value) {
   *(volatile uint32_t *)address = value;
 }
 
+// The same, of narrower registers.
+PROCESSOR_INLINE uint16_t boot_read_device16(uint64_t address) {
+  return *(volatile uint16_t *)address;
+}
+PROCESSOR_INLINE void boot_write_device16(uint64_t address, uint16_t value) {
+  *(volatile uint16_t *)address = value;
+}
+PROCESSOR_INLINE uint8_t boot_read_device8(uint64_t address) {
+  return *(volatile uint8_t *)address;
+}
+PROCESSOR_INLINE void boot_write_device8(uint64_t address, uint8_t value) {
+  *(volatile uint8_t *)address = value;
+}
+
 /// Turns interrupts on.
 PROCESSOR_INLINE void boot_enable_interrupts(void) { __asm__ volatile("sti" : : : "memory"); }
 

@@ -9,4 +9,8 @@ public struct Stopwatch {
   public var milliseconds: UInt64 {
     (Processor.timestamp &- start) / Clock.cyclesPerMillisecond
   }
+
+  public var microseconds: UInt64 {
+    (Processor.timestamp &- start) * 1000 / Clock.cyclesPerMillisecond
+  }
 }
