@@ -99,6 +99,18 @@ import Testing
     #expect(beforeGap.advanced(byChecked: 0x1000) == VirtualAddress(0x0000_8000_0000_0000))
   }
 
+  @Test(arguments: Samples.sizes)
+  func `an address is rounded up to a page, unless there is none above it`(size: PageSize) {
+    let (bytes, last) = (size.byteCount, UInt64.max - size.byteCount + 1)
+    func rounded(_ address: UInt64) -> UInt64? {
+      VirtualAddress(address).alignedUp(to: bytes)?.rawValue
+    }
+    #expect(rounded(0) == 0 && rounded(1) == bytes && rounded(bytes) == bytes)
+    #expect(rounded(bytes - 1) == bytes && rounded(bytes + 1) == 2 * bytes)
+    #expect(rounded(last) == last && rounded(last - 1) == last)
+    #expect(rounded(last + 1) == nil && rounded(.max) == nil)
+  }
+
   @Test func `addresses of the upper half are greater than those of the lower`() {
     #expect(VirtualAddress(0x0000_7fff_ffff_ffff) < VirtualAddress(0xffff_8000_0000_0000))
     #expect(!(VirtualAddress(.max) < VirtualAddress(.max)))

@@ -28,6 +28,13 @@ extension VirtualAddress {
     VirtualAddress(rawValue & ~(alignment &- 1))
   }
 
+  /// Returns the address rounded up to a multiple of `alignment`, a power of two, or nil if that is
+  /// 2^64 or more.
+  @inline(__always)
+  public func alignedUp(to alignment: UInt64) -> VirtualAddress? {
+    advanced(byChecked: alignment &- 1)?.alignedDown(to: alignment)
+  }
+
   /// Returns the address plus `byteCount`, or nil if that is 2^64 or more.
   ///
   /// The sum need not be canonical.

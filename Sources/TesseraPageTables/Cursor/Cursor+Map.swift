@@ -61,7 +61,7 @@ extension Cursor {
 
   /// Stores `leaf` of `size` at `position`, adding nodes that are missing. Returns false if its
   /// entry refers to a table, or lies in one, of smaller pages.
-  private static func put(
+  static func put(
     _ leaf: PageTableEntry, _ size: PageSize, at position: VirtualAddress,
     in tree: borrowing LockedTree, from reserve: inout NodeReservation
   ) throws(TesseraError) -> Bool {

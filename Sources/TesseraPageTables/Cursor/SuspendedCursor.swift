@@ -5,7 +5,7 @@ package import TesseraHardware
 /// For cursors in memory that Swift does not know, such as a C structure. Destroying this closes
 /// the cursor. The space has to outlive it, which nothing checks.
 package struct SuspendedCursor: ~Copyable {
-  private let lock: RangeLock
+  private var lock: RangeLock
   private let reserve: NodeReservation
   private let position: VirtualAddress
 
@@ -27,4 +27,19 @@ package struct SuspendedCursor: ~Copyable {
 
   /// Whether the range is the kernel's.
   package var isKernel: Bool { lock.tree.isKernel }
+
+  /// The root of the tables.
+  package var root: PageTableNode { lock.tree.root }
+}
+
+extension SuspendedCursor {
+  /// Returns whether a processor may have a translation of the page of `size` at `address` that the
+  /// cursor has made stale, because an invalidation is pending that includes it.
+  package func isFlushPending(for address: VirtualAddress, _ size: PageSize) -> Bool {
+    lock.flusher.isPending(address, size)
+  }
+
+  /// Carries out all pending invalidations, with the pages still locked. What was unmapped is freed
+  /// when the cursor is closed. Does nothing if none is pending.
+  package mutating func flush() { lock.flusher.flushKeepingDeferred(lock.tree.root) }
 }

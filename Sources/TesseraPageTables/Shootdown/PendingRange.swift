@@ -46,6 +46,13 @@ struct PendingRange {
     return true
   }
 
+  /// Returns whether a byte of the page of `size` at `address` is in one of the pages.
+  func includes(_ address: VirtualAddress, _ size: PageSize) -> Bool {
+    if isEmpty || isEverything { return isEverything }
+    let last = start.advanced(unchecked: UInt64(pageCount) << shift &- 1)
+    return address <= last && start <= address.last(in: size.byteCount)
+  }
+
   func invalidate() {
     for index in 0..<UInt64(pageCount) {
       Processor.invalidatePage(at: start.rawValue &+ index << shift)

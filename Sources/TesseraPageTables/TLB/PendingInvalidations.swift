@@ -24,6 +24,11 @@ package struct PendingInvalidations: ~Copyable {
     }
   }
 
+  /// Returns whether a byte of the page of `size` at `address` is in a page that was added.
+  func includes(_ address: VirtualAddress, _ size: PageSize) -> Bool {
+    range.includes(address, size) || earlierRange.includes(address, size)
+  }
+
   /// Adds `pageCount` contiguous pages of 4 KiB from `address`.
   mutating func add(_ address: VirtualAddress, pageCount: UInt64) {
     if pageCount > TLBFlusher.pageLimit { return addEverything() }

@@ -62,6 +62,12 @@ extension TLBFlusher {
     pending.add(address, size)
   }
 
+  /// Returns whether an invalidation is pending that includes a byte of the page of `size` at
+  /// `address`.
+  func isPending(_ address: VirtualAddress, _ size: PageSize) -> Bool {
+    pending.includes(address, size)
+  }
+
   /// Adds `pageCount` contiguous pages of 4 KiB from `address`.
   mutating func enqueue(_ address: VirtualAddress, pageCount: UInt64) {
     pending.add(address, pageCount: pageCount)

@@ -15,6 +15,7 @@ enum Kernel {
     do throws(TesseraError) {
       try startTessera(magic, information)
       try useASpace()
+      try usePagesOneByOne()
       try useKernelMemory()
     } catch {
       machine.write("verdict: fail: ")
@@ -65,6 +66,32 @@ enum Kernel {
     expect(word(at: address.rawValue) == nil, "reading an unmapped page faults")
     expect(frame.referenceCount == 1 && frame.word(at: 0) == 42, "the frame outlives its mapping")
     space.writeWalk(of: address, to: &machine)
+    VmSpace.deactivate()
+  }
+
+  /// Maps, changes and unmaps single pages, and reads them before and after each flush.
+  private static func usePagesOneByOne() throws(TesseraError) {
+    let range = VirtualAddress(0x40_0000)..<VirtualAddress(0x80_0000)
+    let (first, large) = (range.lowerBound, VirtualAddress(0x60_0000))
+    let space = try VmSpace()
+    space.activate()
+    let free = FrameAllocator.statistics.freeFrameCount
+    try space.withPageMapper(over: range) { mapper throws(TesseraError) in
+      try mapper.map(first, as: .userReadWrite).flush()
+      try mapper.map(large, of: .twoMiB, as: .userReadWrite).flush()
+      expect(word(at: first.rawValue) == 0, "a new page is zeros")
+      expect(word(at: large.rawValue + 0x1f_fff8) == 0, "a large page is mapped to its end")
+      var batch = mapper.batch()
+      batch.consume(try mapper.unmap(first))
+      batch.consume(try mapper.remap(large, as: PageProperty(.none, isUser: true)))
+      batch.flush()
+      expect(word(at: first.rawValue) == nil, "reading a page that was flushed faults")
+      expect(word(at: large.rawValue) == nil, "reading a page without rights faults")
+      expect(FrameAllocator.statistics.freeFrameCount < free, "nothing is freed before the end")
+      try mapper.unmap(large).postpone()
+    }
+    expect(word(at: large.rawValue) == nil, "what was postponed is flushed at the end")
+    expect(FrameAllocator.statistics.freeFrameCount + 8 > free, "frames are free again")
     VmSpace.deactivate()
   }
 
