@@ -11,6 +11,7 @@ let library = [
   "TesseraSpaces",
   "TesseraHeap",
   "TesseraFaults",
+  "TesseraPager",
   "TesseraBoot",
   "Tessera",
   "TesseraC",

@@ -87,12 +87,14 @@ extension MemoryAccess {
 }
 
 extension FaultResolution {
-  /// - Throws: `DENIED`, `PENDING` or `OUT_OF_FRAMES` unless the access can be repeated.
+  /// - Throws: `DENIED`, `PENDING`, `BUSY`, `STORE` or `OUT_OF_FRAMES` unless the access can be repeated.
   func check() throws(APIError) {
     switch self {
     case .resolved: break
     case .denied: throw APIError(TESSERA_ERROR_DENIED)
     case .needs: throw APIError(TESSERA_ERROR_PENDING)
+    case .busy: throw APIError(TESSERA_ERROR_BUSY)
+    case .failed: throw APIError(TESSERA_ERROR_STORE)
     case .outOfFrames: throw APIError(TESSERA_ERROR_OUT_OF_FRAMES)
     }
   }
@@ -104,7 +106,7 @@ extension tessera_resolution {
     switch answer {
     case .resolved(let supplied): supply = supplied.number
     case .needs(let number): payload = number
-    case .denied, .outOfFrames: break
+    case .denied, .busy, .failed, .outOfFrames: break
     }
   }
 }
@@ -117,6 +119,7 @@ extension PageSupply {
     case .zeroedFrame: UInt32(TESSERA_SUPPLY_ZEROED_FRAME)
     case .copy: UInt32(TESSERA_SUPPLY_COPY)
     case .takeover: UInt32(TESSERA_SUPPLY_TAKEOVER)
+    case .paged: UInt32(TESSERA_SUPPLY_PAGED)
     }
   }
 }

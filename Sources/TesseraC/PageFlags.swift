@@ -146,6 +146,14 @@ extension tessera_page {
       content = UInt32(TESSERA_PAGE_PENDING)
       status = payload
       flags = property.flags
+    case .swapped(let slot, let property):
+      content = UInt32(TESSERA_PAGE_SWAPPED)
+      status = slot
+      flags = property.flags
+    case .object(let number, let property):
+      content = UInt32(TESSERA_PAGE_OBJECT)
+      status = number
+      flags = property.flags
     case .mapped(let physical, let property, let ownsFrame):
       content = UInt32(ownsFrame ? TESSERA_PAGE_FRAME : TESSERA_PAGE_DEVICE)
       self.physical = physical.rawValue

@@ -8,13 +8,16 @@ internal import TesseraSpaces
 struct FrameSupply: ~Copyable {
   private let page: VirtualAddress
   private let options: SupplyOptions
-  private var frame: Frame<PlainMemory>?
+  /// What the pager knows the space by; 0 if it does not page it.
+  private let pagerNumber: UInt64
+  private var frame: UntypedFrame?
   private var isZeroed = false
   /// Whether a frame of 2 MiB is tried first.
   private var triesLarge: Bool
 
-  init(for page: VirtualAddress, _ options: SupplyOptions) {
+  init(for page: VirtualAddress, _ options: SupplyOptions, _ pagerNumber: UInt64) {
     self.page = page
+    self.pagerNumber = pagerNumber
     self.options = options
     triesLarge = options.bringsLargePages && Self.block(of: page, .twoMiB) != nil
   }
@@ -30,13 +33,19 @@ struct FrameSupply: ~Copyable {
     frame = nil
     isZeroed = need == .zeroedFrame
     if isZeroed && triesLarge {
-      frame = try? Frame(allocating: PlainMemory(), FrameRequest(size: .twoMiB))
+      frame = try? Frame(allocating: PlainMemory(), FrameRequest(size: .twoMiB)).untyped()
       triesLarge = frame != nil
     }
-    if frame == nil {
-      frame = try? Frame(allocating: PlainMemory(), FrameRequest(isZeroed: isZeroed))
-    }
+    if frame == nil { frame = try? makeSmall(FrameRequest(isZeroed: isZeroed)) }
     return frame != nil
+  }
+
+  /// Allocates a frame of 4 KiB, which says what page it has if the pager pages the space.
+  private func makeSmall(_ request: FrameRequest) throws(TesseraError) -> UntypedFrame {
+    if pagerNumber == 0 { return try Frame(allocating: PlainMemory(), request).untyped() }
+    return try PageMetadata.makeFrame(
+      of: PageOwner(family: UInt32(truncatingIfNeeded: pagerNumber)),
+      index: page.rawValue >> 12, request)
   }
 
   /// Gives the page what it takes to allow `access`, which was `need`, and stays the last of these.

@@ -16,23 +16,57 @@ extension PageTableNode {
     case .denied, .payload: need = Preemption.disabled { lockedNeed(of: access, at: page) }
     default: break
     }
-    var supply = FrameSupply(for: page, options)
+    var supply = FrameSupply(for: page, options, pagerNumber)
+    var wasBrought = false
     while true {
       switch need {
-      case .nothing: return .resolved(.nothing)
+      case .nothing: return .resolved(wasBrought ? .paged : .nothing)
       case .denied: return .denied
       case .payload(let payload): return .needs(payload)
+      case .pager:
+        if let resolution = bring(page, for: access, &wasBrought) { return resolution }
+        need = Preemption.disabled { lockedNeed(of: access, at: page) }
+        continue
       case .zeros, .zeroedFrame, .copy, .takeover: break
       }
       // Before a node is locked, and with preemption as it is: to fill a frame takes long.
       let hasFrame = supply.allocate(for: need)
+      var isSupplied = hasFrame || !need.takesFrame
       do throws(TesseraError) {
         let supplied = try Preemption.disabled { () throws(TesseraError) in
           try supply.use(for: access, &need, in: self)
         }
         if let supplied { return .resolved(supplied) }
-      } catch { return .outOfFrames }
-      if !hasFrame && need.takesFrame { return .outOfFrames }
+        isSupplied = hasFrame || !need.takesFrame
+      } catch { isSupplied = false }
+      if !isSupplied, let resolution = reclaim() { return resolution }
+    }
+  }
+
+  /// Has the pager bring `page`. Returns nil if it is then to be looked at again.
+  private func bring(
+    _ page: VirtualAddress, for access: MemoryAccess, _ wasBrought: inout Bool
+  ) -> FaultResolution? {
+    guard let pager = SpacePager.current else { return .denied }
+    let answer = pager.bring(address.rawValue, page.rawValue, access.number)
+    switch PageBringing(rawValue: answer) {
+    case .busy: return .busy
+    case .failed: return .failed
+    case .outOfFrames: return reclaim()
+    case .done: wasBrought = true
+    case .again: break
+    case .denied, nil: return .denied
+    }
+    return nil
+  }
+
+  /// Has the pager free frames. Returns nil if it did.
+  private func reclaim() -> FaultResolution? {
+    guard pagerNumber != 0, let pager = SpacePager.current else { return .outOfFrames }
+    switch PageReclaiming(rawValue: pager.reclaim()) {
+    case .done: return nil
+    case .busy: return .busy
+    case .nothing, nil: return .outOfFrames
     }
   }
 
@@ -40,5 +74,16 @@ extension PageTableNode {
   private func lockedNeed(of access: MemoryAccess, at page: VirtualAddress) -> PageNeed {
     let end = page.advanced(unchecked: PageSize.fourKiB.byteCount)
     return Cursor(locking: page..<end, of: self).need(of: access)
+  }
+}
+
+extension MemoryAccess {
+  /// The number by which the pager is told of the access.
+  fileprivate var number: UInt8 {
+    switch self {
+    case .read: 0
+    case .write: 1
+    case .execute: 2
+    }
   }
 }

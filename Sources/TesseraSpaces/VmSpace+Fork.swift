@@ -12,6 +12,11 @@ extension VmSpace {
   /// - Throws: `outOfFrames`; this space is then exactly as before.
   public borrowing func fork() throws(TesseraError) -> VmSpace {
     let child = try VmSpace()
+    if root.pagerNumber != 0, let pager = SpacePager.current,
+      !pager.addChild(root.address.rawValue, child.root.address.rawValue)
+    {
+      throw .outOfFrames
+    }
     let range = Self.start..<Self.end
     try withCursor(overMapped: range) { source throws(TesseraError) in
       try child.withCursor(overMapped: range) { target throws(TesseraError) in

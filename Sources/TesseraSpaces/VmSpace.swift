@@ -26,6 +26,7 @@ public struct VmSpace: ~Copyable, Sendable {
   }
 
   deinit {
+    if root.pagerNumber != 0 { SpacePager.current?.remove(root.address.rawValue) }
     RetiredRoots.releaseAll()
     RootNode.emptyIfActiveHere(root)
     NodePool.release(root)

@@ -241,6 +241,10 @@ enum {
   TESSERA_ERROR_NOT_ACTIVE = 52,
   /** The string has no end in the bytes that there is room for. */
   TESSERA_ERROR_TOO_LONG = 53,
+  /** The page is being read from its store or written to it; try again later. */
+  TESSERA_ERROR_BUSY = 54,
+  /** The store of pages could not read or write. */
+  TESSERA_ERROR_STORE = 55,
 };
 
 /** Returns a description of `result` in English: a static, null-terminated string. Never null.
@@ -791,6 +795,10 @@ enum {
   TESSERA_PAGE_DEMAND_ZERO = 4,
   /** The page is not mapped, and the kernel supplies it when it is used. */
   TESSERA_PAGE_PENDING = 5,
+  /** The page is not mapped, and its contents are in the swap store. */
+  TESSERA_PAGE_SWAPPED = 6,
+  /** The page is not mapped, and is one of a memory object. */
+  TESSERA_PAGE_OBJECT = 7,
 };
 
 /** A run of pages with the same contents and flags. */
@@ -805,10 +813,11 @@ typedef struct {
   uint64_t page_size;
   /** TESSERA_PAGE_... */
   uint32_t content;
-  /** The flags of the pages, or those that they will have if they are TESSERA_PAGE_DEMAND_ZERO or
-   * TESSERA_PAGE_PENDING; zero for the others. */
+  /** The flags of the pages, or those that they will have if they are TESSERA_PAGE_DEMAND_ZERO,
+   * TESSERA_PAGE_PENDING, TESSERA_PAGE_SWAPPED or TESSERA_PAGE_OBJECT; zero for the others. */
   uint32_t flags;
-  /** The status of TESSERA_PAGE_STATUS, or the payload of TESSERA_PAGE_PENDING; zero for the
+  /** The status of TESSERA_PAGE_STATUS, the payload of TESSERA_PAGE_PENDING, the slot of
+   * TESSERA_PAGE_SWAPPED, or the number of the attachment of TESSERA_PAGE_OBJECT; zero for the
    * others. */
   uint32_t status;
   uint32_t reserved;
@@ -1214,6 +1223,8 @@ enum {
   TESSERA_SUPPLY_COPY = 3,
   /** By its own frame, which had other owners and has none now. */
   TESSERA_SUPPLY_TAKEOVER = 4,
+  /** By the pager, from swap or from a memory object. */
+  TESSERA_SUPPLY_PAGED = 5,
 };
 
 /** The answer to a page fault. */
@@ -1239,7 +1250,8 @@ typedef struct {
  * Context: thread.
  *
  * Errors: INVALID_POINTER, INVALID_SPACE, INVALID_SIZE, INVALID_ARGUMENT, KERNEL_SPACE; DENIED,
- * also for what SMAP or SMEP forbid to the kernel; PENDING; OUT_OF_FRAMES, with nothing changed. */
+ * also for what SMAP or SMEP forbid to the kernel; PENDING; BUSY and STORE, of spaces that are paged;
+ * OUT_OF_FRAMES, with nothing changed. */
 tessera_result tessera_resolve_fault(
     const tessera_space *space, const tessera_fault *fault, tessera_resolution *resolution);
 

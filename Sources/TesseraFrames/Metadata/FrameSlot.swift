@@ -14,6 +14,7 @@ package import Synchronization
 ///            40  referenceCount  a number of owners or a state; see `ReferenceCount`
 ///            48  kind            type of the metadata, usage, size; see `FrameKind`
 ///            56  membership      the list or chain that the frame is in (48 bits)
+///            62  written         1 once the frame was written through a shared mapping
 ///            63  lock            1 while a page-table node is locked
 package struct FrameSlot: ~Copyable {
   /// The metadata of a frame in use, or the links of a free block.
@@ -51,7 +52,12 @@ package struct FrameSlot: ~Copyable {
   /// The upper 16 bits of the membership. Access: as for the lower ones.
   package let upperMembership: Atomic<UInt16>
 
-  private let reserved: UInt8 = 0
+  /// 1 once the frame was written through a mapping that other spaces share, and that is gone.
+  ///
+  /// Beside the metadata, because who removes the mapping does not know the type of that.
+  ///
+  /// Access: atomic.
+  package let written: Atomic<UInt8>
 
   /// 1 while the lock of a page-table node is held.
   ///
@@ -69,6 +75,7 @@ package struct FrameSlot: ~Copyable {
     kind = Atomic(FrameKind.none.rawValue)
     membership = Atomic(0)
     upperMembership = Atomic(0)
+    written = Atomic(0)
     lock = Atomic(0)
   }
 

@@ -51,6 +51,7 @@ extension Cursor {
       if let size = level.pageSize, let old = node.clear(bits, at: index) {
         // A processor that has the translation cached does not set the bit again.
         if old.isPresent { flusher.enqueue(page, size: size) }
+        if bits & PageTableEntry.dirty != 0 { LeafOwnership.noteWritten(old) }
         cleared += size.byteCount
       }
       page = page.advanced(unchecked: level.span)

@@ -247,6 +247,7 @@ extension LockedNode {
     _ index: Int, _ entry: PageTableEntry, upTo end: Int, with other: LockedNode, at distance: Int
   ) -> Int {
     guard entry.isLeaf else {
+      LeafOwnership.share(status: entry)
       other.store(entry, at: index &+ distance)
       return index &+ 1
     }

@@ -44,7 +44,7 @@ extension Cursor {
     return lock.tree.checked(property)
   }
 
-  private mutating func setStatus(
+  mutating func setStatus(
     _ byteCount: UInt64, _ status: PageTableEntry
   ) throws(TesseraError) {
     let end = checkedEnd(byteCount)

@@ -36,9 +36,9 @@ extension Cursor {
     let entry = node[index]
     position = page.advanced(unchecked: PageSize.fourKiB.byteCount)
     if entry.isAbsent { return 0 }
-    node.store(.absent, at: index, replacing: entry)
+    let last = node.take(entry, at: index)
     node.presentCount &-= 1
-    return flusher.retire(entry, at: page, size: .fourKiB)
+    return flusher.retire(last, at: page, size: .fourKiB)
   }
 
   /// As `unmap`, wherever the pages are.
@@ -119,9 +119,9 @@ extension Cursor {
     for index in first..<first + count {
       let entry = node[index]
       if !entry.isAbsent {
-        node.store(.absent, at: index, replacing: entry)
+        let last = node.take(entry, at: index)
         removed += 1
-        unmapped &+= flusher.retire(entry, at: page, size: .fourKiB)
+        unmapped &+= flusher.retire(last, at: page, size: .fourKiB)
       }
       page = page.advanced(unchecked: PageSize.fourKiB.byteCount)
     }
@@ -137,10 +137,9 @@ extension Cursor {
   ) -> UInt64 {
     let page = position
     let index = node.index(of: page)
-    let entry = node[index]
     position = min(end, page.last(in: node.level.span).advanced(unchecked: 1))
-    guard !entry.isAbsent else { return 0 }
-    node.remove(at: index)
+    guard !node[index].isAbsent else { return 0 }
+    let entry = node.remove(at: index)
     guard let size = node.level.pageSize else { return 0 }
     return flusher.retire(entry, at: page, size: size)
   }

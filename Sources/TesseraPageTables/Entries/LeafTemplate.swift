@@ -30,7 +30,22 @@ package struct LeafTemplate: Sendable {
 
   /// Leaves that map the frame of zeros, for pages with `property` that were not written yet.
   static func zeros(_ property: PageProperty) -> LeafTemplate {
-    let template = LeafTemplate(property, size: .fourKiB, ownsFrame: false)
+    withholdingWriting(property, ownsFrame: false)
+  }
+
+  /// The leaf of 4 KiB for a page with `property` that the pager brings, and that owns its frame:
+  /// writable only if it is shared; otherwise the frame is copied before it is written, or taken
+  /// over once nobody else has it.
+  static func paged(_ property: PageProperty) -> LeafTemplate {
+    property.isShared
+      ? LeafTemplate(property, size: .fourKiB, ownsFrame: true)
+      : withholdingWriting(property, ownsFrame: true)
+  }
+
+  private static func withholdingWriting(
+    _ property: PageProperty, ownsFrame: Bool
+  ) -> LeafTemplate {
+    let template = LeafTemplate(property, size: .fourKiB, ownsFrame: ownsFrame)
     let isWritten = property.access.allowsWrite
     let mark = isWritten ? PageTableEntry.forkMask : PageTableEntry.sharedByForkBit
     return LeafTemplate(pattern: template.pattern & ~PageTableEntry.writable | mark)

@@ -12,6 +12,12 @@ public enum PageContent: Equatable, Sendable {
   /// Nothing is mapped; the kernel supplies the page, which it knows by the number and which then
   /// has this property. See `Cursor.setPending`.
   case pending(UInt32, PageProperty)
+  /// Nothing is mapped; the contents of the page are in this slot of the swap store, from where
+  /// they are brought back, with this property, when the page is used.
+  case swapped(UInt32, PageProperty)
+  /// Nothing is mapped; the page is one of a memory object, which the pager knows by the number,
+  /// and appears with this property when it is used.
+  case object(UInt32, PageProperty)
   /// Memory at `address`; if `ownsFrame`, the mapping owns a reference of its frame.
   case mapped(PhysicalAddress, PageProperty, ownsFrame: Bool)
 }

@@ -47,6 +47,12 @@ extension PageTableEntry {
   @inline(__always)
   package var isSharedByFork: Bool { rawValue & Self.sharedByForkBit != 0 }
 
+  /// A Boolean value indicating whether there may be more to do for the entry when it is removed
+  /// than to drop the reference of a frame: it is a leaf that others share, or a status that may
+  /// own a slot of the swap store.
+  @inline(__always)
+  package var mayBePagers: Bool { rawValue & (Self.shared | Self.statusBit) != 0 }
+
   /// Returns whether the entry, in a table at `level`, maps a page.
   ///
   /// Holds for every entry, including those that a loader wrote.

@@ -6,7 +6,8 @@ package import TesseraHardware
 // | bits   | meaning |
 // |--------|---------|
 // | 11     | the entry is a status |
-// | 12-51  | inverted payload of 32 bits |
+// | 12-51  | inverted payload of 32 bits; of a page that the pager has, the number of what it is
+// |        | in, and in the highest bit whether that is an object |
 // | 52, 53 | software bits of the property |
 // | 54     | user |
 // | 56     | shared |
@@ -25,6 +26,8 @@ extension PageTableEntry {
   private static var statusReadable: UInt64 { 1 << 57 }
   private static var demandZeroKind: UInt64 { 1 << 59 }
   private static var pendingKind: UInt64 { 2 << 59 }
+  /// The page is the pager's: it is in swap, or is one of a memory object.
+  private static var pagedKind: UInt64 { 3 << 59 }
   private static var kindMask: UInt64 { 3 << 59 }
   private static var statusCacheMask: UInt64 { 3 << 61 }
 
@@ -43,6 +46,42 @@ extension PageTableEntry {
   /// knows by `payload`.
   package static func pending(_ payload: UInt32, _ property: PageProperty) -> PageTableEntry {
     PageTableEntry(rawValue: status(payload).rawValue | statusBits(of: property) | pendingKind)
+  }
+
+  /// Creates an entry for a page with `property` whose contents are in slot `slot` of the swap
+  /// store. It owns a reference of the slot; see `SwapSlots`.
+  package static func swapped(_ slot: UInt32, _ property: PageProperty) -> PageTableEntry {
+    paged(slot, property)
+  }
+
+  /// Creates an entry for pages with `property` that are pages of a memory object, which the pager
+  /// knows by `number`.
+  package static func object(_ number: UInt32, _ property: PageProperty) -> PageTableEntry {
+    paged(number | objectFlag, property)
+  }
+
+  private static func paged(_ payload: UInt32, _ property: PageProperty) -> PageTableEntry {
+    PageTableEntry(rawValue: status(payload).rawValue | statusBits(of: property) | pagedKind)
+  }
+
+  /// What tells the number of an object from that of a slot.
+  package static var objectFlag: UInt32 { 1 << 31 }
+
+  /// A Boolean value indicating whether the entry is for a page that the pager has.
+  @inline(__always)
+  package var isPaged: Bool { isStatus && rawValue & Self.kindMask == Self.pagedKind }
+
+  /// The slot of the swap store that the entry owns a reference of, if it does.
+  package var swapSlot: UInt32? {
+    guard isPaged else { return nil }
+    let payload = UInt32(truncatingIfNeeded: ~rawValue &>> 12)
+    return payload & Self.objectFlag == 0 ? payload : nil
+  }
+
+  /// The number of the memory object, if the entry is for a page of one.
+  package var objectNumber: UInt32? {
+    if isPaged, case .object(let number, _) = vacantContent { return number }
+    return nil
   }
 
   /// A Boolean value indicating whether the entry maps nothing and carries a status.
@@ -68,7 +107,11 @@ extension PageTableEntry {
     switch rawValue & Self.kindMask {
     case 0: return .status(payload)
     case Self.demandZeroKind: return .demandZero(statusProperty)
-    default: return .pending(payload, statusProperty)
+    case Self.pendingKind: return .pending(payload, statusProperty)
+    default:
+      return payload & Self.objectFlag == 0
+        ? .swapped(payload, statusProperty)
+        : .object(payload & ~Self.objectFlag, statusProperty)
     }
   }
 
@@ -109,7 +152,9 @@ extension PageTableEntry {
     case .status(let payload): self != .status(payload)
     case .demandZero(let property): self != .demandZero(property)
     case .pending(let payload, let property): self != .pending(payload, property)
-    default: true
+    case .swapped(let slot, let property): self != .swapped(slot, property)
+    case .object(let number, let property): self != .object(number, property)
+    case .absent, .mapped: true
     }
   }
 }

@@ -38,6 +38,37 @@ enum LeafOwnership {
     FrameTable.slot(number: entry.tableAddress.frameNumber).head.share()
   }
 
+  /// Does what has to be done for the memory or the swap slot of `entry`, which was just removed
+  /// and no processor changes any more, besides dropping the reference of a frame: remembers that a
+  /// frame was written that others share, and drops the reference of a slot.
+  @inline(__always)
+  static func noteRemoval(of entry: PageTableEntry) {
+    if entry.mayBePagers { noteRemovalSlow(of: entry) }
+  }
+
+  @inline(never)
+  private static func noteRemovalSlow(of entry: PageTableEntry) {
+    if entry.isLeaf {
+      noteWritten(entry)
+    } else if let slot = entry.swapSlot {
+      SwapSlots.drop(slot)
+    }
+  }
+
+  /// If `leaf` is shared, owns a frame and was written through, remembers that in the frame's slot:
+  /// who writes the frame back finds it there.
+  static func noteWritten(_ leaf: PageTableEntry) {
+    let written = PageTableEntry.dirty | PageTableEntry.shared | PageTableEntry.ownsFrameBit
+    guard leaf.rawValue & written == written else { return }
+    // A large leaf is aligned more than its address needs, and its PAT bit is below that.
+    FrameTable.slot(number: leaf.leafAddress(size: .fourKiB).frameNumber).head.markWritten()
+  }
+
+  /// Acquires what the status `entry` owns for a second entry like it.
+  static func share(status entry: PageTableEntry) {
+    if let slot = entry.swapSlot { SwapSlots.share(slot) }
+  }
+
   /// Whether the owning leaf `entry` of `size` has the only reference of its frame.
   ///
   /// What earlier owners did with the frame is then done.

@@ -83,6 +83,15 @@ extension LockedNode {
     return PageTableEntry(rawValue: old)
   }
 
+  /// Removes `entry`, which was read at `index`. Returns it as it was at the end: with the dirty bit
+  /// of that moment, if somebody may want to know.
+  @inline(__always)
+  func take(_ entry: PageTableEntry, at index: Int) -> PageTableEntry {
+    if entry.mayBePagers { return exchange(.absent, at: index) }
+    store(.absent, at: index, replacing: entry)
+    return entry
+  }
+
   /// Stores `new` at `index` if `old` is still there, and returns whether it was. The lock keeps
   /// other processors' software away, but not the processor that sets accessed and dirty bits.
   @inline(__always)
@@ -120,9 +129,9 @@ extension LockedNode {
   /// Stores `entry` at `index`, where nothing is mapped.
   @inline(__always)
   func put(_ entry: PageTableEntry, at index: Int) {
-    let wasAbsent = self[index].isAbsent
+    let old = self[index]
     store(entry, at: index)
-    if wasAbsent { presentCount += 1 }
+    if old.isAbsent { presentCount += 1 } else { LeafOwnership.noteRemoval(of: old) }
   }
 
   /// Stores the next `count` entries that `supply` returns from `first` on, where nothing is
@@ -130,7 +139,7 @@ extension LockedNode {
   @inline(__always)
   func put(_ count: Int, from first: Int, _ supply: () -> PageTableEntry) {
     requireEntries(count, from: first)
-    presentCount += absentCount(from: first, count)
+    presentCount += dropStatuses(from: first, count)
     // SAFETY: the index was checked for all of them.
     let words = unsafe node.word(at: first)
     for offset in 0..<count {
@@ -152,7 +161,7 @@ extension LockedNode {
     repeat {
       let old = self[first &+ done]
       if !old.isVacant { break }
-      if old.isAbsent { added &+= 1 }
+      if old.isAbsent { added &+= 1 } else { LeafOwnership.noteRemoval(of: old) }
       store(entry(UInt64(truncatingIfNeeded: done)), at: first &+ done)
       done &+= 1
     } while done < count
@@ -166,10 +175,12 @@ extension LockedNode {
     presentCount = 512
   }
 
-  /// Removes the entry at `index`, which is not absent.
-  func remove(at index: Int) {
-    store(.absent, at: index, replacing: self[index])
+  /// Removes the entry at `index`, which is not absent. Returns it.
+  @discardableResult
+  func remove(at index: Int) -> PageTableEntry {
+    let last = take(self[index], at: index)
     presentCount -= 1
+    return last
   }
 
   /// Removes every entry, without releasing what it owns. Returns the accessed and dirty bits that
@@ -188,12 +199,16 @@ extension LockedNode {
       first >= 0 && first < 512 && count <= 512 - first, "page-table index is not below 512")
   }
 
-  /// The number of absent entries among the `count` from `first` on.
+  /// Drops what the statuses among the `count` entries from `first` on own, which map nothing.
+  /// Returns the number of absent ones.
   @inline(__always)
-  private func absentCount(from first: Int, _ count: Int) -> Int {
+  private func dropStatuses(from first: Int, _ count: Int) -> Int {
     if presentCount == 0 { return count }
     var absent = 0
-    for index in first..<first + count where self[index].isAbsent { absent += 1 }
+    for index in first..<first + count {
+      let old = self[index]
+      if old.isAbsent { absent += 1 } else { LeafOwnership.noteRemoval(of: old) }
+    }
     return absent
   }
 }

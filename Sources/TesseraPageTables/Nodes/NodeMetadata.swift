@@ -35,7 +35,10 @@ public struct NodeMetadata: FrameMetadata, ~Copyable {
   ///
   /// Access: atomic.
   let version: Atomic<UInt64>
-  private let reserved: UInt64 = 0
+  /// What the pager knows a root by; 0 of another node, and of a space that it does not page.
+  ///
+  /// Access: atomic.
+  let pager = Atomic<UInt64>(0)
 
   static var detachedFlag: UInt8 { 1 }
   static var rootFlag: UInt8 { 2 }
@@ -80,6 +83,7 @@ extension LockedNode {
       let entry = self[index]
       if entry.isAbsent { continue }
       store(.absent, at: index, replacing: entry)
+      LeafOwnership.noteRemoval(of: entry)
       guard entry.ownsFrame else { continue }
       // SAFETY: the entry has just been removed, and its reference is dropped once, with the run.
       let slot = unsafe LeafOwnership.slot(of: entry, size: .fourKiB)
@@ -98,6 +102,7 @@ extension LockedNode {
         // SAFETY: the entry held the reference of its child, and has just been removed.
         NodePool.release(unsafe PageTableNode(at: entry.tableAddress))
       } else if entry.ownsFrame, let size = level.pageSize {
+        LeafOwnership.noteRemoval(of: entry)
         // SAFETY: the entry held a reference of this frame, and has just been removed.
         unsafe LeafOwnership.release(entry, size: size)
       }

@@ -16,6 +16,8 @@ public enum PageSupply: Equatable, Sendable {
   case copy
   /// By its own frame, which had other owners and now has none.
   case takeover
+  /// By the pager, from swap or from a memory object.
+  case paged
 }
 
 extension Cursor {
@@ -35,10 +37,10 @@ extension Cursor {
   /// Throws `outOfFrames` if a page table is missing, or a large page that has to be copied cannot
   /// be split; nothing has changed then.
   package mutating func supply(
-    _ need: PageNeed, _ frame: inout Frame<PlainMemory>?
+    _ need: PageNeed, _ frame: inout UntypedFrame?
   ) throws(TesseraError) -> PageSupply? {
     switch need {
-    case .nothing, .denied, .payload: return nil
+    case .nothing, .denied, .payload, .pager: return nil
     case .zeros:
       try supplyZeros()
       return .zeros
@@ -77,7 +79,7 @@ extension Cursor {
   /// Maps `frame`, which is filled with zeros, from the position, where pages have a status or map
   /// the frame of zeros.
   private mutating func supplyZeroed(
-    _ frame: inout Frame<PlainMemory>?
+    _ frame: inout UntypedFrame?
   ) throws(TesseraError) {
     guard case .demandZero(let property) = entry(at: position).entry.vacantContent else {
       return exchange(for: &frame)
@@ -90,7 +92,7 @@ extension Cursor {
   /// Maps `frame` at the position, writable, instead of the frame that is mapped there, and with a
   /// copy of its contents. If a large page is mapped, it is split.
   private mutating func replaceByCopy(
-    _ frame: inout Frame<PlainMemory>?
+    _ frame: inout UntypedFrame?
   ) throws(TesseraError) {
     try splitEdges(to: checkedEnd(PageSize.fourKiB.byteCount))
     let source = entry(at: position).entry.leafAddress(size: .fourKiB)
@@ -103,7 +105,7 @@ extension Cursor {
   }
 
   /// Maps `frame` at the position, writable, instead of the page of 4 KiB that is mapped there.
-  private mutating func exchange(for frame: inout Frame<PlainMemory>?) {
+  private mutating func exchange(for frame: inout UntypedFrame?) {
     guard let slot = frame.take()?.relinquishSlot() else { return }
     Self.exchange(for: slot.address, at: position, in: lock.tree, &lock.flusher)
   }

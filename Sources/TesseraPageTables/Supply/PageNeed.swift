@@ -9,6 +9,8 @@ package enum PageNeed: Equatable {
   case denied
   /// The kernel has to supply the page, which it knows by the number.
   case payload(UInt32)
+  /// The pager has to bring the page, from swap or from a memory object.
+  case pager
   /// The page is read before it was written: the frame of zeros will do.
   case zeros
   /// A frame that is filled with zeros.
@@ -44,6 +46,8 @@ extension PageTableEntry {
     case .status(let payload): return .payload(payload)
     case .pending(let payload, let property) where property.access.allows(access):
       return .payload(payload)
+    case .swapped(_, let property) where property.access.allows(access): return .pager
+    case .object(_, let property) where property.access.allows(access): return .pager
     case .demandZero(let property) where property.access.allows(access):
       return access == .write ? .zeroedFrame : .zeros
     default: return .denied

@@ -80,6 +80,7 @@ extension TLBFlusher {
   mutating func retire(
     _ entry: PageTableEntry, at address: VirtualAddress, size: PageSize
   ) -> UInt64 {
+    LeafOwnership.noteRemoval(of: entry)
     guard entry.isLeaf else { return 0 }
     if entry.isPresent { enqueue(address, size: size) }
     deferRelease(of: entry, size: size)

@@ -71,8 +71,8 @@ extension PageTableDump.Run {
 }
 
 extension PageContent {
-  /// Writes what pages that are not mapped have instead: "status 5", "demand zero rw- u - wb" or
-  /// "pending 5 rw- u - wb".
+  /// Writes what pages that are not mapped have instead: "status 5", "demand zero rw- u - wb", or
+  /// the same with "pending 5", "swapped 5" or "object 5".
   func writeVacant(to sink: inout some TextSink & ~Copyable) {
     switch self {
     case .status(let payload):
@@ -81,13 +81,21 @@ extension PageContent {
     case .demandZero(let property):
       sink.write("demand zero ")
       property.write(to: &sink)
-    case .pending(let payload, let property):
-      sink.write("pending ")
-      sink.write(decimal: UInt64(payload))
-      sink.write(" ")
-      property.write(to: &sink)
+    case .pending(let payload, let property): write("pending ", payload, property, to: &sink)
+    case .swapped(let slot, let property): write("swapped ", slot, property, to: &sink)
+    case .object(let number, let property): write("object ", number, property, to: &sink)
     case .absent, .mapped: break
     }
+  }
+
+  private func write(
+    _ name: StaticString, _ number: UInt32, _ property: PageProperty,
+    to sink: inout some TextSink & ~Copyable
+  ) {
+    sink.write(name)
+    sink.write(decimal: UInt64(number))
+    sink.write(" ")
+    property.write(to: &sink)
   }
 
   /// Writes the members of JSON for the same.
@@ -100,11 +108,22 @@ extension PageContent {
       sink.write(",\"demandZero\":true")
       property.writeJSON(to: &sink)
     case .pending(let payload, let property):
-      sink.write(",\"pending\":")
-      sink.write(decimal: UInt64(payload))
-      property.writeJSON(to: &sink)
+      writeJSON(",\"pending\":", payload, property, to: &sink)
+    case .swapped(let slot, let property):
+      writeJSON(",\"swapped\":", slot, property, to: &sink)
+    case .object(let number, let property):
+      writeJSON(",\"object\":", number, property, to: &sink)
     case .absent, .mapped: break
     }
+  }
+
+  private func writeJSON(
+    _ name: StaticString, _ number: UInt32, _ property: PageProperty,
+    to sink: inout some TextSink & ~Copyable
+  ) {
+    sink.write(name)
+    sink.write(decimal: UInt64(number))
+    property.writeJSON(to: &sink)
   }
 }
 

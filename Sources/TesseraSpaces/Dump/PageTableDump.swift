@@ -87,7 +87,9 @@ extension PageContent {
     switch self {
     case .demandZero(let property): .demandZero(property.with(software: 0))
     case .pending(let payload, let property): .pending(payload, property.with(software: 0))
-    default: self
+    case .swapped(let slot, let property): .swapped(slot, property.with(software: 0))
+    case .object(let number, let property): .object(number, property.with(software: 0))
+    case .absent, .status, .mapped: self
     }
   }
 }

@@ -1,0 +1,212 @@
+package import TesseraFrames
+package import TesseraHardware
+
+// What the pager does with a page at the position of a cursor, which does not move. The page is one
+// of 4 KiB; a large one counts as another page.
+
+/// What is left of a page that the pager takes out of a space.
+package enum PagePlace: Equatable, Sendable {
+  /// Its contents are in a slot of the swap store, of which the caller has a reference.
+  case swap(UInt32)
+  /// It is a page of the memory object that is attached with this number.
+  case object(UInt32)
+
+  /// The entry of a page with `property` that is there.
+  package func entry(_ property: PageProperty) -> PageTableEntry {
+    switch self {
+    case .swap(let slot): .swapped(slot, property)
+    case .object(let number): .object(number, property)
+    }
+  }
+}
+
+extension Cursor {
+  /// Whether the page at the position is mapped to the frame of `page` and owns a reference of it.
+  package func maps(_ page: FrameSlotReference) -> Bool { leaf(of: page) != nil }
+
+  /// The leaf at the position, its node and index, if it maps the frame of `page`.
+  private func leaf(
+    of page: FrameSlotReference
+  ) -> (entry: PageTableEntry, address: VirtualAddress)? {
+    let (entry, level) = entry(at: position)
+    guard level == .leafTable, entry.isLeaf, entry.ownsFrame,
+      entry.leafAddress(size: .fourKiB) == page.address
+    else { return nil }
+    return (entry, position)
+  }
+
+  /// The status of the page at the position, if the pager has it. The caller then has a reference
+  /// of its slot in the swap store, if it is there.
+  package func pagedStatus() -> PageTableEntry? {
+    let status = entry(at: position).entry
+    guard status.isPaged else { return nil }
+    LeafOwnership.share(status: status)
+    return status
+  }
+
+  /// Takes the frame of `page` out of the page at the position, and leaves `place` there; the entry
+  /// then owns a reference of its slot. Returns whether the page was mapped to that frame.
+  ///
+  /// That the program wrote to a shared page is remembered in the slot of the frame, before the
+  /// cursor gives up the mapping's reference of it.
+  package mutating func takeOut(
+    _ page: FrameSlotReference, leaving place: PagePlace
+  ) -> Bool {
+    guard let (entry, address) = leaf(of: page) else { return false }
+    let status = place.entry(entry.propertyOfPaged)
+    Self.exchange(for: status, at: address, in: lock.tree, &lock.flusher)
+    return true
+  }
+
+  /// Maps `page` in the page at the position, if that has `status`, whose slot is then released.
+  /// Returns whether it had; the reference of the page then belongs to the mapping.
+  ///
+  /// Throws `outOfFrames` if a page table is missing.
+  package mutating func bringIn(
+    _ page: inout UntypedFrame?, replacing status: PageTableEntry
+  ) throws(TesseraError) -> Bool {
+    let (found, level) = entry(at: position)
+    guard found == status, let slot = page?.slot else { return false }
+    let property = status.leafOfStatus.property(size: .fourKiB)
+    var reservation = try reserveNodes(level.number - 1)
+    let table = lock.tree.makeTable(at: position, level: .leafTable, from: &reservation)
+    table.put(LeafTemplate.paged(property).entry(at: slot.address), at: table.index(of: position))
+    _ = page.take()?.relinquishSlot()
+    return true
+  }
+
+  /// Clears the accessed bit of the page at the position, if it is mapped to the frame of `page`.
+  /// Returns whether the bit was set.
+  ///
+  /// Nothing is flushed: a processor that has the translation cached does not set the bit again
+  /// until it loses it. So the answer is a hint, which costs no other processor anything.
+  package mutating func takeAccessed(_ page: FrameSlotReference) -> Bool {
+    clear(PageTableEntry.accessed, of: page) != nil
+  }
+
+  /// Clears the dirty bit of the page at the position, if it is mapped to the frame of `page`.
+  /// Returns whether the bit was set.
+  ///
+  /// Once the cursor is closed, every later write sets it again.
+  package mutating func takeDirty(_ page: FrameSlotReference) -> Bool {
+    guard let old = clear(PageTableEntry.dirty, of: page) else { return false }
+    if old.isPresent { lock.flusher.enqueue(position, size: .fourKiB) }
+    return true
+  }
+
+  /// Clears `bit` of the leaf that maps `page`. Returns the leaf as it was, if the bit was set.
+  private func clear(_ bit: UInt64, of page: FrameSlotReference) -> PageTableEntry? {
+    while let (old, address) = leaf(of: page) {
+      guard old.rawValue & bit != 0 else { return nil }
+      let node = lock.tree.lowestNode(at: address)
+      let new = PageTableEntry(rawValue: old.rawValue & ~bit)
+      // The processor may set the other bit at any time, and it must not be lost.
+      if node.compareExchange(old, new, at: node.index(of: address)) { return old }
+    }
+    return nil
+  }
+}
+
+// Pages of a memory object that appear in a space.
+extension Cursor {
+  /// Maps in the pages from the position what `source`, over pages of an object, maps in those from
+  /// its position, where this has `status` and `isUsable` returns true for the frame. At most
+  /// `pageCount` pages; neither cursor moves. Returns how many were mapped.
+  ///
+  /// Throws `outOfFrames` if a page table is missing; nothing is mapped then.
+  package mutating func bringIn(
+    _ pageCount: Int, from source: inout Cursor, replacing status: PageTableEntry,
+    isUsable: (FrameSlotReference) -> Bool
+  ) throws(TesseraError) -> Int {
+    let template = LeafTemplate.paged(status.leafOfStatus.property(size: .fourKiB))
+    var reservation = try reserveNodes(entry(at: position).level.number - 1)
+    var count = 0
+    for number in 0..<UInt64(truncatingIfNeeded: pageCount) {
+      let distance = number &* PageSize.fourKiB.byteCount
+      let page = position.advanced(unchecked: distance)
+      let (found, level) = source.entry(at: source.position.advanced(unchecked: distance))
+      guard level == .leafTable, found.isLeaf, found.ownsFrame, entry(at: page).entry == status
+      else { continue }
+      let address = found.leafAddress(size: .fourKiB)
+      guard isUsable(FrameTable.slot(number: address.frameNumber)) else { continue }
+      LeafOwnership.share(found, size: .fourKiB)
+      let table = lock.tree.makeTable(at: page, level: .leafTable, from: &reservation)
+      table.put(template.entry(at: address), at: table.index(of: page))
+      count += 1
+    }
+    return count
+  }
+}
+
+// Pages of a memory object, in a tree that no processor runs on.
+extension Cursor {
+  /// Gives every page in the next `byteCount` bytes, all of which are absent, `status`, and does not
+  /// move.
+  ///
+  /// Throws `alreadyMapped` if a page is mapped or has a status, and `outOfFrames`.
+  package mutating func claim(
+    _ byteCount: UInt64, with status: PageTableEntry
+  ) throws(TesseraError) {
+    let start = position
+    try lock.tree.requireAbsent(from: start, to: checkedEnd(byteCount))
+    try setStatus(byteCount, status)
+    position = start
+  }
+
+  /// Gives every page in the next `byteCount` bytes, none of which is mapped, `status`, and moves
+  /// past them. Throws as `setStatus(_:to:)`.
+  package mutating func setPaged(
+    _ byteCount: UInt64, to status: PageTableEntry
+  ) throws(TesseraError) {
+    try setStatus(byteCount, status)
+  }
+
+  /// The frame that the page at the position is mapped to, with a reference for the caller; nil if
+  /// none is mapped, or one of which the mapping has no reference.
+  package func sharedFrame() -> UntypedFrame? {
+    let (entry, level) = entry(at: position)
+    guard level == .leafTable, entry.isLeaf, entry.ownsFrame else { return nil }
+    LeafOwnership.share(entry, size: .fourKiB)
+    let slot = FrameTable.slot(number: entry.leafAddress(size: .fourKiB).frameNumber)
+    // SAFETY: the reference has just been acquired; what is mapped is untyped.
+    return unsafe UntypedFrame(adopting: slot)
+  }
+
+  /// Takes the frame of `page` out of the page at the position, and leaves `place`, if it has
+  /// `ownerCount` owners, the mapping and the caller's, and was not written. Returns whether that
+  /// was so.
+  ///
+  /// Nobody can acquire another reference through the tree meanwhile.
+  package mutating func takeOutUnused(
+    _ page: FrameSlotReference, ownerCount: UInt64, leaving place: PagePlace
+  ) -> Bool {
+    guard let (entry, address) = leaf(of: page), page.hasOwners(ownerCount), !page.isWritten else {
+      return false
+    }
+    let status = place.entry(entry.propertyOfPaged)
+    Self.exchange(for: status, at: address, in: lock.tree, &lock.flusher)
+    return true
+  }
+
+  /// Stores `status`, which then owns a reference of its slot, instead of the leaf of 4 KiB at
+  /// `address`.
+  private static func exchange(
+    for status: PageTableEntry, at address: VirtualAddress, in tree: borrowing LockedTree,
+    _ flusher: inout TLBFlusher
+  ) {
+    LeafOwnership.share(status: status)
+    let node = tree.lowestNode(at: address)
+    let last = node.exchange(status, at: node.index(of: address))
+    flusher.retire(last, at: address, size: .fourKiB)
+  }
+}
+
+extension PageTableEntry {
+  /// The property that the page of this leaf, of 4 KiB, has again once the pager brings it back:
+  /// with the right to write that a fork withholds.
+  fileprivate var propertyOfPaged: PageProperty {
+    let property = property(size: .fourKiB).with(isAccessed: false, isDirty: false)
+    guard property.isCopyOnWrite, property.access != .none else { return property }
+    return property.with(property.access == .readExecute ? .readWriteExecute : .readWrite)
+  }
+}

@@ -1,0 +1,33 @@
+internal import TesseraHardware
+internal import TesseraPageTables
+
+/// The spaces that forks have made of one. Their anonymous pages belong to the family, and not to a
+/// space: a fork shares them, at the same addresses, so that whoever looks for the mappings of a
+/// page has one address to look at in each.
+///
+/// A family lives as long as it has members, or somebody visits them.
+struct SpaceFamily: ~Copyable {
+  /// Constant once it is published.
+  var number: UInt32 = 0
+  /// The members, and those who visit them.
+  var references = 1
+  var first: Record<FamilyMember>?
+  var last: Record<FamilyMember>?
+  /// What of memory objects is attached to spaces of the family.
+  var attachments: Record<Attachment>?
+  var attachmentCount = 0
+}
+
+/// A space in its family.
+struct FamilyMember: ~Copyable {
+  /// Constant. The space keeps it for as long as this is linked.
+  let root: PageTableNode
+  var previous: Record<FamilyMember>?
+  var next: Record<FamilyMember>?
+  /// Those who visit the space at this moment. The space is not destroyed before they are gone.
+  var visitors = 0
+  /// Nobody begins a visit any more.
+  var isLeaving = false
+
+  init(_ root: PageTableNode) { self.root = root }
+}

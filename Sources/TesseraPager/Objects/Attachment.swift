@@ -1,0 +1,37 @@
+internal import TesseraHardware
+internal import TesseraPageTables
+
+/// Pages of a memory object that were mapped at some addresses of the spaces of a family. A fork
+/// keeps addresses, so it needs none of its own.
+///
+/// The statuses of the pages have its number. It may be there longer than they are: then it is a
+/// wrong guess. Whoever acquires it keeps its object and its family in being.
+struct Attachment: ~Copyable {
+  /// Constant once it is published.
+  var number: UInt32 = 0
+  /// Constant; the attachment has a reference of it.
+  let object: Record<ObjectRecord>
+  /// Constant; the family frees the attachment before it goes.
+  let family: Record<SpaceFamily>
+  /// The first address. Constant, as all that follows but the links.
+  let start: VirtualAddress
+  let pageCount: UInt64
+  /// The page of the object at the first address.
+  let firstIndex: UInt64
+  /// Those who use it at this moment.
+  var users = 0
+  /// The next of the object, and of the family.
+  var nextOfObject: Record<Attachment>?
+  var nextOfFamily: Record<Attachment>?
+
+  /// The index of the page at `address`, which is among the addresses.
+  func index(of address: VirtualAddress) -> UInt64 {
+    firstIndex + address.byteCount(from: start) / PageSize.fourKiB.byteCount
+  }
+
+  /// The address of page `index` of the object, if it is among the pages.
+  func address(of index: UInt64) -> VirtualAddress? {
+    guard index >= firstIndex, index - firstIndex < pageCount else { return nil }
+    return start.advanced(unchecked: (index - firstIndex) * PageSize.fourKiB.byteCount)
+  }
+}

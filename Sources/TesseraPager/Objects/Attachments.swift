@@ -1,0 +1,150 @@
+internal import TesseraFaults
+internal import TesseraFrames
+internal import TesseraHardware
+internal import TesseraPageTables
+internal import TesseraSpaces
+
+/// All attachments of memory objects to spaces.
+enum Attachments {
+  /// Attaches the pages of `object` from `firstIndex` to the addresses from `start` of the spaces
+  /// of `family`, which its caller has acquired. Returns the number.
+  ///
+  /// - Throws: `outOfFrames`.
+  static func add(
+    _ object: Record<ObjectRecord>, from firstIndex: UInt64, pageCount: UInt64,
+    at start: VirtualAddress, of family: Record<SpaceFamily>
+  ) throws(TesseraError) -> UInt32 {
+    let attachment = try Record(
+      Attachment(
+        object: object, family: family, start: start, pageCount: pageCount,
+        firstIndex: firstIndex))
+    do throws(TesseraError) {
+      return try RecordNumbers.attachments.take(for: attachment.address) {
+        attachment.value.number = $0
+        object.value.references += 1
+        attachment.value.nextOfObject = object.value.attachments
+        object.value.attachments = attachment
+        attachment.value.nextOfFamily = family.value.attachments
+        family.value.attachments = attachment
+        family.value.attachmentCount += 1
+      }
+    } catch {
+      attachment.free()
+      throw error
+    }
+  }
+
+  /// Frees all attachments of `family`, which has no space and no visitor any more.
+  static func removeAll(of family: Record<SpaceFamily>) {
+    while let attachment = family.value.attachments {
+      family.value.attachments = attachment.value.nextOfFamily
+      remove(attachment)
+    }
+  }
+
+  /// Frees `attachment`, which its family has no more.
+  private static func remove(_ attachment: Record<Attachment>) {
+    while true {
+      let isUnused = PagerLock.held { () -> Bool in
+        guard attachment.value.users == 0 else { return false }
+        let object = attachment.value.object
+        var previous: Record<Attachment>?
+        var next = object.value.attachments
+        while let other = next, other != attachment {
+          previous = other
+          next = other.value.nextOfObject
+        }
+        if let previous {
+          previous.value.nextOfObject = attachment.value.nextOfObject
+        } else {
+          object.value.attachments = attachment.value.nextOfObject
+        }
+        RecordNumbers.attachments.giveBack(attachment.value.number)
+        return true
+      }
+      if isUnused { break }
+      TLBShootdown.serve()
+      Processor.pause()
+    }
+    MemoryObjects.release(attachment.value.object)
+    attachment.free()
+  }
+
+  /// Calls `body` with each family that page `index` of `object` may be mapped in, at which address
+  /// and by which attachment. The family is acquired meanwhile.
+  static func forEach(
+    of object: Record<ObjectRecord>, with index: UInt64,
+    _ body: (Record<SpaceFamily>, VirtualAddress, _ number: UInt32) -> Void
+  ) {
+    var visited: Record<Attachment>?
+    while true {
+      let next = PagerLock.held { () -> Record<Attachment>? in
+        var next = visited == nil ? object.value.attachments : visited?.value.nextOfObject
+        while let other = next,
+          other.value.address(of: index) == nil || other.value.family.value.references == 0
+        {
+          next = other.value.nextOfObject
+        }
+        next?.value.users += 1
+        next?.value.family.value.references += 1
+        return next
+      }
+      end(visited)
+      visited = next
+      guard let next, let address = next.value.address(of: index) else { return }
+      body(next.value.family, address, next.value.number)
+    }
+  }
+
+  private static func end(_ visited: Record<Attachment>?) {
+    guard let visited else { return }
+    let family = visited.value.family
+    PagerLock.held { visited.value.users -= 1 }
+    SpaceFamilies.release(family)
+  }
+}
+
+// A fault on a page of an object.
+extension Attachments {
+  /// Brings `page` of the space with `root`, which has `status`.
+  static func bring(
+    _ page: VirtualAddress, of root: PageTableNode, _ status: PageTableEntry, isWrite: Bool
+  ) -> PageBringing {
+    guard let number = status.objectNumber, let attachment = acquire(number) else {
+      return .again
+    }
+    defer { end(attachment) }
+    let object = attachment.value.object
+    let index = attachment.value.index(of: page)
+    var frame: UntypedFrame?
+    let answer = MemoryObjects.obtain(index, of: object, &frame)
+    guard answer == .done, let slot = frame?.slot else { return answer }
+    let end = page.advanced(unchecked: PageSize.fourKiB.byteCount)
+    let source = object.value.address(of: index)
+    let sourceEnd = source.advanced(unchecked: PageSize.fourKiB.byteCount)
+    do throws(TesseraError) {
+      let count = try Preemption.disabled { () throws(TesseraError) in
+        var cursor = try Cursor(over: page..<end, of: root, .added)
+        // Within the first: the page is the object's until it is mapped, and who takes it out of
+        // the object finds the mapping.
+        var pages = Cursor(locking: source..<sourceEnd, of: MemoryObjects.root)
+        return try cursor.bringIn(1, from: &pages, replacing: status) { $0 == slot }
+      }
+      return count == 1 ? .done : .again
+    } catch { return .outOfFrames }
+  }
+
+  private static func acquire(_ number: UInt32) -> Record<Attachment>? {
+    PagerLock.held {
+      // SAFETY: the numbers of attachments are of records of attachments.
+      let found: Record<Attachment>? = unsafe Record(
+        at: RecordNumbers.attachments.address(of: number))
+      guard let attachment = found, attachment.value.family.value.references > 0 else {
+        return nil
+      }
+      attachment.value.users += 1
+      attachment.value.family.value.references += 1
+      return attachment
+    }
+  }
+}

@@ -1,0 +1,157 @@
+internal import TesseraFrames
+internal import TesseraHardware
+internal import TesseraPageTables
+internal import TesseraSpaces
+
+/// All memory objects, and the object space: an address space that no processor runs on, whose
+/// tables say where each page of each object is.
+///
+/// An object has as many addresses there as it has pages, so that objects of a few pages share
+/// tables: 8 bytes for a page. Looking a page up is a walk through tables, truncating is to unmap,
+/// and what looks after page tables looks after the page cache.
+enum MemoryObjects {
+  /// Access: written by `start` and `reset`, constant otherwise.
+  nonisolated(unsafe) private static var space: VmSpace?
+  nonisolated(unsafe) private static var rootSlot: FrameSlotReference?
+
+  /// Makes the object space. Throws `outOfFrames`.
+  static func start() throws(TesseraError) {
+    let space = try VmSpace()
+    // SAFETY: there is no object yet.
+    unsafe rootSlot = space.root.slot
+    unsafe self.space = consume space
+  }
+
+  /// Forgets the object space. There is no object.
+  static func reset() {
+    // SAFETY: nothing uses it any more.
+    unsafe rootSlot = nil
+    unsafe space = nil
+  }
+
+  /// The root of the object space.
+  static var root: PageTableNode {
+    // SAFETY: constant while there are objects; it is a root, which the space keeps.
+    guard let slot = unsafe rootSlot else { panic("a memory object without the pager") }
+    // SAFETY: as above.
+    return unsafe PageTableNode(at: slot.address)
+  }
+
+  /// What the entries of pages say that are neither in memory nor in swap. They have all rights:
+  /// what a space may do with them is said there.
+  static func vacant(_ number: UInt32) -> PageTableEntry {
+    .object(number, PageProperty.userReadWrite.with(isShared: true))
+  }
+}
+
+// Making and finding objects.
+extension MemoryObjects {
+  static func make(
+    _ byteCount: UInt64, capacity: UInt64, _ store: PageStore?
+  ) throws(TesseraError) -> Record<ObjectRecord> {
+    guard capacity > 0 else { throw .empty }
+    let limit = VmSpace.end.byteCount(from: VmSpace.start) / 2
+    guard byteCount <= capacity, capacity <= limit else { throw .outOfBounds }
+    let pageCount = ObjectRecord.pageCount(of: capacity)
+    let base = try claimAddresses(pageCount)
+    do throws(TesseraError) {
+      let record = try Record(
+        ObjectRecord(base: base, capacity: pageCount, byteCount: byteCount, store))
+      do throws(TesseraError) {
+        try publish(record)
+      } catch {
+        record.free()
+        throw error
+      }
+      return record
+    } catch {
+      clear(base, pageCount)
+      throw error
+    }
+  }
+
+  /// Gives `record` a number, and its pages the statuses with that.
+  private static func publish(_ record: Record<ObjectRecord>) throws(TesseraError) {
+    let number = try RecordNumbers.objects.take(for: record.address) { record.value.number = $0 }
+    do throws(TesseraError) {
+      try setVacant(record, 0..<record.value.pageCount)
+    } catch {
+      PagerLock.held { RecordNumbers.objects.giveBack(number) }
+      throw error
+    }
+  }
+
+  /// Finds `pageCount` pages of the object space that are absent, and gives them a status.
+  private static func claimAddresses(_ pageCount: UInt64) throws(TesseraError) -> VirtualAddress {
+    let byteCount = pageCount * PageSize.fourKiB.byteCount
+    while true {
+      // SAFETY: constant while there are objects.
+      let found = unsafe try space?.findFree(byteCount: byteCount, from: VmSpace.start)
+      guard let base = found else { throw .outOfFrames }
+      let end = base.advanced(unchecked: byteCount)
+      do throws(TesseraError) {
+        try Preemption.disabled { () throws(TesseraError) in
+          var cursor = try Cursor(over: base..<end, of: root, .added)
+          try cursor.claim(byteCount, with: vacant(0))
+        }
+        return base
+      } catch .alreadyMapped { continue }
+    }
+  }
+
+  /// Gives the pages of `record` with `indices`, none of which is in memory, the status of pages
+  /// that are in the store, or zeros.
+  static func setVacant(
+    _ record: Record<ObjectRecord>, _ indices: Range<UInt64>
+  ) throws(TesseraError) {
+    guard !indices.isEmpty else { return }
+    let start = record.value.address(of: indices.lowerBound)
+    let end = record.value.address(of: indices.upperBound)
+    try Preemption.disabled { () throws(TesseraError) in
+      var cursor = try Cursor(over: start..<end, of: root, .added)
+      try cursor.setPaged(
+        end.byteCount(from: start), to: vacant(record.value.number))
+    }
+  }
+
+  /// Makes `pageCount` pages of the object space from `base` absent. A part at a time.
+  private static func clear(_ base: VirtualAddress, _ pageCount: UInt64) {
+    var start = base
+    var left = pageCount
+    while left > 0 {
+      let count = min(left, 512)
+      let end = start.advanced(unchecked: count * PageSize.fourKiB.byteCount)
+      Preemption.disabled {
+        var cursor = Cursor(locking: start..<end, of: root)
+        // Only a large page would have to be split.
+        _ = try? cursor.unmap(end.byteCount(from: start))
+      }
+      start = end
+      left -= count
+    }
+  }
+
+  /// The object with `number`, which stays until `release`; nil if there is none.
+  static func acquire(_ number: UInt32) -> Record<ObjectRecord>? {
+    PagerLock.held {
+      // SAFETY: the numbers of objects are of records of objects.
+      let found: Record<ObjectRecord>? = unsafe Record(
+        at: RecordNumbers.objects.address(of: number))
+      guard let record = found, record.value.references > 0 else { return nil }
+      record.value.references += 1
+      return record
+    }
+  }
+
+  /// Drops a reference of `record`. Destroys the object with the last.
+  static func release(_ record: Record<ObjectRecord>) {
+    let isLast = PagerLock.held { () -> Bool in
+      record.value.references -= 1
+      return record.value.references == 0
+    }
+    guard isLast else { return }
+    clear(record.value.base, record.value.capacity)
+    PagerLock.held { RecordNumbers.objects.giveBack(record.value.number) }
+    record.free()
+  }
+}

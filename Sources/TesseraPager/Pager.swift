@@ -1,0 +1,90 @@
+internal import TesseraFaults
+public import TesseraHardware
+internal import TesseraPageTables
+public import TesseraSpaces
+
+/// The pager: memory objects, and pages that are in a store while they are not used, so that
+/// programs have more memory than the machine.
+///
+/// It keeps its records in the heap, and what it knows of a page in the slot of its frame. Spaces
+/// that it pages say so; see `VmSpace.startPaging()`.
+public enum Pager {
+  /// Starts the pager. Call it once the first processor is started, before any space is paged.
+  ///
+  /// - Throws: `outOfFrames`.
+  public static func start() throws(TesseraError) {
+    try MemoryObjects.start()
+    SpacePager.set(
+      SpacePager(
+        addChild: addPagedChild, remove: removePagedSpace, bring: bringPagedPage,
+        reclaim: reclaimForFault))
+  }
+
+  /// Stops the pager, and forgets the swap store. No space is paged, and there is no memory object.
+  public static func stop() {
+    SpacePager.set(nil)
+    Swap.stop()
+    MemoryObjects.reset()
+    RecordNumbers.reset()
+    PagerStatistics.reset()
+  }
+
+  /// Brings `page` of the space with `root`.
+  fileprivate static func bring(
+    _ page: VirtualAddress, of root: PageTableNode, isWrite: Bool
+  ) -> PageBringing {
+    let end = page.advanced(unchecked: PageSize.fourKiB.byteCount)
+    let status = Preemption.disabled { Cursor(locking: page..<end, of: root).pagedStatus() }
+    guard let status else { return .again }
+    if let slot = status.swapSlot {
+      return Swap.bring(page, of: root, from: slot, status)
+    }
+    return Attachments.bring(page, of: root, status, isWrite: isWrite)
+  }
+}
+
+// What the spaces call, by C function pointers. They pass the addresses of their own roots.
+
+private func addPagedChild(_ parent: UInt64, _ child: UInt64) -> Bool {
+  // SAFETY: the addresses are those of roots.
+  unsafe SpaceFamilies.addChild(node(child), of: node(parent))
+}
+
+private func removePagedSpace(_ root: UInt64) {
+  // SAFETY: the address is that of a root.
+  unsafe SpaceFamilies.remove(node(root))
+}
+
+private func bringPagedPage(_ root: UInt64, _ page: UInt64, _ access: UInt8) -> UInt8 {
+  // SAFETY: the address is that of a root.
+  let root = unsafe node(root)
+  return Pager.bring(VirtualAddress(page), of: root, isWrite: access == 1).rawValue
+}
+
+private func reclaimForFault() -> UInt8 {
+  let result = Pager.reclaim(32)
+  let answer: PageReclaiming = result.freed > 0 ? .done : result.beingWritten > 0 ? .busy : .nothing
+  return answer.rawValue
+}
+
+/// The node at the physical address `address`, which is that of a root.
+@unsafe private func node(_ address: UInt64) -> PageTableNode {
+  unsafe PageTableNode(at: PhysicalAddress(unchecked: address))
+}
+
+extension VmSpace {
+  /// Has the pager page the space: pages that appear from here on, filled with zeros or as copies,
+  /// can be written to the swap store and taken away, and memory objects can be mapped. Children of
+  /// forks are paged too. Does nothing if the space is paged already.
+  ///
+  /// - Precondition: `Pager.start()` was called.
+  /// - Throws: `outOfFrames`.
+  public borrowing func startPaging() throws(TesseraError) {
+    require(SpacePager.current != nil, "a space is to be paged before the pager was started")
+    guard root.pagerNumber == 0 else { return }
+    try SpaceFamilies.make(of: root)
+  }
+
+  /// Whether the pager pages the space.
+  public var isPaged: Bool { root.pagerNumber != 0 }
+}
