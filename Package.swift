@@ -46,7 +46,7 @@ let package = Package(
   targets: [.target(name: "CTessera")] + libraryTargets + [
     .target(
       name: "SimulatedMachine",
-      dependencies: ["CTessera", "Tessera", "TesseraFrames", "TesseraHeap"],
+      dependencies: ["CTessera", "Tessera", "TesseraFrames", "TesseraHeap", "TesseraPager"],
       path: "Tests/SimulatedMachine", swiftSettings: forTests),
     .target(
       name: "TestSupport", dependencies: ["Tessera"], path: "Tests/TestSupport",
@@ -54,8 +54,8 @@ let package = Package(
     .target(
       name: "Scenarios",
       dependencies: [
-        "TesseraFaults", "TesseraHeap", "TesseraSpaces", "TesseraPageTables", "TesseraFrames",
-        "TesseraHardware",
+        "TesseraPager", "TesseraFaults", "TesseraHeap", "TesseraSpaces", "TesseraPageTables",
+        "TesseraFrames", "TesseraHardware",
       ],
       path: "Tests/Scenarios", swiftSettings: strict),
     .target(
@@ -100,6 +100,10 @@ let package = Package(
       swiftSettings: forTests),
     .testTarget(
       name: "TesseraFaultsTests",
+      dependencies: ["CTessera", "Tessera", "SimulatedMachine", "TestSupport", "Scenarios"],
+      swiftSettings: forTests),
+    .testTarget(
+      name: "TesseraPagerTests",
       dependencies: ["CTessera", "Tessera", "SimulatedMachine", "TestSupport", "Scenarios"],
       swiftSettings: forTests),
     .testTarget(

@@ -4,6 +4,7 @@
 @_exported public import TesseraHardware
 @_exported public import TesseraHeap
 @_exported public import TesseraPageTables
+@_exported public import TesseraPager
 @_exported public import TesseraSpaces
 
 /// Tessera's version.

@@ -29,6 +29,16 @@ public enum Pager {
     PagerStatistics.reset()
   }
 
+  /// Forgets everything, without giving anything back, when the machine is another. For tests.
+  package static func forget() {
+    SpacePager.set(nil)
+    SwapSlots.remove()
+    Swap.forget()
+    MemoryObjects.forget()
+    RecordNumbers.forget()
+    PagerStatistics.reset()
+  }
+
   /// Brings `page` of the space with `root`.
   fileprivate static func bring(
     _ page: VirtualAddress, of root: PageTableNode, isWrite: Bool

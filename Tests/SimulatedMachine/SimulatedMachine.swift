@@ -4,6 +4,7 @@ public import Tessera
 internal import TesseraFrames
 public import TesseraHardware
 internal import TesseraHeap
+internal import TesseraPager
 
 /// A machine in this process, with its memory in an arena and threads as processors.
 ///
@@ -90,6 +91,7 @@ public final class SimulatedMachine {
     PerProcessorMemory.uninstall()
     ActiveRoots.reset()
     Heap.forget()
+    Pager.forget()
     simulated_set_interrupt_handler { TLBShootdown.serve() }
   }
 

@@ -51,7 +51,8 @@ extension OnSimulatedMachine {
       switch space.resolve(fault) {
       case .resolved: return true  // a page has appeared, or was copied: the access is repeated
       case .needs(let number): return load(number, at: fault.address)  // a file, a swap slot
-      case .denied, .outOfFrames: return false  // the program is in error, or has no memory
+      case .busy: return true  // the pager's store has not finished: try again
+      case .denied, .outOfFrames, .failed: return false  // in error, or no memory
       }
     }
     // end handler

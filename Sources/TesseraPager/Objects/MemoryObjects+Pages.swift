@@ -114,6 +114,15 @@ extension MemoryObjects {
 
 // Taking a page away.
 extension MemoryObjects {
+  /// Fills what lies behind the end of the object in `page`, which was just read and not shown to
+  /// anybody, with zeros. Takes a lock for some instructions.
+  static func clearBehindEnd(_ page: PageReference) {
+    guard page.owner.isObject else { return }
+    let byteCount = PagerLock.held { () -> UInt64? in Self.byteCount(of: page.owner.number) }
+    guard let byteCount, byteCount / 4096 == page.index else { return }
+    page.clear(from: byteCount % 4096)
+  }
+
   /// Takes `page` away, which is locked: out of all spaces, to its store, and out of memory.
   static func evict(_ page: PageReference) -> PageEviction {
     guard let object = acquire(page.owner.number) else { return .kept }

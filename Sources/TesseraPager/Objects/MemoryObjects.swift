@@ -29,6 +29,13 @@ enum MemoryObjects {
     unsafe space = nil
   }
 
+  /// As `reset`, when the machine is another: the space is not destroyed.
+  static func forget() {
+    // SAFETY: nothing uses it any more.
+    unsafe rootSlot = nil
+    if let space = unsafe space.take() { space.abandon() }
+  }
+
   /// The root of the object space.
   static var root: PageTableNode {
     // SAFETY: constant while there are objects; it is a root, which the space keeps.
@@ -141,6 +148,14 @@ extension MemoryObjects {
       record.value.references += 1
       return record
     }
+  }
+
+  /// The length of the object with `number`, if there is one. The lock is held.
+  static func byteCount(of number: UInt32) -> UInt64? {
+    // SAFETY: the numbers of objects are of records of objects.
+    let record: Record<ObjectRecord>? = unsafe Record(
+      at: RecordNumbers.objects.address(of: number))
+    return record?.value.byteCount
   }
 
   /// Drops a reference of `record`. Destroys the object with the last.

@@ -41,3 +41,11 @@ struct ObjectRecord: ~Copyable {
   /// The number of pages of `byteCount` bytes, of which there are at most 2^47.
   static func pageCount(of byteCount: UInt64) -> UInt64 { (byteCount &+ 4095) / 4096 }
 }
+
+extension VirtualAddress {
+  /// The address after what the leaf table of this address spans.
+  var endOfLeafTable: VirtualAddress {
+    let span = PagingLevel.leafTable.tableSpan
+    return alignedDown(to: span).advanced(unchecked: span)
+  }
+}

@@ -67,6 +67,12 @@ struct NumberTable: ~Copyable {
     return word & 1 == 0 ? UInt(word) : 0
   }
 
+  /// As `removeAll`, when the frames are gone.
+  mutating func forget() {
+    _ = directory.take()?.relinquish()
+    (firstFree, end) = (0, 1)
+  }
+
   /// Frees the frames. No number is taken.
   mutating func removeAll() {
     guard let directory = directory.take() else { return }

@@ -61,6 +61,14 @@ enum RecordNumbers: Int {
     unsafe Self.tables[rawValue].giveBack(number)
   }
 
+  /// As `reset`, when the machine is another.
+  static func forget() {
+    for kind in 0..<3 {
+      // SAFETY: nothing else uses them.
+      unsafe tables[kind].forget()
+    }
+  }
+
   /// Frees the tables of all kinds. There are no records.
   static func reset() {
     for kind in 0..<3 {

@@ -60,7 +60,9 @@ extension Pager {
     case (true, true): page.remove(.writeback.union(.reclaim).union(.error))
     case (true, false):
       page.change(removing: .writeback.union(.reclaim), adding: .dirty.union(.error))
-    case (false, true): page.change(removing: .locked.union(.error), adding: .upToDate)
+    case (false, true):
+      MemoryObjects.clearBehindEnd(page)
+      page.change(removing: .locked.union(.error), adding: .upToDate)
     case (false, false): page.change(removing: .locked, adding: .error)
     }
     if let swapSlot { SwapSlots.drop(swapSlot) }

@@ -37,6 +37,13 @@ enum Swap {
     unsafe store = nil
   }
 
+  /// As `stop`, when the machine is another.
+  static func forget() {
+    // SAFETY: nothing uses it any more.
+    unsafe store = nil
+    if let words = unsafe words.take() { _ = words.relinquishFirst() }
+  }
+
   private static var started: PageStore {
     // SAFETY: constant while anything is swapped.
     guard let store = unsafe store else { panic("a page is in swap, and there is no swap store") }

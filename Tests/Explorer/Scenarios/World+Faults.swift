@@ -65,6 +65,7 @@ extension World {
       case .resolved(let supply): result = Self.number(of: supply)
       case .denied: result = 0
       case .needs: result = 200
+      case .busy, .failed: result = 250
       case .outOfFrames: result = 300
       }
     }

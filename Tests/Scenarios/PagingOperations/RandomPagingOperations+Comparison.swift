@@ -43,6 +43,7 @@ extension RandomPagingOperations {
       case .pending(let payload, let property):
         page.kind == .pending && page.payload == payload && page.property == property
       case .demandZero(let property): page.kind == .demandZero && page.property == property
+      case .swapped, .object: false
       case .mapped(let memory, let property, let ownsFrame):
         page.isMapped && page.property == property.withoutHistory
           && ownsFrame == (page.kind == .frame)

@@ -285,7 +285,8 @@ extension FaultResolution {
     case .resolved(.zeroedFrame): 2
     case .resolved(.copy): 3
     case .resolved(.takeover): 4
-    case .denied: 5
+    // Nothing is paged.
+    case .denied, .resolved(.paged), .busy, .failed: 5
     case .needs: 6
     case .outOfFrames: 7
     }

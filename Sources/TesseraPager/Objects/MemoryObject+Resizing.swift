@@ -1,0 +1,105 @@
+internal import TesseraFaults
+internal import TesseraFrames
+public import TesseraHardware
+internal import TesseraPageTables
+internal import TesseraSpaces
+
+extension MemoryObject {
+  /// Makes the object `byteCount` bytes long.
+  ///
+  /// If it becomes shorter, the pages behind its end are taken out of all spaces that map them, and
+  /// forgotten; copies that spaces have made of them are theirs. The rest of the last page is
+  /// zeros. The store is told of what it need not keep. If the object becomes longer, the pages
+  /// are those of its store, or zeros.
+  ///
+  /// One call at a time for an object. Waits for other processors; not for interrupt handlers.
+  ///
+  /// - Throws: `outOfBounds` if it is more than there is room for; `outOfFrames`. Nothing has
+  ///   changed then.
+  public borrowing func resize(to byteCount: UInt64) throws(TesseraError) {
+    guard byteCount <= record.value.capacity * PageSize.fourKiB.byteCount else {
+      throw .outOfBounds
+    }
+    let old = record.value.byteCount
+    let (oldCount, newCount) = (
+      ObjectRecord.pageCount(of: old), ObjectRecord.pageCount(of: byteCount)
+    )
+    if newCount > oldCount { try MemoryObjects.setVacant(record, oldCount..<newCount) }
+    PagerLock.held { record.value.byteCount = byteCount }
+    guard byteCount < old else { return }
+    MemoryObjects.removePages(of: record, from: newCount, to: oldCount)
+    MemoryObjects.clearRestOfLastPage(of: record)
+    guard let store = record.value.store, let release = store.release, newCount < oldCount else {
+      return
+    }
+    release(store.context, newCount * 4096, (oldCount - newCount) * 4096)
+  }
+}
+
+extension MemoryObjects {
+  /// Takes the pages of `object` from `first` up to `end` out of it, and out of all spaces.
+  fileprivate static func removePages(
+    of object: Record<ObjectRecord>, from first: UInt64, to end: UInt64
+  ) {
+    var index = first
+    while index < end {
+      // A piece lies in one leaf table: no more is locked.
+      let address = object.value.address(of: index)
+      let count = min(end - index, address.endOfLeafTable.byteCount(from: address) / 4096)
+      removePiece(of: object, index, count)
+      index += count
+    }
+  }
+
+  private static func removePiece(
+    of object: Record<ObjectRecord>, _ index: UInt64, _ count: UInt64
+  ) {
+    let start = object.value.address(of: index)
+    let end = start.advanced(unchecked: count * 4096)
+    while true {
+      var frame: UntypedFrame?
+      let isDone = Preemption.disabled { () -> Bool in
+        var cursor = Cursor(locking: start..<end, of: root)
+        let isMapped = cursor.findNext(within: end.byteCount(from: start))
+        if isMapped { frame = cursor.sharedFrame() }
+        // A page at a time, because each has to be taken out of the spaces before it is forgotten.
+        // Nothing has to be split.
+        do throws(TesseraError) {
+          if !isMapped { try cursor.jump(to: start) }
+          try cursor.unmap(isMapped ? 4096 : end.byteCount(from: start))
+        } catch { panic("a page of a memory object could not be removed") }
+        return !isMapped
+      }
+      if let slot = frame?.slot, let page = PageReference(slot) {
+        forEachMapping(of: page, in: object) { cursor, attachment in
+          _ = cursor.takeOut(page.slot, leaving: .object(attachment))
+        }
+      }
+      if isDone { return }
+    }
+  }
+
+  /// Fills the last page of `object`, if it is in memory and used in part, with zeros behind the
+  /// end.
+  fileprivate static func clearRestOfLastPage(of object: Record<ObjectRecord>) {
+    let byteCount = object.value.byteCount
+    guard byteCount % 4096 != 0 else { return }
+    var frame: UntypedFrame?
+    // If the page is in the store, its rest is cleared when it is read.
+    guard obtain(byteCount / 4096, of: object, &frame) == .done, let slot = frame?.slot,
+      let page = PageReference(slot)
+    else { return }
+    page.clear(from: byteCount % 4096)
+    page.add(.dirty)
+  }
+}
+
+extension PageReference {
+  /// Fills the frame with zeros from byte `offset` to its end.
+  func clear(from offset: UInt64) {
+    let start = PhysicalAddress(unchecked: address.rawValue + offset)
+    // SAFETY: the frame is memory, of which the holder of this has a reference.
+    unsafe PhysicalMemory.pointer(to: start)
+      .initializeMemory(as: UInt8.self, repeating: 0, count: Int(4096 - offset))
+  }
+}

@@ -1,0 +1,84 @@
+import CTessera
+import Tessera
+import Testing
+
+/// A store of pages that fails, and finishes later, as it is told.
+final class TestStore {
+  /// The contents of the pages that were written, by their offset. Others are zeros.
+  private(set) var pages: [UInt64: [UInt64]] = [:]
+  private(set) var readCount = 0
+  private(set) var writeCount = 0
+  /// Whether transfers finish only when `finishAll` is called.
+  var isSlow = false
+  /// Whether those that wait finish in the reverse order.
+  var reorders = false
+  /// How many more transfers succeed.
+  var remainingReads = Int.max
+  var remainingWrites = Int.max
+  private var waiting: [(token: UInt64, succeeds: Bool)] = []
+
+  var waitingCount: Int { waiting.count }
+
+  init() {}
+
+  var pageStore: PageStore {
+    PageStore(
+      context: UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque()),
+      read: { TestStore.at($0).read($1, $2, $3) }, write: { TestStore.at($0).write($1, $2, $3) })
+  }
+
+  private static func at(_ context: UInt) -> TestStore {
+    unsafe Unmanaged.fromOpaque(UnsafeRawPointer(bitPattern: context)!).takeUnretainedValue()
+  }
+
+  private func words(_ memory: UInt64) -> UnsafeMutablePointer<UInt64> {
+    unsafe PhysicalMemory.pointer(to: PhysicalAddress(memory))
+      .assumingMemoryBound(to: UInt64.self)
+  }
+
+  private func read(_ offset: UInt64, _ memory: UInt64, _ token: UInt64) -> Int32 {
+    #expect(offset % 4096 == 0)
+    readCount += 1
+    let succeeds = take(&remainingReads)
+    if succeeds {
+      let page = pages[offset] ?? Array(repeating: 0, count: 512)
+      for index in 0..<512 { unsafe words(memory)[index] = page[index] }
+    }
+    return answer(token, succeeds)
+  }
+
+  private func write(_ offset: UInt64, _ memory: UInt64, _ token: UInt64) -> Int32 {
+    #expect(offset % 4096 == 0)
+    writeCount += 1
+    let succeeds = take(&remainingWrites)
+    if succeeds { pages[offset] = (0..<512).map { unsafe words(memory)[$0] } }
+    return answer(token, succeeds)
+  }
+
+  private func take(_ remaining: inout Int) -> Bool {
+    guard remaining > 0 else { return false }
+    if remaining != .max { remaining -= 1 }
+    return true
+  }
+
+  private func answer(_ token: UInt64, _ succeeds: Bool) -> Int32 {
+    guard isSlow else { return succeeds ? PageStore.Answer.done : PageStore.Answer.failed }
+    waiting.append((token, succeeds))
+    return PageStore.Answer.later
+  }
+
+  /// Finishes all transfers that wait.
+  func finishAll() {
+    let finished = reorders ? waiting.reversed() : waiting
+    waiting = []
+    for (token, succeeds) in finished { Pager.finish(token, succeeded: succeeds) }
+  }
+
+  /// Sets page `index` to copies of `value`.
+  func setPage(_ index: UInt64, to value: UInt64) {
+    pages[index * 4096] = Array(repeating: value, count: 512)
+  }
+
+  /// The first word of page `index`.
+  func word(_ index: UInt64) -> UInt64 { pages[index * 4096]?.first ?? 0 }
+}
