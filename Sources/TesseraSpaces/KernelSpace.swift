@@ -96,7 +96,7 @@ public enum KernelSpace {
   /// Allocates a root with the kernel's entries and a reference count of one.
   ///
   /// - Throws: `outOfFrames`.
-  static func makeRoot() throws(TesseraError) -> PageTableNode {
+  package static func makeRoot() throws(TesseraError) -> PageTableNode {
     try RootNode.allocate(copying: root).relinquishUnlocked()
   }
 }

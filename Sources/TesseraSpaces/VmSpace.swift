@@ -32,9 +32,6 @@ public struct VmSpace: ~Copyable, Sendable {
     NodePool.release(root)
   }
 
-  /// Forgets the space without destroying it: its frames are gone. For tests.
-  package consuming func abandon() { discard self }
-
   /// The physical address of the root node, as CR3 holds it.
   public var rootAddress: PhysicalAddress { root.address }
 

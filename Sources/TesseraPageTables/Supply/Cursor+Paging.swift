@@ -63,7 +63,7 @@ extension Cursor {
   ///
   /// Throws `outOfFrames` if a page table is missing.
   package mutating func bringIn(
-    _ page: inout UntypedFrame?, replacing status: PageTableEntry
+    _ page: inout PageFrame?, replacing status: PageTableEntry
   ) throws(TesseraError) -> Bool {
     let (found, level) = entry(at: position)
     guard found == status, let slot = page?.slot else { return false }
@@ -71,7 +71,7 @@ extension Cursor {
     var reservation = try reserveNodes(level.number - 1)
     let table = lock.tree.makeTable(at: position, level: .leafTable, from: &reservation)
     table.put(LeafTemplate.paged(property).entry(at: slot.address), at: table.index(of: position))
-    _ = page.take()?.relinquishSlot()
+    _ = page.take()?.relinquish()
     return true
   }
 
@@ -163,13 +163,13 @@ extension Cursor {
 
   /// The frame that the page at the position is mapped to, with a reference for the caller; nil if
   /// none is mapped, or one of which the mapping has no reference.
-  package func sharedFrame() -> UntypedFrame? {
+  package func sharedFrame() -> PageFrame? {
     let (entry, level) = entry(at: position)
     guard level == .leafTable, entry.isLeaf, entry.ownsFrame else { return nil }
     LeafOwnership.share(entry, size: .fourKiB)
     let slot = FrameTable.slot(number: entry.leafAddress(size: .fourKiB).frameNumber)
     // SAFETY: the reference has just been acquired; what is mapped is untyped.
-    return unsafe UntypedFrame(adopting: slot)
+    return unsafe PageFrame(adopting: slot)
   }
 
   /// Takes the frame of `page` out of the page at the position, and leaves `place`, if it has

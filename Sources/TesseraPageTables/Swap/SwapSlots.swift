@@ -128,7 +128,7 @@ package enum SwapSlots {
 extension SwapSlots {
   /// The frame that has the contents of `slot`, with a reference for the caller; nil if none has.
   /// The caller keeps the slot.
-  package static func frame(of slot: UInt32) -> UntypedFrame? {
+  package static func frame(of slot: UInt32) -> PageFrame? {
     while true {
       let word = SwapSlotWord(rawValue: load(slot))
       guard let page = word.frame else { return nil }
@@ -137,7 +137,7 @@ extension SwapSlots {
       } catch { continue }
       // SAFETY: the reference has just been acquired, and the frame is a page, as the word says, if
       // that still says so.
-      let frame = unsafe UntypedFrame(adopting: page)
+      let frame = unsafe PageFrame(adopting: page)
       if SwapSlotWord(rawValue: load(slot)).frame == page { return frame }
     }
   }
@@ -181,7 +181,7 @@ extension SwapSlots {
   private static func releaseFrame(of word: SwapSlotWord) {
     guard let page = word.frame else { return }
     // SAFETY: the word had this reference, and is gone.
-    _ = unsafe UntypedFrame(adopting: page)
+    _ = unsafe PageFrame(adopting: page)
   }
 }
 

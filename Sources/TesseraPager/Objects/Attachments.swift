@@ -116,7 +116,7 @@ extension Attachments {
     defer { end(attachment) }
     let object = attachment.value.object
     let index = attachment.value.index(of: page)
-    var frame: UntypedFrame?
+    var frame: PageFrame?
     let answer = MemoryObjects.obtain(index, of: object, &frame)
     guard answer == .done, let slot = frame?.slot else { return answer }
     let end = page.advanced(unchecked: PageSize.fourKiB.byteCount)

@@ -50,7 +50,7 @@ extension MemoryObject {
     var done = 0
     while done < total {
       let place = offset + UInt64(done)
-      var frame: UntypedFrame?
+      var frame: PageFrame?
       switch MemoryObjects.obtainReclaiming(place / 4096, of: record, &frame) {
       case .done: break
       case .again: continue
@@ -71,7 +71,7 @@ extension MemoryObject {
 extension MemoryObjects {
   /// As `obtain`, and frees frames if there are none.
   fileprivate static func obtainReclaiming(
-    _ index: UInt64, of object: Record<ObjectRecord>, _ frame: inout UntypedFrame?
+    _ index: UInt64, of object: Record<ObjectRecord>, _ frame: inout PageFrame?
   ) -> PageBringing {
     while true {
       let answer = obtain(index, of: object, &frame)

@@ -57,7 +57,7 @@ extension MemoryObjects {
     let start = object.value.address(of: index)
     let end = start.advanced(unchecked: count * 4096)
     while true {
-      var frame: UntypedFrame?
+      var frame: PageFrame?
       let isDone = Preemption.disabled { () -> Bool in
         var cursor = Cursor(locking: start..<end, of: root)
         let isMapped = cursor.findNext(within: end.byteCount(from: start))
@@ -84,7 +84,7 @@ extension MemoryObjects {
   fileprivate static func clearRestOfLastPage(of object: Record<ObjectRecord>) {
     let byteCount = object.value.byteCount
     guard byteCount % 4096 != 0 else { return }
-    var frame: UntypedFrame?
+    var frame: PageFrame?
     // If the page is in the store, its rest is cleared when it is read.
     guard obtain(byteCount / 4096, of: object, &frame) == .done, let slot = frame?.slot,
       let page = PageReference(slot)

@@ -52,7 +52,7 @@ extension MemoryObjects {
     var next = object.value.address(of: first)
     while next < end {
       let limit = min(end, next.endOfLeafTable)
-      var frame: UntypedFrame?
+      var frame: PageFrame?
       let found = Preemption.disabled { () -> VirtualAddress in
         var cursor = Cursor(locking: next..<limit, of: root)
         guard cursor.findNext(within: limit.byteCount(from: next)) else { return limit }

@@ -19,7 +19,7 @@ extension MemoryObjects {
   /// Has page `index` of `object` in memory, and a reference of its frame in `frame`, which was
   /// nil. The answer is `done` if it is there and up to date.
   static func obtain(
-    _ index: UInt64, of object: Record<ObjectRecord>, _ frame: inout UntypedFrame?
+    _ index: UInt64, of object: Record<ObjectRecord>, _ frame: inout PageFrame?
   ) -> PageBringing {
     let address = object.value.address(of: index)
     let owner = PageOwner(object: object.value.number)
@@ -38,7 +38,7 @@ extension MemoryObjects {
   }
 
   private static func find(
-    _ address: VirtualAddress, _ frame: inout UntypedFrame?
+    _ address: VirtualAddress, _ frame: inout PageFrame?
   ) -> Whereabouts {
     let end = address.advanced(unchecked: PageSize.fourKiB.byteCount)
     let state = Preemption.disabled { () -> Whereabouts in
@@ -55,7 +55,7 @@ extension MemoryObjects {
 
   /// Whether the page in `frame`, found at `address`, can be used.
   private static func check(
-    _ address: VirtualAddress, _ frame: inout UntypedFrame?
+    _ address: VirtualAddress, _ frame: inout PageFrame?
   ) -> PageBringing {
     guard let slot = frame?.slot, let page = PageReference(slot) else { return .denied }
     if page.has(.upToDate) { return .done }
@@ -75,7 +75,7 @@ extension MemoryObjects {
 
   /// Makes `frame` the page at `address`, which has `status`. It stays, too.
   private static func put(
-    _ frame: inout UntypedFrame?, at address: VirtualAddress, replacing status: PageTableEntry
+    _ frame: inout PageFrame?, at address: VirtualAddress, replacing status: PageTableEntry
   ) -> PageBringing {
     let end = address.advanced(unchecked: PageSize.fourKiB.byteCount)
     var mapped = frame?.share()
@@ -91,13 +91,14 @@ extension MemoryObjects {
   /// Adds a frame for page `index` of `object`, and fills it.
   private static func fill(
     _ index: UInt64, of object: Record<ObjectRecord>, _ owner: PageOwner,
-    at address: VirtualAddress, _ frame: inout UntypedFrame?, replacing status: PageTableEntry
+    at address: VirtualAddress, _ frame: inout PageFrame?, replacing status: PageTableEntry
   ) -> PageBringing {
     let store = object.value.store
     do throws(TesseraError) {
       let flags: PageFlags = store == nil ? .upToDate.union(.swapBacked) : .locked
-      frame = try PageMetadata.makeFrame(
-        of: owner, index: index, flags: flags, FrameRequest(isZeroed: store == nil))
+      frame = PageFrame(
+        try PageMetadata.makeFrame(
+          of: owner, index: index, flags: flags, FrameRequest(isZeroed: store == nil)))
     } catch { return .outOfFrames }
     // Before it is read: whoever else wants it waits for this, and reads nothing old.
     let answer = put(&frame, at: address, replacing: status)

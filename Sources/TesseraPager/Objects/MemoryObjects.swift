@@ -10,30 +10,28 @@ internal import TesseraSpaces
 /// tables: 8 bytes for a page. Looking a page up is a walk through tables, truncating is to unmap,
 /// and what looks after page tables looks after the page cache.
 enum MemoryObjects {
+  /// The slot of the root of the object space, with a reference.
+  ///
   /// Access: written by `start` and `reset`, constant otherwise.
-  nonisolated(unsafe) private static var space: VmSpace?
   nonisolated(unsafe) private static var rootSlot: FrameSlotReference?
 
   /// Makes the object space. Throws `outOfFrames`.
   static func start() throws(TesseraError) {
-    let space = try VmSpace()
+    let root = try KernelSpace.makeRoot()
     // SAFETY: there is no object yet.
-    unsafe rootSlot = space.root.slot
-    unsafe self.space = consume space
+    unsafe rootSlot = root.slot
   }
 
-  /// Forgets the object space. There is no object.
+  /// Destroys the object space. There is no object.
   static func reset() {
-    // SAFETY: nothing uses it any more.
-    unsafe rootSlot = nil
-    unsafe space = nil
+    NodePool.release(root)
+    forget()
   }
 
-  /// As `reset`, when the machine is another: the space is not destroyed.
+  /// As `reset`, when the machine is another, and the frames are gone.
   static func forget() {
     // SAFETY: nothing uses it any more.
     unsafe rootSlot = nil
-    if let space = unsafe space.take() { space.abandon() }
   }
 
   /// The root of the object space.
@@ -92,8 +90,8 @@ extension MemoryObjects {
   private static func claimAddresses(_ pageCount: UInt64) throws(TesseraError) -> VirtualAddress {
     let byteCount = pageCount * PageSize.fourKiB.byteCount
     while true {
-      // SAFETY: constant while there are objects.
-      let found = unsafe try space?.findFree(byteCount: byteCount, from: VmSpace.start)
+      let all = PiecewiseRange(VmSpace.start..<VmSpace.end, of: root)
+      let found = all.findFree(byteCount, alignedTo: PageSize.fourKiB.byteCount)
       guard let base = found else { throw .outOfFrames }
       let end = base.advanced(unchecked: byteCount)
       do throws(TesseraError) {

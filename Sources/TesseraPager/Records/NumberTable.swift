@@ -7,7 +7,8 @@ internal import TesseraHardware
 /// A directory of 512 frames with 512 words each, added as they are needed: 262,143 numbers. Used
 /// under `PagerLock`.
 struct NumberTable: ~Copyable {
-  private var directory: UniqueFrame<RecordFrame>?
+  /// The address of the directory, a frame of this table's.
+  private var directory: PhysicalAddress?
   /// The first of the numbers that were given back, whose word is the next; 0 for none.
   private var firstFree: UInt32 = 0
   /// No number from this on was ever given out.
@@ -30,14 +31,14 @@ struct NumberTable: ~Copyable {
     return table(of: end) == nil ? .frameNeeded : .enough
   }
 
-  /// Adds `frame`, which is filled with zeros, if one is needed; otherwise it is still there.
-  mutating func add(_ frame: inout UniqueFrame<RecordFrame>?) {
-    guard case .frameNeeded = room, let added = frame.take() else { return }
-    if directory == nil {
-      directory = consume added
-    } else {
-      directory?.setWord(added.relinquish().rawValue, at: UInt64(end >> 9) * 8)
+  /// Adds the frame at `address`, if one is needed; otherwise it is still there.
+  mutating func add(_ address: inout PhysicalAddress?) {
+    guard case .frameNeeded = room, let added = address.take() else { return }
+    guard let directory else {
+      directory = added
+      return
     }
+    Self.setWord(added.rawValue, of: directory, at: end >> 9)
   }
 
   /// Takes a number, and has it mean `address`, which is not zero and even. There is room.
@@ -68,46 +69,54 @@ struct NumberTable: ~Copyable {
   }
 
   /// As `removeAll`, when the frames are gone.
-  mutating func forget() {
-    _ = directory.take()?.relinquish()
-    (firstFree, end) = (0, 1)
-  }
+  mutating func forget() { (directory, firstFree, end) = (nil, 0, 1) }
 
   /// Frees the frames. No number is taken.
   mutating func removeAll() {
-    guard let directory = directory.take() else { return }
-    for place in 0..<UInt64(512) {
-      let address = directory.word(at: place * 8)
-      // SAFETY: `add` stored the addresses of frames that were given up.
-      if address != 0 {
-        _ = unsafe UniqueFrame<RecordFrame>(adopting: PhysicalAddress(address))
-      }
+    guard let directory else { return }
+    for place in 0..<512 as Range<UInt32> {
+      let address = Self.word(of: directory, at: place)
+      // SAFETY: `add` was given the frame, which nothing uses any more.
+      if address != 0 { unsafe RecordFrame.free(PhysicalAddress(address)) }
     }
-    firstFree = 0
-    end = 1
+    // SAFETY: as above.
+    unsafe RecordFrame.free(directory)
+    forget()
   }
 }
 
 extension NumberTable {
   /// The frame with the word of `number`, if there is one.
   private func table(of number: UInt32) -> PhysicalAddress? {
-    let address = directory?.word(at: UInt64(number >> 9) * 8) ?? 0
+    guard let directory else { return nil }
+    let address = Self.word(of: directory, at: number >> 9)
     return address == 0 ? nil : PhysicalAddress(address)
   }
 
+  /// The frame with the word of `number`, which was given out.
+  private func existingTable(of number: UInt32) -> PhysicalAddress {
+    guard let table = table(of: number) else { panic("a number of the pager was never given out") }
+    return table
+  }
+
   private func word(_ number: UInt32) -> UInt64 {
-    // SAFETY: the frame is the table's.
-    unsafe PhysicalMemory.loadWord(from: pointer(to: number))
+    Self.word(of: existingTable(of: number), at: number & 511)
   }
 
   private func setWord(_ value: UInt64, of number: UInt32) {
-    // SAFETY: as above.
-    unsafe PhysicalMemory.storeWord(value, to: pointer(to: number))
+    Self.setWord(value, of: existingTable(of: number), at: number & 511)
   }
 
-  @unsafe private func pointer(to number: UInt32) -> UnsafeMutableRawPointer {
-    guard let table = table(of: number) else { panic("a number of the pager was never given out") }
-    return unsafe PhysicalMemory.pointer(to: table) + Int(number & 511) * 8
+  /// Word `place`, below 512, of a frame of the table's.
+  private static func word(of frame: PhysicalAddress, at place: UInt32) -> UInt64 {
+    // SAFETY: the frame is the table's.
+    unsafe PhysicalMemory.loadWord(from: PhysicalMemory.pointer(to: frame) + Int(place) * 8)
+  }
+
+  private static func setWord(_ value: UInt64, of frame: PhysicalAddress, at place: UInt32) {
+    // SAFETY: the frame is the table's.
+    unsafe PhysicalMemory.storeWord(
+      value, to: PhysicalMemory.pointer(to: frame) + Int(place) * 8)
   }
 }
 
@@ -116,4 +125,14 @@ struct RecordFrame: UntypedFrameMetadata {
   // SAFETY: called for the storage of a slot whose kind is this type's.
   static var destructor: FrameMetadataDestructor { { unsafe RecordFrame.destroy(at: $0) } }
   static var hasDestructor: Bool { false }
+
+  /// Allocates a frame of zeros, which is the caller's. Throws `outOfFrames`.
+  static func allocate() throws(TesseraError) -> PhysicalAddress {
+    try UniqueFrame(allocating: RecordFrame()).relinquish()
+  }
+
+  /// Frees the frame at `address`, which `allocate` returned, and which the caller gives up.
+  @unsafe static func free(_ address: PhysicalAddress) {
+    _ = unsafe UniqueFrame<RecordFrame>(adopting: address)
+  }
 }

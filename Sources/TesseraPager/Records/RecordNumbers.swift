@@ -18,7 +18,11 @@ enum RecordNumbers: Int {
   func take(
     for address: UInt, publish: (UInt32) -> Void
   ) throws(TesseraError) -> UInt32 {
-    var frame: UniqueFrame<RecordFrame>?
+    var frame: PhysicalAddress?
+    defer {
+      // SAFETY: no table has it.
+      if let frame { unsafe RecordFrame.free(frame) }
+    }
     while true {
       var room = NumberTable.Room.none
       let number = PagerLock.held { () -> UInt32 in
@@ -33,13 +37,13 @@ enum RecordNumbers: Int {
       switch room {
       case .enough: return number
       case .none: throw .outOfFrames
-      case .frameNeeded: if frame == nil { frame = try UniqueFrame(allocating: RecordFrame()) }
+      case .frameNeeded: if frame == nil { frame = try RecordFrame.allocate() }
       }
     }
   }
 
   /// As `NumberTable.add`. The lock is held.
-  private func add(_ frame: inout UniqueFrame<RecordFrame>?) {
+  private func add(_ frame: inout PhysicalAddress?) {
     // SAFETY: the lock is held.
     unsafe Self.tables[rawValue].add(&frame)
   }

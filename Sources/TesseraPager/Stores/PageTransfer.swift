@@ -67,6 +67,6 @@ extension Pager {
     }
     if let swapSlot { SwapSlots.drop(swapSlot) }
     // SAFETY: the transfer had this reference, and is finished.
-    _ = unsafe UntypedFrame(adopting: slot)
+    _ = unsafe PageFrame(adopting: slot)
   }
 }

@@ -67,7 +67,7 @@ extension Swap {
   ) -> PageBringing {
     defer { SwapSlots.drop(slot) }
     let owner = PageOwner(family: UInt32(truncatingIfNeeded: root.pagerNumber))
-    var frame: UntypedFrame?
+    var frame: PageFrame?
     let answer = obtain(slot, owner, page.rawValue >> 12, &frame)
     guard answer == .done else { return answer }
     let end = page.advanced(unchecked: PageSize.fourKiB.byteCount)
@@ -83,7 +83,7 @@ extension Swap {
   /// Has the contents of `slot`, which the caller keeps, in `frame`: page `index` of `owner`. The
   /// answer is `done` if they are there.
   static func obtain(
-    _ slot: UInt32, _ owner: PageOwner, _ index: UInt64, _ frame: inout UntypedFrame?
+    _ slot: UInt32, _ owner: PageOwner, _ index: UInt64, _ frame: inout PageFrame?
   ) -> PageBringing {
     frame = SwapSlots.frame(of: slot)
     if let found = frame?.slot, let page = PageReference(found) {
@@ -95,7 +95,8 @@ extension Swap {
     }
     do throws(TesseraError) {
       let flags: PageFlags = .locked.union(.swapBacked).union(.workingSet)
-      frame = try PageMetadata.makeFrame(of: owner, index: index, flags: flags, .uninitialized)
+      frame = PageFrame(
+        try PageMetadata.makeFrame(of: owner, index: index, flags: flags, .uninitialized))
     } catch { return .outOfFrames }
     guard let made = frame?.slot, let page = PageReference(made) else { return .again }
     page.swapSlot = slot
