@@ -10,12 +10,14 @@
 /// uses the page, on any number of processors at once. They may wait. They must not use a page of
 /// the same store, nor a space that is paged.
 public struct PageStore: Sendable {
-  public typealias Transfer = @convention(c) (
-    _ context: UInt, _ offset: UInt64, _ memory: UInt64, _ token: UInt64
-  ) -> Int32
-  public typealias Release = @convention(c) (
-    _ context: UInt, _ offset: UInt64, _ byteCount: UInt64
-  ) -> Void
+  public typealias Transfer =
+    @convention(c) (
+      _ context: UInt, _ offset: UInt64, _ memory: UInt64, _ token: UInt64
+    ) -> Int32
+  public typealias Release =
+    @convention(c) (
+      _ context: UInt, _ offset: UInt64, _ byteCount: UInt64
+    ) -> Void
 
   /// What a transfer answers.
   public struct Answer {

@@ -53,7 +53,7 @@ extension Pager {
     guard let slot = try? FrameTable.slot(at: PhysicalAddress(unchecked: token & ~1)),
       slot.count != ReferenceCount.unused, let page = PageReference(slot),
       isWrite ? page.has(.writeback) : page.has(.locked) && !page.has(.upToDate)
-    else { panic("a transfer of a page was finished that is not under way")  }
+    else { panic("a transfer of a page was finished that is not under way") }
     if !succeeded { PagerStatistics.count(.storeFailure) }
     let swapSlot = isWrite && page.has(.reclaim) ? page.swapSlot : nil
     switch (isWrite, succeeded) {

@@ -12,8 +12,7 @@ package struct SpacePager: Sendable {
   /// Has the pager forget a root. Called before its space is destroyed.
   package let remove: @convention(c) (_ root: UInt64) -> Void
   /// Brings the page at an address, which the pager has, for an access; see `PageBringing`.
-  package let bring:
-    @convention(c) (_ root: UInt64, _ page: UInt64, _ access: UInt8) -> UInt8
+  package let bring: @convention(c) (_ root: UInt64, _ page: UInt64, _ access: UInt8) -> UInt8
   /// Frees frames, if it can. See `PageReclaiming`.
   package let reclaim: @convention(c) () -> UInt8
 

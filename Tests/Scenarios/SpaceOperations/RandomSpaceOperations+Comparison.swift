@@ -156,7 +156,8 @@ extension RandomSpaceOperations {
       expect(
         page.kind == .status && page.value == UInt64(payload), "a status is found where it is",
         address)
-    case .demandZero, .pending, .swapped, .object: differ("only statuses that were set are found", address)
+    case .demandZero, .pending, .swapped, .object:
+      differ("only statuses that were set are found", address)
     case .mapped(let target, let property, let ownsFrame):
       guard page.isMapped else { return differ("nothing is found that is not mapped", address) }
       let world = world(number)
