@@ -231,6 +231,8 @@ extension OnSimulatedMachine {
       let done = try flushes(of: space) { mapper throws(TesseraError) in
         let first = try mapper.unmap(Self.page(3))
         let second = try mapper.remap(Self.page(9), as: .userRead)
+        let areBothPending = first.isPending && second.isPending
+        #expect(areBothPending)
         second.flush()
         let isPending = first.isPending
         #expect(!isPending)

@@ -57,6 +57,16 @@ private struct FailingOperation: CustomTestStringConvertible, Sendable {
       (mapper) throws(TesseraError) in
       try unsafe mapper.mapDevice(device, at: small, as: .userReadWrite).flush()
     },
+    .init("mapping large device memory over a small page", .alreadyMapped(small)) {
+      (mapper) throws(TesseraError) in
+      try unsafe mapper.mapDevice(device, at: small, of: .twoMiB, as: .userReadWrite).flush()
+    },
+    .init("mapping the caller's large frame over a small page", .alreadyMapped(small)) {
+      (mapper) throws(TesseraError) in
+      var frame: Frame<PlainMemory>? = try Frame(
+        allocating: PlainMemory(), FrameRequest(size: .twoMiB))
+      try mapper.map(&frame, at: small, as: .userReadWrite).flush()
+    },
     .init("mapping at part of a page", .notAligned) { (mapper) throws(TesseraError) in
       try mapper.map(VirtualAddress(place + 0x5008), as: .userReadWrite).flush()
     },
