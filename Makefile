@@ -19,7 +19,9 @@ MEM ?= 512M
 ACCEL ?= tcg
 # With ICOUNT=0, QEMU counts instructions instead of time: each takes 2 to the power of 0 ns.
 ICOUNT ?=
-# The MiB of the disk of the demo kernel, build/disk.img: 512 for `make run`; 0 for none.
+# The MiB of the disk of the demo kernel, build/disk.img: 512 for `make run`; 0 for none. With
+# ICOUNT, none unless it is set: a disk answers when this computer does, not after so many
+# instructions, and the run would not be the same each time.
 DISK ?=
 QEMUFLAGS ?=
 # For `make lib`: the offset in the GS segment of a kernel at which it keeps the number of the
@@ -301,7 +303,7 @@ help: ## print this list
 # What boot/qemu-run reads.
 export SMP MEM ACCEL ICOUNT DISK QEMUFLAGS
 run run-iso soak: SMP := $(or $(SMP),4)
-run: DISK := $(or $(DISK),512)
+run: DISK := $(or $(DISK),$(if $(ICOUNT),0,512))
 
 .PHONY: run
 run: doctor-run build/tessera.elf ## build the demo kernel and boot it in QEMU

@@ -67,6 +67,9 @@ let package = Package(
     .target(
       name: "DemoACPI", dependencies: ["TesseraBoot", "TesseraHardware"],
       path: "Sources/DemoPlatform/ACPI", swiftSettings: strict),
+    .target(
+      name: "DemoDisk", dependencies: ["TesseraFrames", "TesseraHardware"],
+      path: "Sources/DemoPlatform", sources: ["PCI", "Disk/Queue"], swiftSettings: strict),
     .target(name: "CallTrace", path: "Tests/Figures/CallTrace"),
     .executableTarget(
       name: "CallDepth",
@@ -126,6 +129,13 @@ let package = Package(
       name: "DemoACPITests",
       dependencies: [
         "DemoACPI", "TesseraBoot", "TesseraHardware", "MultibootFuzz", "TestSupport",
+      ],
+      swiftSettings: forTests),
+    .testTarget(
+      name: "DemoDiskTests",
+      dependencies: [
+        "DemoDisk", "SimulatedMachine", "Tessera", "TesseraFrames", "TesseraHardware",
+        "MultibootFuzz", "TestSupport",
       ],
       swiftSettings: forTests),
     .testTarget(

@@ -82,7 +82,7 @@ extension Disk {
   }
 
   /// Calls `body` with the token of each request that has ended since, and whether it succeeded: on
-  /// whichever processor polls first, and once for each. Returns how often it did so.
+  /// the processor that polls first, and once for each. Returns how often it did so.
   ///
   /// `body` may submit requests, and poll.
   @discardableResult
@@ -97,9 +97,9 @@ extension Disk {
 
   /// Does what `submit` does, and waits until the request has ended. Returns whether it succeeded.
   ///
-  /// Others' requests that end meanwhile are left to `poll`. It always finds room in the queue after
-  /// a while, even if no one polls. The caller promises what `submit` requires, until this returns.
-  /// Ends the kernel if the disk does not answer for half a minute.
+  /// Others' requests that end meanwhile are left to `poll`. It always finds room in the queue
+  /// after a while, even if no one polls. The caller promises what `submit` requires, until this
+  /// returns. Ends the kernel if the disk does not answer for half a minute.
   @unsafe public static func transfer(
     _ operation: Operation, firstSector: UInt64, byteCount: UInt64, at address: PhysicalAddress
   ) -> Bool {

@@ -66,11 +66,22 @@ struct DiskRequests: ~Copyable {
   }
 
   private func get(_ field: Field, of number: Int) -> UInt64 {
-    memory.word(at: UInt64(number) * Self.byteCount + field.rawValue)
+    // SAFETY: see `place`.
+    unsafe PhysicalMemory.loadWord(from: place(field, number))
   }
 
   private func set(_ field: Field, of number: Int, _ value: UInt64) {
-    memory.setWord(value, at: UInt64(number) * Self.byteCount + field.rawValue)
+    // SAFETY: see `place`.
+    unsafe PhysicalMemory.storeWord(value, to: place(field, number))
+  }
+
+  /// A word of request `number`, which is below `count`: those of the lists are, and `end` checks
+  /// what the device says.
+  @inline(__always)
+  private func place(_ field: Field, _ number: Int) -> UnsafeMutableRawPointer {
+    // SAFETY: the memory is this value's, and has 64 bytes for each request.
+    unsafe PhysicalMemory.pointer(to: memory.address)
+      + (number &* Int(Self.byteCount) &+ Int(field.rawValue))
   }
 }
 
