@@ -124,7 +124,8 @@ extension ProcessRun {
 
   private func count(_ supply: PageSupply) {
     switch supply {
-    case .nothing: counts.spurious.add()
+    // The programs have no page that is brought from elsewhere.
+    case .nothing, .paged: counts.spurious.add()
     case .zeros: counts.zeroReads.add()
     case .zeroedFrame: counts.zeroWrites.add()
     case .copy: counts.copied.add()
