@@ -1,0 +1,46 @@
+import Foundation
+import SimulatedMachine
+import Tessera
+import TestSupport
+import Testing
+
+@testable import TesseraPageTables
+@testable import TesseraSpaces
+
+extension OnSimulatedMachine {
+  /// Random sequences of all that changes where pages are, compared with a model that knows what
+  /// each page of each space and of each object contains.
+  @Suite("Random walks through the pager") struct RandomPagerOperationsTests {
+    private static let operationCount =
+      ProcessInfo.processInfo.environment["TESSERA_RANDOM_OPERATIONS"].flatMap { Int($0) } ?? 20_000
+
+    @Test(.seeded(20_261_130), arguments: [false, true])
+    func `programs read what was written, and stores have it, whatever happens in between`(
+      isSlow: Bool
+    ) throws {
+      var tally = PagerWalkTally()
+      var left = Self.operationCount
+      var episode: UInt64 = 0
+      while left > 0 {
+        let machine = SimulatedMachine(frameCount: 400)
+        try machine.startKernelSpace()
+        _ = machine.mmu
+        let count = min(left, 2000)
+        let seed = testSeed &* 1_000_003 &+ episode &+ (isSlow ? 1 << 40 : 0)
+        let walk = try PagerWalk(on: machine, seed: seed, isSlow: isSlow)
+        try walk.run(count)
+        try walk.finish()
+        tally.add(walk.tally)
+        if Issue.hasFailed(walk) { return }
+        left -= count
+        episode += 1
+      }
+      tally.report(isSlow)
+    }
+  }
+}
+
+extension Issue {
+  /// Whether the walk has found a difference; it has then recorded it.
+  fileprivate static func hasFailed(_ walk: PagerWalk) -> Bool { walk.hasFailed }
+}
