@@ -43,6 +43,7 @@ struct FrameSupply: ~Copyable {
   /// Allocates a frame of 4 KiB, which says what page it has if the pager pages the space.
   private func makeSmall(_ request: FrameRequest) throws(TesseraError) -> UntypedFrame {
     if pagerNumber == 0 { return try Frame(allocating: PlainMemory(), request).untyped() }
+    SpacePager.prepareAllocation()
     return try PageMetadata.makeFrame(
       of: PageOwner(family: UInt32(truncatingIfNeeded: pagerNumber)),
       index: page.rawValue >> 12, request)

@@ -1,4 +1,5 @@
 internal import TesseraFaults
+internal import TesseraFrames
 public import TesseraHardware
 internal import TesseraPageTables
 public import TesseraSpaces
@@ -17,7 +18,8 @@ public enum Pager {
     SpacePager.set(
       SpacePager(
         addChild: addPagedChild, remove: removePagedSpace, bring: bringPagedPage,
-        reclaim: reclaimForFault))
+        reclaim: reclaimForFault, keepFree: keepFramesFree))
+    setMarks(low: FrameTable.frameCount / 128, high: FrameTable.frameCount / 64)
   }
 
   /// Stops the pager, and forgets the swap store. No space is paged, and there is no memory object.
@@ -76,6 +78,8 @@ private func reclaimForFault() -> UInt8 {
   let answer: PageReclaiming = result.freed > 0 ? .done : result.beingWritten > 0 ? .busy : .nothing
   return answer.rawValue
 }
+
+private func keepFramesFree() { Pager.reclaimBelowMark() }
 
 /// The node at the physical address `address`, which is that of a root.
 @unsafe private func node(_ address: UInt64) -> PageTableNode {

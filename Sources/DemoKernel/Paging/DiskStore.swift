@@ -39,7 +39,7 @@ private func writePage(
     let isSubmitted = unsafe Disk.submit(
       .write, firstSector: (UInt64(start) + offset) / 512, byteCount: 4096,
       at: PhysicalAddress(memory), token: token)
-    if isSubmitted { return PageStore.Answer.later }
     DiskStore.finishWrites()
+    if isSubmitted { return PageStore.Answer.later }
   }
 }

@@ -94,6 +94,7 @@ extension MemoryObjects {
     at address: VirtualAddress, _ frame: inout PageFrame?, replacing status: PageTableEntry
   ) -> PageBringing {
     let store = object.value.store
+    SpacePager.prepareAllocation()
     do throws(TesseraError) {
       let flags: PageFlags = store == nil ? .upToDate.union(.swapBacked) : .locked
       frame = PageFrame(

@@ -17,7 +17,36 @@ public struct ReclaimResult: Equatable, Sendable {
 /// The number of the frame that the clock looks at next. Access: atomic.
 private let hand = Atomic<UInt64>(0)
 
+/// The numbers of free frames below which pages are taken away, and up to which. Access: atomic.
+private let lowMark = Atomic<UInt64>(0)
+private let highMark = Atomic<UInt64>(0)
+
+// How much the kernel has for itself.
 extension Pager {
+  /// Has pages taken away whenever fewer than `low` frames are free as a page is brought, until
+  /// `high` are: so that requests of the kernel itself, for which nothing is taken away, find some.
+  ///
+  /// At first they are the 128th and the 64th part of all frames. With zeros, pages are taken away
+  /// only once no frame is free.
+  ///
+  /// - Precondition: `low` is not above `high`.
+  public static func setMarks(low: UInt64, high: UInt64) {
+    require(low <= high, "the low mark of free frames is above the high one")
+    // Ordering: relaxed; they may be used a little later.
+    lowMark.store(low, ordering: .relaxed)
+    highMark.store(high, ordering: .relaxed)
+  }
+
+  /// Takes pages away if fewer frames are free than the low mark says.
+  static func reclaimBelowMark() {
+    let statistics = FrameAllocator.statistics
+    let free = statistics.freeFrameCount + statistics.cachedFrameCount
+    // Ordering: relaxed; as for the stores.
+    guard free < lowMark.load(ordering: .relaxed) else { return }
+    let wanted = highMark.load(ordering: .relaxed)
+    reclaim(Int(max(wanted, free) - free))
+  }
+
   /// Takes pages away that were not used for the longest time, until `count` frames are free, or
   /// nothing more can be done. Pages that were written go to their stores first.
   ///

@@ -93,6 +93,7 @@ extension Swap {
       _ = SwapSlots.forget(found, in: slot)
       return .failed
     }
+    SpacePager.prepareAllocation()
     do throws(TesseraError) {
       let flags: PageFlags = .locked.union(.swapBacked).union(.workingSet)
       frame = PageFrame(

@@ -1,3 +1,4 @@
+internal import Synchronization
 internal import TesseraHardware
 internal import TesseraPageTables
 
@@ -15,15 +16,19 @@ package struct SpacePager: Sendable {
   package let bring: @convention(c) (_ root: UInt64, _ page: UInt64, _ access: UInt8) -> UInt8
   /// Frees frames, if it can. See `PageReclaiming`.
   package let reclaim: @convention(c) () -> UInt8
+  /// Frees frames if fewer are free than the kernel wants to have.
+  private let keepFree: @convention(c) () -> Void
 
   package init(
     addChild: @convention(c) (UInt64, UInt64) -> Bool, remove: @convention(c) (UInt64) -> Void,
-    bring: @convention(c) (UInt64, UInt64, UInt8) -> UInt8, reclaim: @convention(c) () -> UInt8
+    bring: @convention(c) (UInt64, UInt64, UInt8) -> UInt8, reclaim: @convention(c) () -> UInt8,
+    keepFree: @convention(c) () -> Void
   ) {
     self.addChild = addChild
     self.remove = remove
     self.bring = bring
     self.reclaim = reclaim
+    self.keepFree = keepFree
   }
 
   /// The pager, if there is one.
@@ -34,6 +39,17 @@ package struct SpacePager: Sendable {
   package static var current: SpacePager? {
     // SAFETY: constant once spaces are paged.
     unsafe pager
+  }
+
+  /// The number of frames that were allocated for pages. Access: atomic.
+  private static let allocationCount = Atomic<UInt64>(0)
+
+  /// Is called before a frame is allocated for a page of a space that is paged, with nothing locked.
+  /// Now and then it sees to it that enough frames are free.
+  package static func prepareAllocation() {
+    // Ordering: relaxed; only how often matters.
+    guard allocationCount.wrappingAdd(1, ordering: .relaxed).oldValue % 16 == 0 else { return }
+    current?.keepFree()
   }
 
   /// Makes `pager` the pager, or none. No space is paged.
