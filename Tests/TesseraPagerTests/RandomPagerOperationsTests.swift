@@ -12,7 +12,7 @@ extension OnSimulatedMachine {
   /// each page of each space and of each object contains.
   @Suite("Random walks through the pager") struct RandomPagerOperationsTests {
     private static let operationCount =
-      ProcessInfo.processInfo.environment["TESSERA_RANDOM_OPERATIONS"].flatMap { Int($0) } ?? 20_000
+      ProcessInfo.processInfo.environment["TESSERA_RANDOM_OPERATIONS"].flatMap { Int($0) } ?? 4000
 
     @Test(.seeded(20_261_130), arguments: [false, true])
     func `programs read what was written, and stores have it, whatever happens in between`(
@@ -26,21 +26,32 @@ extension OnSimulatedMachine {
         try machine.startKernelSpace()
         _ = machine.mmu
         let count = min(left, 2000)
-        let seed = testSeed &* 1_000_003 &+ episode &+ (isSlow ? 1 << 40 : 0)
-        let walk = try PagerWalk(on: machine, seed: seed, isSlow: isSlow)
-        try walk.run(count)
-        try walk.finish()
-        tally.add(walk.tally)
-        if Issue.hasFailed(walk) { return }
+        let seed = Seed.current &* 1_000_003 &+ episode &+ (isSlow ? 1 << 40 : 0)
+        let used = try walk(count, on: machine, seed: seed, isSlow: isSlow, &tally)
+        guard let used else { return }
+        Pager.stop()
+        NodePool.drain()
+        Heap.trim()
+        #expect(FrameAllocator.statistics.usedFrameCount == used)
+        #expect(machine.violations == [])
         left -= count
         episode += 1
       }
       tally.report(isSlow)
     }
-  }
-}
 
-extension Issue {
-  /// Whether the walk has found a difference; it has then recorded it.
-  fileprivate static func hasFailed(_ walk: PagerWalk) -> Bool { walk.hasFailed }
+    /// Walks `count` steps. Returns the number of frames that were in use before; nil if there was
+    /// a difference.
+    private func walk(
+      _ count: Int, on machine: SimulatedMachine, seed: UInt64, isSlow: Bool,
+      _ tally: inout PagerWalkTally
+    ) throws -> UInt64? {
+      let walk = try PagerWalk(on: machine, seed: seed, isSlow: isSlow)
+      try walk.run(count)
+      try walk.finish()
+      tally.add(walk.tally)
+      #expect(Pager.swapUsage.used == walk.memorySlotCount)
+      return walk.hasFailed ? nil : walk.usedBefore
+    }
+  }
 }

@@ -15,6 +15,10 @@ final class TestStore {
   /// How many more transfers succeed.
   var remainingReads = Int.max
   var remainingWrites = Int.max
+  private var failingReads = 0
+  private var failingWrites = 0
+  /// Whether transfers were ever told to fail.
+  private(set) var hasFailed = false
   private var waiting: [(token: UInt64, succeeds: Bool)] = []
 
   var waitingCount: Int { waiting.count }
@@ -39,7 +43,7 @@ final class TestStore {
   private func read(_ offset: UInt64, _ memory: UInt64, _ token: UInt64) -> Int32 {
     #expect(offset % 4096 == 0)
     readCount += 1
-    let succeeds = take(&remainingReads)
+    let succeeds = take(&remainingReads) && !isFailing(&failingReads)
     if succeeds {
       let page = pages[offset] ?? Array(repeating: 0, count: 512)
       for index in 0..<512 { unsafe words(memory)[index] = page[index] }
@@ -50,7 +54,7 @@ final class TestStore {
   private func write(_ offset: UInt64, _ memory: UInt64, _ token: UInt64) -> Int32 {
     #expect(offset % 4096 == 0)
     writeCount += 1
-    let succeeds = take(&remainingWrites)
+    let succeeds = take(&remainingWrites) && !isFailing(&failingWrites)
     if succeeds { pages[offset] = (0..<512).map { unsafe words(memory)[$0] } }
     return answer(token, succeeds)
   }
@@ -61,6 +65,12 @@ final class TestStore {
     return true
   }
 
+  private func isFailing(_ count: inout Int) -> Bool {
+    guard count > 0 else { return false }
+    count -= 1
+    return true
+  }
+
   private func answer(_ token: UInt64, _ succeeds: Bool) -> Int32 {
     guard isSlow else { return succeeds ? PageStore.Answer.done : PageStore.Answer.failed }
     waiting.append((token, succeeds))
@@ -68,10 +78,25 @@ final class TestStore {
   }
 
   /// Finishes all transfers that wait.
-  func finishAll() {
-    let finished = reorders ? waiting.reversed() : waiting
+  func finishAll() { finish { true } }
+
+  /// Finishes those transfers that wait for which `isChosen` returns true.
+  func finish(_ isChosen: () -> Bool) {
+    let all = reorders ? waiting.reversed() : waiting
     waiting = []
-    for (token, succeeds) in finished { Pager.finish(token, succeeded: succeeds) }
+    for transfer in all {
+      if isChosen() {
+        Pager.finish(transfer.token, succeeded: transfer.succeeds)
+      } else {
+        waiting.append(transfer)
+      }
+    }
+  }
+
+  /// Has the next transfers fail, so many of each kind, and those after them succeed.
+  func failNext(reads: Int, writes: Int) {
+    (failingReads, failingWrites) = (reads, writes)
+    hasFailed = hasFailed || reads + writes > 0
   }
 
   /// Sets page `index` to copies of `value`.
