@@ -24,7 +24,7 @@ struct DiskDemonstration {
       console.write(decimal: UInt64(Disk.queueSize))
       console.write(" descriptors, for ")
       console.write(decimal: UInt64(Disk.requestLimit))
-      console.write(" requests\n")
+      console.write(Disk.requestLimit == 1 ? " request\n" : " requests\n")
     } catch {
       console.write("none: ")
       error.write(to: &console)
@@ -45,6 +45,7 @@ struct DiskDemonstration {
     do throws(TesseraError) {
       try transferOnAllProcessors()
       try transferAtTheEnd()
+      try fillQueue()
       try measure()
     } catch {
       checks.check(false, "what uses the disk finds memory")
@@ -114,6 +115,40 @@ extension DiskDemonstration {
     checks.check(failureCount == 6, "no request reaches beyond the last sector")
     write("  the last sector has what was written; a byte changed: ", noticedCount, " found; ")
     write("beyond it, ", failureCount, " of 6 requests fail\n")
+  }
+
+  /// Submits as many requests as there is room for, waits for another one, and then takes the
+  /// first ones: the wait must find room, and leave them all.
+  private mutating func fillQueue() throws(TesseraError) {
+    let memory = try Segment(allocating: 2) { _ in PlainMemory() }
+    var submittedCount: UInt64 = 0
+    // SAFETY: the memory is used for this alone, until all requests have been taken.
+    while unsafe Disk.submit(
+      .read, firstSector: 1, byteCount: 512, at: memory.address, token: submittedCount)
+    {
+      submittedCount += 1
+    }
+    let isRead = transfer(.read, 1, 512, memory.address + 4096)
+    var takenCount: UInt64 = 0
+    var sum: UInt64 = 0
+    let watch = Stopwatch()
+    while takenCount < submittedCount, watch.milliseconds < 10_000 {
+      Disk.poll { token, succeeded in
+        takenCount += succeeded ? 1 : 0
+        sum += token
+      }
+      Processor.pause()
+    }
+    checks.check(submittedCount == UInt64(Disk.requestLimit), "the queue takes what it says")
+    let areAllTaken =
+      takenCount == submittedCount && sum == submittedCount * (submittedCount - 1) / 2
+    checks.check(areAllTaken, "a request that is waited for leaves all others to be taken")
+    let isSame =
+      DiskPattern.wrongByteCount(memory, at: 0, byteCount: 512, from: 512)
+      + DiskPattern.wrongByteCount(memory, at: 4096, byteCount: 512, from: 512) == 0
+    checks.check(isRead && isSame, "a full queue has room for a request that is waited for")
+    write("  with ", submittedCount, " requests submitted, one more was waited for; then ")
+    write("", takenCount, " were taken\n")
   }
 
   /// The number of bytes from 4,096 on that are not those of the last sector.
