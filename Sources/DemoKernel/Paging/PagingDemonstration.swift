@@ -30,10 +30,10 @@ struct PagingDemonstration {
     let isWhole = FrameTable.frameCount <= 16_384 + 256
     if isWhole { (anonymousCount, fileCount) = (65_536, 20_480) }
     let swapStart = DiskStore.fileStart + fileCount * 4096
-    let slotCount = min(anonymousCount + 8192, (Disk.sectorCount / 8) - swapStart / 4096 - 1)
     guard Disk.sectorCount / 8 > swapStart / 4096 + anonymousCount else {
       return console.write("tessera: paging: the disk is too small for the demonstration\n")
     }
+    let slotCount = min(anonymousCount + 8192, (Disk.sectorCount / 8) - swapStart / 4096 - 1)
     let aside = FrameReserve(leaving: isWhole ? .max : 4096)
     do throws(TesseraError) {
       try Pager.start()
