@@ -28,6 +28,15 @@ struct PagedProgram {
     return value
   }
 
+  /// Expects that `value` is read at `address` in `space`, or that it is not allowed if that is nil.
+  func expect(
+    _ value: UInt64?, at address: UInt64, in space: borrowing VmSpace,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) throws {
+    let found = try read(at: address, in: space)
+    #expect(found == value, "at \(String(address, radix: 16))", sourceLocation: sourceLocation)
+  }
+
   @discardableResult
   private func repeating(
     _ space: borrowing VmSpace, _ access: () throws -> Void

@@ -19,9 +19,16 @@ final class TestStore {
   private var failingWrites = 0
   /// Whether transfers were ever told to fail.
   private(set) var hasFailed = false
-  private var waiting: [(token: UInt64, succeeds: Bool)] = []
+  /// Those that wait. With the offset of a page that is written.
+  private var waiting: [(token: UInt64, succeeds: Bool, offset: UInt64?)] = []
+  /// Whether pages that wait are copied from memory only as they finish, as by a device.
+  var copiesLate = false
+  /// Called, once, while the next page is being written, after its contents were copied.
+  var duringWrite: (() -> Void)?
 
   var waitingCount: Int { waiting.count }
+  /// The tokens of the transfers that wait.
+  var waitingTokens: [UInt64] { waiting.map(\.token) }
 
   init() {}
 
@@ -55,8 +62,16 @@ final class TestStore {
     #expect(offset % 4096 == 0)
     writeCount += 1
     let succeeds = take(&remainingWrites) && !isFailing(&failingWrites)
-    if succeeds { pages[offset] = (0..<512).map { unsafe words(memory)[$0] } }
-    return answer(token, succeeds)
+    if succeeds { store(memory, at: offset) }
+    if let body = duringWrite {
+      duringWrite = nil
+      body()
+    }
+    return answer(token, succeeds, writing: offset)
+  }
+
+  private func store(_ memory: UInt64, at offset: UInt64) {
+    pages[offset] = (0..<512).map { unsafe words(memory)[$0] }
   }
 
   private func take(_ remaining: inout Int) -> Bool {
@@ -71,9 +86,9 @@ final class TestStore {
     return true
   }
 
-  private func answer(_ token: UInt64, _ succeeds: Bool) -> Int32 {
+  private func answer(_ token: UInt64, _ succeeds: Bool, writing offset: UInt64? = nil) -> Int32 {
     guard isSlow else { return succeeds ? PageStore.Answer.done : PageStore.Answer.failed }
-    waiting.append((token, succeeds))
+    waiting.append((token, succeeds, offset))
     return PageStore.Answer.later
   }
 
@@ -86,6 +101,9 @@ final class TestStore {
     waiting = []
     for transfer in all {
       if isChosen() {
+        if copiesLate, transfer.succeeds, let offset = transfer.offset {
+          store(transfer.token & ~1, at: offset)
+        }
         Pager.finish(transfer.token, succeeded: transfer.succeeds)
       } else {
         waiting.append(transfer)

@@ -42,6 +42,28 @@ enum Attachments {
     }
   }
 
+  /// Frees the attachment of `family` with `number`, which no entry has.
+  static func remove(_ number: UInt32, of family: Record<SpaceFamily>) {
+    let removed = PagerLock.held { () -> Record<Attachment>? in
+      var previous: Record<Attachment>?
+      var next = family.value.attachments
+      while let other = next, other.value.number != number {
+        previous = other
+        next = other.value.nextOfFamily
+      }
+      guard let found = next else { return nil }
+      if let previous {
+        previous.value.nextOfFamily = found.value.nextOfFamily
+      } else {
+        family.value.attachments = found.value.nextOfFamily
+      }
+      family.value.attachmentCount -= 1
+      return found
+    }
+    guard let removed else { panic("an attachment was removed that its family does not have") }
+    remove(removed)
+  }
+
   /// Frees `attachment`, which its family has no more.
   private static func remove(_ attachment: Record<Attachment>) {
     while true {

@@ -95,11 +95,23 @@ extension MemoryObjects {
 }
 
 extension PageReference {
-  /// Fills the frame with zeros from byte `offset` to its end.
-  func clear(from offset: UInt64) {
+  /// Fills the frame with zeros from byte `offset` to its end. Returns whether there was anything
+  /// else.
+  @discardableResult
+  func clear(from offset: UInt64) -> Bool {
     let start = PhysicalAddress(unchecked: address.rawValue + offset)
     // SAFETY: the frame is memory, of which the holder of this has a reference.
-    unsafe PhysicalMemory.pointer(to: start)
-      .initializeMemory(as: UInt8.self, repeating: 0, count: Int(4096 - offset))
+    let bytes = unsafe UnsafeMutableRawBufferPointer(
+      start: PhysicalMemory.pointer(to: start), count: Int(4096 - offset))
+    var hadOthers = false
+    for index in 0..<bytes.count {
+      // SAFETY: the index is one of the buffer's.
+      if unsafe bytes[index] != 0 {
+        hadOthers = true
+        // SAFETY: as above.
+        unsafe bytes[index] = 0
+      }
+    }
+    return hadOthers
   }
 }

@@ -122,13 +122,17 @@ extension MemoryObjects {
     guard page.owner.isObject else { return }
     let byteCount = PagerLock.held { () -> UInt64? in Self.byteCount(of: page.owner.number) }
     guard let byteCount, byteCount / 4096 == page.index else { return }
-    page.clear(from: byteCount % 4096)
+    // Otherwise the store would bring it back, if the object became longer.
+    if page.clear(from: byteCount % 4096) { page.add(.dirty) }
   }
 
   /// Takes `page` away, which is locked: out of all spaces, to its store, and out of memory.
   static func evict(_ page: PageReference) -> PageEviction {
     guard let object = acquire(page.owner.number) else { return .kept }
     defer { release(object) }
+    // Numbers are used again: whoever holds a page of an object that is gone, or of one that became
+    // shorter, has nothing for its store.
+    guard object.value.store == nil || isPage(page, of: object) else { return .kept }
     forEachMapping(of: page, in: object) { cursor, attachment in
       _ = cursor.takeOut(page.slot, leaving: .object(attachment))
     }
@@ -145,6 +149,14 @@ extension MemoryObjects {
       ? .freed : .kept
   }
 
+  /// Whether `page` is the one that `object` has at its index.
+  private static func isPage(_ page: PageReference, of object: Record<ObjectRecord>) -> Bool {
+    guard page.index < object.value.capacity else { return false }
+    let address = object.value.address(of: page.index)
+    let end = address.advanced(unchecked: PageSize.fourKiB.byteCount)
+    return Preemption.disabled { Cursor(locking: address..<end, of: root).maps(page.slot) }
+  }
+
   private static func evictToSwap(
     _ page: PageReference, of object: Record<ObjectRecord>
   ) -> PageEviction {
@@ -152,6 +164,10 @@ extension MemoryObjects {
     // What was written since it was in swap is written again.
     if page.takeDirty() { page.add(.dirty) }
     if take(page, of: object, ownerCount: 3, leaving: .swap(slot)) {
+      return Swap.clean(page, slot)
+    }
+    // Was it taken out before, and has been written since?
+    if SwapSlots.referenceCount(of: slot) > 1, !isPage(page, of: object) {
       return Swap.clean(page, slot)
     }
     SwapSlots.drop(slot)
@@ -166,6 +182,9 @@ extension MemoryObjects {
     let end = address.advanced(unchecked: PageSize.fourKiB.byteCount)
     return Preemption.disabled {
       var cursor = Cursor(locking: address..<end, of: root)
+      // Nobody gets the page from here on. Who had it before may have written it since the store
+      // did; a page that goes to swap is written afterwards.
+      if case .object = place, page.slot.hasOwners(ownerCount), page.has(.dirty) { return false }
       return cursor.takeOutUnused(page.slot, ownerCount: ownerCount, leaving: place)
     }
   }

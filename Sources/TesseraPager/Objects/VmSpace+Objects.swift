@@ -33,9 +33,14 @@ extension VmSpace {
     let number = try Attachments.add(
       object.record, from: index, pageCount: byteCount / PageSize.fourKiB.byteCount,
       at: range.lowerBound, of: family)
-    // If it throws, the attachment is a wrong guess, until the family goes.
-    try withCursor(over: range) { cursor throws(TesseraError) in
-      try cursor.claim(byteCount, with: .object(number, property))
+    do throws(TesseraError) {
+      try withCursor(over: range) { cursor throws(TesseraError) in
+        try cursor.claim(byteCount, with: .object(number, property))
+      }
+    } catch {
+      // Nothing was mapped.
+      Attachments.remove(number, of: family)
+      throw error
     }
   }
 }

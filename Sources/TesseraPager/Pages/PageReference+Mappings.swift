@@ -24,9 +24,7 @@ extension PageReference {
     let end = address.advanced(unchecked: PageSize.fourKiB.byteCount)
     SpaceFamilies.forEachRoot(of: family) { root in
       // Without a lock, because most spaces of a large family do not map most pages.
-      guard let found = root.translate(address), found.address == self.address else {
-        return true
-      }
+      guard root.maps(slot, at: address) else { return true }
       var cursor = Cursor(locking: address..<end, of: root)
       if cursor.maps(slot) { body(&cursor) }
       return true

@@ -64,7 +64,7 @@ extension Pager {
     let frameCount = FrameTable.frameCount
     // A page may have to become as old as can be, and then to be met once more.
     let limit = Int(frameCount) * 6
-    while result.freed < count, result.examined < limit, result.beingWritten < 4 * count {
+    while result.freed < count, result.examined < limit, result.beingWritten / 4 < count {
       // Ordering: relaxed; each number is taken once, in any order.
       let number = hand.wrappingAdd(1, ordering: .relaxed).oldValue % frameCount
       result.examined += 1

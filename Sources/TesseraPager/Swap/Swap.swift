@@ -19,6 +19,10 @@ enum Swap {
 
   /// Uses `store` for `slotCount` pages.
   static func start(_ store: PageStore, slotCount: UInt32) throws(TesseraError) {
+    require(!isStarted, "there is a swap store already")
+    require(
+      slotCount > 0 && slotCount < 1 << 31,
+      "a swap store has no pages, or more than can be numbered")
     let byteCount = UInt64(slotCount) * 8
     let frameCount = Int((byteCount + 4095) / 4096)
     let segment = try Segment(allocating: frameCount) { _ in RecordFrame() }

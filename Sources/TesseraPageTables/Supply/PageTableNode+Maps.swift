@@ -1,0 +1,20 @@
+package import TesseraFrames
+package import TesseraHardware
+
+extension PageTableNode {
+  /// Whether the page of 4 KiB at `address` maps the frame of `page`, with rights or without. The
+  /// node is a root, and the address one of the user range.
+  ///
+  /// Takes no lock: the answer was true at some moment of the call. See `Cursor.maps`.
+  package func maps(_ page: FrameSlotReference, at address: VirtualAddress) -> Bool {
+    while true {
+      let version = TreeVersion()
+      let found = walk(to: address, in: version) { entry, _ in entry.isTable }
+      guard let (node, level) = found else { continue }
+      let entry = node[address.index(at: level)].settled
+      guard version.isLatest else { continue }
+      return level == .leafTable && entry.isLeaf
+        && entry.leafAddress(size: .fourKiB) == page.address
+    }
+  }
+}
