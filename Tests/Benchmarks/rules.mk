@@ -8,7 +8,7 @@ BENCHFLAGS = $(subst -Xcc -ffreestanding,,$(subst $(TRIPLE),$(BENCHTRIPLE),$(sub
   $(B),$(BENCH),$(SWIFTFLAGS)))) -I Tests/Benchmarks \
   -Xcc -DSIMULATED_INTERRUPTS=0
 BENCHMODULES := TesseraHardware TesseraFrames TesseraPageTables TesseraSpaces TesseraHeap \
-  TesseraFaults TesseraBoot Benchmarks
+  TesseraFaults TesseraPager TesseraBoot Benchmarks
 FOLDER_Benchmarks := Tests/Benchmarks
 BENCHC := $(basename $(notdir $(wildcard Tests/Benchmarks/*.c)))
 BENCHHEADERS := $(HEADERS) $(wildcard Tests/Benchmarks/*.h Tests/Benchmarks/*.modulemap)

@@ -8,7 +8,7 @@ TREE ?= .
 EXPLORER ?= Tests/Explorer
 EXPLORE := build/explore$(if $(filter-out .,$(TREE)),-tree)
 EXPLORED := TesseraHardware TesseraFrames TesseraPageTables TesseraSpaces TesseraHeap \
-  TesseraFaults TesseraBoot Tessera
+  TesseraFaults TesseraPager TesseraBoot Tessera
 EXPLORESOURCES := $(TREE)/Sources
 # A mistake may leave code that is never executed.
 EXPLORESTRICT := $(if $(filter-out .,$(TREE)),$(filter-out -warnings-as-errors,$(STRICT)),$(STRICT))
