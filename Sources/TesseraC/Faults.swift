@@ -87,13 +87,14 @@ extension MemoryAccess {
 }
 
 extension FaultResolution {
-  /// - Throws: `DENIED`, `PENDING`, `BUSY`, `STORE` or `OUT_OF_FRAMES` unless the access can be repeated.
+  /// - Throws: `DENIED`, `PENDING`, `PAGE_BUSY`, `STORE` or `OUT_OF_FRAMES` unless the access can be
+  ///   repeated.
   func check() throws(APIError) {
     switch self {
     case .resolved: break
     case .denied: throw APIError(TESSERA_ERROR_DENIED)
     case .needs: throw APIError(TESSERA_ERROR_PENDING)
-    case .busy: throw APIError(TESSERA_ERROR_BUSY)
+    case .busy: throw APIError(TESSERA_ERROR_PAGE_BUSY)
     case .failed: throw APIError(TESSERA_ERROR_STORE)
     case .outOfFrames: throw APIError(TESSERA_ERROR_OUT_OF_FRAMES)
     }

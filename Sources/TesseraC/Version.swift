@@ -74,7 +74,7 @@ private func description(of result: Int) -> StaticString {
   case TESSERA_ERROR_PENDING: "page is the kernel's to supply"
   case TESSERA_ERROR_NOT_ACTIVE: "space is not active here"
   case TESSERA_ERROR_TOO_LONG: "string has no end there"
-  case TESSERA_ERROR_BUSY: "page is being read or written"
+  case TESSERA_ERROR_PAGE_BUSY: "page is being read or written"
   case TESSERA_ERROR_STORE: "store could not read or write the page"
   default: "unknown result"
   }

@@ -207,7 +207,7 @@ extension SmallWorld {
       let run = try? cursor.query()
     else { return .absent }
     switch run.content {
-    case .absent, .demandZero, .pending: return .absent
+    case .absent, .demandZero, .pending, .swapped, .object: return .absent
     case .status: return .status
     case .mapped(let memory, let property, _):
       let place = memory.rawValue + (address - run.start.rawValue)

@@ -61,8 +61,8 @@ struct PagedProgram {
 }
 
 extension SimulatedMachine {
-  /// Runs `body` with a space that is paged, with a swap store of `slotCount` pages, and checks that
-  /// no frame and no slot is lost, and no invariant violated.
+  /// Runs `body` with a space that is paged, with a swap store of `slotCount` pages, and checks
+  /// that no frame and no slot is lost, and no invariant violated.
   func withPager(
     slotCount: UInt32 = 4096, _ store: TestStore = TestStore(),
     _ body: (borrowing VmSpace, PagedProgram) throws -> Void

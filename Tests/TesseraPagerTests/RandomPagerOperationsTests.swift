@@ -1,4 +1,5 @@
 import Foundation
+import Scenarios
 import SimulatedMachine
 import Tessera
 import TestSupport
@@ -26,7 +27,7 @@ extension OnSimulatedMachine {
         try machine.startKernelSpace()
         _ = machine.mmu
         let count = min(left, 2000)
-        let seed = Seed.current &* 1_000_003 &+ episode &+ (isSlow ? 1 << 40 : 0)
+        let seed = episode &* 1_000_003 &+ (isSlow ? 1 << 40 : 0)
         let used = try walk(count, on: machine, seed: seed, isSlow: isSlow, &tally)
         guard let used else { return }
         Pager.stop()
@@ -46,7 +47,8 @@ extension OnSimulatedMachine {
       _ count: Int, on machine: SimulatedMachine, seed: UInt64, isSlow: Bool,
       _ tally: inout PagerWalkTally
     ) throws -> UInt64? {
-      let walk = try PagerWalk(on: machine, seed: seed, isSlow: isSlow)
+      let walk = try PagerWalk(
+        on: machine, drawing: SplitMix(seed: Seed.current &+ seed), isSlow: isSlow)
       try walk.run(count)
       try walk.finish()
       tally.add(walk.tally)

@@ -242,7 +242,7 @@ enum {
   /** The string has no end in the bytes that there is room for. */
   TESSERA_ERROR_TOO_LONG = 53,
   /** The page is being read from its store or written to it; try again later. */
-  TESSERA_ERROR_BUSY = 54,
+  TESSERA_ERROR_PAGE_BUSY = 54,
   /** The store of pages could not read or write. */
   TESSERA_ERROR_STORE = 55,
 };
@@ -1250,8 +1250,8 @@ typedef struct {
  * Context: thread.
  *
  * Errors: INVALID_POINTER, INVALID_SPACE, INVALID_SIZE, INVALID_ARGUMENT, KERNEL_SPACE; DENIED,
- * also for what SMAP or SMEP forbid to the kernel; PENDING; BUSY and STORE, of spaces that are paged;
- * OUT_OF_FRAMES, with nothing changed. */
+ * also for what SMAP or SMEP forbid to the kernel; PENDING; of spaces that are paged,
+ * PAGE_BUSY and STORE; OUT_OF_FRAMES, with nothing changed. */
 tessera_result tessera_resolve_fault(
     const tessera_space *space, const tessera_fault *fault, tessera_resolution *resolution);
 

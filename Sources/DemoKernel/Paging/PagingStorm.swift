@@ -137,7 +137,8 @@ extension PagingStorm {
     while done < 4096 {
       let place = VirtualAddress(address + UInt64(done))
       // SAFETY: each frame has so many bytes.
-      done += unsafe access == .write
+      done +=
+        unsafe access == .write
         ? space.write(from: memory + done, 4096 - done, at: place)
         : space.read(into: memory + 4096 + done, 4096 - done, at: place)
       if done < 4096 && !resolve(access, address + UInt64(done)) { return false }

@@ -17,8 +17,8 @@ extension FrameSlotReference {
   /// Returns whether the frame was written, and forgets it.
   @discardableResult
   package func takeWritten() -> Bool {
-    // Ordering: acquiring, pairs with the store in `markWritten`; releasing, so that what the caller
-    // did before is not undone by a later one.
+    // Ordering: acquiring, pairs with the store in `markWritten`; releasing, so that what the
+    // caller did before is not undone by a later one.
     pointer.pointee.written.exchange(0, ordering: .acquiringAndReleasing) != 0
   }
 

@@ -83,8 +83,8 @@ extension LockedNode {
     return PageTableEntry(rawValue: old)
   }
 
-  /// Removes `entry`, which was read at `index`. Returns it as it was at the end: with the dirty bit
-  /// of that moment, if somebody may want to know.
+  /// Removes `entry`, which was read at `index`. Returns it as it was at the end: with the dirty
+  /// bit of that moment, if somebody may want to know.
   @inline(__always)
   func take(_ entry: PageTableEntry, at index: Int) -> PageTableEntry {
     if entry.mayBePagers { return exchange(.absent, at: index) }

@@ -140,8 +140,8 @@ extension Cursor {
 
 // Pages of a memory object, in a tree that no processor runs on.
 extension Cursor {
-  /// Gives every page in the next `byteCount` bytes, all of which are absent, `status`, and does not
-  /// move.
+  /// Gives every page in the next `byteCount` bytes, all of which are absent, `status`, and does
+  /// not move.
   ///
   /// Throws `alreadyMapped` if a page is mapped or has a status, and `outOfFrames`.
   package mutating func claim(

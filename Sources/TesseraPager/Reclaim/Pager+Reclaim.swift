@@ -79,7 +79,8 @@ extension Pager {
     // A hint; what counts is read once there is a reference.
     guard PageReference(slot) != nil, ReferenceCount.isShared(slot.count) else { return }
     do throws(TesseraError) { try slot.acquire() } catch { return }
-    // SAFETY: the reference was just acquired. The contents of a page are untyped, and the kind is looked at again.
+    // SAFETY: the reference was just acquired. The contents of a page are untyped, and the kind is
+    // looked at again.
     let frame = unsafe PageFrame(adopting: slot)
     guard let page = PageReference(frame.slot) else { return }
     if page.has(.writeback) {

@@ -10,7 +10,7 @@ enum RecordNumbers: Int {
     NumberTable()
   }
 
-  /// Takes a number for the record at `address`, and calls `publish` with it, under the lock: whoever
+  /// Takes a number for the record at `address`, and calls `publish` with it, under the lock: who
   /// finds the record by its number finds what that has done. The lock is not held by the caller.
   ///
   /// - Throws: `outOfFrames`, also if all numbers are taken.

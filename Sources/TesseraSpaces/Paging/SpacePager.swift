@@ -44,8 +44,8 @@ package struct SpacePager: Sendable {
   /// The number of frames that were allocated for pages. Access: atomic.
   private static let allocationCount = Atomic<UInt64>(0)
 
-  /// Is called before a frame is allocated for a page of a space that is paged, with nothing locked.
-  /// Now and then it sees to it that enough frames are free.
+  /// Is called before a frame is allocated for a page of a space that is paged, with nothing
+  /// locked. Now and then it sees to it that enough frames are free.
   package static func prepareAllocation() {
     // Ordering: relaxed; only how often matters.
     guard allocationCount.wrappingAdd(1, ordering: .relaxed).oldValue % 16 == 0 else { return }

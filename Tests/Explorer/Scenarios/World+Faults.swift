@@ -80,6 +80,7 @@ extension World {
     case .zeroedFrame: 3
     case .copy: 4
     case .takeover: 5
+    case .paged: 6
     }
   }
 

@@ -79,7 +79,8 @@ extension Pager {
   /// What the pager has done since it was started.
   public static var statistics: PagerStatistics { .current }
 
-  /// Uses `store` as the swap store, with room for `pageCount` pages, each at 4096 times its number.
+  /// Uses `store` as the swap store, with room for `pageCount` pages, each at 4096 times its
+  /// number.
   ///
   /// Takes 8 bytes of contiguous memory for each. Call it once, after `start()`.
   ///

@@ -43,8 +43,8 @@ extension MemoryObject {
 }
 
 extension MemoryObjects {
-  /// Calls `body` with each page of `object` that is in memory, in ascending order, once. Pages that
-  /// are added meanwhile may be missed.
+  /// Calls `body` with each page of `object` that is in memory, in ascending order, once. Pages
+  /// that are added meanwhile may be missed.
   static func forEachPage(
     of object: Record<ObjectRecord>, from first: UInt64 = 0, _ body: (PageReference) -> Void
   ) {
