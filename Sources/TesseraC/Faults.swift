@@ -87,8 +87,8 @@ extension MemoryAccess {
 }
 
 extension FaultResolution {
-  /// - Throws: `DENIED`, `PENDING`, `PAGE_BUSY`, `STORE` or `OUT_OF_FRAMES` unless the access can be
-  ///   repeated.
+  /// - Throws: `DENIED`, `PENDING`, `PAGE_BUSY`, `STORE` or `OUT_OF_FRAMES` unless the access can
+  ///   be repeated.
   func check() throws(APIError) {
     switch self {
     case .resolved: break
