@@ -188,7 +188,10 @@ extension OnSimulatedMachine {
           SpaceFamilies.forEachRoot(of: visit.family) { root in
             guard root.address == visit.childRoot else { return true }
             visit.isInside.set()
-            for _ in 0..<50_000 { Processor.pause() }
+            while !visit.isChildLeaving && !visit.isGone.isSet { Processor.pause() }
+            // Long enough for the other to get out if it could.
+            let end = ContinuousClock.now + .milliseconds(30)
+            while ContinuousClock.now < end { Processor.pause() }
             let isGone = visit.isGone.isSet
             #expect(!isGone, "it has left while it was visited")
             return true
@@ -210,6 +213,15 @@ private final class Visit: @unchecked Sendable {
   let childRoot: PhysicalAddress
   let isInside = Flag()
   let isGone = Flag()
+
+  /// Whether the child has begun to leave, and is still there.
+  var isChildLeaving: Bool {
+    PagerLock.held {
+      var next = family.value.first
+      while let member = next, member.value.root.address != childRoot { next = member.value.next }
+      return next?.value.isLeaving == true
+    }
+  }
 
   init(_ family: Record<SpaceFamily>, _ child: consuming VmSpace) {
     self.family = family

@@ -28,7 +28,7 @@ struct PagedProgram {
     return value
   }
 
-  /// Expects that `value` is read at `address` in `space`, or that it is not allowed if that is nil.
+  /// Expects that `value` is read at `address` in `space`, or that it is denied if that is nil.
   func expect(
     _ value: UInt64?, at address: UInt64, in space: borrowing VmSpace,
     sourceLocation: SourceLocation = #_sourceLocation

@@ -146,8 +146,8 @@ extension OnSimulatedMachine {
       return family.value.attachmentCount
     }
 
-    /// The marks are 0, so that nothing is taken away beforehand, and there is no page that could be
-    /// taken away but the one that is brought.
+    /// The marks are 0, so that nothing is taken away beforehand, and no page could be taken away
+    /// but the one that is brought.
     @Test(arguments: [false, true])
     func `a page comes from swap after any allocation for that has failed`(
       isWrite: Bool

@@ -35,7 +35,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    /// Runs `body` with a space that maps an object of `count` pages, each of them its number plus 1.
+    /// Runs `body` with a space that maps an object of `count` pages, each its number plus 1.
     private func withFile(
       _ count: UInt64,
       _ body: (borrowing VmSpace, PagedProgram, borrowing MemoryObject, TestStore)
