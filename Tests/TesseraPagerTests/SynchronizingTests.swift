@@ -95,6 +95,29 @@ extension OnSimulatedMachine {
       }
     }
 
+    @Test func `a page from swap is not put where something else is meanwhile`() throws {
+      let (swap, file) = (TestStore(), TestStore())
+      file.setPage(0, to: 9)
+      try machine.withPager(swap) { _, program in
+        let place = ReplacedPage(
+          try VmSpace(), try MemoryObject(byteCount: 4096, store: file.pageStore))
+        try place.space.startPaging()
+        try place.space.reserve(1, at: address(0))
+        try program.write(44, at: address(0), in: place.space)
+        #expect(Pager.reclaim(1).freed == 1)
+        swap.duringRead = { [range = bytes(Self.place, 4096)] in
+          do {
+            try place.space.unmap(1, at: range.lowerBound.rawValue)
+            try place.space.map(place.object, at: range, as: .userReadWrite)
+          } catch { Issue.record(error) }
+        }
+        try program.expect(9, at: address(0), in: place.space)
+        #expect(swap.duringRead == nil)
+        #expect(Pager.swapUsage.used == 0)
+        VmSpace.deactivate()
+      }
+    }
+
     @Test func `a page without rights is gone when its object becomes shorter`() throws {
       try withFile(4) { space, program, object, file in
         try program.write(70, at: address(2), in: space)
@@ -211,5 +234,16 @@ extension OnSimulatedMachine {
         VmSpace.deactivate()
       }
     }
+  }
+}
+
+/// A space, and an object that it maps later, that a closure can have.
+private final class ReplacedPage {
+  let space: VmSpace
+  let object: MemoryObject
+
+  init(_ space: consuming VmSpace, _ object: consuming MemoryObject) {
+    self.space = space
+    self.object = object
   }
 }

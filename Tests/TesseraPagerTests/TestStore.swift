@@ -23,6 +23,8 @@ final class TestStore {
   private var waiting: [(token: UInt64, succeeds: Bool, offset: UInt64?)] = []
   /// Whether pages that wait are copied from memory only as they finish, as by a device.
   var copiesLate = false
+  /// Called, once, while the next page is being read.
+  var duringRead: (() -> Void)?
   /// Called, once, while the next page is being written, after its contents were copied.
   var duringWrite: (() -> Void)?
 
@@ -54,6 +56,10 @@ final class TestStore {
     if succeeds {
       let page = pages[offset] ?? Array(repeating: 0, count: 512)
       for index in 0..<512 { unsafe words(memory)[index] = page[index] }
+    }
+    if let body = duringRead {
+      duringRead = nil
+      body()
     }
     return answer(token, succeeds)
   }
