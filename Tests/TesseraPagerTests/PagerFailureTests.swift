@@ -25,8 +25,8 @@ extension OnSimulatedMachine {
     private func address(_ page: UInt64) -> UInt64 { Self.place + page * 4096 }
 
     /// Has `body` fail at its first allocation, then at its second, and so on, until it needs no
-    /// more. `body` returns whether it has succeeded, and `check` looks after each failure. Returns
-    /// the number of failures.
+    /// more. `body` returns whether it has succeeded, and `check` is called after each failure.
+    /// Returns the number of failures.
     private func failing(
       _ body: () throws(TesseraError) -> Bool, check: () throws -> Void = {}
     ) throws -> Int {
@@ -169,7 +169,7 @@ extension OnSimulatedMachine {
           #expect(space.page(at: address(0)) == nil)
         }
         #expect(count >= 1)
-        #expect(Pager.swapUsage.used == 0, "the page is in the space, and nobody else's")
+        #expect(Pager.swapUsage.used == 0, "only the space has the page")
         try program.expect(44, at: address(0), in: space)
       }
     }

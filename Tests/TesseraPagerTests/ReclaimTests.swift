@@ -58,7 +58,7 @@ extension OnSimulatedMachine {
         #expect(Pager.reclaim(100).freed == 0)
         #expect(Pager.reclaim(0) == ReclaimResult())
         #expect(Pager.reclaim(.max).freed == 0)
-        #expect(Pager.reclaim(5).examined == 6 * 500, "it looks at all, and ends")
+        #expect(Pager.reclaim(5).examined == 6 * 500, "each frame six times, and no more")
       }
     }
 
@@ -115,7 +115,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `a page that somebody holds is not taken away until it is released`() throws {
+    @Test func `a page with a handle is not taken away until it is released`() throws {
       try withPages(10) { space, program in
         let page = try space.requiredPage(at: address(4))
         let handle = page.handle
@@ -129,7 +129,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `a page of an object that somebody holds stays mapped`() throws {
+    @Test func `a page of an object with a handle stays mapped`() throws {
       try withFile(10) { space, program, object, file in
         for page in 0..<10 as Range<UInt64> { _ = try program.read(at: address(page), in: space) }
         let held = HeldPage(object.handle(ofPage: 4))

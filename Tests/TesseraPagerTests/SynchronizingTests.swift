@@ -150,7 +150,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `a page that is truncated is nobody's, though another space has it`() throws {
+    @Test func `a truncated page is taken out of all spaces that map it`() throws {
       try withFile(6) { space, program, object, file in
         let other = try VmSpace()
         try other.startPaging()
