@@ -24,7 +24,7 @@ extension PageTableNode {
       case .denied: return .denied
       case .payload(let payload): return .needs(payload)
       case .pager:
-        if let resolution = bring(page, for: access, &wasBrought) { return resolution }
+        if let resolution = bring(page, &wasBrought) { return resolution }
         need = Preemption.disabled { lockedNeed(of: access, at: page) }
         continue
       case .zeros, .zeroedFrame, .copy, .takeover: break
@@ -45,10 +45,10 @@ extension PageTableNode {
 
   /// Has the pager bring `page`. Returns nil if it is then to be looked at again.
   private func bring(
-    _ page: VirtualAddress, for access: MemoryAccess, _ wasBrought: inout Bool
+    _ page: VirtualAddress, _ wasBrought: inout Bool
   ) -> FaultResolution? {
     guard let pager = SpacePager.current else { return .denied }
-    let answer = pager.bring(address.rawValue, page.rawValue, access.number)
+    let answer = pager.bring(address.rawValue, page.rawValue)
     switch PageBringing(rawValue: answer) {
     case .busy: return .busy
     case .failed: return .failed
@@ -74,16 +74,5 @@ extension PageTableNode {
   private func lockedNeed(of access: MemoryAccess, at page: VirtualAddress) -> PageNeed {
     let end = page.advanced(unchecked: PageSize.fourKiB.byteCount)
     return Cursor(locking: page..<end, of: self).need(of: access)
-  }
-}
-
-extension MemoryAccess {
-  /// The number by which the pager is told of the access.
-  fileprivate var number: UInt8 {
-    switch self {
-    case .read: 0
-    case .write: 1
-    case .execute: 2
-    }
   }
 }

@@ -43,7 +43,7 @@ public enum Pager {
 
   /// Brings `page` of the space with `root`.
   fileprivate static func bring(
-    _ page: VirtualAddress, of root: PageTableNode, isWrite: Bool
+    _ page: VirtualAddress, of root: PageTableNode
   ) -> PageBringing {
     let end = page.advanced(unchecked: PageSize.fourKiB.byteCount)
     let status = Preemption.disabled { Cursor(locking: page..<end, of: root).pagedStatus() }
@@ -51,7 +51,7 @@ public enum Pager {
     if let slot = status.swapSlot {
       return Swap.bring(page, of: root, from: slot, status)
     }
-    return Attachments.bring(page, of: root, status, isWrite: isWrite)
+    return Attachments.bring(page, of: root, status)
   }
 }
 
@@ -67,10 +67,10 @@ private func removePagedSpace(_ root: UInt64) {
   unsafe SpaceFamilies.remove(node(root))
 }
 
-private func bringPagedPage(_ root: UInt64, _ page: UInt64, _ access: UInt8) -> UInt8 {
+private func bringPagedPage(_ root: UInt64, _ page: UInt64) -> UInt8 {
   // SAFETY: the address is that of a root.
   let root = unsafe node(root)
-  return Pager.bring(VirtualAddress(page), of: root, isWrite: access == 1).rawValue
+  return Pager.bring(VirtualAddress(page), of: root).rawValue
 }
 
 private func reclaimForFault() -> UInt8 {

@@ -20,6 +20,21 @@ extension OnSimulatedMachine {
       _ = machine.mmu
     }
 
+    @Test func `a page says whose it is, and how many map it`() throws {
+      try withFile { space, program, object, _ in
+        let place = Self.place + 2 * 4096
+        _ = try program.read(at: place, in: space)
+        let other = try space.fork()
+        let address = try #require(space.translate(VirtualAddress(place))?.address)
+        let page = try #require(Pager.page(at: address))
+        #expect(page.owner.isObject && page.owner.number == object.number && page.index == 2)
+        #expect(page.mapCount == 2 && page.flags.contains(.upToDate) && page.age == 2)
+        #expect(other.isPaged)
+        let root = space.rootAddress
+        #expect(Pager.page(at: root) == nil && Pager.page(at: root + 1) == nil)
+      }
+    }
+
     @Test func `all flags have their numbers`() {
       let flags: [(PageFlags, Int)] = [
         (.locked, 0), (.writeback, 1), (.referenced, 2), (.upToDate, 3), (.dirty, 4), (.lru, 5),

@@ -1,7 +1,8 @@
 /// Flags of a page that the pager has. An `OptionSet` would bring arrays, which allocate.
 ///
-/// The numbers are those of the field. Three are not set by Tessera, and are the kernel's to use:
-/// `waiters`, `reserved` and `private`.
+/// The numbers are those of the field. Tessera has no use for six of them, which no page has:
+/// `lru`, since all pages are considered, `head` and `slab`, which other frames are, `waiters`,
+/// `reserved` and `private`.
 @frozen
 public struct PageFlags: Equatable, Sendable {
   public let rawValue: UInt32

@@ -26,7 +26,6 @@ enum Attachments {
         object.value.attachments = attachment
         attachment.value.nextOfFamily = family.value.attachments
         family.value.attachments = attachment
-        family.value.attachmentCount += 1
       }
     } catch {
       attachment.free()
@@ -57,7 +56,6 @@ enum Attachments {
       } else {
         family.value.attachments = found.value.nextOfFamily
       }
-      family.value.attachmentCount -= 1
       return found
     }
     guard let removed else { panic("an attachment was removed that its family does not have") }
@@ -130,7 +128,7 @@ enum Attachments {
 extension Attachments {
   /// Brings `page` of the space with `root`, which has `status`.
   static func bring(
-    _ page: VirtualAddress, of root: PageTableNode, _ status: PageTableEntry, isWrite: Bool
+    _ page: VirtualAddress, of root: PageTableNode, _ status: PageTableEntry
   ) -> PageBringing {
     guard let number = status.objectNumber, let attachment = acquire(number) else {
       return .again

@@ -15,7 +15,6 @@ struct SpaceFamily: ~Copyable {
   var last: Record<FamilyMember>?
   /// What of memory objects is attached to spaces of the family.
   var attachments: Record<Attachment>?
-  var attachmentCount = 0
 }
 
 /// A space in its family.
