@@ -124,6 +124,29 @@ extension OnSimulatedMachine {
       }
     }
 
+    @Test func `pages of a file are not moved, and anonymous ones are`() throws {
+      try withFile(of: 4) { space, program, object, _ in
+        try space.map(object, at: bytes(Self.place, 4 * 4096), as: Self.shared)
+        let anonymous = bytes(Self.place + 8 * 4096, 4 * 4096)
+        try space.withCursor(over: anonymous) { cursor throws(TesseraError) in
+          try cursor.setDemandZero(4 * 4096, as: .userReadWrite)
+        }
+        _ = try program.read(at: address(1), in: space)
+        try program.write(5, at: address(9), in: space)
+        for page in 0..<2 as Range<UInt64> {
+          let source = bytes(address(page), 4096)
+          #expect(throws: TesseraError.alreadyMapped(source.lowerBound)) {
+            try space.move(source, to: VirtualAddress(address(16)))
+          }
+        }
+        try space.move(anonymous, to: VirtualAddress(address(16)))
+        #expect(try program.read(at: address(17), in: space) == 5)
+        Pager.reclaim(600)
+        #expect(try program.read(at: address(17), in: space) == 5)
+        #expect(try program.read(at: address(1), in: space) == 2)
+      }
+    }
+
     @Test func `memory that two spaces share goes to swap and comes back`() throws {
       try withFile(of: 1) { space, program, _, _ in
         let memory = try MemoryObject(byteCount: 900 * 4096)

@@ -143,7 +143,13 @@ extension OnSimulatedMachine {
       let number = UInt32(truncatingIfNeeded: space.pagerNumber)
       let family = try #require(SpaceFamilies.acquire(number))
       defer { SpaceFamilies.release(family) }
-      return family.value.attachmentCount
+      var count = 0
+      var next = family.value.attachments
+      while let attachment = next {
+        count += 1
+        next = attachment.value.nextOfFamily
+      }
+      return count
     }
 
     /// The marks are 0, so that nothing is taken away beforehand, and no page could be taken away

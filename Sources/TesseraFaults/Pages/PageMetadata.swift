@@ -3,7 +3,8 @@ public import TesseraFrames
 package import TesseraHardware
 
 /// What the slot of a frame says of the page in it, for the pager: whose it is, which of the
-/// owner's it is, its flags and its age. 24 of the 40 bytes of metadata; a page has no other record.
+/// owner's it is, its flags and its age. 24 of the 40 bytes of metadata; a page has no other
+/// record.
 public struct PageMetadata: UntypedFrameMetadata, ~Copyable {
   /// Access: constant.
   package let owner: PageOwner

@@ -10,8 +10,9 @@ extension Cursor {
   /// parts are mapped. A large page that lies only partly among the bytes is split first.
   ///
   /// Throws `notAligned`; `outOfBounds` if the new range is not in that of the cursor, or has a
-  /// page in common with the old one; `alreadyMapped` if a page there is mapped or has a status;
-  /// and `outOfFrames`.
+  /// page in common with the old one; `alreadyMapped` if a page there is mapped or has a status, or
+  /// if the pager pages the space and one of the bytes is a page of a memory object, which stays
+  /// where its object has it; and `outOfFrames`.
   public mutating func move(_ byteCount: UInt64, to target: VirtualAddress) throws(TesseraError) {
     let end = checkedEnd(byteCount)
     guard target.isAligned(to: .fourKiB) else { throw .notAligned }
@@ -20,6 +21,7 @@ extension Cursor {
     else { throw .outOfBounds }
     guard byteCount > 0 else { return }
     try lock.tree.requireAbsent(from: target, to: targetEnd)
+    if lock.tree.root.pagerNumber != 0 { try lock.tree.requireNoObject(from: position, to: end) }
     var positions = CopyPositions(target: target, source: position)
     var lastUsed: VirtualAddress?
     var reservation = try reserveNodes(

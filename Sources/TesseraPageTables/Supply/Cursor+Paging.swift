@@ -201,6 +201,24 @@ extension Cursor {
   }
 }
 
+extension LockedTree {
+  /// Throws `alreadyMapped` if a page from `start` up to `end` is one of a memory object, or one
+  /// that spaces share.
+  func requireNoObject(
+    from start: VirtualAddress, to end: VirtualAddress
+  ) throws(TesseraError) {
+    var position = start
+    while position < end {
+      let node = lowestNode(at: position)
+      let entry = node[node.index(of: position)]
+      let isShared = entry.isLeaf && entry.rawValue & PageTableEntry.shared != 0
+      if isShared || entry.objectNumber != nil { throw .alreadyMapped(position) }
+      position = position.advanced(
+        unchecked: node.byteCountOfEntry(at: position, upTo: end.distance(from: position)))
+    }
+  }
+}
+
 extension PageTableEntry {
   /// The property that the page of this leaf, of 4 KiB, has again once the pager brings it back:
   /// with the right to write that a fork withholds.
