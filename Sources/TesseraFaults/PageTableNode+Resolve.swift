@@ -43,7 +43,7 @@ extension PageTableNode {
     }
   }
 
-  /// Has the pager bring `page`. Returns nil if it is then to be looked at again.
+  /// Has the pager bring `page`. Returns nil if what it needs has to be found again.
   private func bring(
     _ page: VirtualAddress, _ wasBrought: inout Bool
   ) -> FaultResolution? {

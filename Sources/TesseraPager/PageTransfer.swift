@@ -43,11 +43,11 @@ extension PageStore {
 
 extension Pager {
   /// Finishes the transfer with `token`, of a store whose function has answered `later`. The page
-  /// can be used, or has been written; if not `succeeded`, whoever wants to read it is told so,
+  /// can be used, or has been written; if not `succeeded`, a fault that wants it fails once,
   /// and a page that was to be written stays dirty, and in memory.
   ///
-  /// Waits for nothing, and may be called in an interrupt handler. Whoever was answered `busy` may
-  /// try again. Panics if no such transfer is under way.
+  /// Waits for nothing, and may be called in an interrupt handler. A fault that was answered `busy`
+  /// may be tried again. Panics if no such transfer is under way.
   public static func finish(_ token: UInt64, succeeded: Bool) {
     let isWrite = token & 1 != 0
     guard let slot = try? FrameTable.slot(at: PhysicalAddress(unchecked: token & ~1)),

@@ -31,7 +31,7 @@ public enum Pager {
     PagerStatistics.reset()
   }
 
-  /// Forgets everything, without giving anything back, when the machine is another. For tests.
+  /// Forgets everything, without freeing anything, when the machine is another. For tests.
   package static func forget() {
     SpacePager.set(nil)
     SwapSlots.remove()
@@ -94,7 +94,7 @@ extension VmSpace {
   /// - Precondition: `Pager.start()` was called.
   /// - Throws: `outOfFrames`.
   public borrowing func startPaging() throws(TesseraError) {
-    require(SpacePager.current != nil, "a space is to be paged before the pager was started")
+    require(SpacePager.current != nil, "a space cannot be paged before the pager was started")
     guard root.pagerNumber == 0 else { return }
     try SpaceFamilies.make(of: root)
   }

@@ -11,7 +11,7 @@ public struct PagerStatistics: Equatable, Sendable {
   public var storeFailures: UInt64 = 0
   /// Pages that were taken out of memory.
   public var evictions: UInt64 = 0
-  /// Frames that the clock has looked at.
+  /// Frames that the clock has visited.
   public var examined: UInt64 = 0
   /// Faults on pages of memory objects that were in memory, and those that were not.
   public var hits: UInt64 = 0

@@ -81,7 +81,7 @@ extension OnSimulatedMachine {
         Pager.stop()
         try VmSpace().startPaging()
       }
-      try expectPanic(in: result, "a space is to be paged before the pager was started")
+      try expectPanic(in: result, "a space cannot be paged before the pager was started")
     }
 
     @Test func `mapping an object in a space that is not paged panics`() async throws {

@@ -5,7 +5,7 @@ internal import TesseraHardware
 /// Stores of pages on the disk: the swap area, and the area of a file.
 ///
 /// A page is read while its reader waits. Pages are written many at a time: a write is finished
-/// when somebody next asks the disk what it has done.
+/// when a processor next asks the disk what it has done.
 enum DiskStore {
   /// Where the file begins on the disk, in bytes. Before it is what else the demonstration writes.
   static let fileStart: UInt64 = 32 << 20

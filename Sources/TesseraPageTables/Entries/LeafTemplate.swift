@@ -35,7 +35,7 @@ package struct LeafTemplate: Sendable {
 
   /// The leaf of 4 KiB for a page with `property` that the pager brings, and that owns its frame:
   /// writable only if it is shared; otherwise the frame is copied before it is written, or taken
-  /// over once nobody else has it.
+  /// over once it has no other owner.
   static func paged(_ property: PageProperty) -> LeafTemplate {
     property.isShared
       ? LeafTemplate(property, size: .fourKiB, ownsFrame: true)

@@ -84,7 +84,7 @@ extension LockedNode {
   }
 
   /// Removes `entry`, which was read at `index`. Returns it as it was at the end: with the dirty
-  /// bit of that moment, if somebody may want to know.
+  /// bit of that moment, if it matters to others.
   @inline(__always)
   func take(_ entry: PageTableEntry, at index: Int) -> PageTableEntry {
     if entry.mayBePagers { return exchange(.absent, at: index) }

@@ -24,7 +24,7 @@ extension Cursor {
   /// Whether the page at the position is mapped to the frame of `page` and owns a reference of it.
   package func maps(_ page: FrameSlotReference) -> Bool { leaf(of: page) != nil }
 
-  /// The leaf at the position, its node and index, if it maps the frame of `page`.
+  /// The leaf at the position and its address, if it maps the frame of `page`.
   private func leaf(
     of page: FrameSlotReference
   ) -> (entry: PageTableEntry, address: VirtualAddress)? {
@@ -176,7 +176,7 @@ extension Cursor {
   /// `ownerCount` owners, the mapping and the caller's, and was not written. Returns whether that
   /// was so.
   ///
-  /// Nobody can acquire another reference through the tree meanwhile.
+  /// No other reference can be acquired through the tree meanwhile.
   package mutating func takeOutUnused(
     _ page: FrameSlotReference, ownerCount: UInt64, leaving place: PagePlace
   ) -> Bool {

@@ -8,7 +8,7 @@ internal import TesseraHardware
 /// frame that holds its contents for as long as they are in memory, or 0. The word owns a reference
 /// of that frame. A slot without references is free, and its word is 0.
 ///
-/// References are owned by entries (`PageTableEntry.swapped`) and by whoever reads or writes the
+/// References are owned by entries (`PageTableEntry.swapped`) and by transfers from and to the
 /// slot, so that a slot is not used for another page meanwhile.
 package enum SwapSlots {
   /// The address of the first word, and the number of words.

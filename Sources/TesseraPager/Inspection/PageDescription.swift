@@ -19,7 +19,7 @@ extension Pager {
   /// Describes the page in the frame at `address`; nil if the pager has none there. What other
   /// processors change meanwhile is included or not.
   ///
-  /// Looks at the tables of all spaces that may map the page, as `reclaim(_:)` does.
+  /// Reads the tables of all spaces that may map the page, as `reclaim(_:)` does.
   public static func page(at address: PhysicalAddress) -> PageDescription? {
     guard let slot = try? FrameTable.slot(at: address) else { return nil }
     do throws(TesseraError) { try slot.acquire() } catch { return nil }

@@ -37,7 +37,7 @@ extension MemoryObject {
 }
 
 extension Pager {
-  /// Where the pages of anonymous memory and of all objects are. Looks at the slots of all frames.
+  /// Where the pages of anonymous memory and of all objects are. Reads the slots of all frames.
   public static func usage() -> (anonymous: PageUsage, objects: PageUsage) {
     var anonymous = PageUsage()
     var objects = PageUsage()

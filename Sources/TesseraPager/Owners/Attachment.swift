@@ -5,7 +5,7 @@ internal import TesseraPageTables
 /// keeps addresses, so it needs none of its own.
 ///
 /// The statuses of the pages have its number. It may be there longer than they are: then it is a
-/// wrong guess. Whoever acquires it keeps its object and its family in being.
+/// wrong guess. Who acquires it keeps its object and its family in being.
 struct Attachment: ~Copyable {
   /// Constant once it is published.
   var number: UInt32 = 0

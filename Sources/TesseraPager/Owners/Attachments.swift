@@ -79,7 +79,7 @@ enum Attachments {
         } else {
           object.value.attachments = attachment.value.nextOfObject
         }
-        RecordNumbers.attachments.giveBack(attachment.value.number)
+        RecordNumbers.attachments.free(attachment.value.number)
         return true
       }
       if isUnused { break }

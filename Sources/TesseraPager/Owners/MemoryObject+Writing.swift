@@ -69,7 +69,7 @@ extension MemoryObjects {
     _ page: PageReference, of object: Record<ObjectRecord>, to store: PageStore,
     _ result: inout SynchronizeResult
   ) {
-    // Who has it locked reads it, and then nobody has written it, or takes it away.
+    // Who has it locked reads it, so that it is not written yet, or takes it away.
     guard page.tryLock() else {
       if page.has(.upToDate) { result.beingWritten += 1 }
       return

@@ -101,7 +101,7 @@ extension MemoryObjects {
         try PageMetadata.makeFrame(
           of: owner, index: index, flags: flags, FrameRequest(isZeroed: store == nil)))
     } catch { return .outOfFrames }
-    // Before it is read: whoever else wants it waits for this, and reads nothing old.
+    // Before it is read: another fault waits for this, and reads nothing old.
     let answer = put(&frame, at: address, replacing: status)
     guard answer == .done, let store, let slot = frame?.slot, let page = PageReference(slot) else {
       return answer
@@ -116,7 +116,7 @@ extension MemoryObjects {
 
 // Taking a page away.
 extension MemoryObjects {
-  /// Fills what lies behind the end of the object in `page`, which was just read and not shown to
+  /// Fills what lies behind the end of the object in `page`, which was just read and not mapped for
   /// anybody, with zeros. Takes a lock for some instructions.
   static func clearBehindEnd(_ page: PageReference) {
     guard page.owner.isObject else { return }
@@ -130,7 +130,7 @@ extension MemoryObjects {
   static func evict(_ page: PageReference) -> PageEviction {
     guard let object = acquire(page.owner.number) else { return .kept }
     defer { release(object) }
-    // Numbers are used again: whoever holds a page of an object that is gone, or of one that became
+    // Numbers are used again: a handle to a page of an object that is gone, or of one that became
     // shorter, has nothing for its store.
     guard object.value.store == nil || isPage(page, of: object) else { return .kept }
     forEachMapping(of: page, in: object) { cursor, attachment in
@@ -182,8 +182,8 @@ extension MemoryObjects {
     let end = address.advanced(unchecked: PageSize.fourKiB.byteCount)
     return Preemption.disabled {
       var cursor = Cursor(locking: address..<end, of: root)
-      // Nobody gets the page from here on. Who had it before may have written it since the store
-      // did; a page that goes to swap is written afterwards.
+      // No other fault gets the page from here on. Who had it before may have written it since the
+      // store did; a page that goes to swap is written afterwards.
       if case .object = place, page.slot.hasOwners(ownerCount), page.has(.dirty) { return false }
       return cursor.takeOutUnused(page.slot, ownerCount: ownerCount, leaving: place)
     }

@@ -8,7 +8,7 @@ internal import TesseraSpaces
 ///
 /// An object has as many addresses there as it has pages, so that objects of a few pages share
 /// tables: 8 bytes for a page. Looking a page up is a walk through tables, truncating is to unmap,
-/// and what looks after page tables looks after the page cache.
+/// and what checks page tables checks the page cache.
 enum MemoryObjects {
   /// The slot of the root of the object space, with a reference.
   ///
@@ -81,7 +81,7 @@ extension MemoryObjects {
     do throws(TesseraError) {
       try setVacant(record, 0..<record.value.pageCount)
     } catch {
-      PagerLock.held { RecordNumbers.objects.giveBack(number) }
+      PagerLock.held { RecordNumbers.objects.free(number) }
       throw error
     }
   }
@@ -164,7 +164,7 @@ extension MemoryObjects {
     }
     guard isLast else { return }
     clear(record.value.base, record.value.capacity)
-    PagerLock.held { RecordNumbers.objects.giveBack(record.value.number) }
+    PagerLock.held { RecordNumbers.objects.free(record.value.number) }
     record.free()
   }
 }

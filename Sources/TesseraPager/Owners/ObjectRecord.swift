@@ -6,7 +6,7 @@ internal import TesseraPageTables
 /// Its pages are in the tables of the object space, from `base` on, one entry each: a leaf for a
 /// page in memory, otherwise a status that says where it is. Beyond the end the entries are absent.
 ///
-/// An object lives as long as there are handles, attachments, or somebody uses it for a moment.
+/// An object lives as long as there are handles, attachments or short uses of it.
 struct ObjectRecord: ~Copyable {
   /// Constant once it is published.
   var number: UInt32 = 0

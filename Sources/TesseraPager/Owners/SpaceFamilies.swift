@@ -76,7 +76,7 @@ enum SpaceFamilies {
     let isLast = PagerLock.held { () -> Bool in
       family.value.references -= 1
       guard family.value.references == 0 else { return false }
-      RecordNumbers.families.giveBack(family.value.number)
+      RecordNumbers.families.free(family.value.number)
       return true
     }
     guard isLast else { return }
@@ -127,7 +127,7 @@ extension Record<SpaceFamily> {
     panic("a space left a family of the pager in which it is not")
   }
 
-  /// Unlinks `member`, unless somebody visits it. Returns whether it did.
+  /// Unlinks `member`, unless it is visited. Returns whether it did.
   fileprivate func removeIfUnvisited(_ member: Record<FamilyMember>) -> Bool {
     guard member.value.visitors == 0 else { return false }
     let (previous, next) = (member.value.previous, member.value.next)

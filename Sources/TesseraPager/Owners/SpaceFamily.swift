@@ -2,10 +2,10 @@ internal import TesseraHardware
 internal import TesseraPageTables
 
 /// The spaces that forks have made of one. Their anonymous pages belong to the family, and not to a
-/// space: a fork shares them, at the same addresses, so that whoever looks for the mappings of a
-/// page has one address to look at in each.
+/// space: a fork shares them, at the same addresses, so that a search for the mappings of a
+/// page has one address to check in each.
 ///
-/// A family lives as long as it has members, or somebody visits them.
+/// A family lives as long as it has members or visitors.
 struct SpaceFamily: ~Copyable {
   /// Constant once it is published.
   var number: UInt32 = 0
@@ -25,7 +25,7 @@ struct FamilyMember: ~Copyable {
   var next: Record<FamilyMember>?
   /// Those who visit the space at this moment. The space is not destroyed before they are gone.
   var visitors = 0
-  /// Nobody begins a visit any more.
+  /// No visit begins any more.
   var isLeaving = false
 
   init(_ root: PageTableNode) { self.root = root }

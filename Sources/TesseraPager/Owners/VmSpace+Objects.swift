@@ -6,7 +6,7 @@ extension VmSpace {
   /// Maps pages of `object` in `range`, from page `index` on: none of them now, each when it is
   /// used. Where the range reaches beyond the end of the object, uses are denied until it grows.
   ///
-  /// If `property.isShared`, whoever maps the object sees what is written, and it is written to the
+  /// If `property.isShared`, all that map the object see what is written, and it is written to the
   /// object's store. Otherwise a page is copied before this space writes it, and the copy is the
   /// space's own. Children of forks map what this space does, in the same way.
   ///

@@ -1,6 +1,6 @@
 /// What became of a page that was to be taken away.
 enum PageEviction {
-  /// Its frame is free, once the reclaimer has let go of it.
+  /// Its frame is free, once the reclaimer has dropped its reference.
   case freed
   /// It is being written, and can be taken away after that.
   case beingWritten

@@ -3,7 +3,7 @@ internal import TesseraFaults
 internal import TesseraFrames
 internal import TesseraHardware
 
-/// The metadata of a page's frame, of which whoever holds this has a reference.
+/// The metadata of a page's frame, of which the holder of this has a reference.
 struct PageReference: Equatable {
   let slot: FrameSlotReference
 

@@ -10,11 +10,11 @@ public struct ReclaimResult: Equatable, Sendable {
   public var freed = 0
   /// The number of pages that are being written, and whose frames are free soon.
   public var beingWritten = 0
-  /// The number of frames that were looked at.
+  /// The number of frames that were visited.
   public var examined = 0
 }
 
-/// The number of the frame that the clock looks at next. Access: atomic.
+/// The number of the frame that the clock visits next. Access: atomic.
 private let hand = Atomic<UInt64>(0)
 
 /// The numbers of free frames below which pages are taken away, and up to which. Access: atomic.
@@ -74,13 +74,13 @@ extension Pager {
     return result
   }
 
-  /// Looks at the frame of `slot`, and takes its page away if it is old enough.
+  /// Visits the frame of `slot`, and takes its page away if it is old enough.
   private static func visit(_ slot: FrameSlotReference, _ result: inout ReclaimResult) {
     // A hint; what counts is read once there is a reference.
     guard PageReference(slot) != nil, ReferenceCount.isShared(slot.count) else { return }
     do throws(TesseraError) { try slot.acquire() } catch { return }
     // SAFETY: the reference was just acquired. The contents of a page are untyped, and the kind is
-    // looked at again.
+    // read again.
     let frame = unsafe PageFrame(adopting: slot)
     guard let page = PageReference(frame.slot) else { return }
     if page.has(.writeback) {
@@ -117,7 +117,7 @@ extension PageReference {
   }
 
   /// Whether the page, with so many mappings, has owners besides them, its object, its slot of the
-  /// swap store and the caller: somebody who has a handle, as for a device, and relies on it.
+  /// swap store and the caller: handles, as for a device, whose holders rely on it.
   fileprivate func isHeld(mappingCount: UInt64) -> Bool {
     var known = mappingCount + 1
     if owner.isObject { known += 1 }

@@ -9,7 +9,7 @@ internal import TesseraHardware
 struct NumberTable: ~Copyable {
   /// The address of the directory, a frame of this table's.
   private var directory: PhysicalAddress?
-  /// The first of the numbers that were given back, whose word is the next; 0 for none.
+  /// The first of the numbers that were freed, whose word is the next; 0 for none.
   private var firstFree: UInt32 = 0
   /// No number from this on was ever given out.
   private var end: UInt32 = 1
@@ -55,8 +55,8 @@ struct NumberTable: ~Copyable {
     return number
   }
 
-  /// Gives `number` back.
-  mutating func giveBack(_ number: UInt32) {
+  /// Frees `number`.
+  mutating func free(_ number: UInt32) {
     setWord(UInt64(firstFree) << 1 | 1, of: number)
     firstFree = number
   }

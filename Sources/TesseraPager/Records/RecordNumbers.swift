@@ -59,10 +59,10 @@ enum RecordNumbers: Int {
     unsafe Self.tables[rawValue].address(of: number)
   }
 
-  /// Gives `number` back. The lock is held.
-  func giveBack(_ number: UInt32) {
+  /// Frees `number`. The lock is held.
+  func free(_ number: UInt32) {
     // SAFETY: the lock is held.
-    unsafe Self.tables[rawValue].giveBack(number)
+    unsafe Self.tables[rawValue].free(number)
   }
 
   /// As `reset`, when the machine is another.

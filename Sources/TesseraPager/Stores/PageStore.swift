@@ -6,7 +6,7 @@
 /// is `later` ends with a call of `Pager.finish(_:succeeded:)` with the transfer's `token`, once,
 /// on any processor, and in an interrupt handler if that is where the kernel learns of it.
 ///
-/// They are called with no lock held and with interrupts and preemption as they were for whoever
+/// They are called with no lock held and with interrupts and preemption as they were for who
 /// uses the page, on any number of processors at once. They may wait. They must not use a page of
 /// the same store, nor a space that is paged.
 public struct PageStore: Sendable {
@@ -30,7 +30,7 @@ public struct PageStore: Sendable {
   public let context: UInt
   public let read: Transfer
   public let write: Transfer
-  /// Is told of bytes whose contents nobody wants any more. May be nil.
+  /// Is told of bytes whose contents are not wanted any more. May be nil.
   public let release: Release?
 
   public init(

@@ -129,7 +129,7 @@ extension Swap {
   }
 
   /// Writes `page`, which is locked and the frame of `slot`, if it has to be, and releases it as
-  /// such if nobody else has it. Gives up the caller's reference of the slot.
+  /// such if it has no other owner. Gives up the caller's reference of the slot.
   static func clean(_ page: PageReference, _ slot: UInt32) -> PageEviction {
     defer { SwapSlots.drop(slot) }
     if page.has(.writeback) { return .beingWritten }
