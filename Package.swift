@@ -68,8 +68,11 @@ let package = Package(
       name: "DemoACPI", dependencies: ["TesseraBoot", "TesseraHardware"],
       path: "Sources/DemoPlatform/ACPI", swiftSettings: strict),
     .target(
+      name: "DemoPCI", dependencies: ["TesseraHardware"],
+      path: "Sources/DemoPlatform/PCI", swiftSettings: strict),
+    .target(
       name: "DemoDisk", dependencies: ["TesseraFrames", "TesseraHardware"],
-      path: "Sources/DemoPlatform", sources: ["PCI", "Disk/Queue"], swiftSettings: strict),
+      path: "Sources/DemoPlatform/Disk/Queue", swiftSettings: strict),
     .target(name: "CallTrace", path: "Tests/Figures/CallTrace"),
     .executableTarget(
       name: "CallDepth",
@@ -134,8 +137,8 @@ let package = Package(
     .testTarget(
       name: "DemoDiskTests",
       dependencies: [
-        "DemoDisk", "SimulatedMachine", "Tessera", "TesseraFrames", "TesseraHardware",
-        "MultibootFuzz", "TestSupport",
+        "DemoDisk", "DemoPCI", "SimulatedMachine", "Tessera", "TesseraFrames",
+        "TesseraHardware", "MultibootFuzz", "TestSupport",
       ],
       swiftSettings: forTests),
     .testTarget(

@@ -1,4 +1,4 @@
-@testable import DemoDisk
+@testable import DemoPCI
 
 /// The configuration of a PCI function of a virtio disk, as QEMU has it: a vendor's capability for
 /// each structure, in the memory of base address register 4, which has 64 bits.

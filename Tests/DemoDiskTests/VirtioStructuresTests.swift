@@ -2,7 +2,7 @@ import MultibootFuzz
 import TestSupport
 import Testing
 
-@testable import DemoDisk
+@testable import DemoPCI
 
 @Suite("Structures of a virtio device") struct VirtioStructuresTests {
   /// Reads the capabilities of a function that `body` has damaged. Returns the sentence.

@@ -38,7 +38,9 @@ extension Cursor {
       // All that the table of smaller pages maps is freed with it.
       flusher.deferRelease(of: node.unlink(at: index, replacingBy: leaf))
     } else {
-      flusher.retire(node.exchange(leaf, at: index), at: position, size: size)
+      let old = node.exchange(leaf, at: index)
+      LeafOwnership.noteRemoval(of: old)
+      flusher.retire(old, at: position, size: size)
     }
   }
 }

@@ -83,13 +83,20 @@ extension LockedNode {
     return PageTableEntry(rawValue: old)
   }
 
-  /// Removes `entry`, which was read at `index`. Returns it as it was at the end: with the dirty
-  /// bit of that moment, if it matters to others.
+  /// Removes `entry`, which was read at `index`, and does `LeafOwnership.noteRemoval`. Returns it as
+  /// it was at the end: with the dirty bit of that moment, if it matters to others.
   @inline(__always)
   func take(_ entry: PageTableEntry, at index: Int) -> PageTableEntry {
-    if entry.mayBePagers { return exchange(.absent, at: index) }
+    if entry.mayBePagers { return takeNoting(at: index) }
     store(.absent, at: index, replacing: entry)
     return entry
+  }
+
+  @inline(never)
+  private func takeNoting(at index: Int) -> PageTableEntry {
+    let last = exchange(.absent, at: index)
+    LeafOwnership.noteRemoval(of: last)
+    return last
   }
 
   /// Stores `new` at `index` if `old` is still there, and returns whether it was. The lock keeps

@@ -197,6 +197,7 @@ extension Cursor {
     LeafOwnership.share(status: status)
     let node = tree.lowestNode(at: address)
     let last = node.exchange(status, at: node.index(of: address))
+    LeafOwnership.noteRemoval(of: last)
     flusher.retire(last, at: address, size: .fourKiB)
   }
 }

@@ -73,14 +73,14 @@ extension TLBFlusher {
     pending.add(address, pageCount: pageCount)
   }
 
-  /// Does what the removal of `entry` of `size`, which spanned `address`, requires: enqueues its
+  /// Does what the removal of `entry` of `size`, which spanned `address` and of which
+  /// `LeafOwnership.noteRemoval` was told if it may be the pager's, requires: enqueues its
   /// invalidation and defers the release of its frame. Returns the number of bytes it mapped.
   @inline(__always)
   @discardableResult
   mutating func retire(
     _ entry: PageTableEntry, at address: VirtualAddress, size: PageSize
   ) -> UInt64 {
-    LeafOwnership.noteRemoval(of: entry)
     guard entry.isLeaf else { return 0 }
     if entry.isPresent { enqueue(address, size: size) }
     deferRelease(of: entry, size: size)

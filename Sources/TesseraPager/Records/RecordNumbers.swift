@@ -2,12 +2,25 @@ internal import TesseraFrames
 internal import TesseraHardware
 
 /// The numbers of the pager's records, by the kind of the record.
-enum RecordNumbers: Int {
+enum RecordNumbers {
   case families, objects, attachments
 
-  /// Access: under `PagerLock`.
-  nonisolated(unsafe) private static var tables = InlineArray<3, NumberTable> { _ in
-    NumberTable()
+  /// Access: under `PagerLock`. Three variables, because an array would be made at its first use.
+  nonisolated(unsafe) private static var ofFamilies = NumberTable()
+  nonisolated(unsafe) private static var ofObjects = NumberTable()
+  nonisolated(unsafe) private static var ofAttachments = NumberTable()
+
+  /// Calls `body` with the table. The lock is held.
+  @inline(__always)
+  private func withTable<Result>(_ body: (inout NumberTable) -> Result) -> Result {
+    switch self {
+    // SAFETY: the lock is held.
+    case .families: unsafe body(&Self.ofFamilies)
+    // SAFETY: as above.
+    case .objects: unsafe body(&Self.ofObjects)
+    // SAFETY: as above.
+    case .attachments: unsafe body(&Self.ofAttachments)
+    }
   }
 
   /// Takes a number for the record at `address`, and calls `publish` with it, under the lock: who
@@ -29,8 +42,7 @@ enum RecordNumbers: Int {
         add(&frame)
         room = self.room
         guard case .enough = room else { return 0 }
-        // SAFETY: the lock is held.
-        let number = unsafe Self.tables[rawValue].take(for: address)
+        let number = withTable { $0.take(for: address) }
         publish(number)
         return number
       }
@@ -44,40 +56,28 @@ enum RecordNumbers: Int {
 
   /// As `NumberTable.add`. The lock is held.
   private func add(_ frame: inout PhysicalAddress?) {
-    // SAFETY: the lock is held.
-    unsafe Self.tables[rawValue].add(&frame)
+    withTable { $0.add(&frame) }
   }
 
-  private var room: NumberTable.Room {
-    // SAFETY: the lock is held.
-    unsafe Self.tables[rawValue].room
-  }
+  private var room: NumberTable.Room { withTable { $0.room } }
 
   /// The address of the record with `number`; 0 if there is none. The lock is held.
-  func address(of number: UInt32) -> UInt {
-    // SAFETY: the lock is held.
-    unsafe Self.tables[rawValue].address(of: number)
-  }
+  func address(of number: UInt32) -> UInt { withTable { $0.address(of: number) } }
 
   /// Frees `number`. The lock is held.
-  func free(_ number: UInt32) {
-    // SAFETY: the lock is held.
-    unsafe Self.tables[rawValue].free(number)
-  }
+  func free(_ number: UInt32) { withTable { $0.free(number) } }
 
   /// As `reset`, when the machine is another.
   static func forget() {
-    for kind in 0..<3 {
-      // SAFETY: nothing else uses them.
-      unsafe tables[kind].forget()
-    }
+    families.withTable { $0.forget() }
+    objects.withTable { $0.forget() }
+    attachments.withTable { $0.forget() }
   }
 
   /// Frees the tables of all kinds. There are no records.
   static func reset() {
-    for kind in 0..<3 {
-      // SAFETY: nothing else uses them.
-      unsafe tables[kind].removeAll()
-    }
+    families.withTable { $0.removeAll() }
+    objects.withTable { $0.removeAll() }
+    attachments.withTable { $0.removeAll() }
   }
 }
