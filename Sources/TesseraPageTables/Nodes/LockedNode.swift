@@ -83,8 +83,8 @@ extension LockedNode {
     return PageTableEntry(rawValue: old)
   }
 
-  /// Removes `entry`, which was read at `index`, and does `LeafOwnership.noteRemoval`. Returns it as
-  /// it was at the end: with the dirty bit of that moment, if it matters to others.
+  /// Removes `entry`, which was read at `index`, and does `LeafOwnership.noteRemoval`. Returns it
+  /// as it was at the end: with the dirty bit of that moment, if it matters to others.
   @inline(__always)
   func take(_ entry: PageTableEntry, at index: Int) -> PageTableEntry {
     if entry.mayBePagers { return takeNoting(at: index) }
