@@ -8,16 +8,15 @@ internal import TesseraSpaces
 struct FrameSupply: ~Copyable {
   private let page: VirtualAddress
   private let options: SupplyOptions
-  /// What the pager knows the space by; 0 if it does not page it.
-  private let pagerNumber: UInt64
+  private let root: PageTableNode
   private var frame: UntypedFrame?
   private var isZeroed = false
   /// Whether a frame of 2 MiB is tried first.
   private var triesLarge: Bool
 
-  init(for page: VirtualAddress, _ options: SupplyOptions, _ pagerNumber: UInt64) {
+  init(for page: VirtualAddress, _ options: SupplyOptions, in root: PageTableNode) {
     self.page = page
-    self.pagerNumber = pagerNumber
+    self.root = root
     self.options = options
     triesLarge = options.bringsLargePages && Self.block(of: page, .twoMiB) != nil
   }
@@ -36,16 +35,21 @@ struct FrameSupply: ~Copyable {
       frame = try? Frame(allocating: PlainMemory(), FrameRequest(size: .twoMiB)).untyped()
       triesLarge = frame != nil
     }
-    if frame == nil { frame = try? makeSmall(FrameRequest(isZeroed: isZeroed)) }
+    if frame == nil {
+      let request = FrameRequest(isZeroed: isZeroed)
+      frame =
+        root.pagerNumber == 0
+        ? try? Frame(allocating: PlainMemory(), request).untyped() : try? makePaged(request)
+    }
     return frame != nil
   }
 
-  /// Allocates a frame of 4 KiB, which says what page it has if the pager pages the space.
-  private func makeSmall(_ request: FrameRequest) throws(TesseraError) -> UntypedFrame {
-    if pagerNumber == 0 { return try Frame(allocating: PlainMemory(), request).untyped() }
+  /// Allocates a frame of 4 KiB that says what page it has, for a space that the pager pages.
+  @inline(never)
+  private func makePaged(_ request: FrameRequest) throws(TesseraError) -> UntypedFrame {
     SpacePager.prepareAllocation()
     return try PageMetadata.makeFrame(
-      of: PageOwner(family: UInt32(truncatingIfNeeded: pagerNumber)),
+      of: PageOwner(family: UInt32(truncatingIfNeeded: root.pagerNumber)),
       index: page.rawValue >> 12, request)
   }
 
@@ -54,7 +58,7 @@ struct FrameSupply: ~Copyable {
   ///
   /// Throws `outOfFrames`. Preemption is off.
   mutating func use(
-    for access: MemoryAccess, _ need: inout PageNeed, in root: PageTableNode
+    for access: MemoryAccess, _ need: inout PageNeed
   ) throws(TesseraError) -> PageSupply? {
     let isLarge = need == .zeroedFrame && frame?.size == .twoMiB
     let range = range(for: need, isLarge)

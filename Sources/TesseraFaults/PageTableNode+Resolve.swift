@@ -16,7 +16,7 @@ extension PageTableNode {
     case .denied, .payload: need = Preemption.disabled { lockedNeed(of: access, at: page) }
     default: break
     }
-    var supply = FrameSupply(for: page, options, pagerNumber)
+    var supply = FrameSupply(for: page, options, in: self)
     var wasBrought = false
     while true {
       switch need {
@@ -31,15 +31,15 @@ extension PageTableNode {
       }
       // Before a node is locked, and with preemption as it is: to fill a frame takes long.
       let hasFrame = supply.allocate(for: need)
-      var isSupplied = hasFrame || !need.takesFrame
+      var isStarved = false
       do throws(TesseraError) {
         let supplied = try Preemption.disabled { () throws(TesseraError) in
-          try supply.use(for: access, &need, in: self)
+          try supply.use(for: access, &need)
         }
         if let supplied { return .resolved(supplied) }
-        isSupplied = hasFrame || !need.takesFrame
-      } catch { isSupplied = false }
-      if !isSupplied, let resolution = reclaim() { return resolution }
+        isStarved = !hasFrame && need.takesFrame
+      } catch { isStarved = true }
+      if isStarved, let resolution = reclaim() { return resolution }
     }
   }
 

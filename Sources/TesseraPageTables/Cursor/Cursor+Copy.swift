@@ -147,10 +147,19 @@ extension LockedTree {
   func requireAbsent(
     from start: VirtualAddress, to end: VirtualAddress
   ) throws(TesseraError) {
+    try requireEach(from: start, to: end) { $0.isAbsent }
+  }
+
+  /// Throws `alreadyMapped` if `isAllowed` returns false for an entry of the pages from `start` up
+  /// to `end`.
+  @inline(__always)
+  func requireEach(
+    from start: VirtualAddress, to end: VirtualAddress, _ isAllowed: (PageTableEntry) -> Bool
+  ) throws(TesseraError) {
     var position = start
     while position < end {
       let node = lowestNode(at: position)
-      guard node[node.index(of: position)].isAbsent else { throw .alreadyMapped(position) }
+      guard isAllowed(node[node.index(of: position)]) else { throw .alreadyMapped(position) }
       position = position.advanced(
         unchecked: node.byteCountOfEntry(at: position, upTo: end.distance(from: position)))
     }

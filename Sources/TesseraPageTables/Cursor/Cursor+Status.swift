@@ -44,7 +44,7 @@ extension Cursor {
     return lock.tree.checked(property)
   }
 
-  mutating func setStatus(
+  package mutating func setStatus(
     _ byteCount: UInt64, _ status: PageTableEntry
   ) throws(TesseraError) {
     let end = checkedEnd(byteCount)

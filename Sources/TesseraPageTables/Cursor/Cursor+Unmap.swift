@@ -36,9 +36,12 @@ extension Cursor {
     let entry = node[index]
     position = page.advanced(unchecked: PageSize.fourKiB.byteCount)
     if entry.isAbsent { return 0 }
-    let last = node.take(entry, at: index)
     node.presentCount &-= 1
-    return flusher.retire(last, at: page, size: .fourKiB)
+    if entry.isUsualLeaf {
+      node.store(.absent, at: index, replacing: entry)
+      return flusher.retireUsual(entry, at: page)
+    }
+    return flusher.retire(node.take(entry, at: index), at: page, size: .fourKiB)
   }
 
   /// As `unmap`, wherever the pages are.
@@ -118,10 +121,13 @@ extension Cursor {
     var unmapped: UInt64 = 0
     for index in first..<first + count {
       let entry = node[index]
-      if !entry.isAbsent {
-        let last = node.take(entry, at: index)
+      if entry.isUsualLeaf {
+        node.store(.absent, at: index, replacing: entry)
         removed += 1
-        unmapped &+= flusher.retire(last, at: page, size: .fourKiB)
+        unmapped &+= flusher.retireUsual(entry, at: page)
+      } else if !entry.isAbsent {
+        removed += 1
+        unmapped &+= flusher.retire(node.take(entry, at: index), at: page, size: .fourKiB)
       }
       page = page.advanced(unchecked: PageSize.fourKiB.byteCount)
     }

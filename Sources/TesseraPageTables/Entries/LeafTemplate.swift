@@ -42,6 +42,7 @@ package struct LeafTemplate: Sendable {
       : withholdingWriting(property, ownsFrame: true)
   }
 
+  @inline(__always)
   private static func withholdingWriting(
     _ property: PageProperty, ownsFrame: Bool
   ) -> LeafTemplate {

@@ -53,6 +53,14 @@ extension PageTableEntry {
   @inline(__always)
   package var mayBePagers: Bool { rawValue & (Self.shared | Self.statusBit) != 0 }
 
+  /// A Boolean value indicating whether the entry is the usual leaf: present, with a reference of a
+  /// frame, and not shared with others. One comparison.
+  @inline(__always)
+  package var isUsualLeaf: Bool {
+    let usual = Self.present | Self.leafBit | Self.ownsFrameBit
+    return rawValue & (usual | Self.shared | Self.statusBit) == usual
+  }
+
   /// Returns whether the entry, in a table at `level`, maps a page.
   ///
   /// Holds for every entry, including those that a loader wrote.

@@ -14,6 +14,12 @@ enum LeafOwnership {
     FrameTable.slot(number: entry.leafAddress(size: size).frameNumber)
   }
 
+  /// As `slot(of:size:)`, for a leaf of 4 KiB that is a usual one (`PageTableEntry.isUsualLeaf`).
+  @inline(__always)
+  @unsafe static func slot(ofUsual entry: PageTableEntry) -> FrameSlotReference {
+    FrameTable.slot(number: entry.tableAddress.frameNumber)
+  }
+
   /// Drops the reference that the owning leaf `entry` of `size` had. As for `slot(of:size:)`.
   @unsafe static func release(_ entry: PageTableEntry, size: PageSize) {
     // SAFETY: the caller makes the same promise.

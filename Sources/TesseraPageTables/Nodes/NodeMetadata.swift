@@ -81,12 +81,16 @@ extension LockedNode {
     var run: FrameRun?
     for index in 0..<512 {
       let entry = self[index]
-      if entry.isAbsent { continue }
-      store(.absent, at: index, replacing: entry)
-      LeafOwnership.noteRemoval(of: entry)
-      guard entry.ownsFrame else { continue }
-      // SAFETY: the entry has just been removed, and its reference is dropped once, with the run.
-      let slot = unsafe LeafOwnership.slot(of: entry, size: .fourKiB)
+      let slot: FrameSlotReference
+      if entry.isUsualLeaf {
+        store(.absent, at: index, replacing: entry)
+        // SAFETY: the entry has just been removed, and its reference is dropped once, with the run.
+        slot = unsafe LeafOwnership.slot(ofUsual: entry)
+      } else {
+        guard !entry.isAbsent, take(entry, at: index).ownsFrame else { continue }
+        // SAFETY: as above.
+        slot = unsafe LeafOwnership.slot(of: entry, size: .fourKiB)
+      }
       if run?.append(slot) == true { continue }
       run?.dropReferences()
       run = FrameRun(slot)

@@ -31,6 +31,19 @@ extension PageTableNode {
     return (node, level)
   }
 
+  /// The entry that spans `address` under this root, all of whose tables are Tessera's, and its
+  /// level. It was there at some moment of the call.
+  @inline(__always)
+  func settledEntry(at address: VirtualAddress) -> (entry: PageTableEntry, level: PagingLevel) {
+    while true {
+      let version = TreeVersion()
+      let found = walk(to: address, in: version) { entry, _ in entry.isTable }
+      guard let (node, level) = found else { continue }
+      let entry = node[address.index(at: level)].settled
+      if version.isLatest { return (entry, level) }
+    }
+  }
+
   /// The leaf table that spans `address` in the four-level tables under this root, all of whose
   /// entries on the way are Tessera's. Nil if there is none, or if a node was detached since
   /// `version`; callers then use the other walk.

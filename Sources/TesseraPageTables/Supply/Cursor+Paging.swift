@@ -109,32 +109,15 @@ extension Cursor {
 
 // Pages of a memory object that appear in a space.
 extension Cursor {
-  /// Maps in the pages from the position what `source`, over pages of an object, maps in those from
-  /// its position, where this has `status` and `isUsable` returns true for the frame. At most
-  /// `pageCount` pages; neither cursor moves. Returns how many were mapped.
+  /// Maps `page` in the page at the position, which has `status`, if the page at that of `source`,
+  /// over pages of an object, is mapped to it. Returns whether both was so.
   ///
-  /// Throws `outOfFrames` if a page table is missing; nothing is mapped then.
+  /// Throws `outOfFrames` if a page table is missing.
   package mutating func bringIn(
-    _ pageCount: Int, from source: inout Cursor, replacing status: PageTableEntry,
-    isUsable: (FrameSlotReference) -> Bool
-  ) throws(TesseraError) -> Int {
-    let template = LeafTemplate.paged(status.leafOfStatus.property(size: .fourKiB))
-    var reservation = try reserveNodes(entry(at: position).level.number - 1)
-    var count = 0
-    for number in 0..<UInt64(truncatingIfNeeded: pageCount) {
-      let distance = number &* PageSize.fourKiB.byteCount
-      let page = position.advanced(unchecked: distance)
-      let (found, level) = source.entry(at: source.position.advanced(unchecked: distance))
-      guard level == .leafTable, found.isLeaf, found.ownsFrame, entry(at: page).entry == status
-      else { continue }
-      let address = found.leafAddress(size: .fourKiB)
-      guard isUsable(FrameTable.slot(number: address.frameNumber)) else { continue }
-      LeafOwnership.share(found, size: .fourKiB)
-      let table = lock.tree.makeTable(at: page, level: .leafTable, from: &reservation)
-      table.put(template.entry(at: address), at: table.index(of: page))
-      count += 1
-    }
-    return count
+    _ page: inout PageFrame?, from source: borrowing Cursor, replacing status: PageTableEntry
+  ) throws(TesseraError) -> Bool {
+    guard let slot = page?.slot, source.maps(slot) else { return false }
+    return try bringIn(&page, replacing: status)
   }
 }
 
@@ -151,14 +134,6 @@ extension Cursor {
     try lock.tree.requireAbsent(from: start, to: checkedEnd(byteCount))
     try setStatus(byteCount, status)
     position = start
-  }
-
-  /// Gives every page in the next `byteCount` bytes, none of which is mapped, `status`, and moves
-  /// past them. Throws as `setStatus(_:to:)`.
-  package mutating func setPaged(
-    _ byteCount: UInt64, to status: PageTableEntry
-  ) throws(TesseraError) {
-    try setStatus(byteCount, status)
   }
 
   /// The frame that the page at the position is mapped to, with a reference for the caller; nil if
@@ -202,22 +177,9 @@ extension Cursor {
   }
 }
 
-extension LockedTree {
-  /// Throws `alreadyMapped` if a page from `start` up to `end` is one of a memory object, or one
-  /// that spaces share.
-  func requireNoObject(
-    from start: VirtualAddress, to end: VirtualAddress
-  ) throws(TesseraError) {
-    var position = start
-    while position < end {
-      let node = lowestNode(at: position)
-      let entry = node[node.index(of: position)]
-      let isShared = entry.isLeaf && entry.rawValue & PageTableEntry.shared != 0
-      if isShared || entry.objectNumber != nil { throw .alreadyMapped(position) }
-      position = position.advanced(
-        unchecked: node.byteCountOfEntry(at: position, upTo: end.distance(from: position)))
-    }
-  }
+extension PageTableEntry {
+  /// Whether the entry is for a page of a memory object, or one that spaces share.
+  var mayBeObjects: Bool { isLeaf ? rawValue & Self.shared != 0 : objectNumber != nil }
 }
 
 extension PageTableEntry {

@@ -46,10 +46,10 @@ extension PageTableEntry {
     case .status(let payload): return .payload(payload)
     case .pending(let payload, let property) where property.access.allows(access):
       return .payload(payload)
-    case .swapped(_, let property) where property.access.allows(access): return .pager
-    case .object(_, let property) where property.access.allows(access): return .pager
     case .demandZero(let property) where property.access.allows(access):
       return access == .write ? .zeroedFrame : .zeros
+    case .swapped(_, let property) where property.access.allows(access): return .pager
+    case .object(_, let property) where property.access.allows(access): return .pager
     default: return .denied
     }
   }
@@ -59,12 +59,7 @@ extension PageTableNode {
   /// What it takes that the tables under this root allow `access` to `address`. Takes no lock: the
   /// answer was true at some moment of the call.
   package func need(of access: MemoryAccess, at address: VirtualAddress) -> PageNeed {
-    while true {
-      let version = TreeVersion()
-      let found = walk(to: address, in: version) { entry, _ in entry.isTable }
-      guard let (node, level) = found else { continue }
-      let entry = node[address.index(at: level)].settled
-      if version.isLatest { return entry.need(of: access, level) }
-    }
+    let (entry, level) = settledEntry(at: address)
+    return entry.need(of: access, level)
   }
 }

@@ -7,14 +7,8 @@ extension PageTableNode {
   ///
   /// Takes no lock: the answer was true at some moment of the call. See `Cursor.maps`.
   package func maps(_ page: FrameSlotReference, at address: VirtualAddress) -> Bool {
-    while true {
-      let version = TreeVersion()
-      let found = walk(to: address, in: version) { entry, _ in entry.isTable }
-      guard let (node, level) = found else { continue }
-      let entry = node[address.index(at: level)].settled
-      guard version.isLatest else { continue }
-      return level == .leafTable && entry.isLeaf
-        && entry.leafAddress(size: .fourKiB) == page.address
-    }
+    let (entry, level) = settledEntry(at: address)
+    return level == .leafTable && entry.isLeaf
+      && entry.leafAddress(size: .fourKiB) == page.address
   }
 }

@@ -87,13 +87,27 @@ extension TLBFlusher {
     return size.byteCount
   }
 
+  /// As `retire`, for a leaf of 4 KiB that is a usual one (`PageTableEntry.isUsualLeaf`).
+  @inline(__always)
+  mutating func retireUsual(_ entry: PageTableEntry, at address: VirtualAddress) -> UInt64 {
+    enqueue(address, size: .fourKiB)
+    // SAFETY: the entry was removed from its node, so that its reference is deferred once.
+    deferRelease(of: unsafe LeafOwnership.slot(ofUsual: entry))
+    return PageSize.fourKiB.byteCount
+  }
+
   /// Defers the release of what the leaf `entry` of `size` owned. The entry has been removed from
   /// its node.
   @inline(__always)
   private mutating func deferRelease(of entry: PageTableEntry, size: PageSize) {
     guard entry.ownsFrame else { return }
-    // SAFETY: the entry was removed from its node, so that its reference is deferred once.
-    let slot = unsafe LeafOwnership.slot(of: entry, size: size)
+    // SAFETY: as in `retireUsual`.
+    deferRelease(of: unsafe LeafOwnership.slot(of: entry, size: size))
+  }
+
+  /// Defers the release of a reference of the frame of `slot`.
+  @inline(__always)
+  private mutating func deferRelease(of slot: FrameSlotReference) {
     if deferred.extend(by: slot) { return }
     // The slow path gets a copy: taking this by reference would force the cursor into memory.
     var moved = consume self

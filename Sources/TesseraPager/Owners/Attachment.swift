@@ -18,8 +18,11 @@ struct Attachment: ~Copyable {
   let pageCount: UInt64
   /// The page of the object at the first address.
   let firstIndex: UInt64
-  /// Those who use it at this moment.
+  /// Those who use it at this moment. Nothing waits for them: the last of them frees the record of
+  /// an attachment that was removed.
   var users = 0
+  /// Its family has it no more.
+  var isRemoved = false
   /// The next of the object, and of the family.
   var nextOfObject: Record<Attachment>?
   var nextOfFamily: Record<Attachment>?

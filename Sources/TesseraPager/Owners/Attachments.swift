@@ -62,30 +62,17 @@ enum Attachments {
     remove(removed)
   }
 
-  /// Frees `attachment`, which its family has no more.
+  /// Frees `attachment`, which its family has no more, once it is not used any more.
   private static func remove(_ attachment: Record<Attachment>) {
-    while true {
-      let isUnused = PagerLock.held { () -> Bool in
-        guard attachment.value.users == 0 else { return false }
-        let object = attachment.value.object
-        var previous: Record<Attachment>?
-        var next = object.value.attachments
-        while let other = next, other != attachment {
-          previous = other
-          next = other.value.nextOfObject
-        }
-        if let previous {
-          previous.value.nextOfObject = attachment.value.nextOfObject
-        } else {
-          object.value.attachments = attachment.value.nextOfObject
-        }
-        RecordNumbers.attachments.free(attachment.value.number)
-        return true
-      }
-      if isUnused { break }
-      TLBShootdown.serve()
-      Processor.pause()
+    let isUnlinked = PagerLock.held {
+      attachment.value.isRemoved = true
+      return attachment.unlinkIfUnused()
     }
+    if isUnlinked { free(attachment) }
+  }
+
+  /// Frees `attachment`, which was unlinked.
+  private static func free(_ attachment: Record<Attachment>) {
     MemoryObjects.release(attachment.value.object)
     attachment.free()
   }
@@ -100,13 +87,10 @@ enum Attachments {
     while true {
       let next = PagerLock.held { () -> Record<Attachment>? in
         var next = visited == nil ? object.value.attachments : visited?.value.nextOfObject
-        while let other = next,
-          other.value.address(of: index) == nil || other.value.family.value.references == 0
-        {
+        while let other = next, !other.canBeUsed || other.value.address(of: index) == nil {
           next = other.value.nextOfObject
         }
-        next?.value.users += 1
-        next?.value.family.value.references += 1
+        next?.beginUse()
         return next
       }
       end(visited)
@@ -119,7 +103,11 @@ enum Attachments {
   private static func end(_ visited: Record<Attachment>?) {
     guard let visited else { return }
     let family = visited.value.family
-    PagerLock.held { visited.value.users -= 1 }
+    let isUnlinked = PagerLock.held {
+      visited.value.users -= 1
+      return visited.unlinkIfUnused()
+    }
+    if isUnlinked { free(visited) }
     SpaceFamilies.release(family)
   }
 }
@@ -138,19 +126,19 @@ extension Attachments {
     let index = attachment.value.index(of: page)
     var frame: PageFrame?
     let answer = MemoryObjects.obtain(index, of: object, &frame)
-    guard answer == .done, let slot = frame?.slot else { return answer }
+    guard answer == .done else { return answer }
     let end = page.advanced(unchecked: PageSize.fourKiB.byteCount)
     let source = object.value.address(of: index)
     let sourceEnd = source.advanced(unchecked: PageSize.fourKiB.byteCount)
     do throws(TesseraError) {
-      let count = try Preemption.disabled { () throws(TesseraError) in
+      let isMapped = try Preemption.disabled { () throws(TesseraError) in
         var cursor = try Cursor(over: page..<end, of: root, .added)
         // Within the first: the page is the object's until it is mapped, and who takes it out of
         // the object finds the mapping.
-        var pages = Cursor(locking: source..<sourceEnd, of: MemoryObjects.root)
-        return try cursor.bringIn(1, from: &pages, replacing: status) { $0 == slot }
+        let pages = Cursor(locking: source..<sourceEnd, of: MemoryObjects.root)
+        return try cursor.bringIn(&frame, from: pages, replacing: status)
       }
-      return count == 1 ? .done : .again
+      return isMapped ? .done : .again
     } catch { return .outOfFrames }
   }
 
@@ -159,12 +147,43 @@ extension Attachments {
       // SAFETY: the numbers of attachments are of records of attachments.
       let found: Record<Attachment>? = unsafe Record(
         at: RecordNumbers.attachments.address(of: number))
-      guard let attachment = found, attachment.value.family.value.references > 0 else {
-        return nil
-      }
-      attachment.value.users += 1
-      attachment.value.family.value.references += 1
+      guard let attachment = found, attachment.canBeUsed else { return nil }
+      attachment.beginUse()
       return attachment
     }
+  }
+}
+
+// Under `PagerLock`.
+extension Record<Attachment> {
+  /// Whether it and its family are there for a new use.
+  fileprivate var canBeUsed: Bool {
+    !value.isRemoved && value.family.value.references > 0
+  }
+
+  /// Begins a use, for which the family stays too. `Attachments.end` ends it.
+  fileprivate func beginUse() {
+    value.users += 1
+    value.family.value.references += 1
+  }
+
+  /// Takes the attachment out of the list of its object, and frees its number, if it was removed
+  /// and is not used. Returns whether that was so.
+  fileprivate func unlinkIfUnused() -> Bool {
+    guard value.isRemoved, value.users == 0 else { return false }
+    let object = value.object
+    var previous: Record<Attachment>?
+    var next = object.value.attachments
+    while let other = next, other != self {
+      previous = other
+      next = other.value.nextOfObject
+    }
+    if let previous {
+      previous.value.nextOfObject = value.nextOfObject
+    } else {
+      object.value.attachments = value.nextOfObject
+    }
+    RecordNumbers.attachments.free(value.number)
+    return true
   }
 }

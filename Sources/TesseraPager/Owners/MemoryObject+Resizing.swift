@@ -79,13 +79,13 @@ extension MemoryObjects {
     }
   }
 
-  /// Fills the last page of `object`, if it is in memory and used in part, with zeros behind the
-  /// end.
+  /// Fills the last page of `object`, if it is used in part, with zeros behind the end.
   fileprivate static func clearRestOfLastPage(of object: Record<ObjectRecord>) {
     let byteCount = object.value.byteCount
     guard byteCount % 4096 != 0 else { return }
     var frame: PageFrame?
-    // If the page is in the store, its rest is cleared when it is read.
+    // Also a page that is in the store only, which would have its old rest if the object became
+    // longer. One that is being read is cleared when that is finished.
     guard obtain(byteCount / 4096, of: object, &frame) == .done, let slot = frame?.slot,
       let page = PageReference(slot)
     else { return }

@@ -46,10 +46,10 @@ extension MemoryObjects {
   /// Calls `body` with each page of `object` that is in memory, in ascending order, once. Pages
   /// that are added meanwhile may be missed.
   static func forEachPage(
-    of object: Record<ObjectRecord>, from first: UInt64 = 0, _ body: (PageReference) -> Void
+    of object: Record<ObjectRecord>, _ body: (PageReference) -> Void
   ) {
     let end = object.value.address(of: object.value.capacity)
-    var next = object.value.address(of: first)
+    var next = object.value.base
     while next < end {
       let limit = min(end, next.endOfLeafTable)
       var frame: PageFrame?

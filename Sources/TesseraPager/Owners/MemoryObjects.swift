@@ -114,8 +114,7 @@ extension MemoryObjects {
     let end = record.value.address(of: indices.upperBound)
     try Preemption.disabled { () throws(TesseraError) in
       var cursor = try Cursor(over: start..<end, of: root, .added)
-      try cursor.setPaged(
-        end.byteCount(from: start), to: vacant(record.value.number))
+      try cursor.setStatus(end.byteCount(from: start), vacant(record.value.number))
     }
   }
 
@@ -139,21 +138,18 @@ extension MemoryObjects {
   /// The object with `number`, which stays until `release`; nil if there is none.
   static func acquire(_ number: UInt32) -> Record<ObjectRecord>? {
     PagerLock.held {
-      // SAFETY: the numbers of objects are of records of objects.
-      let found: Record<ObjectRecord>? = unsafe Record(
-        at: RecordNumbers.objects.address(of: number))
-      guard let record = found, record.value.references > 0 else { return nil }
+      guard let record = record(number: number), record.value.references > 0 else { return nil }
       record.value.references += 1
       return record
     }
   }
 
   /// The length of the object with `number`, if there is one. The lock is held.
-  static func byteCount(of number: UInt32) -> UInt64? {
+  static func byteCount(of number: UInt32) -> UInt64? { record(number: number)?.value.byteCount }
+
+  private static func record(number: UInt32) -> Record<ObjectRecord>? {
     // SAFETY: the numbers of objects are of records of objects.
-    let record: Record<ObjectRecord>? = unsafe Record(
-      at: RecordNumbers.objects.address(of: number))
-    return record?.value.byteCount
+    unsafe Record(at: RecordNumbers.objects.address(of: number))
   }
 
   /// Drops a reference of `record`. Destroys the object with the last.

@@ -24,10 +24,9 @@ extension PageReference {
     let end = address.advanced(unchecked: PageSize.fourKiB.byteCount)
     SpaceFamilies.forEachRoot(of: family) { root in
       // Without a lock, because most spaces of a large family do not map most pages.
-      guard root.maps(slot, at: address) else { return true }
+      guard root.maps(slot, at: address) else { return }
       var cursor = Cursor(locking: address..<end, of: root)
       if cursor.maps(slot) { body(&cursor) }
-      return true
     }
   }
 }

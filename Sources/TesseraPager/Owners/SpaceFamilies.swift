@@ -45,20 +45,25 @@ enum SpaceFamilies {
   /// Removes the space with `root`, which is about to be destroyed, from its family. Waits for
   /// those who visit it.
   static func remove(_ root: PageTableNode) {
-    let family = PagerLock.held { Self.family(number: root.pagerNumber) }
-    guard let family else { panic("a space left a family of the pager that does not exist") }
-    let member = PagerLock.held {
+    let (family, member) = PagerLock.held { () -> (Record<SpaceFamily>, Record<FamilyMember>) in
+      guard let family = Self.family(number: root.pagerNumber) else {
+        panic("a space left a family of the pager that does not exist")
+      }
       let member = family.member(root)
       member.value.isLeaving = true
-      return member
+      return (family, member)
     }
-    while !PagerLock.held({ family.removeIfUnvisited(member) }) {
+    while PagerLock.held({ member.value.visitors > 0 }) {
       // A visitor may wait for this processor.
       TLBShootdown.serve()
       Processor.pause()
     }
     root.pagerNumber = 0
-    member.free()
+    let isUnlinked = PagerLock.held {
+      member.value.isGone = true
+      return family.unlinkIfUnused(member)
+    }
+    if isUnlinked { member.free() }
     release(family)
   }
 
@@ -84,21 +89,22 @@ enum SpaceFamilies {
     family.free()
   }
 
-  /// Calls `body` with each root of `family`, which the caller has acquired, for as long as it
-  /// returns true: parents before children, and children that are added meanwhile too.
+  /// Calls `body` with each root of `family`, which the caller has acquired: parents before
+  /// children, and children that are added meanwhile too.
   ///
   /// The space lives and preemption is off while `body` runs.
-  static func forEachRoot(of family: Record<SpaceFamily>, _ body: (PageTableNode) -> Bool) {
-    var visited: Record<FamilyMember>?
-    var goesOn = true
-    while goesOn {
-      goesOn = Preemption.disabled {
-        guard let member = family.visitNext(after: visited) else { return false }
-        visited = member
-        return body(member.value.root)
+  static func forEachRoot(of family: Record<SpaceFamily>, _ body: (PageTableNode) -> Void) {
+    var held: Record<FamilyMember>?
+    repeat {
+      Preemption.disabled {
+        let (next, unlinked) = PagerLock.held { family.visitNext(after: held) }
+        unlinked?.free()
+        held = next
+        guard let next else { return }
+        body(next.value.root)
+        PagerLock.held { next.value.visitors -= 1 }
       }
-    }
-    if let visited { PagerLock.held { visited.value.visitors -= 1 } }
+    } while held != nil
   }
 
   /// The family with `number`. The lock is held.
@@ -117,35 +123,36 @@ extension Record<SpaceFamily> {
     value.last = member
   }
 
-  /// The member with `root`, which is one.
+  /// The member with `root`, which is one and does not leave.
   fileprivate func member(_ root: PageTableNode) -> Record<FamilyMember> {
     var member = value.first
     while let found = member {
-      if found.value.root.address == root.address { return found }
+      if found.value.root.address == root.address && !found.value.isLeaving { return found }
       member = found.value.next
     }
     panic("a space left a family of the pager in which it is not")
   }
 
-  /// Unlinks `member`, unless it is visited. Returns whether it did.
-  fileprivate func removeIfUnvisited(_ member: Record<FamilyMember>) -> Bool {
-    guard member.value.visitors == 0 else { return false }
+  /// Unlinks `member` if its space is gone and it is held no more. Returns whether that was so.
+  fileprivate func unlinkIfUnused(_ member: Record<FamilyMember>) -> Bool {
+    guard member.value.isGone, member.value.holders == 0 else { return false }
     let (previous, next) = (member.value.previous, member.value.next)
     if let previous { previous.value.next = next } else { value.first = next }
     if let next { next.value.previous = previous } else { value.last = previous }
     return true
   }
 
-  /// Ends the visit to `member`, if that is one, and begins one to the next. Nil if there is none;
-  /// `member` is then still visited.
-  fileprivate func visitNext(after member: Record<FamilyMember>?) -> Record<FamilyMember>? {
-    PagerLock.held {
-      var next = member == nil ? value.first : member?.value.next
-      while let candidate = next, candidate.value.isLeaving { next = candidate.value.next }
-      guard let next else { return nil }
-      next.value.visitors += 1
-      member?.value.visitors -= 1
-      return next
-    }
+  /// Begins a visit to the member after `held`, or the first, if there is one, and holds that
+  /// instead. Returns it, and `held` if it was unlinked thereby.
+  fileprivate func visitNext(
+    after held: Record<FamilyMember>?
+  ) -> (next: Record<FamilyMember>?, unlinked: Record<FamilyMember>?) {
+    var next = held == nil ? value.first : held?.value.next
+    while let candidate = next, candidate.value.isLeaving { next = candidate.value.next }
+    next?.value.visitors += 1
+    next?.value.holders += 1
+    guard let held else { return (next, nil) }
+    held.value.holders -= 1
+    return (next, unlinkIfUnused(held) ? held : nil)
   }
 }

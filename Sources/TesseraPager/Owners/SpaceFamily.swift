@@ -19,14 +19,20 @@ struct SpaceFamily: ~Copyable {
 
 /// A space in its family.
 struct FamilyMember: ~Copyable {
-  /// Constant. The space keeps it for as long as this is linked.
+  /// Constant. Used only during a visit.
   let root: PageTableNode
   var previous: Record<FamilyMember>?
   var next: Record<FamilyMember>?
-  /// Those who visit the space at this moment. The space is not destroyed before they are gone.
+  /// Those who visit the space at this moment, with preemption off. The space is not destroyed
+  /// before they are gone.
   var visitors = 0
+  /// Those who go on from here in the list, and may be preempted meanwhile. Nothing waits for them:
+  /// the last of them frees the record of a space that is gone.
+  var holders = 0
   /// No visit begins any more.
   var isLeaving = false
+  /// The space is gone.
+  var isGone = false
 
   init(_ root: PageTableNode) { self.root = root }
 }
