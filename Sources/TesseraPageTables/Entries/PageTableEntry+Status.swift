@@ -67,6 +67,10 @@ extension PageTableEntry {
   /// What tells the number of an object from that of a slot.
   package static var objectFlag: UInt32 { 1 << 31 }
 
+  /// A Boolean value indicating whether the entry is for pages that appear, filled with zeros.
+  @inline(__always)
+  package var isDemandZero: Bool { isStatus && rawValue & Self.kindMask == Self.demandZeroKind }
+
   /// A Boolean value indicating whether the entry is for a page that the pager has.
   @inline(__always)
   package var isPaged: Bool { isStatus && rawValue & Self.kindMask == Self.pagedKind }
@@ -137,7 +141,7 @@ extension PageTableEntry {
   }
 
   /// The property of the pages of a status that has one.
-  private var statusProperty: PageProperty {
+  package var statusProperty: PageProperty {
     let kept = rawValue & (Self.softwareMask | Self.shared | Self.noExecute)
     let rights = rawValue &>> 57 & (Self.present | Self.writable)
     return PageProperty(

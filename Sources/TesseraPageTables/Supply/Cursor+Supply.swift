@@ -60,14 +60,13 @@ extension Cursor {
     }
   }
 
-  /// Maps the frame of zeros in the page at the position, which has a status, and in all others of
-  /// the range that have the same one and are in the same leaf table.
+  /// Maps the frame of zeros in the page at the position, which is to appear as one, and in all
+  /// others of the range that have the same status and are in the same leaf table.
   private mutating func supplyZeros() throws(TesseraError) {
     let (status, level) = entry(at: position)
-    guard case .demandZero(let property) = status.vacantContent else { return }
     var reservation = try reserveNodes(level.number - 1)
     let table = lock.tree.makeTable(at: position, level: .leafTable, from: &reservation)
-    let zeros = LeafTemplate.zeros(property).entry(at: ZeroFrame.address)
+    let zeros = LeafTemplate.zeros(status.statusProperty).entry(at: ZeroFrame.address)
     let span = PagingLevel.leafTable.tableSpan
     let start = max(lock.tree.start, position.alignedDown(to: span))
     let last = min(VirtualAddress(lock.tree.end.rawValue &- 1), position.last(in: span))
@@ -81,11 +80,10 @@ extension Cursor {
   private mutating func supplyZeroed(
     _ frame: inout UntypedFrame?
   ) throws(TesseraError) {
-    guard case .demandZero(let property) = entry(at: position).entry.vacantContent else {
-      return exchange(for: &frame)
-    }
+    let (status, _) = entry(at: position)
+    guard status.isDemandZero else { return exchange(for: &frame) }
     let page = position
-    try map(&frame, as: property)
+    try map(&frame, as: status.statusProperty)
     position = page
   }
 
