@@ -76,6 +76,8 @@ private func description(of result: Int) -> StaticString {
   case TESSERA_ERROR_TOO_LONG: "string has no end there"
   case TESSERA_ERROR_PAGE_BUSY: "page is being read or written"
   case TESSERA_ERROR_STORE: "store could not read or write the page"
+  case TESSERA_ERROR_INVALID_OBJECT: "handle is of no memory object"
+  case TESSERA_ERROR_NOT_PAGED: "space is not paged"
   default: "unknown result"
   }
 }

@@ -12,8 +12,10 @@ public import TesseraSpaces
 public enum Pager {
   /// Starts the pager. Call it once the first processor is started, before any space is paged.
   ///
+  /// - Precondition: it is not started.
   /// - Throws: `outOfFrames`.
   public static func start() throws(TesseraError) {
+    require(!isStarted, "the pager was started twice")
     try MemoryObjects.start()
     SpacePager.set(
       SpacePager(
@@ -21,6 +23,9 @@ public enum Pager {
         reclaim: reclaimForFault, keepFree: keepFramesFree))
     setMarks(low: FrameTable.frameCount / 128, high: FrameTable.frameCount / 64)
   }
+
+  /// Whether the pager was started.
+  public static var isStarted: Bool { SpacePager.current != nil }
 
   /// Stops the pager, and forgets the swap store. No space is paged, and there is no memory object.
   public static func stop() {
@@ -79,7 +84,7 @@ private func reclaimForFault() -> UInt8 {
   return answer.rawValue
 }
 
-private func keepFramesFree() { Pager.reclaimBelowMark() }
+private func keepFramesFree() { Pager.keepFree() }
 
 /// The node at the physical address `address`, which is that of a root.
 @unsafe private func node(_ address: UInt64) -> PageTableNode {
@@ -94,7 +99,7 @@ extension VmSpace {
   /// - Precondition: `Pager.start()` was called.
   /// - Throws: `outOfFrames`.
   public borrowing func startPaging() throws(TesseraError) {
-    require(SpacePager.current != nil, "a space cannot be paged before the pager was started")
+    require(Pager.isStarted, "a space cannot be paged before the pager was started")
     guard root.pagerNumber == 0 else { return }
     try SpaceFamilies.make(of: root)
   }

@@ -82,16 +82,19 @@ extension Pager {
   /// Uses `store` as the swap store, with room for `pageCount` pages, each at 4096 times its
   /// number.
   ///
-  /// Takes 8 bytes of contiguous memory for each. Call it once, after `start()`.
+  /// Takes 8 bytes of contiguous memory for each. Call it once, on one processor; others may use
+  /// the pager already, whose anonymous pages stay in memory until then.
   ///
-  /// - Precondition: `pageCount` is from 1 to 2^31 - 1, and there is no swap store yet.
+  /// - Precondition: `pageCount` is from 1 to 2^31 - 1, the pager was started, and there is no swap
+  ///   store yet.
   /// - Throws: `outOfFrames`.
   public static func startSwap(_ store: PageStore, pageCount: UInt32) throws(TesseraError) {
+    require(isStarted, "a swap store was added before the pager was started")
     try Swap.start(store, slotCount: pageCount)
   }
 
   /// The number of pages that the swap store has room for, and of those it holds.
   public static var swapUsage: (pageCount: UInt32, used: UInt32) {
-    (SwapSlots.count, SwapSlots.usedCount)
+    Swap.isStarted ? (SwapSlots.count, SwapSlots.usedCount) : (0, 0)
   }
 }

@@ -28,6 +28,7 @@
  *     frames  yes        yes     yes        yes         no          (a)       bounded
  *     lookup  yes        yes     yes        yes         no          nothing   bounded
  *     thread  yes        (b)     no         (c)         no          (a)       bounded
+ *     pager   yes        no      no         (c)         no          (a), (d)  bounded
  *     cursor  no         (b)     no         (c)         no          (a)       by the caller
  *     quiet   no         no      no         yes         no          (a)       see the function
  *     boot    no         no      no         no          no          nothing   by the caller
@@ -39,7 +40,8 @@
  * it waits up to a millisecond for those in the caches of other processors. It never sleeps.
  * (b) Unless the cursor is over the same pages; see `tessera_cursor`. (c) Yes for faults of
  * programs and of the kernel's own code, no if the fault interrupted Tessera: the kernel has then
- * passed an invalid pointer, or changed page tables itself.
+ * passed an invalid pointer, or changed page tables itself. (d) And for as long as functions of the
+ * stores wait that the kernel has passed; see "Paging".
  *
  * Bounded: preemption or interrupts are never off for more than 20 microseconds at a time on a
  * processor of 3 GHz, taking an instruction as one cycle; a frame that is filled with zeros is
@@ -47,9 +49,10 @@
  * frame allocator, and what it has called when a frame is freed; so do the waits of (a) for other
  * processors. Where a function may exceed this, its comment says so.
  *
- * An interrupt handler must not call functions of `thread`, `cursor` and `quiet` if it may have
- * interrupted one of them. No function allocates from a heap, and each calls only the hooks and the
- * functions that it was passed. With interrupts off they may all be called, and leave them off.
+ * An interrupt handler must not call functions of `thread`, `pager`, `cursor` and `quiet` if it may
+ * have interrupted one of them. No function allocates from a heap, but those of the heap itself and
+ * of paging. Each calls only the hooks and the functions that it was passed, or that a store has.
+ * With interrupts off they may all be called, and leave them off.
  *
  * Registers. Tessera uses general-purpose registers only, no red zone, and about 4 KiB of stack. */
 #ifndef TESSERA_H
@@ -245,6 +248,10 @@ enum {
   TESSERA_ERROR_PAGE_BUSY = 54,
   /** The store of pages could not read or write. */
   TESSERA_ERROR_STORE = 55,
+  /** No memory object has this handle, or not any more. */
+  TESSERA_ERROR_INVALID_OBJECT = 56,
+  /** The space is not paged; see `tessera_space_page`. */
+  TESSERA_ERROR_NOT_PAGED = 57,
 };
 
 /** Returns a description of `result` in English: a static, null-terminated string. Never null.
@@ -1286,7 +1293,7 @@ bool tessera_recover_fault(
  * the direct map, as of devices, is DENIED.
  *
  * Errors of all of them: INVALID_POINTER, INVALID_SPACE, KERNEL_SPACE, DENIED, PENDING,
- * OUT_OF_FRAMES. */
+ * OUT_OF_FRAMES; of spaces that are paged, PAGE_BUSY and STORE. */
 
 /** Copies `length` bytes at `address` of `space` to `buffer`.
  *
@@ -1460,8 +1467,8 @@ tessera_result tessera_kernel_stack_free(const tessera_kernel_stack *stack);
 
 /* The heap ------------------------------------------------------------------------------------ */
 
-/* Memory for objects of any size. What else is in this header takes nothing from it, and a kernel
- * that calls none of these functions has none of it linked.
+/* Memory for objects of any size. Of what else is in this header, only paging takes anything from
+ * it, and a kernel that uses neither has none of it linked.
  *
  * Objects of up to 2,048 bytes lie in frames full of objects of one size. Each processor allocates
  * from its own such frames, with interrupts off, but with neither a lock nor a locked instruction;
@@ -1572,6 +1579,296 @@ typedef struct {
  *
  * Errors: NOT_STARTED, INVALID_POINTER, INVALID_SIZE, OUT_OF_BOUNDS if `index` is too large. */
 tessera_result tessera_heap_query_class(uint32_t index, tessera_heap_class *info);
+
+/* Paging -------------------------------------------------------------------------------------- */
+
+/* Programs may have more memory than the machine. A page that nothing has used for long is written
+ * to a store, and read again when it is used. A store is three functions of the kernel's: a disk, a
+ * file, memory elsewhere. Anonymous pages of programs, which appear filled with zeros, go to the
+ * swap store; those of a memory object, such as a file, to the object's own.
+ *
+ * The pager allocates its records from the heap. Nothing of it is linked to a kernel that calls
+ * none of these functions.
+ *
+ * Functions of the class `pager` may call functions of stores, with no lock held, and with
+ * interrupts and preemption as they were when Tessera was called; `tessera_resolve_fault`,
+ * `tessera_resolve_access` and those of user memory do so too, in a space that is paged. PAGE_BUSY
+ * means that a page is being read or written by a store that finishes later: call again after
+ * the next `tessera_transfer_done`. */
+
+/** What the transfer functions of a store return. */
+enum {
+  TESSERA_TRANSFER_DONE = 0,
+  /** `tessera_transfer_done` will be called with the token. */
+  TESSERA_TRANSFER_LATER = 1,
+  /** And all other numbers. */
+  TESSERA_TRANSFER_FAILED = -1,
+};
+
+/** Transfers 4096 bytes from or to byte `offset` of a store, a multiple of 4096, to or from the
+ * frame `memory`, and returns TESSERA_TRANSFER_... The frame is Tessera's: it must neither be
+ * shared nor dropped, and is not used by the store after the transfer.
+ *
+ * Called on any number of processors at once. May wait. Must not use pages of the same store, and
+ * of Tessera call functions of the classes `pure`, `frames` and `lookup` only. */
+typedef int32_t (*tessera_transfer_fn)(
+    void *context, uint64_t offset, tessera_frame memory, uint64_t token);
+
+/** Is told that `length` bytes from `offset` of a store are not wanted any more. As above. */
+typedef void (*tessera_release_fn)(void *context, uint64_t offset, uint64_t length);
+
+/** Where pages are when they are not in memory. */
+typedef struct {
+  /** sizeof(tessera_store), set by the caller. */
+  uint64_t size;
+  /** The first argument of the functions. */
+  void *context;
+  tessera_transfer_fn read, write;
+  /** May be null. */
+  tessera_release_fn release;
+} tessera_store;
+
+/** Starts the pager: once, before any other function of this part.
+ *
+ * Context: thread.
+ *
+ * Errors: NOT_STARTED, ALREADY_STARTED, OUT_OF_FRAMES. */
+tessera_result tessera_pager_start(void);
+
+/** Uses `store`, which is copied, as the swap store, with room for `pages` pages, from 1 to
+ * 2^31 - 1. Takes 8 bytes of contiguous memory for each. Until then, anonymous pages stay in
+ * memory. One call at a time.
+ *
+ * Context: thread.
+ *
+ * Errors: NOT_STARTED, INVALID_POINTER, INVALID_SIZE, INVALID_ARGUMENT, IN_USE if there is one
+ * already, OUT_OF_FRAMES. */
+tessera_result tessera_swap_start(const tessera_store *store, uint32_t pages);
+
+/** Has the pager page `space`: anonymous pages that appear from here on can be taken out of memory,
+ * and memory objects be mapped. Children of forks are paged too. Does nothing the second time.
+ *
+ * Context: thread.
+ *
+ * Errors: NOT_STARTED, INVALID_POINTER, INVALID_SPACE, KERNEL_SPACE, OUT_OF_FRAMES. */
+tessera_result tessera_space_page(const tessera_space *space);
+
+/** Ends the transfer with `token`, for which a function of a store has returned
+ * TESSERA_TRANSFER_LATER: the page can be used, or has been written. If not `succeeded`, a read
+ * fails with STORE once, and is then tried again; a page that was to be written stays in memory,
+ * and will be written again.
+ *
+ * To be called once for each, on any processor. Panics if no such transfer is under way.
+ *
+ * Context: frames. */
+void tessera_transfer_done(uint64_t token, bool succeeded);
+
+/* Memory objects: files, shared memory, and what else pages can be pages of. */
+
+/** A handle of a memory object; not an address, and never zero. The object is there for as long as
+ * it has a handle, or a space maps a page of it. A handle that was dropped is INVALID_OBJECT, also
+ * when there are new objects. */
+typedef uint64_t tessera_object;
+
+/** Creates a memory object of `length` bytes, which can grow to `capacity` bytes, and writes its
+ * handle. Its pages are those of `store`, which is copied, from offset 0; if that is null, they
+ * begin as zeros, and go to the swap store. No page is read before it is used.
+ *
+ * Context: pager.
+ *
+ * Errors: NOT_STARTED, INVALID_POINTER, INVALID_SIZE; EMPTY if `capacity` is 0; OUT_OF_BOUNDS if it
+ * is less than `length`, or more than half of what a space has; OUT_OF_FRAMES. */
+tessera_result tessera_object_create(
+    const tessera_store *store, uint64_t length, uint64_t capacity, tessera_object *object);
+
+/** Adds a handle of the same object, which is the same number: `tessera_object_drop` has to be
+ * called once more.
+ *
+ * Context: pager.
+ *
+ * Errors: INVALID_OBJECT. */
+tessera_result tessera_object_share(tessera_object object);
+
+/** Drops a handle. What was not written to the store before the object ends is lost: see
+ * `tessera_object_sync`.
+ *
+ * Context: pager.
+ *
+ * Errors: INVALID_OBJECT. */
+tessera_result tessera_object_drop(tessera_object object);
+
+/** Makes the object `length` bytes long. If it becomes shorter, pages beyond its end are taken out
+ * of all spaces, but not the copies that spaces have made of them; the rest of the last page
+ * becomes zeros. One call at a time for an object.
+ *
+ * Context: pager.
+ *
+ * Errors: INVALID_OBJECT, OUT_OF_BOUNDS if it is more than the capacity, OUT_OF_FRAMES. */
+tessera_result tessera_object_resize(tessera_object object, uint64_t length);
+
+/** Copies `length` bytes from `offset` of the object to `buffer`, or those up to its end. Writes
+ * how many were copied to `done`, also on failure, unless that is null.
+ *
+ * Context: pager.
+ *
+ * Errors: INVALID_OBJECT, INVALID_POINTER, PAGE_BUSY, STORE, OUT_OF_FRAMES. */
+tessera_result tessera_object_read(
+    tessera_object object, uint64_t offset, void *buffer, uint64_t length, uint64_t *done);
+
+/** As `tessera_object_read`, from `buffer` to the object, which does not grow.
+ *
+ * Context: pager.
+ *
+ * Errors: as of `tessera_object_read`. */
+tessera_result tessera_object_write(
+    tessera_object object, uint64_t offset, const void *buffer, uint64_t length, uint64_t *done);
+
+/** What writing the pages of an object to its store has achieved, in pages. */
+typedef struct {
+  /** Pages that were written, that are being written, and that the store failed to write. */
+  uint64_t written, being_written, failed;
+} tessera_sync;
+
+/** Writes all pages that were changed since the store last had them, by programs or by
+ * `tessera_object_write`, in ascending order. They stay in memory. `sync` may be null, and is also
+ * written with PAGE_BUSY and STORE. Without a store there is nothing to write.
+ *
+ * TESSERA_OK: the store has all that was written before the call. PAGE_BUSY: pages are being
+ * written; call it again. STORE: pages that it failed to write stay in memory, and changed.
+ *
+ * Context: pager.
+ *
+ * Errors: INVALID_OBJECT, PAGE_BUSY, STORE. */
+tessera_result tessera_object_sync(tessera_object object, tessera_sync *sync);
+
+/** Maps `length` bytes of pages of `object`, from `offset` of it, in `space`: none of them now,
+ * each when it is used. Uses of pages beyond the end of the object are DENIED until it grows.
+ *
+ * With TESSERA_SHARED, all that map the object see what is written, and so does its store.
+ * Otherwise a page is copied before this space writes it, and the copy is the space's own. Forks
+ * keep either. `tessera_unmap` and `tessera_protect` are as for other pages.
+ *
+ * Context: pager.
+ *
+ * Errors: INVALID_POINTER, INVALID_SPACE, KERNEL_SPACE, NOT_PAGED, INVALID_OBJECT, EMPTY,
+ * NOT_ALIGNED, OUT_OF_BOUNDS, those of rights and flags, ALREADY_MAPPED if a page is mapped or has
+ * a status, OUT_OF_FRAMES. */
+tessera_result tessera_map_object(
+    const tessera_space *space, uint64_t address, uint64_t length, tessera_object object,
+    uint64_t offset, uint32_t flags, tessera_conflict *conflict);
+
+/* Reclaim. A clock goes over all frames, makes each page that it meets older, or younger if it was
+ * used since, and takes away the oldest, which are written before if they were changed. A request
+ * for a frame for a program's page has frames reclaimed before it fails; one of the kernel's own
+ * does not. So some are kept free for those. */
+
+/** Takes pages out of memory until `count` frames are free, or nothing more can be done. Returns
+ * how many became free, and writes how many pages are being written, after which more can, unless
+ * `being_written` is null. Zero before the start.
+ *
+ * Context: pager. */
+uint64_t tessera_reclaim(uint64_t count, uint64_t *being_written);
+
+/** Has pages taken away when programs' pages are brought while fewer than `low` frames are free,
+ * until `high` are. At first they are the 128th and the 64th part of all.
+ *
+ * Context: thread.
+ *
+ * Errors: NOT_STARTED, INVALID_ARGUMENT if `low` is more than `high`. */
+tessera_result tessera_set_free_marks(uint64_t low, uint64_t high);
+
+/** Does at once what that does: for a thread of the kernel's, so that programs need not wait.
+ * Returns as `tessera_reclaim`; 0 as well if enough frames are free.
+ *
+ * Context: pager. */
+uint64_t tessera_keep_free(uint64_t *being_written);
+
+/** Where pages are, in numbers of pages. */
+typedef struct {
+  /** sizeof(tessera_page_usage), set by the caller. */
+  uint64_t size;
+  /** Pages in memory; those of them that were changed since their store last had them, as far as is
+   * known before mappings are asked; and those that are being written. */
+  uint64_t resident, dirty, being_written;
+  /** Pages in the swap store, which may be in memory too if they are anonymous. */
+  uint64_t swapped;
+  /** The length of an object in bytes; zero for anonymous pages. */
+  uint64_t length;
+} tessera_page_usage;
+
+/** Writes where the pages of `object` are; if it is 0, the anonymous pages of all spaces.
+ *
+ * Context: pager.
+ *
+ * Errors: NOT_STARTED, INVALID_POINTER, INVALID_SIZE, INVALID_OBJECT. */
+tessera_result tessera_query_usage(tessera_object object, tessera_page_usage *usage);
+
+/** Flags of a page in memory. The others that the field knows, no page here has. */
+enum {
+  TESSERA_FLAG_LOCKED = 1 << 0,
+  /** It is being written to its store. */
+  TESSERA_FLAG_WRITEBACK = 1 << 1,
+  /** It was used since the clock last came by. */
+  TESSERA_FLAG_REFERENCED = 1 << 2,
+  TESSERA_FLAG_UP_TO_DATE = 1 << 3,
+  /** It was changed since its store last had it. */
+  TESSERA_FLAG_DIRTY = 1 << 4,
+  /** It was used more than once. */
+  TESSERA_FLAG_ACTIVE = 1 << 8,
+  /** It was read again after it had been taken away. */
+  TESSERA_FLAG_WORKING_SET = 1 << 9,
+  /** The store failed to read or to write it. */
+  TESSERA_FLAG_ERROR = 1 << 10,
+  /** It is being written in order to be taken away. */
+  TESSERA_FLAG_RECLAIM = 1 << 18,
+  /** It goes to the swap store. */
+  TESSERA_FLAG_SWAP_BACKED = 1 << 19,
+};
+
+/** What is known of a page in memory. */
+typedef struct {
+  /** sizeof(tessera_page_record), set by the caller. */
+  uint64_t size;
+  /** The number of the page in its object, or its virtual page number if it is anonymous. */
+  uint64_t index;
+  /** The number of pages of spaces that map it. */
+  uint64_t map_count;
+  /** The lower half of the handle of its object; 0 if it is anonymous. */
+  uint32_t object;
+  /** TESSERA_FLAG_... */
+  uint32_t flags;
+  /** From 0, for a page that is taken away next, to 4. */
+  uint32_t age;
+  uint32_t reserved;
+} tessera_page_record;
+
+/** Writes what is known of the page in `frame`.
+ *
+ * Context: pager.
+ *
+ * Errors: NOT_STARTED, INVALID_POINTER, INVALID_SIZE, NOT_MAPPED if the pager has no page there. */
+tessera_result tessera_query_frame_page(tessera_frame frame, tessera_page_record *page);
+
+/** What the pager has done since the start. */
+typedef struct {
+  /** sizeof(tessera_pager_statistics), set by the caller. */
+  uint64_t size;
+  /** Pages that were begun to be read and to be written, and transfers that failed. */
+  uint64_t reads, writes, store_failures;
+  /** Pages that were taken out of memory, and frames that the clock has visited. */
+  uint64_t evictions, examined;
+  /** Uses of pages of objects that were in memory, and of those that were not. */
+  uint64_t hits, misses;
+  /** The number of pages that the swap store has room for, and of those in it. */
+  uint64_t swap_pages, swap_used;
+} tessera_pager_statistics;
+
+/** Writes the current statistics.
+ *
+ * Context: frames.
+ *
+ * Errors: NOT_STARTED, INVALID_POINTER, INVALID_SIZE. */
+tessera_result tessera_get_pager_statistics(tessera_pager_statistics *statistics);
 
 /* Cursors ------------------------------------------------------------------------------------- */
 
@@ -1761,6 +2058,13 @@ tessera_result tessera_dump_json(
  *
  * Errors: NOT_STARTED, INVALID_POINTER. */
 tessera_result tessera_heap_dump(tessera_write_fn write, void *context);
+
+/** Prints where pages are: a line for anonymous pages, and one for each object.
+ *
+ * Context: pager.
+ *
+ * Errors: NOT_STARTED, INVALID_POINTER. */
+tessera_result tessera_pager_dump(tessera_write_fn write, void *context);
 
 /** Prints the page-table walk of any virtual address: a line per entry, from the root down. Takes
  * no lock, so page-fault handlers and panic code may call it.

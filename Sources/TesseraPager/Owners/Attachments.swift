@@ -164,7 +164,8 @@ extension Record<Attachment> {
   /// Begins a use, for which the family stays too. `Attachments.end` ends it.
   fileprivate func beginUse() {
     value.users += 1
-    value.family.value.references += 1
+    let family = value.family
+    family.value.references += 1
   }
 
   /// Takes the attachment out of the list of its object, and frees its number, if it was removed

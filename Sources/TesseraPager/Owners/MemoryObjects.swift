@@ -14,6 +14,8 @@ enum MemoryObjects {
   ///
   /// Access: written by `start` and `reset`, constant otherwise.
   nonisolated(unsafe) private static var rootSlot: FrameSlotReference?
+  /// How many objects have been made. Access: under `PagerLock`.
+  nonisolated(unsafe) private static var madeCount: UInt32 = 0
 
   /// Makes the object space. Throws `outOfFrames`.
   static func start() throws(TesseraError) {
@@ -77,7 +79,13 @@ extension MemoryObjects {
 
   /// Gives `record` a number, and its pages the statuses with that.
   private static func publish(_ record: Record<ObjectRecord>) throws(TesseraError) {
-    let number = try RecordNumbers.objects.take(for: record.address) { record.value.number = $0 }
+    let number = try RecordNumbers.objects.take(for: record.address) { number in
+      record.value.number = number
+      // SAFETY: the lock is held.
+      unsafe record.value.serial = madeCount
+      // SAFETY: as above.
+      unsafe madeCount &+= 1
+    }
     do throws(TesseraError) {
       try setVacant(record, 0..<record.value.pageCount)
     } catch {
@@ -144,10 +152,19 @@ extension MemoryObjects {
     }
   }
 
+  /// Calls `body` with each object, by ascending number. Objects that are made or end meanwhile are
+  /// among them or not.
+  static func forEachObject(_ body: (borrowing MemoryObject) -> Void) {
+    let end = PagerLock.held { RecordNumbers.objects.end }
+    for number in 1..<end {
+      if let record = acquire(number) { body(MemoryObject(adopting: record)) }
+    }
+  }
+
   /// The length of the object with `number`, if there is one. The lock is held.
   static func byteCount(of number: UInt32) -> UInt64? { record(number: number)?.value.byteCount }
 
-  private static func record(number: UInt32) -> Record<ObjectRecord>? {
+  static func record(number: UInt32) -> Record<ObjectRecord>? {
     // SAFETY: the numbers of objects are of records of objects.
     unsafe Record(at: RecordNumbers.objects.address(of: number))
   }

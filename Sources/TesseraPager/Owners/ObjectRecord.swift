@@ -10,7 +10,11 @@ internal import TesseraPageTables
 struct ObjectRecord: ~Copyable {
   /// Constant once it is published.
   var number: UInt32 = 0
+  /// How many objects had been made before, as far as 32 bits go. Constant once it is published.
+  var serial: UInt32 = 0
   var references = 1
+  /// How many of the references are handles that are known by name.
+  var namedHandleCount = 0
   /// The first address of its pages in the object space. Constant.
   let base: VirtualAddress
   /// The number of pages for which there are addresses. Constant.

@@ -12,6 +12,8 @@ public struct ReclaimResult: Equatable, Sendable {
   public var beingWritten = 0
   /// The number of frames that were visited.
   public var examined = 0
+
+  public init() {}
 }
 
 /// The number of the frame that the clock visits next. Access: atomic.
@@ -37,14 +39,17 @@ extension Pager {
     highMark.store(high, ordering: .relaxed)
   }
 
-  /// Takes pages away if fewer frames are free than the low mark says.
-  static func reclaimBelowMark() {
+  /// Takes pages away if fewer frames are free than the low mark says, until as many are as the
+  /// high one says. A kernel may call it from a thread of its own, so that programs need not wait.
+  /// As `reclaim(_:)`.
+  @discardableResult
+  public static func keepFree() -> ReclaimResult {
     let statistics = FrameAllocator.statistics
     let free = statistics.freeFrameCount + statistics.cachedFrameCount
     // Ordering: relaxed; as for the stores.
-    guard free < lowMark.load(ordering: .relaxed) else { return }
+    guard free < lowMark.load(ordering: .relaxed) else { return ReclaimResult() }
     let wanted = highMark.load(ordering: .relaxed)
-    reclaim(Int(max(wanted, free) - free))
+    return reclaim(Int(max(wanted, free) - free))
   }
 
   /// Takes pages away that were not used for the longest time, until `count` frames are free, or

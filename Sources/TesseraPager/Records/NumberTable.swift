@@ -12,7 +12,7 @@ struct NumberTable: ~Copyable {
   /// The first of the numbers that were freed, whose word is the next; 0 for none.
   private var firstFree: UInt32 = 0
   /// No number from this on was ever given out.
-  private var end: UInt32 = 1
+  private(set) var end: UInt32 = 1
 
   private static var limit: UInt32 { 512 * 512 }
 

@@ -64,6 +64,9 @@ enum RecordNumbers {
   /// The address of the record with `number`; 0 if there is none. The lock is held.
   func address(of number: UInt32) -> UInt { withTable { $0.address(of: number) } }
 
+  /// No number from this on was ever given out. The lock is held.
+  var end: UInt32 { withTable { $0.end } }
+
   /// Frees `number`. The lock is held.
   func free(_ number: UInt32) { withTable { $0.free(number) } }
 

@@ -1,3 +1,4 @@
+internal import Synchronization
 internal import TesseraFaults
 internal import TesseraFrames
 internal import TesseraHardware
@@ -10,9 +11,12 @@ internal import TesseraSpaces
 /// that a fault in between finds it; and from when the first space reads it again until the last
 /// one has, if several do.
 enum Swap {
+  /// Whether the store can be used. Access: atomic.
+  private static let state = Atomic<Bool>(false)
   /// The store.
   ///
-  /// Access: written by `start` and `stop`, while nothing is swapped; constant otherwise.
+  /// Access: written by `start` before it can be used, and by `stop` while nothing is swapped;
+  /// constant otherwise.
   nonisolated(unsafe) private static var store: PageStore?
   /// The words of the slots. Access: as above.
   nonisolated(unsafe) private static var words: Segment<RecordFrame>?
@@ -32,9 +36,13 @@ enum Swap {
     // SAFETY: nothing is swapped.
     unsafe words = consume segment
     unsafe self.store = store
+    // Ordering: releasing, pairs with `isStarted`: who may use the store finds it.
+    state.store(true, ordering: .releasing)
   }
 
   static func stop() {
+    // Ordering: relaxed; nothing else runs.
+    state.store(false, ordering: .relaxed)
     SwapSlots.remove()
     // SAFETY: nothing is swapped.
     unsafe words = nil
@@ -43,6 +51,8 @@ enum Swap {
 
   /// As `stop`, when the machine is another.
   static func forget() {
+    // Ordering: relaxed; nothing else runs.
+    state.store(false, ordering: .relaxed)
     // SAFETY: nothing uses it any more.
     unsafe store = nil
     if let words = unsafe words.take() { _ = words.relinquishFirst() }
@@ -55,8 +65,8 @@ enum Swap {
   }
 
   static var isStarted: Bool {
-    // SAFETY: constant, or nothing is swapped.
-    unsafe store != nil
+    // Ordering: acquiring, pairs with `start`.
+    state.load(ordering: .acquiring)
   }
 
   private static func offset(of slot: UInt32) -> UInt64 { UInt64(slot) * 4096 }
@@ -121,8 +131,9 @@ extension Swap {
   /// Has `page`, of which the caller has a reference, be the frame of a slot, of which the caller
   /// then has a reference too. Nil if no slot is free.
   static func slot(for page: PageReference) -> UInt32? {
+    guard isStarted else { return nil }
     if let slot = page.swapSlot, SwapSlots.share(slot, holding: page.slot) { return slot }
-    guard isStarted, let slot = SwapSlots.allocate(for: page.slot) else { return nil }
+    guard let slot = SwapSlots.allocate(for: page.slot) else { return nil }
     page.swapSlot = slot
     page.add(.dirty.union(.swapBacked))
     return slot

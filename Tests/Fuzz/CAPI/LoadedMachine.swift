@@ -39,6 +39,7 @@ public final class LoadedMachine {
     simulated_set_interrupt_handler { tessera_serve() }
     makeTables()
     Boot.reset()
+    Pager.forget()
     Heap.forget()
   }
 

@@ -12,6 +12,9 @@ _Noreturn void fail(const char *what, const char *why);
 void check_result(tessera_result result, const char *call);
 void check_condition(bool condition, const char *what);
 
+/** Where all physical memory is mapped. */
+static const uint64_t direct_map = 0xffff800000000000;
+
 /** Memory that is reserved at the start, if delays are measured, to be added later. */
 #define ADDED_MEMORY UINT64_C(0x2000000)
 #define ADDED_LENGTH UINT64_C(0x800000)

@@ -392,6 +392,7 @@ void measure_delays(void) {
   map_chain();
   measure("tessera_unmap, of frames that drop each other", unmap_chain);
   destroy();
+  measure_pager();
 
   print_count(worst, " instructions with interrupts off at most\n");
   if (worst > BOUND) fail("interrupts", "were off for longer than 20 microseconds at 3 GHz");

@@ -15,5 +15,7 @@ void write_nothing(void *context, const char *text, size_t size);
 /** Measure the functions of the heap, the second while no two free frames touch. */
 void measure_heap(void);
 void measure_heap_in_fragments(void);
+/** Measures the functions of paging, which is started and stays so. */
+void measure_pager(void);
 
 #endif

@@ -9,7 +9,7 @@
 #define SECONDS 5
 #endif
 
-static const uint64_t direct_map = 0xffff800000000000, direct_map_end = 4 * TESSERA_1G;
+static const uint64_t direct_map_end = 4 * TESSERA_1G;
 static const uint32_t read_write = TESSERA_READ | TESSERA_WRITE;
 
 /* From kernel.ld. */
