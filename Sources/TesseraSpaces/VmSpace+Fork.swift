@@ -20,7 +20,7 @@ extension VmSpace {
     let range = Self.start..<Self.end
     try withCursor(overMapped: range) { source throws(TesseraError) in
       try child.withCursor(overMapped: range) { target throws(TesseraError) in
-        try target.copy(from: &source, range.upperBound.byteCount(from: range.lowerBound))
+        try target.fork(from: &source, range.upperBound.byteCount(from: range.lowerBound))
       }
     }
     return child

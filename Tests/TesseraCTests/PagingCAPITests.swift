@@ -164,7 +164,7 @@ extension OnSimulatedMachine {
       end()
     }
 
-    @Test func `a handle that was dropped is refused`() {
+    @Test func `a handle that was dropped is rejected`() {
       let first = makeObject(4096)
       expect(tessera_object_share(first), TESSERA_OK)
       expect(tessera_object_drop(first), TESSERA_OK)

@@ -5,7 +5,7 @@ import TesseraHeader
 import Testing
 
 extension OnSimulatedMachine {
-  /// What is wrong is refused, and changes nothing.
+  /// What is wrong is an error, and changes nothing.
   @Suite("Misuse of paging in C") struct PagingMisuseTests {
     let world: MisuseWorld
     let swap = CallbackStore()
@@ -42,7 +42,7 @@ extension OnSimulatedMachine {
       }
     }
 
-    @Test func `stores that are no stores are refused`() {
+    @Test func `stores that are no stores are errors`() {
       expect(tessera_pager_start(), TESSERA_OK)
       var object: tessera_object = 77
       expect(tessera_swap_start(nil, 1), TESSERA_ERROR_INVALID_POINTER)
@@ -66,7 +66,7 @@ extension OnSimulatedMachine {
       #expect(object == 77)
     }
 
-    @Test func `objects and mappings that cannot be are refused`() {
+    @Test func `objects and mappings that cannot be are errors`() {
       let (space, page) = (world.space, MisuseWorld.unmappedPage)
       let flags = world.readWrite
       var object: tessera_object = 77

@@ -1107,8 +1107,9 @@ tessera_result tessera_set_pending(
  *
  * Context: thread.
  *
- * Errors: ALREADY_MAPPED, INVALID_ARGUMENT if the spaces are the same, KERNEL_SPACE if one is the
- * kernel space. */
+ * Errors: ALREADY_MAPPED, also for a page of a memory object in `source`, which only
+ * `tessera_space_fork` copies; INVALID_ARGUMENT if the spaces are the same, KERNEL_SPACE if one is
+ * the kernel space. */
 tessera_result tessera_copy(
     const tessera_space *space, const tessera_space *source, uint64_t address, uint64_t length,
     tessera_conflict *conflict);
@@ -1122,7 +1123,8 @@ tessera_result tessera_copy(
  *
  * Context: thread.
  *
- * Errors: ALREADY_MAPPED; OUT_OF_BOUNDS also if the ranges have a page in common; KERNEL_SPACE. */
+ * Errors: ALREADY_MAPPED, also for a page of a memory object, which cannot be moved; OUT_OF_BOUNDS
+ * also if the ranges have a page in common; KERNEL_SPACE. */
 tessera_result tessera_move(
     const tessera_space *space, uint64_t address, uint64_t length, uint64_t target,
     tessera_conflict *conflict);

@@ -10,9 +10,19 @@ extension Cursor {
   /// No later change of rights makes such a page writable, in either space, while its frame has
   /// another owner; `PageProperty.isCopyOnWrite` tells which pages must be copied.
   ///
-  /// Throws `alreadyMapped` if a page here is mapped or has a status, and `outOfFrames`. Traps if
-  /// one cursor is the kernel's and the other is not.
+  /// Throws `alreadyMapped` if a page here is mapped or has a status, or if the pager pages the
+  /// other space and one of the pages there is a memory object's, which only `VmSpace.fork` can
+  /// copy; and `outOfFrames`. Traps if one cursor is the kernel's and the other is not.
   public mutating func copy(from source: inout Cursor, _ byteCount: UInt64) throws(TesseraError) {
+    try source.requireNoObjects(byteCount)
+    try fork(from: &source, byteCount)
+  }
+
+  /// As `copy`, also for pages of memory objects: this is over a child, in the family of its parent
+  /// and at the same addresses.
+  package mutating func fork(
+    from source: inout Cursor, _ byteCount: UInt64
+  ) throws(TesseraError) {
     require(source.isKernel == isKernel, "pages copied between the user half and the kernel's")
     let end = checkedEnd(byteCount)
     let sourceEnd = source.checkedEnd(byteCount)
@@ -42,14 +52,24 @@ extension Cursor {
   /// The number of nodes that are missing to copy the whole range of `source`, which is as long.
   ///
   /// `lastUsed` is the last address before for which nodes were counted, and is updated. Throws
-  /// `alreadyMapped` if a page here is mapped or has a status.
+  /// `alreadyMapped` as `copy`.
   func missingNodeCount(
     toCopy source: borrowing Cursor, after lastUsed: inout VirtualAddress?
   ) throws(TesseraError) -> Int {
+    try source.requireNoObjects(byteCountLeft)
     try lock.tree.requireAbsent(from: position, to: lock.tree.end)
     return lock.tree.missingNodeCount(
       toCopy: byteCountLeft, at: CopyPositions(target: position, source: source.position),
       from: source.lock.tree, after: &lastUsed)
+  }
+}
+
+extension Cursor {
+  /// Throws `alreadyMapped` if the pager pages the space, and a page of the next `byteCount` bytes
+  /// is a memory object's, which stays where the pager knows it.
+  func requireNoObjects(_ byteCount: UInt64) throws(TesseraError) {
+    if lock.tree.root.pagerNumber == 0 { return }
+    try lock.tree.requireEach(from: position, to: checkedEnd(byteCount)) { !$0.mayBeObjects }
   }
 }
 

@@ -21,9 +21,7 @@ extension Cursor {
     else { throw .outOfBounds }
     guard byteCount > 0 else { return }
     try lock.tree.requireAbsent(from: target, to: targetEnd)
-    if lock.tree.root.pagerNumber != 0 {
-      try lock.tree.requireEach(from: position, to: end) { !$0.mayBeObjects }
-    }
+    try requireNoObjects(byteCount)
     var positions = CopyPositions(target: target, source: position)
     var lastUsed: VirtualAddress?
     var reservation = try reserveNodes(

@@ -34,7 +34,9 @@ extension PageTableNode {
   /// The entry that spans `address` under this root, all of whose tables are Tessera's, and its
   /// level. It was there at some moment of the call.
   @inline(__always)
-  func settledEntry(at address: VirtualAddress) -> (entry: PageTableEntry, level: PagingLevel) {
+  package func settledEntry(
+    at address: VirtualAddress
+  ) -> (entry: PageTableEntry, level: PagingLevel) {
     while true {
       let version = TreeVersion()
       let found = walk(to: address, in: version) { entry, _ in entry.isTable }

@@ -7,68 +7,51 @@ internal import TesseraSpaces
 /// All attachments of memory objects to spaces.
 enum Attachments {
   /// Attaches the pages of `object` from `firstIndex` to the addresses from `start` of the spaces
-  /// of `family`, which its caller has acquired. Returns the number.
+  /// of `family`, which its caller has acquired. Returns the attachment, in use: `end` ends that,
+  /// once pages have its number.
   ///
   /// - Throws: `outOfFrames`.
   static func add(
     _ object: Record<ObjectRecord>, from firstIndex: UInt64, pageCount: UInt64,
     at start: VirtualAddress, of family: Record<SpaceFamily>
-  ) throws(TesseraError) -> UInt32 {
+  ) throws(TesseraError) -> Record<Attachment> {
     let attachment = try Record(
       Attachment(
         object: object, family: family, start: start, pageCount: pageCount,
         firstIndex: firstIndex))
     do throws(TesseraError) {
-      return try RecordNumbers.attachments.take(for: attachment.address) {
+      try RecordNumbers.attachments.take(for: attachment.address) {
         attachment.value.number = $0
         object.value.references += 1
         attachment.value.nextOfObject = object.value.attachments
         object.value.attachments = attachment
         attachment.value.nextOfFamily = family.value.attachments
         family.value.attachments = attachment
+        family.value.attachmentCount += 1
+        attachment.beginUse()
       }
+      return attachment
     } catch {
       attachment.free()
       throw error
     }
   }
 
-  /// Frees all attachments of `family`, which has no space and no visitor any more.
+  /// Frees all attachments of `family`, which has no space any more. So none of them is used.
   static func removeAll(of family: Record<SpaceFamily>) {
     while let attachment = family.value.attachments {
-      family.value.attachments = attachment.value.nextOfFamily
-      remove(attachment)
+      let isUnlinked = PagerLock.held {
+        attachment.leaveFamily()
+        return attachment.unlinkIfUnused()
+      }
+      require(isUnlinked, "an attachment is used without its family")
+      free(attachment)
     }
   }
 
-  /// Frees the attachment of `family` with `number`, which no entry has.
-  static func remove(_ number: UInt32, of family: Record<SpaceFamily>) {
-    let removed = PagerLock.held { () -> Record<Attachment>? in
-      var previous: Record<Attachment>?
-      var next = family.value.attachments
-      while let other = next, other.value.number != number {
-        previous = other
-        next = other.value.nextOfFamily
-      }
-      guard let found = next else { return nil }
-      if let previous {
-        previous.value.nextOfFamily = found.value.nextOfFamily
-      } else {
-        family.value.attachments = found.value.nextOfFamily
-      }
-      return found
-    }
-    guard let removed else { panic("an attachment was removed that its family does not have") }
-    remove(removed)
-  }
-
-  /// Frees `attachment`, which its family has no more, once it is not used any more.
-  private static func remove(_ attachment: Record<Attachment>) {
-    let isUnlinked = PagerLock.held {
-      attachment.value.isRemoved = true
-      return attachment.unlinkIfUnused()
-    }
-    if isUnlinked { free(attachment) }
+  /// Frees `attachment`, which the caller uses and no entry has, once it is not used any more.
+  static func remove(_ attachment: Record<Attachment>) {
+    PagerLock.held { attachment.leaveFamily() }
   }
 
   /// Frees `attachment`, which was unlinked.
@@ -100,7 +83,8 @@ enum Attachments {
     }
   }
 
-  private static func end(_ visited: Record<Attachment>?) {
+  /// Ends a use.
+  static func end(_ visited: Record<Attachment>?) {
     guard let visited else { return }
     let family = visited.value.family
     let isUnlinked = PagerLock.held {
@@ -154,7 +138,7 @@ extension Attachments {
   }
 }
 
-// Under `PagerLock`.
+// Used under `PagerLock`.
 extension Record<Attachment> {
   /// Whether it and its family are there for a new use.
   fileprivate var canBeUsed: Bool {
@@ -162,10 +146,28 @@ extension Record<Attachment> {
   }
 
   /// Begins a use, for which the family stays too. `Attachments.end` ends it.
-  fileprivate func beginUse() {
+  func beginUse() {
     value.users += 1
     let family = value.family
     family.value.references += 1
+  }
+
+  /// Takes the attachment, which is used, out of the list of its family. The last use frees it.
+  func leaveFamily() {
+    let family = value.family
+    var previous: Record<Attachment>?
+    var next = family.value.attachments
+    while let other = next, other != self {
+      previous = other
+      next = other.value.nextOfFamily
+    }
+    if let previous {
+      previous.value.nextOfFamily = value.nextOfFamily
+    } else {
+      family.value.attachments = value.nextOfFamily
+    }
+    family.value.attachmentCount -= 1
+    value.isRemoved = true
   }
 
   /// Takes the attachment out of the list of its object, and frees its number, if it was removed

@@ -13,8 +13,13 @@ struct SpaceFamily: ~Copyable {
   var references = 1
   var first: Record<FamilyMember>?
   var last: Record<FamilyMember>?
-  /// What of memory objects is attached to spaces of the family.
+  /// What of memory objects is attached to spaces of the family, and how many there are.
   var attachments: Record<Attachment>?
+  var attachmentCount = 0
+  /// The number from which on they are swept: those are freed that no page has any more.
+  var sweepCount = 16
+  /// Whether a sweep is under way.
+  var isSwept = false
 }
 
 /// A space in its family.

@@ -30,16 +30,18 @@ extension VmSpace {
       throw .outOfBounds
     }
     let byteCount = range.upperBound.byteCount(from: range.lowerBound)
-    let number = try Attachments.add(
+    Attachments.sweep(family)
+    let attachment = try Attachments.add(
       object.record, from: index, pageCount: byteCount / PageSize.fourKiB.byteCount,
       at: range.lowerBound, of: family)
+    defer { Attachments.end(attachment) }
     do throws(TesseraError) {
       try withCursor(over: range) { cursor throws(TesseraError) in
-        try cursor.claim(byteCount, with: .object(number, property))
+        try cursor.claim(byteCount, with: .object(attachment.value.number, property))
       }
     } catch {
       // Nothing was mapped.
-      Attachments.remove(number, of: family)
+      Attachments.remove(attachment)
       throw error
     }
   }
