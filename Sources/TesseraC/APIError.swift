@@ -36,6 +36,8 @@ struct APIError: Error {
     case .usedByProcessor, .managedMemory: self.init(TESSERA_ERROR_RIGHTS_IN_USE)
     case .boot(let error): self.init(error)
     case .notActive: self.init(TESSERA_ERROR_NOT_ACTIVE)
+    case .pageBusy: self.init(TESSERA_ERROR_PAGE_BUSY)
+    case .storeFailed: self.init(TESSERA_ERROR_STORE)
     case .multiboot: panic("an error that no C function has")
     }
   }

@@ -93,6 +93,30 @@ extension OnSimulatedMachine {
       }
     }
 
+    @Test func `an object becomes shorter once its last page can be cleared`() throws {
+      try withFile(of: 4) { space, program, object, file in
+        try space.map(object, at: bytes(Self.place, 4 * 4096), as: Self.shared)
+        file.isSlow = true
+        for _ in 0..<2 {
+          #expect(throws: TesseraError.pageBusy) { try object.resize(to: 2 * 4096 + 8) }
+        }
+        #expect(object.byteCount == 4 * 4096 && file.readCount == 1)
+        file.finishAll()
+        file.isSlow = false
+        #expect(try program.read(at: address(2) + 8, in: space) == 3)
+        try object.resize(to: 2 * 4096 + 8)
+        file.failNext(reads: 1, writes: 0)
+        #expect(throws: TesseraError.storeFailed) { try object.resize(to: 4096 + 8) }
+        #expect(object.byteCount == 2 * 4096 + 8)
+        #expect(try program.read(at: address(1) + 8, in: space) == 2)
+        try object.resize(to: 4096 + 8)
+        try object.resize(to: 4 * 4096)
+        #expect(try program.read(at: address(1), in: space) == 2)
+        #expect(try program.read(at: address(1) + 8, in: space) == 0)
+        #expect(object.synchronize().isComplete && file.pages[4096]?[1] == 0)
+      }
+    }
+
     @Test func `what was written through a mapping that is gone reaches the file`() throws {
       try withFile(of: 10) { space, program, object, file in
         let range = bytes(Self.place, 10 * 4096)

@@ -177,8 +177,11 @@ extension OnSimulatedMachine {
       try withFile(6) { space, program, object, file in
         file.isSlow = isSlow
         // The page is not in memory.
+        if isSlow {
+          #expect(throws: TesseraError.pageBusy) { try object.resize(to: 3 * 4096 + 8) }
+          file.finishAll()
+        }
         try object.resize(to: 3 * 4096 + 8)
-        file.finishAll()
         try object.resize(to: 6 * 4096)
         try program.expect(4, at: address(3), in: space)
         try program.expect(0, at: address(3) + 8, in: space)

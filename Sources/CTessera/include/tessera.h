@@ -1701,11 +1701,13 @@ tessera_result tessera_object_drop(tessera_object object);
 
 /** Makes the object `length` bytes long. If it becomes shorter, pages beyond its end are taken out
  * of all spaces, but not the copies that spaces have made of them; the rest of the last page
- * becomes zeros. One call at a time for an object.
+ * becomes zeros, and that page is read first if it is not in memory. One call at a time for an
+ * object.
  *
  * Context: pager.
  *
- * Errors: INVALID_OBJECT, OUT_OF_BOUNDS if it is more than the capacity, OUT_OF_FRAMES. */
+ * Errors: INVALID_OBJECT, OUT_OF_BOUNDS if it is more than the capacity, OUT_OF_FRAMES; PAGE_BUSY
+ * and STORE if the page that becomes the last is being read, or cannot be. */
 tessera_result tessera_object_resize(tessera_object object, uint64_t length);
 
 /** Copies `length` bytes from `offset` of the object to `buffer`, or those up to its end. Writes

@@ -73,7 +73,7 @@ struct PagingDemonstration {
     write("", statistics.writes, " written, ")
     write("", statistics.reads, " read again\n")
     finishWrites()
-    writeUsage()
+    Pager.dump(to: &console)
     checks.check(
       statistics.evictions >= anonymousCount - free, "more pages are used than there are frames")
     checks.check(
@@ -93,10 +93,10 @@ struct PagingDemonstration {
       .pattern(DiskStore.fileStart), fileCount, from: Self.start, in: space)
     blow(&storm, .write, fileCount, "paging: all processors write the pages of a file")
     blow(&storm, .read, fileCount, "paging: and read them, each those of another")
-    let usage = file.usage()
-    write("  the file has ", usage.resident, " of ")
-    write("", fileCount, " pages in memory, ")
-    write("", usage.dirty, " known to be dirty; ")
+    let statistics = Pager.statistics
+    write("  ", statistics.hits, " uses of the file's pages were in memory, ")
+    write("", statistics.misses, " were not\n")
+    Pager.dump(to: &console)
     var result = SynchronizeResult()
     var written: UInt64 = 0
     repeat {
@@ -104,7 +104,7 @@ struct PagingDemonstration {
       written += UInt64(result.beingWritten)
       finishWrites()
     } while !result.isComplete && result.failed == 0
-    write("", written, " written to the disk\n")
+    write("  ", written, " dirty pages of the file written to the disk\n")
     checks.check(result.isComplete, "the file is written to the disk")
     compareDisk()
   }
@@ -151,13 +151,6 @@ struct PagingDemonstration {
     while Pager.usage().anonymous.beingWritten + Pager.usage().objects.beingWritten > 0 {
       DiskStore.finishWrites()
     }
-  }
-
-  private mutating func writeUsage() {
-    let usage = Pager.usage().anonymous
-    write("  in memory ", usage.resident, ", in the swap area ")
-    write("", usage.swapped, " of ")
-    write("", UInt64(Pager.swapUsage.pageCount), " pages\n")
   }
 
   private mutating func write(

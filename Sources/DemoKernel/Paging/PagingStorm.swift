@@ -49,6 +49,18 @@ struct PagingStorm: ~Copyable {
   }
 }
 
+/// A dot for each second.
+private struct Progress {
+  private var watch = Stopwatch()
+
+  mutating func write() {
+    guard watch.microseconds >= 1_000_000 else { return }
+    var console = Console()
+    console.write(byte: 46)
+    watch = Stopwatch()
+  }
+}
+
 // What each processor does.
 extension PagingStorm {
   private func takePart() {
@@ -59,8 +71,10 @@ extension PagingStorm {
     // Pages of a processor lie between those of others, and another one reads them.
     let count = UInt64(Processors.count)
     let first = (UInt64(Processors.currentRank) + (kind == .read ? 1 : 0)) % count
+    var progress = Progress()
     for page in stride(from: first, to: pageCount, by: Int(count)) {
       use(page, frames)
+      if Processors.currentRank == 0 { progress.write() }
     }
     VmSpace.deactivate()
   }

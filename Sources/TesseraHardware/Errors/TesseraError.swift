@@ -27,6 +27,10 @@ public enum TesseraError: Error, Equatable, Sendable {
   case notMapped(VirtualAddress)
   /// The calling processor does not run on the space.
   case notActive
+  /// The page is being read from its store, or written to it. Try again later.
+  case pageBusy
+  /// The store could not read or write the page.
+  case storeFailed
 
   /// A page-table entry above the kernel page at the address withholds a right that the page would
   /// get.
@@ -85,6 +89,8 @@ extension TesseraError {
     case .alreadyMapped: "the page is already mapped"
     case .notMapped: "the page is not mapped"
     case .notActive: "the processor does not run on the space"
+    case .pageBusy: "the page is being read or written"
+    case .storeFailed: "the store could not read or write the page"
     case .rightsWithheld: "an entry above the page withholds the right"
     case .usedByProcessor: "the processor would lose a right that it needs"
     case .managedMemory: "Tessera would lose the right to write its memory"

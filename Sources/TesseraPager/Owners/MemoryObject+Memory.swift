@@ -70,7 +70,7 @@ extension MemoryObject {
 
 extension MemoryObjects {
   /// As `obtain`, and frees frames if there are none.
-  fileprivate static func obtainReclaiming(
+  static func obtainReclaiming(
     _ index: UInt64, of object: Record<ObjectRecord>, _ frame: inout PageFrame?
   ) -> PageBringing {
     while true {

@@ -9,12 +9,14 @@ extension MemoryObject {
   ///
   /// If it becomes shorter, the pages behind its end are taken out of all spaces that map them, and
   /// forgotten; copies that spaces have made of them are theirs. The rest of the last page is
-  /// zeros. The store is told of what it need not keep. If the object becomes longer, the pages
-  /// are those of its store, or zeros.
+  /// zeros; so that page is read first, if it is not in memory. The store is told of what it need
+  /// not keep. If the object becomes longer, the pages are those of its store, or zeros.
   ///
-  /// One call at a time for an object. Waits for other processors; not for interrupt handlers.
+  /// One call at a time for an object. Waits for other processors, and for the store as
+  /// `PageStore` says; not for interrupt handlers.
   ///
-  /// - Throws: `outOfBounds` if it is more than there is room for; `outOfFrames`. Nothing has
+  /// - Throws: `outOfBounds` if it is more than there is room for; `outOfFrames`; `pageBusy` while
+  ///   the page that becomes the last is being read, and `storeFailed` if it cannot be. Nothing has
   ///   changed then.
   public borrowing func resize(to byteCount: UInt64) throws(TesseraError) {
     guard byteCount <= record.value.capacity * PageSize.fourKiB.byteCount else {
@@ -25,10 +27,15 @@ extension MemoryObject {
       ObjectRecord.pageCount(of: old), ObjectRecord.pageCount(of: byteCount)
     )
     if newCount > oldCount { try MemoryObjects.setVacant(record, oldCount..<newCount) }
+    var last: PageFrame?
+    if byteCount < old { try MemoryObjects.obtainLastPage(of: record, byteCount, &last) }
     PagerLock.held { record.value.byteCount = byteCount }
     guard byteCount < old else { return }
     MemoryObjects.removePages(of: record, from: newCount, to: oldCount)
-    MemoryObjects.clearRestOfLastPage(of: record)
+    if let slot = last?.slot, let page = PageReference(slot) {
+      page.clear(from: byteCount % 4096)
+      page.add(.dirty)
+    }
     guard let store = record.value.store, let release = store.release, newCount < oldCount else {
       return
     }
@@ -79,18 +86,25 @@ extension MemoryObjects {
     }
   }
 
-  /// Fills the last page of `object`, if it is used in part, with zeros behind the end.
-  fileprivate static func clearRestOfLastPage(of object: Record<ObjectRecord>) {
-    let byteCount = object.value.byteCount
+  /// Has the page of `object` that is the last if it becomes `byteCount` bytes long, which is less,
+  /// in memory, and a reference of it in `frame`; nil if all of the page is used.
+  ///
+  /// Also one that is only in the store: it would have its old rest if the object became longer.
+  ///
+  /// - Throws: `outOfFrames`, `pageBusy`, `storeFailed`.
+  fileprivate static func obtainLastPage(
+    of object: Record<ObjectRecord>, _ byteCount: UInt64, _ frame: inout PageFrame?
+  ) throws(TesseraError) {
     guard byteCount % 4096 != 0 else { return }
-    var frame: PageFrame?
-    // Also a page that is in the store only, which would have its old rest if the object became
-    // longer. One that is being read is cleared when that is finished.
-    guard obtain(byteCount / 4096, of: object, &frame) == .done, let slot = frame?.slot,
-      let page = PageReference(slot)
-    else { return }
-    page.clear(from: byteCount % 4096)
-    page.add(.dirty)
+    while true {
+      switch obtainReclaiming(byteCount / 4096, of: object, &frame) {
+      case .done: return
+      case .again: frame = nil
+      case .busy: throw .pageBusy
+      case .failed: throw .storeFailed
+      case .outOfFrames, .denied: throw .outOfFrames
+      }
+    }
   }
 }
 
