@@ -191,9 +191,13 @@ public func tessera_move(
   let start = min(address, target)
   let (both, overflow) = (max(address, target) - start).addingReportingOverflow(length)
   if overflow { return tessera_result(TESSERA_ERROR_OUT_OF_BOUNDS) }
-  return unsafe withCursor(space, start, both, conflict) { cursor throws(APIError) in
+  let answer = unsafe withCursor(space, start, both, conflict) { cursor throws(APIError) in
     try cursor.move(VirtualAddress(address), length: length, to: VirtualAddress(target))
   }
+  if answer == TESSERA_OK, let handle = unsafe try? SpaceHandle(space) {
+    handle.noteMove(VirtualAddress(address), length, to: VirtualAddress(target))
+  }
+  return answer
 }
 
 @c @implementation @unsafe

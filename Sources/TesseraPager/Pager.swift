@@ -20,7 +20,7 @@ public enum Pager {
     SpacePager.set(
       SpacePager(
         addChild: addPagedChild, remove: removePagedSpace, bring: bringPagedPage,
-        reclaim: reclaimForFault, keepFree: keepFramesFree))
+        reclaim: reclaimForFault, keepFree: keepFramesFree, noteMove: noteMovedPages))
     setMarks(low: FrameTable.frameCount / 128, high: FrameTable.frameCount / 64)
   }
 
@@ -85,6 +85,13 @@ private func reclaimForFault() -> UInt8 {
 }
 
 private func keepFramesFree() { Pager.keepFree() }
+
+private func noteMovedPages(_ root: UInt64, _ from: UInt64, _ to: UInt64, _ byteCount: UInt64) {
+  // SAFETY: the address is that of a root.
+  let root = unsafe node(root)
+  PageReference.rename(
+    in: root, from: VirtualAddress(from), to: VirtualAddress(to), byteCount)
+}
 
 /// The node at the physical address `address`, which is that of a root.
 @unsafe private func node(_ address: UInt64) -> PageTableNode {

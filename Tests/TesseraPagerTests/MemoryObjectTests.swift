@@ -166,8 +166,18 @@ extension OnSimulatedMachine {
         try space.move(anonymous, to: VirtualAddress(address(16)))
         #expect(try program.read(at: address(17), in: space) == 5)
         Pager.reclaim(600)
+        #expect(space.translate(VirtualAddress(address(17))) == nil, "it is in swap")
         #expect(try program.read(at: address(17), in: space) == 5)
         #expect(try program.read(at: address(1), in: space) == 2)
+        // The child has the page at the old address, and the pager goes on to find it there.
+        let child = try space.fork()
+        try space.move(bytes(address(17), 4096), to: VirtualAddress(address(30)))
+        let frame = child.translate(VirtualAddress(address(17)))?.address ?? PhysicalAddress(0)
+        #expect(Pager.page(at: frame)?.index == address(17) / 4096)
+        #expect(Pager.page(at: frame)?.mapCount == 1)
+        #expect(try program.read(at: address(30), in: space) == 5)
+        #expect(try program.read(at: address(17), in: child) == 5)
+        VmSpace.deactivate()
       }
     }
 

@@ -185,6 +185,11 @@ extension SpaceHandle {
     return try body(space)
   }
 
+  /// Has the pager, if it pages the space, find the `length` bytes of pages that have moved.
+  func noteMove(_ start: VirtualAddress, _ length: UInt64, to target: VirtualAddress) {
+    if !isKernel { SpacePager.noteMove(in: space.root, from: start, to: target, length) }
+  }
+
   func activate() {
     if isKernel { VmSpace.deactivate() } else { space.activate() }
   }

@@ -14,10 +14,10 @@ public struct PageMetadata: UntypedFrameMetadata, ~Copyable {
   /// Access: atomic.
   package let swapSlot = Atomic<UInt32>(0)
   /// The number of the page among those of its owner: in an object, from its start; of anonymous
-  /// memory, the virtual page number.
+  /// memory, the virtual page number, which changes if the page is moved.
   ///
-  /// Access: constant.
-  package let index: UInt64
+  /// Access: atomic.
+  package let index: Atomic<UInt64>
   /// The flags, and the age in the highest four bits.
   ///
   /// Access: atomic.
@@ -25,7 +25,7 @@ public struct PageMetadata: UntypedFrameMetadata, ~Copyable {
 
   package init(owner: PageOwner, index: UInt64, flags: PageFlags, age: UInt32) {
     self.owner = owner
-    self.index = index
+    self.index = Atomic(index)
     state = Atomic(flags.rawValue | age << Self.ageShift)
   }
 

@@ -139,12 +139,18 @@ extension Cursor {
   /// The frame that the page at the position is mapped to, with a reference for the caller; nil if
   /// none is mapped, or one of which the mapping has no reference.
   package func sharedFrame() -> PageFrame? {
-    let (entry, level) = entry(at: position)
-    guard level == .leafTable, entry.isLeaf, entry.ownsFrame else { return nil }
-    LeafOwnership.share(entry, size: .fourKiB)
-    let slot = FrameTable.slot(number: entry.leafAddress(size: .fourKiB).frameNumber)
+    guard let slot = mappedSlot else { return nil }
+    LeafOwnership.share(entry(at: position).entry, size: .fourKiB)
     // SAFETY: the reference has just been acquired; what is mapped is untyped.
     return unsafe PageFrame(adopting: slot)
+  }
+
+  /// The slot of the frame of 4 KiB that the page at the position is mapped to, of which the
+  /// mapping has a reference; nil if there is none. The mapping keeps it, and the cursor that.
+  package var mappedSlot: FrameSlotReference? {
+    let (entry, level) = entry(at: position)
+    guard level == .leafTable, entry.isLeaf, entry.ownsFrame else { return nil }
+    return FrameTable.slot(number: entry.leafAddress(size: .fourKiB).frameNumber)
   }
 
   /// Takes the frame of `page` out of the page at the position, and leaves `place`, if it has

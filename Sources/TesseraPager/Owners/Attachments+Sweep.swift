@@ -98,7 +98,7 @@ extension PageTableNode {
     let cursor = Cursor(locking: page..<end, of: self)
     let (entry, _) = cursor.entry(at: page)
     guard entry.isLeaf else { return entry.objectNumber == number }
-    guard let slot = cursor.sharedFrame()?.slot else { return false }
+    guard let slot = cursor.mappedSlot else { return false }
     return PageReference(slot)?.owner == owner
   }
 }

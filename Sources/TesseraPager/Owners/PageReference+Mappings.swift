@@ -7,8 +7,8 @@ internal import TesseraPageTables
 extension PageReference {
   /// Calls `body` with a cursor at each page that maps this one, one after another.
   ///
-  /// Mappings that are added meanwhile may be missed, and so are those that were moved away from
-  /// where the owner has the page.
+  /// Mappings that are added meanwhile may be missed, and so are those that were moved by
+  /// `Cursor.move`, or while another space had the page.
   func forEachMapping(_ body: (inout Cursor) -> Void) {
     if owner.isObject { return MemoryObjects.forEachMapping(of: self, body) }
     guard let family = SpaceFamilies.acquire(owner.number) else { return }

@@ -15,7 +15,16 @@ struct PageReference: Equatable {
 
   var address: PhysicalAddress { slot.address }
   var owner: PageOwner { metadata { $0.owner } }
-  var index: UInt64 { metadata { $0.index } }
+
+  /// The number of the page among the owner's.
+  var index: UInt64 {
+    // Ordering: relaxed; where the page is is looked up, and a page that has moved since is missed.
+    get { metadata { $0.index.load(ordering: .relaxed) } }
+    nonmutating set {
+      // Ordering: relaxed; as above.
+      metadata { $0.index.store(newValue, ordering: .relaxed) }
+    }
+  }
 
   @inline(__always)
   private func metadata<Result>(_ body: (borrowing PageMetadata) -> Result) -> Result {

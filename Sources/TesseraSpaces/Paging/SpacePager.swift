@@ -1,6 +1,6 @@
 internal import Synchronization
-internal import TesseraHardware
-internal import TesseraPageTables
+package import TesseraHardware
+package import TesseraPageTables
 
 /// What the pager does for the spaces that it pages, if the kernel has one.
 ///
@@ -18,17 +18,22 @@ package struct SpacePager: Sendable {
   package let reclaim: @convention(c) () -> UInt8
   /// Frees frames if fewer are free than the kernel wants to have.
   private let keepFree: @convention(c) () -> Void
+  /// Has pages be found where they are after a move.
+  private let noteMove:
+    @convention(c) (_ root: UInt64, _ from: UInt64, _ to: UInt64, _ byteCount: UInt64) -> Void
 
   package init(
     addChild: @convention(c) (UInt64, UInt64) -> Bool, remove: @convention(c) (UInt64) -> Void,
     bring: @convention(c) (UInt64, UInt64) -> UInt8, reclaim: @convention(c) () -> UInt8,
-    keepFree: @convention(c) () -> Void
+    keepFree: @convention(c) () -> Void,
+    noteMove: @convention(c) (UInt64, UInt64, UInt64, UInt64) -> Void
   ) {
     self.addChild = addChild
     self.remove = remove
     self.bring = bring
     self.reclaim = reclaim
     self.keepFree = keepFree
+    self.noteMove = noteMove
   }
 
   /// The pager, if there is one.
@@ -50,6 +55,16 @@ package struct SpacePager: Sendable {
     // Ordering: relaxed; only how often matters.
     guard allocationCount.wrappingAdd(1, ordering: .relaxed).oldValue % 16 == 0 else { return }
     current?.keepFree()
+  }
+
+  /// Has the pager find the pages that were in `byteCount` bytes from `start`, and were moved to
+  /// `target`, in the space with `root`, if it pages that. With nothing locked.
+  package static func noteMove(
+    in root: PageTableNode, from start: VirtualAddress, to target: VirtualAddress,
+    _ byteCount: UInt64
+  ) {
+    guard root.pagerNumber != 0 else { return }
+    current?.noteMove(root.address.rawValue, start.rawValue, target.rawValue, byteCount)
   }
 
   /// Makes `pager` the pager, or none. No space is paged.

@@ -12,6 +12,9 @@ extension VmSpace {
   /// - Throws: `empty`; `notAligned`; `outOfBounds` also if the ranges have a page in common;
   ///   `alreadyMapped` if a page of the new range is mapped or has a status; and `outOfFrames`.
   ///   Nothing has changed then.
+  ///
+  /// If the pager pages the space, it finds the pages at their new addresses, but for those that
+  /// another space maps too, which stay in memory from then on.
   public borrowing func move(
     _ range: Range<VirtualAddress>, to target: VirtualAddress
   ) throws(TesseraError) {
@@ -25,5 +28,6 @@ extension VmSpace {
       try cursor.jump(to: start)
       try cursor.move(byteCount, to: target)
     }
+    SpacePager.noteMove(in: root, from: start, to: target, byteCount)
   }
 }
