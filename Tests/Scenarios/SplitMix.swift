@@ -17,6 +17,9 @@ package struct SplitMix: RandomNumberGenerator {
     Int(truncatingIfNeeded: next().multipliedFullWidth(by: UInt64(bound)).high)
   }
 
+  /// Another generator, for a thread of its own.
+  package mutating func fork() -> SplitMix { SplitMix(seed: next()) }
+
   /// True once in `count` times.
   package mutating func oneIn(_ count: Int) -> Bool { below(count) == 0 }
 }

@@ -44,8 +44,10 @@ package final class LazyMMUs: @unchecked Sendable {
   /// Returns the physical address that an access of processor `number`, whose thread calls this, to
   /// the page at `page` reaches; nil if it faults.
   package func use(_ page: UInt64, isWrite: Bool, on number: Int) -> UInt64? {
+    // The first write of a page that was only read sets the dirty bit, which takes another walk.
+    let writing = LazyTLB.writable | (setsAccessedAndDirty ? LazyTLB.dirty : 0)
     if let cached = processors[number].translations[page] {
-      if !isWrite || cached & LazyTLB.writable != 0 { return cached & LazyTLB.address }
+      if !isWrite || cached & writing == writing { return cached & LazyTLB.address }
       // A page fault flushes the page; the access is tried again.
       processors[number].translations[page] = nil
     }
@@ -61,7 +63,7 @@ package final class LazyMMUs: @unchecked Sendable {
       {
         continue
       }
-      processors[number].translations[page] = word
+      processors[number].translations[page] = isWrite ? word | LazyTLB.dirty : word
       return memory.contains(word & LazyTLB.address) ? word & LazyTLB.address : 0
     }
   }
@@ -71,6 +73,7 @@ package final class LazyMMUs: @unchecked Sendable {
 private struct LazyTLB {
   static let address: UInt64 = 0x000f_ffff_ffff_f000
   static let writable: UInt64 = 2
+  static let dirty: UInt64 = 0x40
 
   var root: UInt64 = 0
   /// The entries of pages, by the address of the page.

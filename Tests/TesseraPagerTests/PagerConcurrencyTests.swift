@@ -1,0 +1,40 @@
+import Scenarios
+import SimulatedMachine
+import Tessera
+import TesseraPageTables
+import TestSupport
+import Testing
+
+extension OnSimulatedMachine {
+  /// Walks of several processors at once through what the pager pages: each is a thread that the
+  /// others interrupt, and has a TLB of its own.
+  @Suite("Pager, concurrency") struct PagerConcurrencyTests {
+    private static var stepCount: Int { Seed.rounds(isOptimized ? 3000 : 150, ofRange: 150) }
+
+    @Test(.seeded(20_261_201), arguments: [2, 4], [false, true])
+    func `programs read what was written while other processors share it and take it away`(
+      processorCount: Int, isSlow: Bool
+    ) throws {
+      let notes = try PagerStorm.run(
+        Self.stepCount, on: processorCount, isSlow: isSlow, SplitMix(seed: Seed.current))
+      #expect(notes.problems == [])
+      // Enough happened for it to mean something.
+      for kind in PagerStormNotes.Kind.allCases where isSlow || kind != .wait {
+        #expect(notes.counts[kind, default: 0] > 0, "\(kind)")
+      }
+      if !Seed.isRange { print("tally: \(processorCount) processors page at once: \(notes)") }
+    }
+
+    @Test(.seeded(20_261_202))
+    func `without flushes of other processors, pages are seen to change`() throws {
+      unsafe FlushSwitch.turnElsewhere(off: true)
+      defer { unsafe FlushSwitch.turnElsewhere(off: false) }
+      for round in 0..<20 as Range<UInt64> {
+        let notes = try PagerStorm.run(
+          300, on: 4, isSlow: false, SplitMix(seed: Seed.current &+ round << 32))
+        if notes.problems.contains(where: { $0.contains(" has ") }) { return }
+      }
+      Issue.record("no page has changed")
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import Scenarios
+import Synchronization
+import Tessera
+import TesseraHardware
+
+/// A store of pages that several processors use at once. Some transfers it finishes at once, others
+/// later, in any order, on any processor; only then it copies, as a device does.
+///
+/// It has one lock, which is not held while the pager is told that a transfer is finished.
+final class SharedStore: Sendable {
+  private struct Transfer {
+    let token: UInt64
+    let memory: PhysicalAddress
+    let offset: UInt64
+    var isWrite: Bool { token & 1 != 0 }
+  }
+
+  private struct State {
+    var pages: [UInt64: [UInt64]] = [:]
+    var waiting: [Transfer] = []
+    var random: SplitMix
+    var laterCount = 0
+  }
+
+  private let state: Mutex<State>
+  /// Whether some transfers finish later.
+  private let isSlow: Bool
+
+  init(isSlow: Bool, _ random: SplitMix) {
+    self.isSlow = isSlow
+    state = Mutex(State(random: random))
+  }
+
+  var pageStore: PageStore {
+    PageStore(
+      context: UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque()),
+      read: { SharedStore.at($0).begin(Transfer(token: $3, memory: .init($2), offset: $1)) },
+      write: { SharedStore.at($0).begin(Transfer(token: $3, memory: .init($2), offset: $1)) })
+  }
+
+  private static func at(_ context: UInt) -> SharedStore {
+    unsafe Unmanaged.fromOpaque(UnsafeRawPointer(bitPattern: context)!).takeUnretainedValue()
+  }
+
+  private func begin(_ transfer: Transfer) -> Int32 {
+    state.withLock { state in
+      if isSlow, state.random.below(4) > 0 {
+        state.waiting.append(transfer)
+        state.laterCount += 1
+        return PageStore.Answer.later
+      }
+      Self.perform(transfer, &state)
+      return PageStore.Answer.done
+    }
+  }
+
+  private static func perform(_ transfer: Transfer, _ state: inout State) {
+    let start = unsafe PhysicalMemory.pointer(to: transfer.memory)
+    if transfer.isWrite {
+      state.pages[transfer.offset] = (0..<512).map {
+        unsafe PhysicalMemory.loadWord(from: start + $0 * 8)
+      }
+      return
+    }
+    let words = state.pages[transfer.offset]
+    for index in 0..<512 {
+      unsafe PhysicalMemory.storeWord(words?[index] ?? 0, to: start + index * 8)
+    }
+  }
+
+  /// Finishes some of the transfers that wait.
+  func finishSome() { finish { $0.below(3) > 0 } }
+
+  /// Finishes all transfers that wait.
+  func finishAll() { finish { _ in true } }
+
+  private func finish(_ isChosen: (inout SplitMix) -> Bool) {
+    let chosen = state.withLock { state in
+      var chosen: [Transfer] = []
+      for transfer in state.waiting {
+        if isChosen(&state.random) {
+          chosen.insert(transfer, at: state.random.below(chosen.count + 1))
+        }
+      }
+      let tokens = Set(chosen.map(\.token))
+      state.waiting.removeAll { tokens.contains($0.token) }
+      for transfer in chosen { Self.perform(transfer, &state) }
+      return chosen
+    }
+    for transfer in chosen { Pager.finish(transfer.token, succeeded: true) }
+  }
+
+  /// The number of transfers that were finished later.
+  var laterCount: Int { state.withLock { $0.laterCount } }
+
+  /// Sets page `index` to copies of `value`.
+  func setPage(_ index: UInt64, to value: UInt64) {
+    state.withLock { $0.pages[index * 4096] = Array(repeating: value, count: 512) }
+  }
+
+  /// The first word of page `index`.
+  func word(_ index: UInt64) -> UInt64 { state.withLock { $0.pages[index * 4096]?.first ?? 0 } }
+}
