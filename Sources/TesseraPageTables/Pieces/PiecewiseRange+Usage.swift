@@ -18,6 +18,7 @@ extension PiecewiseRange {
   /// The numbers of bytes of the pages whose accessed bit and whose dirty bit are set. Clears the
   /// bits in `cleared`. Counts a large page that lies only partly in the range with all its bytes,
   /// as `Cursor.clearAccessed`.
+  @discardableResult
   package func harvest(clearing cleared: AccessBits) -> (accessed: UInt64, dirty: UInt64) {
     var accessed: UInt64 = 0
     var dirty: UInt64 = 0

@@ -75,8 +75,9 @@ extension MemoryObjects {
       return
     }
     defer { page.unlock() }
-    // Once no mapping has the bit, what is written from here on sets it again.
-    forEachMapping(of: page, in: object) { cursor, _ in
+    // Once no mapping has the bit, what is written from here on sets it again. A mapping that is
+    // being removed may have had it.
+    forEachMapping(of: page, in: object, complete: true) { cursor, _ in
       if cursor.takeDirty(page.slot) { page.add(.dirty) }
     }
     if page.has(.writeback) {

@@ -58,10 +58,11 @@ extension MemoryObjects {
     _ address: VirtualAddress, _ frame: inout PageFrame?
   ) -> PageBringing {
     guard let slot = frame?.slot, let page = PageReference(slot) else { return .denied }
-    if page.has(.upToDate) { return .done }
-    if page.has(.locked) { return .busy }
-    // It was read in vain. The next who wants it tries again.
-    return forget(page, at: address)
+    switch page.readiness {
+    case .usable: return .done
+    case .beingRead: return .busy
+    case .unreadable: return forget(page, at: address)
+    }
   }
 
   private static func forget(_ page: PageReference, at address: VirtualAddress) -> PageBringing {
@@ -199,13 +200,13 @@ extension MemoryObjects {
   }
 
   /// Calls `body` with a cursor at each page that maps `page` of `object`, and the number of the
-  /// attachment by which it does.
+  /// attachment by which it does. `complete` as for the visit of a family.
   static func forEachMapping(
-    of page: PageReference, in object: Record<ObjectRecord>,
+    of page: PageReference, in object: Record<ObjectRecord>, complete: Bool = false,
     _ body: (inout Cursor, _ attachment: UInt32) -> Void
   ) {
     Attachments.forEach(of: object, with: page.index) { family, address, number in
-      page.forEachMapping(in: family, at: address) { body(&$0, number) }
+      page.forEachMapping(in: family, at: address, complete: complete) { body(&$0, number) }
     }
   }
 }

@@ -18,13 +18,17 @@ extension PageReference {
 
   /// Calls `body` with a cursor at the page at `address` in each space of `family` that maps this
   /// page there. The caller has acquired the family.
+  ///
+  /// If the visit is `complete`, waits for cursors that have the page: what they take away was
+  /// noted, then, in the slot of the frame.
   func forEachMapping(
-    in family: Record<SpaceFamily>, at address: VirtualAddress, _ body: (inout Cursor) -> Void
+    in family: Record<SpaceFamily>, at address: VirtualAddress, complete: Bool = false,
+    _ body: (inout Cursor) -> Void
   ) {
     let end = address.advanced(unchecked: PageSize.fourKiB.byteCount)
     SpaceFamilies.forEachRoot(of: family) { root in
       // Without a lock, because most spaces of a large family do not map most pages.
-      guard root.maps(slot, at: address) else { return }
+      guard complete || root.maps(slot, at: address) else { return }
       var cursor = Cursor(locking: address..<end, of: root)
       if cursor.maps(slot) { body(&cursor) }
     }

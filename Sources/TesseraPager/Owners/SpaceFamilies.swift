@@ -1,5 +1,6 @@
 internal import TesseraHardware
 internal import TesseraPageTables
+internal import TesseraSpaces
 
 /// The families of spaces that the pager pages.
 enum SpaceFamilies {
@@ -45,6 +46,10 @@ enum SpaceFamilies {
   /// Removes the space with `root`, which is about to be destroyed, from its family. Waits for
   /// those who visit it.
   static func remove(_ root: PageTableNode) {
+    // Who writes an object back visits the space until here, and no longer while it is destroyed.
+    if hasAttachments(root) {
+      PiecewiseRange(VmSpace.start..<VmSpace.end, of: root).harvest(clearing: .dirty)
+    }
     let (family, member) = PagerLock.held { () -> (Record<SpaceFamily>, Record<FamilyMember>) in
       guard let family = Self.family(number: root.pagerNumber) else {
         panic("a space left a family of the pager that does not exist")
@@ -65,6 +70,11 @@ enum SpaceFamilies {
     }
     if isUnlinked { member.free() }
     release(family)
+  }
+
+  /// Whether pages of objects may be mapped in the space with `root`.
+  private static func hasAttachments(_ root: PageTableNode) -> Bool {
+    PagerLock.held { family(number: root.pagerNumber)?.value.attachments != nil }
   }
 
   /// The family with `number`, which stays until `release`; nil if there is none.

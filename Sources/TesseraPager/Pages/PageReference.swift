@@ -67,6 +67,13 @@ extension PageReference {
 
   func has(_ flags: PageFlags) -> Bool { self.flags.contains(flags) }
 
+  /// Whether the page can be used, by the flags of one moment: a transfer may finish at any.
+  var readiness: PageReadiness {
+    let flags = PageFlags(rawValue: state & Self.flagMask)
+    if flags.contains(.upToDate) { return .usable }
+    return flags.contains(.locked) ? .beingRead : .unreadable
+  }
+
   func add(_ flags: PageFlags) { update { $0 | flags.rawValue } }
 
   func remove(_ flags: PageFlags) { update { $0 & ~flags.rawValue } }

@@ -1,6 +1,6 @@
 internal import Synchronization
 internal import TesseraFaults
-internal import TesseraFrames
+package import TesseraFrames
 internal import TesseraHardware
 internal import TesseraPageTables
 
@@ -80,7 +80,7 @@ extension Pager {
   }
 
   /// Visits the frame of `slot`, and takes its page away if it is old enough.
-  private static func visit(_ slot: FrameSlotReference, _ result: inout ReclaimResult) {
+  package static func visit(_ slot: FrameSlotReference, _ result: inout ReclaimResult) {
     // A hint; what counts is read once there is a reference.
     guard PageReference(slot) != nil, ReferenceCount.isShared(slot.count) else { return }
     do throws(TesseraError) { try slot.acquire() } catch { return }

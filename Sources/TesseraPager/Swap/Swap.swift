@@ -101,11 +101,13 @@ extension Swap {
   ) -> PageBringing {
     frame = SwapSlots.frame(of: slot)
     if let found = frame?.slot, let page = PageReference(found) {
-      if page.has(.upToDate) { return .done }
-      if page.has(.locked) { return .busy }
-      // It was read in vain. The next who wants it tries again.
-      _ = SwapSlots.forget(found, in: slot)
-      return .failed
+      switch page.readiness {
+      case .usable: return .done
+      case .beingRead: return .busy
+      case .unreadable:
+        _ = SwapSlots.forget(found, in: slot)
+        return .failed
+      }
     }
     SpacePager.prepareAllocation()
     do throws(TesseraError) {

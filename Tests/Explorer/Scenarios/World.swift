@@ -5,6 +5,7 @@ import Tessera
 import TesseraFrames
 import TesseraHardware
 import TesseraPageTables
+import TesseraPager
 import TesseraSpaces
 
 /// The machine of a scenario, what its processors share, and what is checked after each schedule.
@@ -18,6 +19,12 @@ final class World {
   let mappings: UnsafeMutablePointer<KernelMapping?>
   /// The addresses of objects of the heap, or zeros.
   let objects: UnsafeMutablePointer<UInt>
+  /// The memory object, if the scenario has one, and whether there is a pager.
+  let object: UnsafeMutablePointer<MemoryObject?>
+  let isPaging: UnsafeMutablePointer<UInt64>
+  /// What is in the stores of the pager.
+  let swapWords = explorer_allocate(ExploredStore.byteCount)
+  let fileWords = explorer_allocate(ExploredStore.byteCount)
   /// Frames that leave few free ones. They stay what they are in all schedules.
   private var fillers: [PhysicalAddress] = []
   var kernelAddresses = [UInt64](repeating: 0, count: placeCount)
@@ -46,6 +53,9 @@ final class World {
     mappings = Self.allocate()
     objects = explorer_allocate(Self.placeCount * 8).bindMemory(
       to: UInt.self, capacity: Self.placeCount)
+    object = Self.allocate()
+    object.initialize(to: nil)
+    isPaging = explorer_allocate(8).bindMemory(to: UInt64.self, capacity: 1)
     for index in 0..<Self.placeCount {
       (spaces + index).initialize(to: nil)
       (frames + index).initialize(to: nil)
@@ -188,6 +198,7 @@ extension World {
       (frames + index).pointee = nil
       (mappings + index).pointee = nil
     }
+    if let found = pagerProblem { return found }
     if let found = heapProblem { return found }
     NodePool.drain()
     let count = FrameAllocator.statistics.usedFrameCount - UInt64(fillers.count)
