@@ -1,5 +1,5 @@
+import Foundation
 import Scenarios
-import Synchronization
 import Tessera
 import TesseraHardware
 
@@ -7,7 +7,7 @@ import TesseraHardware
 /// later, in any order, on any processor; only then it copies, as a device does.
 ///
 /// It has one lock, which is not held while the pager is told that a transfer is finished.
-final class SharedStore: Sendable {
+final class SharedStore: @unchecked Sendable {
   private struct Transfer {
     let token: UInt64
     let memory: PhysicalAddress
@@ -22,13 +22,15 @@ final class SharedStore: Sendable {
     var laterCount = 0
   }
 
-  private let state: Mutex<State>
+  /// Access: with the lock held, one that ThreadSanitizer knows.
+  private var state: State
+  private let lock = NSLock()
   /// Whether some transfers finish later.
   private let isSlow: Bool
 
   init(isSlow: Bool, _ random: SplitMix) {
     self.isSlow = isSlow
-    state = Mutex(State(random: random))
+    state = State(random: random)
   }
 
   var pageStore: PageStore {
@@ -38,12 +40,18 @@ final class SharedStore: Sendable {
       write: { SharedStore.at($0).begin(Transfer(token: $3, memory: .init($2), offset: $1)) })
   }
 
+  private func withState<Result>(_ body: (inout State) -> Result) -> Result {
+    lock.lock()
+    defer { lock.unlock() }
+    return body(&state)
+  }
+
   private static func at(_ context: UInt) -> SharedStore {
     unsafe Unmanaged.fromOpaque(UnsafeRawPointer(bitPattern: context)!).takeUnretainedValue()
   }
 
   private func begin(_ transfer: Transfer) -> Int32 {
-    state.withLock { state in
+    withState { state in
       if isSlow, state.random.below(4) > 0 {
         state.waiting.append(transfer)
         state.laterCount += 1
@@ -75,7 +83,7 @@ final class SharedStore: Sendable {
   func finishAll() { finish { _ in true } }
 
   private func finish(_ isChosen: (inout SplitMix) -> Bool) {
-    let chosen = state.withLock { state in
+    let chosen = withState { state in
       var chosen: [Transfer] = []
       for transfer in state.waiting {
         if isChosen(&state.random) {
@@ -91,13 +99,13 @@ final class SharedStore: Sendable {
   }
 
   /// The number of transfers that were finished later.
-  var laterCount: Int { state.withLock { $0.laterCount } }
+  var laterCount: Int { withState { $0.laterCount } }
 
   /// Sets page `index` to copies of `value`.
   func setPage(_ index: UInt64, to value: UInt64) {
-    state.withLock { $0.pages[index * 4096] = Array(repeating: value, count: 512) }
+    withState { $0.pages[index * 4096] = Array(repeating: value, count: 512) }
   }
 
   /// The first word of page `index`.
-  func word(_ index: UInt64) -> UInt64 { state.withLock { $0.pages[index * 4096]?.first ?? 0 } }
+  func word(_ index: UInt64) -> UInt64 { withState { $0.pages[index * 4096]?.first ?? 0 } }
 }

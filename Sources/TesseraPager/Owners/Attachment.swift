@@ -7,6 +7,9 @@ internal import TesseraPageTables
 /// The statuses of the pages have its number. It may be there longer than they are: then it is a
 /// wrong guess. Who acquires it keeps its object and its family in being.
 struct Attachment: ~Copyable {
+  /// Those who use it at this moment. Nothing waits for them: the last of them frees the record of
+  /// an attachment that was removed.
+  var users = 0
   /// Constant once it is published.
   var number: UInt32 = 0
   /// Constant; the attachment has a reference of it.
@@ -18,9 +21,6 @@ struct Attachment: ~Copyable {
   let pageCount: UInt64
   /// The page of the object at the first address.
   let firstIndex: UInt64
-  /// Those who use it at this moment. Nothing waits for them: the last of them frees the record of
-  /// an attachment that was removed.
-  var users = 0
   /// Its family has it no more.
   var isRemoved = false
   /// The next of the object, and of the family.

@@ -8,11 +8,11 @@ internal import TesseraPageTables
 ///
 /// An object lives as long as there are handles, attachments or short uses of it.
 struct ObjectRecord: ~Copyable {
+  var references = 1
   /// Constant once it is published.
   var number: UInt32 = 0
   /// How many objects had been made before, as far as 32 bits go. Constant once it is published.
   var serial: UInt32 = 0
-  var references = 1
   /// How many of the references are handles that are known by name.
   var namedHandleCount = 0
   /// The first address of its pages in the object space. Constant.

@@ -7,10 +7,10 @@ internal import TesseraPageTables
 ///
 /// A family lives as long as it has members or visitors.
 struct SpaceFamily: ~Copyable {
-  /// Constant once it is published.
-  var number: UInt32 = 0
   /// The members, and those who visit them.
   var references = 1
+  /// Constant once it is published.
+  var number: UInt32 = 0
   var first: Record<FamilyMember>?
   var last: Record<FamilyMember>?
   /// What of memory objects is attached to spaces of the family, and how many there are.
@@ -24,10 +24,10 @@ struct SpaceFamily: ~Copyable {
 
 /// A space in its family.
 struct FamilyMember: ~Copyable {
-  /// Constant. Used only during a visit.
-  let root: PageTableNode
   var previous: Record<FamilyMember>?
   var next: Record<FamilyMember>?
+  /// Constant. Used only during a visit.
+  let root: PageTableNode
   /// Those who visit the space at this moment, with preemption off. The space is not destroyed
   /// before they are gone.
   var visitors = 0

@@ -26,6 +26,8 @@ typedef struct {
   bool is_linear;
   /// Whether it is small enough to be explored without reduction, too, with the same final states.
   bool is_compared;
+  /// Whether it has a fifth of the usual time.
+  bool is_brief;
   /// What the explorer has to find, a word of its verdicts; null if it has to find nothing.
   const char *_Nullable expected;
   /// The same for store buffers, if it is right without.

@@ -397,8 +397,8 @@ int explorer_main(int argc, char **argv, const explorer_scenario *scenarios, uin
     const explorer_scenario *now =
         index < count ? &scenarios[index] : &explorer_toys[index - count];
     if (chosen.lists)
-      printf("%s\t%u\t%d\t%d\t%s\n", now->name, now->processor_count, now->has_store_buffers,
-             now->is_compared, now->about);
+      printf("%s\t%u\t%d\t%d\t%s\t%d\n", now->name, now->processor_count, now->has_store_buffers,
+             now->is_compared, now->about, now->is_brief);
     else if (strcmp(now->name, chosen.name) == 0) {
       scenario = now;
       return explore(&chosen);

@@ -43,7 +43,7 @@ extension Scenario {
     explorer_scenario(
       name: Self.text(name), about: Self.text(about), processor_count: UInt32(processorCount),
       has_store_buffers: hasStoreBuffers, is_linear: isLinear,
-      is_compared: isCompared, expected: expected.map { Self.text($0) },
+      is_compared: isCompared, is_brief: isBrief, expected: expected.map { Self.text($0) },
       expected_with_buffers: nil,
       prepare: { Main.prepare(Scenario.named(String(cString: explorer_scenario_name()))) },
       body: { Main.run($0) }, check: { Main.check() },

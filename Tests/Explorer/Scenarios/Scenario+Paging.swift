@@ -18,7 +18,7 @@ extension Scenario {
     body: @escaping (World, Int) -> Void, check: @escaping (World) -> String?
   ) -> Scenario {
     Scenario(
-      name: name, about: about, isLinear: false,
+      name: name, about: about, isLinear: false, isBrief: true,
       prepare: { world in
         try world.startPaging()
         try prepare(world)

@@ -15,6 +15,8 @@ struct Scenario {
   var checksCoherence = true
   /// Whether it is small enough to be tried without reduction, too.
   var isCompared = false
+  /// Whether it has a fifth of the usual time: all schedules would take hours in any case.
+  var isBrief = false
   /// The word of the explorer's verdict that has to come, for a scenario that is wrong on purpose.
   var expected: StaticString?
   /// Makes what the processors share. The machine, its kernel space and its processors exist.
