@@ -1589,6 +1589,11 @@ tessera_result tessera_heap_query_class(uint32_t index, tessera_heap_class *info
  * file, memory elsewhere. Anonymous pages of programs, which appear filled with zeros, go to the
  * swap store; those of a memory object, such as a file, to the object's own.
  *
+ *     const tessera_store swap = {.size = sizeof swap, .read = read_page, .write = write_page};
+ *     tessera_pager_start();
+ *     tessera_swap_start(&swap, 65536);
+ *     tessera_space_page(space);
+ *
  * The pager allocates its records from the heap. Nothing of it is linked to a kernel that calls
  * none of these functions.
  *
