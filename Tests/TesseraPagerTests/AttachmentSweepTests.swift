@@ -96,6 +96,28 @@ extension OnSimulatedMachine {
       }
     }
 
+    @Test func `a page of a child is found behind many others of its parent`() throws {
+      try machine.withPager { space, program in
+        let object = try MemoryObject(byteCount: 300 * 4096)
+        let range = bytes(Self.place, 300 * 4096)
+        try space.map(object, at: range, as: Self.shared)
+        try program.write(7, at: address(5), in: space)
+        let child = try space.fork()
+        try unmap(bytes(Self.place, 5 * 4096), in: child)
+        try unmap(bytes(address(6), 294 * 4096), in: child)
+        // A search of the parent ends before the last page: it has as many entries of its own.
+        try unmap(range, in: space)
+        try space.reserve(300, at: Self.place)
+        for page in 0..<300 as Range<UInt64> {
+          try program.write(page, at: address(page), in: space)
+        }
+        try mapInVain(object, in: space)
+        while Pager.reclaim(400).freed > 0 {}
+        try program.expect(7, at: address(5), in: child)
+        VmSpace.deactivate()
+      }
+    }
+
     @Test func `copies that a space has made keep no attachment`() throws {
       try machine.withPager { space, program in
         let object = try MemoryObject(byteCount: 20 * 4096)
