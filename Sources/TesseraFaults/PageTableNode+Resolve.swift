@@ -24,7 +24,7 @@ extension PageTableNode {
       case .denied: return .denied
       case .payload(let payload): return .needs(payload)
       case .pager:
-        if let resolution = bring(page, &wasBrought) { return resolution }
+        if let resolution = bring(page, options, &wasBrought) { return resolution }
         need = Preemption.disabled { lockedNeed(of: access, at: page) }
         continue
       case .zeros, .zeroedFrame, .copy, .takeover: break
@@ -45,10 +45,10 @@ extension PageTableNode {
 
   /// Has the pager bring `page`. Returns nil if what it needs has to be found again.
   private func bring(
-    _ page: VirtualAddress, _ wasBrought: inout Bool
+    _ page: VirtualAddress, _ options: SupplyOptions, _ wasBrought: inout Bool
   ) -> FaultResolution? {
     guard let pager = SpacePager.current else { return .denied }
-    let answer = pager.bring(address.rawValue, page.rawValue)
+    let answer = pager.bring(address.rawValue, page.rawValue, UInt64(options.cachedPageCount))
     switch PageBringing(rawValue: answer) {
     case .busy: return .busy
     case .failed: return .failed

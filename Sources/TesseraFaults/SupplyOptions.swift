@@ -8,13 +8,26 @@ public struct SupplyOptions: Equatable, Sendable {
   /// The number of pages, from 1 to 512 and a power of two, in the aligned block around a page that
   /// is read before it was written, of which all get the frame of zeros.
   public let zeroPageCount: Int
+  /// The number of pages, from 1 to 512 and a power of two, in the aligned block around a page of
+  /// a memory object, of which all that are in memory are mapped, and that have the same rights.
+  ///
+  /// None of them is read from the store, or waited for. Those of a private mapping are copied
+  /// before they are written, as always.
+  public let cachedPageCount: Int
 
-  /// Panics unless `zeroPageCount` is a power of two from 1 to 512.
-  public init(bringsLargePages: Bool = false, zeroPageCount: Int = 1) {
+  /// Panics unless both counts are powers of two from 1 to 512.
+  public init(
+    bringsLargePages: Bool = false, zeroPageCount: Int = 1, cachedPageCount: Int = 16
+  ) {
     require(
-      zeroPageCount.nonzeroBitCount == 1 && zeroPageCount >= 1 && zeroPageCount <= 512,
+      Self.isBlock(zeroPageCount) && Self.isBlock(cachedPageCount),
       "number of pages around a fault is not a power of two up to 512")
     self.bringsLargePages = bringsLargePages
     self.zeroPageCount = zeroPageCount
+    self.cachedPageCount = cachedPageCount
+  }
+
+  private static func isBlock(_ count: Int) -> Bool {
+    count.nonzeroBitCount == 1 && count >= 1 && count <= 512
   }
 }

@@ -46,9 +46,10 @@ public enum Pager {
     PagerStatistics.reset()
   }
 
-  /// Brings `page` of the space with `root`.
+  /// Brings `page` of the space with `root`, and those around it in a block of `count` that are in
+  /// memory already.
   fileprivate static func bring(
-    _ page: VirtualAddress, of root: PageTableNode
+    _ page: VirtualAddress, of root: PageTableNode, around count: UInt64
   ) -> PageBringing {
     let end = page.advanced(unchecked: PageSize.fourKiB.byteCount)
     let status = Preemption.disabled { Cursor(locking: page..<end, of: root).pagedStatus() }
@@ -56,7 +57,7 @@ public enum Pager {
     if let slot = status.swapSlot {
       return Swap.bring(page, of: root, from: slot, status)
     }
-    return Attachments.bring(page, of: root, status)
+    return Attachments.bring(page, of: root, status, around: count)
   }
 }
 
@@ -72,10 +73,10 @@ private func removePagedSpace(_ root: UInt64) {
   unsafe SpaceFamilies.remove(node(root))
 }
 
-private func bringPagedPage(_ root: UInt64, _ page: UInt64) -> UInt8 {
+private func bringPagedPage(_ root: UInt64, _ page: UInt64, _ count: UInt64) -> UInt8 {
   // SAFETY: the address is that of a root.
   let root = unsafe node(root)
-  return Pager.bring(VirtualAddress(page), of: root).rawValue
+  return Pager.bring(VirtualAddress(page), of: root, around: count).rawValue
 }
 
 private func reclaimForFault() -> UInt8 {

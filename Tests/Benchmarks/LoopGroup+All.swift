@@ -5,6 +5,7 @@ extension LoopGroup {
   static func visitAll(_ body: (LoopGroup) -> Void) {
     visitFrames(body)
     visitPageTables(body)
+    visitPager(body)
   }
 
   private static func visitFrames(_ body: (LoopGroup) -> Void) {

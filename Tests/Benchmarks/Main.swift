@@ -22,6 +22,7 @@ public func measureTimes() {
   PairTimes.measureAll()
   machine.expectAllFramesBack()
   countNodes(on: machine, pageCount: cold)
+  PagerMemory.measureAll(on: machine)
   HeapTimes.measureAll()
   Heap.stop()
   machine.expectAllFramesBack()

@@ -42,6 +42,26 @@ struct Report: TextSink {
     report.writeLine()
   }
 
+  /// "pages PAGES BYTES": what the pager takes for each of so many anonymous pages.
+  static func write(pages pageCount: Int, byteCount: Int) {
+    var report = Report()
+    report.write("pages")
+    report.write(number: UInt64(pageCount))
+    report.write(number: UInt64(byteCount))
+    report.writeLine()
+  }
+
+  /// "object PAGES PAGES BYTES": what it takes for an object of so many pages, of which so many are
+  /// in memory.
+  static func write(objectOf pageCount: Int, _ residentCount: Int, byteCount: Int) {
+    var report = Report()
+    report.write("object")
+    report.write(number: UInt64(pageCount))
+    report.write(number: UInt64(residentCount))
+    report.write(number: UInt64(byteCount))
+    report.writeLine()
+  }
+
   /// "operations NAME OPERATIONS".
   static func write(_ name: StaticString, operations: Int) {
     guard name.utf8CodeUnitCount > 0 else { return }

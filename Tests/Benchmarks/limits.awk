@@ -34,7 +34,7 @@ END {
     perOperation = stores[row] / operations[row]
     isOver = instructions[row] > limit[row] ||
       storeLimit[row] != "-" && perOperation > storeLimit[row] + 0.05
-    printf "%s%-16s %8.1f instructions of %6s, %5.1f stack stores of %3s\n", \
+    printf "%s%-18s %8.1f instructions of %6s, %5.1f stack stores of %3s\n", \
       isOver ? "error: " : "", row, instructions[row], limit[row], perOperation, storeLimit[row]
     if (isOver) failed = 1
   }

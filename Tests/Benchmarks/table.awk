@@ -5,7 +5,8 @@
 # MEASURED has lines "time ROW FRAMES NANOSECONDS LIMIT OPERATIONS", the two times being those of
 # all operations, and "instructions PATTERN ROW NUMBER"; "pair ROW TOGETHER ALONE OPERATIONS", the
 # times of one of two processors while the other works and while it does not, of which the second
-# over the first is the row's ratio; and "tables PAGES NODES".
+# over the first is the row's ratio; "tables PAGES NODES"; "pages PAGES BYTES", and "object PAGES
+# PAGES BYTES" with the pages in memory second.
 
 FILENAME == ARGV[1] && NF == 3 && $1 !~ /^#/ {
   must_ratio[$1] = $2; aim_ratio[$1] = $3
@@ -32,6 +33,10 @@ $1 == "pair" {
   ratio[key] = sprintf("%.2f", $4 / $3)
 }
 $1 == "tables" { page_count = $2; node_count = $3 }
+$1 == "pages" { paged = sprintf("pager: %d bytes for each of %d anonymous pages", $3, $2) }
+$1 == "object" {
+  objects[++objectCount] = sprintf("  %d bytes for an object of %d pages, %d in memory", $4, $2, $3)
+}
 $1 == "instructions" { count[$3 " " $2] = $4 }
 
 # Whether time and instructions are within the limits: "yes", "no", or nothing where there are none.
@@ -95,6 +100,16 @@ END {
   print "  entries are in use; space_new_recycled: the root of a space that has gone, as it was."
   print "user_write_page, user_read_page: 4,096 bytes by the tables of the space; the limit is one"
   print "  rep movsb."
+  print "object_lookup, object_read: whether a page of an object is in memory; 8 bytes of it."
+  print "fault_object, fault_around: it is mapped, shared; the same per page, 16 a fault."
+  print "fault_object_copy, fault_swapped: it is written, where it is private; it comes from swap."
+  print "clock_young, clock_other: the clock passes a page, mapped once; a frame that is no page."
+  print "rmap_N: who maps a page, per space of N. fork_attached_N: a fork of a space with an"
+  print "  object of N pages, none of which was used. The stores answer at once, and copy nothing."
+  if (paged != "") {
+    print paged " beside its slot and the tables of its space;"
+    for (i = 1; i <= objectCount; i++) print objects[i]
+  }
   if (page_count > 0)
     printf "tables: %.3f bytes for each of %d pages of 4 KiB in a row (%d nodes below the root)\n",
       node_count * 4096 / page_count, page_count, node_count

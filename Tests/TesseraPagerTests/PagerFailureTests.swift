@@ -109,6 +109,8 @@ extension OnSimulatedMachine {
       try machine.withPager { space, program in
         let count = try failing { () throws(TesseraError) in
           let object = try MemoryObject(byteCount: 700 * 4096)
+          let base = object.record.value.base
+          #expect(base == VmSpace.start, "another object has the first addresses")
           return object.number == 1
         }
         #expect(count >= 3)

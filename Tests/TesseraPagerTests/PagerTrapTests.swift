@@ -105,6 +105,21 @@ extension OnSimulatedMachine {
       try expectPanic(in: result, "the low mark of free frames is above the high one")
     }
 
+    @Test(arguments: [-1, 0, 3, 1024])
+    func `a block around a fault that is no power of two up to 512 panics`(
+      count: Int
+    ) async throws {
+      let result = await #expect(
+        processExitsWith: .failure, observing: [\.standardErrorContent]
+      ) { [count] in
+        _ = SupplyOptions(cachedPageCount: count)
+      }
+      try expectPanic(
+        in: result, "number of pages around a fault is not a power of two up to 512")
+      // The others do not.
+      for exponent in 0...9 { _ = SupplyOptions(cachedPageCount: 1 << exponent) }
+    }
+
     @Test func `a second swap store panics`() async throws {
       let result = await #expect(
         processExitsWith: .failure, observing: [\.standardErrorContent]

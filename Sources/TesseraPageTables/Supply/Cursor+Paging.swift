@@ -119,6 +119,31 @@ extension Cursor {
     guard let slot = page?.slot, source.maps(slot) else { return false }
     return try bringIn(&page, replacing: status)
   }
+
+  /// Maps more pages of the object: in each page of the range that has `status`, the page at the
+  /// same place of the range of `source`, if that is mapped to a frame for which `isReady` returns
+  /// true. The ranges are equally long, and in one leaf table each; nothing moves.
+  package mutating func bringInOthers(
+    from source: borrowing Cursor, replacing status: PageTableEntry,
+    where isReady: (FrameSlotReference) -> Bool
+  ) {
+    let table = lock.tree.lowestNode(at: lock.tree.start)
+    let pages = source.lock.tree.lowestNode(at: source.lock.tree.start)
+    guard table.level == .leafTable, pages.level == .leafTable else { return }
+    let template = LeafTemplate.paged(status.leafOfStatus.property(size: .fourKiB))
+    let first = table.index(of: lock.tree.start)
+    let firstPage = pages.index(of: source.lock.tree.start)
+    let byteCount = lock.tree.end.byteCount(from: lock.tree.start)
+    for place in 0..<Int(byteCount / PageSize.fourKiB.byteCount)
+    where table[first + place] == status {
+      let page = pages[firstPage + place]
+      guard page.isLeaf, page.ownsFrame else { continue }
+      let address = page.leafAddress(size: .fourKiB)
+      guard isReady(FrameTable.slot(number: address.frameNumber)) else { continue }
+      LeafOwnership.share(page, size: .fourKiB)
+      table.store(template.entry(at: address), at: first + place, replacing: status)
+    }
+  }
 }
 
 // Pages of a memory object, in a tree that no processor runs on.

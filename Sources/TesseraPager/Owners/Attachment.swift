@@ -32,6 +32,24 @@ struct Attachment: ~Copyable {
     firstIndex + address.byteCount(from: start) / PageSize.fourKiB.byteCount
   }
 
+  /// The pages around `page`, which is among the addresses, in the aligned block of `count` pages,
+  /// a power of two up to 512: as far as they are pages that the object has room for, and are in
+  /// the same leaf table of the object space as that of `page`.
+  func block(of count: UInt64, around page: VirtualAddress) -> Range<VirtualAddress> {
+    let source = object.value.address(of: index(of: page))
+    let sourceEnd = min(object.value.address(of: object.value.capacity), source.endOfLeafTable)
+    let blockSize = count * PageSize.fourKiB.byteCount
+    let block = page.alignedDown(to: blockSize)
+    let first = max(start, block)
+    let end = min(
+      start.advanced(unchecked: pageCount * PageSize.fourKiB.byteCount),
+      block.advanced(unchecked: blockSize))
+    // No page before the first of the mapping, so none before the object.
+    let before = min(page.byteCount(from: first), source.offset(in: .twoMiB))
+    let after = min(end.byteCount(from: page), sourceEnd.byteCount(from: source))
+    return VirtualAddress(page.rawValue - before)..<page.advanced(unchecked: after)
+  }
+
   /// The address of page `index` of the object, if it is among the pages.
   func address(of index: UInt64) -> VirtualAddress? {
     guard index >= firstIndex, index - firstIndex < pageCount else { return nil }

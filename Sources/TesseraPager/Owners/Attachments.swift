@@ -98,9 +98,10 @@ enum Attachments {
 
 // A fault on a page of an object.
 extension Attachments {
-  /// Brings `page` of the space with `root`, which has `status`.
+  /// Brings `page` of the space with `root`, which has `status`, and those of the block of `count`
+  /// pages around it that have the same status and are in memory.
   static func bring(
-    _ page: VirtualAddress, of root: PageTableNode, _ status: PageTableEntry
+    _ page: VirtualAddress, of root: PageTableNode, _ status: PageTableEntry, around count: UInt64
   ) -> PageBringing {
     guard let number = status.objectNumber, let attachment = acquire(number) else {
       return .again
@@ -111,16 +112,26 @@ extension Attachments {
     var frame: PageFrame?
     let answer = MemoryObjects.obtain(index, of: object, &frame)
     guard answer == .done else { return answer }
-    let end = page.advanced(unchecked: PageSize.fourKiB.byteCount)
+    let block = attachment.value.block(of: count, around: page)
     let source = object.value.address(of: index)
-    let sourceEnd = source.advanced(unchecked: PageSize.fourKiB.byteCount)
+    let first = object.value.address(of: attachment.value.index(of: block.lowerBound))
+    let byteCount = block.upperBound.byteCount(from: block.lowerBound)
+    let end = first.advanced(unchecked: byteCount)
     do throws(TesseraError) {
       let isMapped = try Preemption.disabled { () throws(TesseraError) in
-        var cursor = try Cursor(over: page..<end, of: root, .added)
+        var cursor = try Cursor(over: block, of: root, .added)
         // Within the first: the page is the object's until it is mapped, and who takes it out of
         // the object finds the mapping.
-        let pages = Cursor(locking: source..<sourceEnd, of: MemoryObjects.root)
-        return try cursor.bringIn(&frame, from: pages, replacing: status)
+        var pages = Cursor(locking: first..<end, of: MemoryObjects.root)
+        try cursor.jump(to: page)
+        try pages.jump(to: source)
+        guard try cursor.bringIn(&frame, from: pages, replacing: status) else { return false }
+        if byteCount > PageSize.fourKiB.byteCount {
+          cursor.bringInOthers(from: pages, replacing: status) { slot in
+            PageReference(slot)?.has(.upToDate) ?? false
+          }
+        }
+        return true
       }
       return isMapped ? .done : .again
     } catch { return .outOfFrames }

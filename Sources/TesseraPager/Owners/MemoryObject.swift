@@ -1,4 +1,5 @@
 public import TesseraHardware
+internal import TesseraPageTables
 
 /// A memory object: a file, shared memory, or whatever else pages are pages of, and a handle that
 /// keeps it in being.
@@ -35,6 +36,13 @@ public struct MemoryObject: ~Copyable {
 
   /// The number of the object among all objects, from 1. Used again once it is gone.
   public var number: UInt32 { record.value.number }
+
+  /// Whether page `index` is in memory; it may still be being read. Takes no lock, and tells what
+  /// was so at some moment of the call.
+  public borrowing func isInMemory(page index: UInt64) -> Bool {
+    index < record.value.capacity
+      && MemoryObjects.root.translate(record.value.address(of: index)) != nil
+  }
 
   /// The length in bytes.
   public var byteCount: UInt64 { PagerLock.held { record.value.byteCount } }

@@ -10,10 +10,10 @@ internal import TesseraSpaces
 /// tables: 8 bytes for a page. Looking a page up is a walk through tables, truncating is to unmap,
 /// and what checks page tables checks the page cache.
 enum MemoryObjects {
-  /// The slot of the root of the object space, with a reference.
+  /// The root of the object space, with a reference.
   ///
   /// Access: written by `start` and `reset`, constant otherwise.
-  nonisolated(unsafe) private static var rootSlot: FrameSlotReference?
+  nonisolated(unsafe) private static var rootNode: PageTableNode?
   /// How many objects have been made. Access: under `PagerLock`.
   nonisolated(unsafe) private static var madeCount: UInt32 = 0
 
@@ -21,7 +21,7 @@ enum MemoryObjects {
   static func start() throws(TesseraError) {
     let root = try KernelSpace.makeRoot()
     // SAFETY: there is no object yet.
-    unsafe rootSlot = root.slot
+    unsafe rootNode = root
   }
 
   /// Destroys the object space. There is no object.
@@ -33,15 +33,14 @@ enum MemoryObjects {
   /// As `reset`, when the machine is another, and the frames are gone.
   static func forget() {
     // SAFETY: nothing uses it any more.
-    unsafe rootSlot = nil
+    unsafe rootNode = nil
   }
 
   /// The root of the object space.
   static var root: PageTableNode {
     // SAFETY: constant while there are objects; it is a root, which the space keeps.
-    guard let slot = unsafe rootSlot else { panic("a memory object without the pager") }
-    // SAFETY: as above.
-    return unsafe PageTableNode(at: slot.address)
+    guard let root = unsafe rootNode else { panic("a memory object without the pager") }
+    return root
   }
 
   /// What the entries of pages say that are neither in memory nor in swap. They have all rights:

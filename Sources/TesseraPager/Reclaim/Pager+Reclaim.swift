@@ -65,10 +65,15 @@ extension Pager {
   /// - Precondition: `count` is not negative.
   @discardableResult
   public static func reclaim(_ count: Int) -> ReclaimResult {
+    // A page may have to become as old as can be, and then to be met once more.
+    reclaim(count, visiting: Int(FrameTable.frameCount) * 6)
+  }
+
+  /// As `reclaim(_:)`, but visits no more than `limit` frames.
+  @discardableResult
+  package static func reclaim(_ count: Int, visiting limit: Int) -> ReclaimResult {
     var result = ReclaimResult()
     let frameCount = FrameTable.frameCount
-    // A page may have to become as old as can be, and then to be met once more.
-    let limit = Int(frameCount) * 6
     while result.freed < count, result.examined < limit, result.beingWritten / 4 < count {
       // Ordering: relaxed; each number is taken once, in any order.
       let number = hand.wrappingAdd(1, ordering: .relaxed).oldValue % frameCount

@@ -12,8 +12,9 @@ package struct SpacePager: Sendable {
   package let addChild: @convention(c) (_ parent: UInt64, _ child: UInt64) -> Bool
   /// Has the pager forget a root. Called before its space is destroyed.
   package let remove: @convention(c) (_ root: UInt64) -> Void
-  /// Brings the page at an address, which the pager has; see `PageBringing`.
-  package let bring: @convention(c) (_ root: UInt64, _ page: UInt64) -> UInt8
+  /// Brings the page at an address, which the pager has, and maps those around it in an aligned
+  /// block of so many that take neither a frame nor a store; see `PageBringing`.
+  package let bring: @convention(c) (_ root: UInt64, _ page: UInt64, _ count: UInt64) -> UInt8
   /// Frees frames, if it can. See `PageReclaiming`.
   package let reclaim: @convention(c) () -> UInt8
   /// Frees frames if fewer are free than the kernel wants to have.
@@ -24,7 +25,7 @@ package struct SpacePager: Sendable {
 
   package init(
     addChild: @convention(c) (UInt64, UInt64) -> Bool, remove: @convention(c) (UInt64) -> Void,
-    bring: @convention(c) (UInt64, UInt64) -> UInt8, reclaim: @convention(c) () -> UInt8,
+    bring: @convention(c) (UInt64, UInt64, UInt64) -> UInt8, reclaim: @convention(c) () -> UInt8,
     keepFree: @convention(c) () -> Void,
     noteMove: @convention(c) (UInt64, UInt64, UInt64, UInt64) -> Void
   ) {
