@@ -81,7 +81,7 @@ private func bringPagedPage(_ root: UInt64, _ page: UInt64, _ count: UInt64) -> 
 
 private func reclaimForFault() -> UInt8 {
   let result = Pager.reclaim(32)
-  let answer: PageReclaiming = result.freed > 0 ? .done : result.beingWritten > 0 ? .busy : .nothing
+  let answer: PageReclaiming = result.freed > 0 ? .done : result.isUnderWay ? .busy : .nothing
   return answer.rawValue
 }
 

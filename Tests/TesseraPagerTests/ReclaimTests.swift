@@ -62,6 +62,19 @@ extension OnSimulatedMachine {
       }
     }
 
+    @Test func `while another processor works on the last page, memory is not out`() throws {
+      try withPages(1) { space, _ in
+        let frame = space.translate(VirtualAddress(address(0)))?.address ?? PhysicalAddress(0)
+        let page = try #require(PageReference(FrameTable.slot(at: frame)))
+        let reclaim = try #require(SpacePager.current).reclaim
+        #expect(page.tryLock())
+        #expect(PageReclaiming(rawValue: reclaim()) == .busy)
+        page.unlock()
+        #expect(PageReclaiming(rawValue: reclaim()) == .done)
+        #expect(PageReclaiming(rawValue: reclaim()) == .nothing)
+      }
+    }
+
     @Test func `all that can be is taken away, and then no more`() throws {
       try withPages(30) { space, program in
         #expect(Pager.reclaim(.max).freed == 30)

@@ -77,7 +77,7 @@ extension MemoryObjects {
       let answer = obtain(index, of: object, &frame)
       guard answer == .outOfFrames else { return answer }
       let result = Pager.reclaim(32)
-      if result.freed == 0 { return result.beingWritten > 0 ? .busy : .outOfFrames }
+      if result.freed == 0 { return result.isUnderWay ? .busy : .outOfFrames }
     }
   }
 }

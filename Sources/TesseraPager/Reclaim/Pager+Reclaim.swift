@@ -10,10 +10,15 @@ public struct ReclaimResult: Equatable, Sendable {
   public var freed = 0
   /// The number of pages that are being written, and whose frames are free soon.
   public var beingWritten = 0
+  /// The number of pages that another processor works on, or that are being read.
+  public var locked = 0
   /// The number of frames that were visited.
   public var examined = 0
 
   public init() {}
+
+  /// Whether frames may become free by what others do.
+  var isUnderWay: Bool { beingWritten > 0 || locked > 0 }
 }
 
 /// The number of the frame that the clock visits next. Access: atomic.
@@ -97,7 +102,10 @@ extension Pager {
       result.beingWritten += 1
       return
     }
-    guard page.tryLock() else { return }
+    guard page.tryLock() else {
+      result.locked += 1
+      return
+    }
     defer { page.unlock() }
     let use = page.takeUse()
     guard page.makeOlder(use.wasUsed) == 0, !page.isHeld(mappingCount: use.mappingCount) else {
