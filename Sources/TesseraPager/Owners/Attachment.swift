@@ -26,23 +26,28 @@ struct Attachment: ~Copyable {
   /// The next of the object, and of the family.
   var nextOfObject: Record<Attachment>?
   var nextOfFamily: Record<Attachment>?
+}
 
+// Where its pages are: what is constant, so that no lock is needed. Field by field, because the
+// whole is not.
+extension Record<Attachment> {
   /// The index of the page at `address`, which is among the addresses.
   func index(of address: VirtualAddress) -> UInt64 {
-    firstIndex + address.byteCount(from: start) / PageSize.fourKiB.byteCount
+    value.firstIndex + address.byteCount(from: value.start) / PageSize.fourKiB.byteCount
   }
 
   /// The pages around `page`, which is among the addresses, in the aligned block of `count` pages,
   /// a power of two up to 512: as far as they are pages that the object has room for, and are in
   /// the same leaf table of the object space as that of `page`.
   func block(of count: UInt64, around page: VirtualAddress) -> Range<VirtualAddress> {
+    let (start, object) = (value.start, value.object)
     let source = object.value.address(of: index(of: page))
     let sourceEnd = min(object.value.address(of: object.value.capacity), source.endOfLeafTable)
     let blockSize = count * PageSize.fourKiB.byteCount
     let block = page.alignedDown(to: blockSize)
     let first = max(start, block)
     let end = min(
-      start.advanced(unchecked: pageCount * PageSize.fourKiB.byteCount),
+      start.advanced(unchecked: value.pageCount * PageSize.fourKiB.byteCount),
       block.advanced(unchecked: blockSize))
     // No page before the first of the mapping, so none before the object.
     let before = min(page.byteCount(from: first), source.offset(in: .twoMiB))
@@ -52,7 +57,8 @@ struct Attachment: ~Copyable {
 
   /// The address of page `index` of the object, if it is among the pages.
   func address(of index: UInt64) -> VirtualAddress? {
-    guard index >= firstIndex, index - firstIndex < pageCount else { return nil }
-    return start.advanced(unchecked: (index - firstIndex) * PageSize.fourKiB.byteCount)
+    let firstIndex = value.firstIndex
+    guard index >= firstIndex, index - firstIndex < value.pageCount else { return nil }
+    return value.start.advanced(unchecked: (index - firstIndex) * PageSize.fourKiB.byteCount)
   }
 }

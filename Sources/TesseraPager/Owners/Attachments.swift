@@ -70,7 +70,7 @@ enum Attachments {
     while true {
       let next = PagerLock.held { () -> Record<Attachment>? in
         var next = visited == nil ? object.value.attachments : visited?.value.nextOfObject
-        while let other = next, !other.canBeUsed || other.value.address(of: index) == nil {
+        while let other = next, !other.canBeUsed || other.address(of: index) == nil {
           next = other.value.nextOfObject
         }
         next?.beginUse()
@@ -78,7 +78,7 @@ enum Attachments {
       }
       end(visited)
       visited = next
-      guard let next, let address = next.value.address(of: index) else { return }
+      guard let next, let address = next.address(of: index) else { return }
       body(next.value.family, address, next.value.number)
     }
   }
@@ -108,13 +108,13 @@ extension Attachments {
     }
     defer { end(attachment) }
     let object = attachment.value.object
-    let index = attachment.value.index(of: page)
+    let index = attachment.index(of: page)
     var frame: PageFrame?
     let answer = MemoryObjects.obtain(index, of: object, &frame)
     guard answer == .done else { return answer }
-    let block = attachment.value.block(of: count, around: page)
+    let block = attachment.block(of: count, around: page)
     let source = object.value.address(of: index)
-    let first = object.value.address(of: attachment.value.index(of: block.lowerBound))
+    let first = object.value.address(of: attachment.index(of: block.lowerBound))
     let byteCount = block.upperBound.byteCount(from: block.lowerBound)
     let end = first.advanced(unchecked: byteCount)
     do throws(TesseraError) {
