@@ -1,3 +1,4 @@
+import Foundation
 import Scenarios
 import SimulatedMachine
 import Tessera
@@ -245,8 +246,12 @@ extension PagerStormWalk {
   }
 
   /// Writes the file to its store, which then has what the processor wrote.
+  ///
+  /// It is not written while another processor has one of its pages locked, whose thread may not be
+  /// running: more threads than processors of this computer, and other work beside.
   private func synchronize() {
-    for _ in 0..<20_000 {
+    let deadline = ContinuousClock.now + .seconds(120)
+    while ContinuousClock.now < deadline {
       if storm.file.synchronize().isComplete {
         for (page, value) in fileValues.enumerated() {
           let stored = storm.fileStore.word(UInt64(number * 4 + page))
@@ -256,8 +261,9 @@ extension PagerStormWalk {
         return
       }
       storm.finishSome()
+      sched_yield()
     }
-    note("the file is never written")
+    note("the file is not written in two minutes")
   }
 
   /// Makes the object that is the processor's longer or shorter.
