@@ -9,7 +9,7 @@ extension OnSimulatedMachine {
   /// Walks of several processors at once through what the pager pages: each is a thread that the
   /// others interrupt, and has a TLB of its own.
   @Suite("Pager, concurrency") struct PagerConcurrencyTests {
-    private static var stepCount: Int { Seed.rounds(isOptimized ? 800 : 100, ofRange: 100) }
+    private static var stepCount: Int { Seed.rounds(isOptimized ? 400 : 100, ofRange: 100) }
 
     @Test(.seeded(20_261_201), arguments: [2, 4], [false, true])
     func `programs read what was written while other processors share it and take it away`(
