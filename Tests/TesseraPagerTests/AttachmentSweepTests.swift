@@ -113,6 +113,7 @@ extension OnSimulatedMachine {
         }
         try mapInVain(object, in: space)
         while Pager.reclaim(400).freed > 0 {}
+        #expect(object.usage().resident == 0, "the child is found")
         try program.expect(7, at: address(5), in: child)
         VmSpace.deactivate()
       }
