@@ -192,6 +192,9 @@ extension OnSimulatedMachine {
           try program.write(page + 9, at: address(page), in: space)
         }
         #expect(Pager.swapUsage.used > 0)
+        let usage = Pager.usage()
+        #expect(usage.objects.swapped == memory.usage().swapped && usage.objects.swapped > 0)
+        #expect(usage.anonymous.swapped == UInt64(Pager.swapUsage.used) - usage.objects.swapped)
         for page in 0..<800 as Range<UInt64> {
           #expect(try program.read(at: address(page), in: other) == page + 109)
           try program.write(page, at: address(page), in: other)

@@ -165,7 +165,7 @@ extension Cursor {
   /// none is mapped, or one of which the mapping has no reference.
   package func sharedFrame() -> PageFrame? {
     guard let slot = mappedSlot else { return nil }
-    LeafOwnership.share(entry(at: position).entry, size: .fourKiB)
+    slot.head.share()
     // SAFETY: the reference has just been acquired; what is mapped is untyped.
     return unsafe PageFrame(adopting: slot)
   }

@@ -37,7 +37,8 @@ extension MemoryObject {
 }
 
 extension Pager {
-  /// Where the pages of anonymous memory and of all objects are. Reads the slots of all frames.
+  /// Where the pages of anonymous memory and of all objects are. Reads the slots of all frames, and
+  /// the entries of all objects: both count in the swap store.
   public static func usage() -> (anonymous: PageUsage, objects: PageUsage) {
     var anonymous = PageUsage()
     var objects = PageUsage()
@@ -47,7 +48,12 @@ extension Pager {
       else { continue }
       if page.owner.isObject { objects.add(page) } else { anonymous.add(page) }
     }
-    anonymous.swapped = UInt64(SwapSlots.usedCount)
+    MemoryObjects.forEachObject { object in
+      objects.swapped += MemoryObjects.swappedPageCount(of: object.record)
+    }
+    // A page that comes or goes meanwhile may count as both.
+    let used = UInt64(swapUsage.used)
+    anonymous.swapped = max(used, objects.swapped) - objects.swapped
     return (anonymous, objects)
   }
 }
