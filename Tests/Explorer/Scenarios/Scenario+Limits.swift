@@ -8,7 +8,10 @@ import TesseraSpaces
 // and a processor that is started.
 extension Scenario {
   static var limits: [Scenario] {
-    [saturateAndDrop, claimAndFree, claimTwice, reuseIdentifiers, removeAndTrace, startAndRead]
+    [
+      saturateAndDrop, claimAndFree, claimTwice, reuseIdentifiers, removeAndTrace, startAndRead,
+      unmapRuns,
+    ]
   }
 
   /// One more reference than can be counted: the frame is never freed.
@@ -88,6 +91,24 @@ extension Scenario {
         world.start()
         world.readKernel(world.kernelAddress(0))
       })
+  }
+
+  /// Frames that others own too, and are no neighbours, are deferred in a table of runs.
+  private static var unmapRuns: Scenario {
+    Scenario(
+      name: "unmap-unmap-runs", about: "two unmap frames that they share, each several runs",
+      isLinear: false, isBrief: true,
+      prepare: { world in
+        world.spaces[0] = try VmSpace()
+        world.spaces[1] = try VmSpace()
+        for page in 0..<2 {
+          world.map(page)
+          world.allocate(page)
+          world.copy(page, from: 0, to: 1)
+        }
+        world.fillCaches()
+      },
+      body: { world, number in world.unmap(0, count: 2, in: number, existing: true) })
   }
 
   private static var removeAndTrace: Scenario {

@@ -7,9 +7,9 @@ import TesseraSpaces
 extension Scenario {
   static var paging: [Scenario] {
     [
-      reclaimAndWrite, bringTwice, reclaimAndFork, reclaimAndUnmap, reclaimAndDestroy, reclaimTwice,
-      reclaimFileAndWrite, truncateAndFault, truncateAndRead, truncateAndReclaim, writeBackAndWrite,
-      writeBackAndUnmap, writeBackAndDestroy, attachAndTruncate,
+      reclaimAndWrite, bringTwice, reclaimAndUnmap, reclaimAndDestroy, reclaimFileAndWrite,
+      truncateAndRead, writeBackAndWrite, writeBackAndUnmap, writeBackAndDestroy,
+      writeBackAndFinish,
     ]
   }
 
@@ -79,15 +79,6 @@ extension Scenario {
       check: { world in expect([0, 1, 0], world) })
   }
 
-  private static var reclaimAndFork: Scenario {
-    scenario(
-      "reclaim-fork", "a page is taken away while its space is forked", prepare: anonymous,
-      body: { world, number in
-        if number == 0 { world.reclaim() } else { world.fork(0, to: 1) }
-      },
-      check: { world in expect([0, 1, 0], world) ?? expect([0, 1, 0], in: 1, world) })
-  }
-
   private static var reclaimAndUnmap: Scenario {
     scenario(
       "reclaim-unmap", "a page is taken away while it is unmapped", prepare: anonymous,
@@ -110,15 +101,31 @@ extension Scenario {
         if number == 0 { world.reclaim() } else { world.destroy(1) }
       }, check: { world in expect([0, 1, 0], world) })
   }
+}
 
-  private static var reclaimTwice: Scenario {
-    scenario(
-      "reclaim-reclaim", "two take one page away", prepare: anonymous,
-      body: { world, _ in world.reclaim() },
+// Stores that finish later: see also `Scenario+Transfers.swift`.
+extension Scenario {
+  /// What is written before the second time is in the store after it.
+  private static var writeBackAndFinish: Scenario {
+    var all = scenario(
+      "write-back-finish", "a page is written to a slow store while it is written",
+      prepare: { world in
+        try object(isFile: true)(world)
+        world.makeStoresSlow()
+      },
+      body: { world, number in
+        if number == 1 { return world.storeResolving(0) }
+        world.synchronize(wordOf: 0)
+        world.finishTransfers()
+      },
       check: { world in
-        let freed = [0, 1].filter { world.result(of: $0, fromEnd: 1) == 2 }
-        return freed.count > 1 ? "a page was freed twice" : expect([0, 1, 0], world)
+        world.synchronizeAll()
+        let written: UInt64 = world.result(of: 1, fromEnd: 1) == 1 ? 2 : 0
+        return world.storedWord(1) == 1 && world.storedWord(2) == written
+          ? expect([100, 1, written], world) : "a write did not get to the store"
       })
+    all.hasStoreBuffers = true
+    return all
   }
 }
 
@@ -135,20 +142,6 @@ extension Scenario {
       check: { world in
         expect([100, 1, world.result(of: 1, fromEnd: 1) == 1 ? 2 : 0], world)
       })
-  }
-
-  private static var truncateAndFault: Scenario {
-    scenario(
-      "truncate-fault", "an object gets shorter while its last page is used",
-      prepare: { world in
-        try world.makeObject(isFile: true)
-        world.mapObject()
-        world.activateEverywhere()
-      },
-      body: { world, number in
-        if number == 0 { world.resize(to: 4096) } else { world.loadResolving(1, wordOf: 0) }
-      },
-      check: { world in expect(nil, of: 1, world) ?? expect([100, 0, 0], world) })
   }
 
   /// What was behind the end does not come back.
@@ -170,15 +163,6 @@ extension Scenario {
         world.resize(to: 8192)
         return expect([101, 0, 0], of: 1, world)
       })
-  }
-
-  private static var truncateAndReclaim: Scenario {
-    scenario(
-      "truncate-reclaim", "an object gets shorter while its page is taken away",
-      prepare: object(isFile: false),
-      body: { world, number in
-        if number == 0 { world.reclaim() } else { world.resize(to: 0) }
-      }, check: { world in expect(nil, world) })
   }
 
   /// What is written meanwhile is written back then, or later.
@@ -230,21 +214,5 @@ extension Scenario {
       check: { world in
         world.result(of: 0, fromEnd: 1) == 0 ? "the store was said to have what it had not" : nil
       })
-  }
-
-  private static var attachAndTruncate: Scenario {
-    scenario(
-      "attach-truncate", "an object gets shorter while another space maps it",
-      prepare: { world in
-        try object(isFile: false)(world)
-        world.spaces[1] = try VmSpace()
-        try world.addToPager(1)
-      },
-      body: { world, number in
-        if number == 0 { return world.resize(to: 0) }
-        world.mapObject(in: 1)
-        world.loadResolving(0, wordOf: 0, in: 1)
-      },
-      check: { world in expect(nil, world) ?? expect(nil, in: 1, world) })
   }
 }

@@ -91,10 +91,10 @@ extension World {
     return explorer_result(UInt32(processor), UInt32(total - count))
   }
 
-  /// Writes the word that is the calling processor's, for a program.
-  func store(_ page: Int, in space: Int = 0) {
+  /// Writes a word for a program: that of the calling processor, or another.
+  func store(_ page: Int, in space: Int = 0, word: UInt64? = nil) {
     explorer_begin_call()
-    let address = Self.pages[page].rawValue + (1 + Self.current) * 8
+    let address = Self.pages[page].rawValue + (word ?? 1 + Self.current) * 8
     var isDone = false
     withSpace(space) { isDone = $0.store(1 + Self.current, at: VirtualAddress(address)) }
     explorer_add_result(isDone ? 1 : 0)

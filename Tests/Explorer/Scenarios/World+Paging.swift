@@ -126,14 +126,46 @@ extension World {
     }
   }
 
+  /// Writes the object to its store until that has all. Only for the end of a schedule.
+  func synchronizeAll() {
+    withObject { object in
+      for _ in 0..<3 where !object.synchronize().isComplete { finishTransfers() }
+    }
+  }
+
+  /// Has both stores answer that they finish later what is begun from here on.
+  func makeStoresSlow() {
+    for words in [swapWords, fileWords] { ExploredStore(at: words).makeSlow() }
+  }
+
+  /// Finishes the transfers that have begun, as a device does, or fails them. Returns whether there
+  /// was one.
+  @discardableResult
+  func finishTransfers(succeeding: Bool = true) -> Bool {
+    explorer_begin_call()
+    var isAny = false
+    for words in [swapWords, fileWords] {
+      if ExploredStore(at: words).finish(succeeding: succeeding) { isAny = true }
+    }
+    return isAny
+  }
+
+  /// Finishes one transfer, for which it waits.
+  func awaitTransfer() {
+    for _ in 0..<20 {
+      if finishTransfers() { return }
+      Processor.pause()
+    }
+  }
+
   /// Word `word` of the first page of the object, in its store.
   func storedWord(_ word: Int) -> UInt64 { ExploredStore(at: fileWords).word(word, of: 0) }
 
   /// Writes the word that is the calling processor's, as a program whose kernel resolves its
   /// faults. The result is 1 if it was written.
-  func storeResolving(_ page: Int, in space: Int = 0) {
+  func storeResolving(_ page: Int, in space: Int = 0, word: UInt64? = nil) {
     resolveUntilUsable(.write, page, in: space)
-    store(page, in: space)
+    store(page, in: space, word: word)
   }
 
   /// Reads the word of processor `number` as a program whose kernel resolves its faults.
@@ -167,12 +199,14 @@ extension World {
   /// What a program reads of the first three words of a page; nil if it is denied. Only for the end
   /// of a schedule.
   func words(of page: Int = 0, in space: Int = 0) -> [UInt64]? {
-    var words: [UInt64]?
+    var isResolved = false
     withSpace(space) { space in
-      guard space.resolve(.read, at: Self.pages[page]).isResolved else { return }
-      words = contents(of: page)
+      for _ in 0..<3 where !isResolved {
+        isResolved = space.resolve(.read, at: Self.pages[page]).isResolved
+        finishTransfers()
+      }
     }
-    return space == 0 ? words : (words == nil ? nil : contents(of: page, in: space))
+    return isResolved ? contents(of: page, in: space) : nil
   }
 
   /// Stops the pager, with all spaces gone. Returns what is wrong.
@@ -184,54 +218,5 @@ extension World {
     isPaging.pointee = 0
     Pager.stop()
     return nil
-  }
-}
-
-/// A store of few pages, of which it has the first words: memory of the explorer's, so that it is
-/// as it was when a schedule begins.
-struct ExploredStore {
-  /// The words of each page that are stored.
-  private static let wordCount = 4
-  /// The number of pages.
-  static let byteCount = 8 * 4 * 8
-
-  private let start: UnsafeMutableRawPointer
-
-  init(at start: UnsafeMutableRawPointer) { self.start = start }
-
-  private init(_ context: UInt) { start = UnsafeMutableRawPointer(bitPattern: context)! }
-
-  var pageStore: PageStore {
-    PageStore(
-      context: UInt(bitPattern: start),
-      read: { context, offset, memory, _ in
-        ExploredStore(context).copy(offset, memory, isWrite: false)
-      },
-      write: { context, offset, memory, _ in
-        ExploredStore(context).copy(offset, memory, isWrite: true)
-      })
-  }
-
-  private func place(_ word: Int, _ page: UInt64) -> UnsafeMutableRawPointer {
-    start + (Int(page) * Self.wordCount + word) * 8
-  }
-
-  private func copy(_ offset: UInt64, _ memory: UInt64, isWrite: Bool) -> Int32 {
-    let frame = PhysicalMemory.pointer(to: PhysicalAddress(memory))
-    for word in 0..<Self.wordCount {
-      let stored = place(word, offset / 4096)
-      let source = isWrite ? frame + word * 8 : stored
-      PhysicalMemory.storeWord(
-        PhysicalMemory.loadWord(from: source), to: isWrite ? stored : frame + word * 8)
-    }
-    return PageStore.Answer.done
-  }
-
-  func word(_ word: Int, of page: UInt64) -> UInt64 {
-    PhysicalMemory.loadWord(from: place(word, page))
-  }
-
-  func setWord(_ word: Int, of page: UInt64, to value: UInt64) {
-    PhysicalMemory.storeWord(value, to: place(word, page))
   }
 }
