@@ -9,9 +9,8 @@ extension Scenario {
   static var transfers: [Scenario] {
     [
       readAndFault, readAndFaults, readAndFail, readAndUnmap, readAndDestroy, readAndTruncate,
-      readAndRead,
-      writtenAndWrite, writtenAndFault, writtenAndReclaim, writtenAndSynchronize,
-      writtenAndUnmap, writtenAndFork, writtenInVain, faultAndFinish,
+      readAtTheEnd, readAndRead, writtenAndWrite, writtenAndFault, writtenAndReclaim,
+      writtenAndSynchronize, writtenAndUnmap, writtenAndFork, writtenInVain, faultAndFinish,
     ]
   }
 
@@ -141,6 +140,24 @@ extension Scenario {
         world.resize(to: 4096 + 16)
         world.resize(to: 8192)
         return expect([101, 0, 0], of: 1, world)
+      })
+  }
+
+  /// What the file has behind the end of the object is never seen.
+  private static var readAtTheEnd: Scenario {
+    scenario(
+      "finish-at-end", "the last page of an object, which ends in it, is used while it is read",
+      prepare: { world in
+        try world.makeObject(isFile: true, byteCount: 4096 + 16)
+        world.mapObject()
+        world.makeStoresSlow()
+        world.resolve(.read, 1)
+      },
+      body: { world in world.loadResolving(1, wordOf: 1) },
+      check: { world in
+        let isRight = [0, 1000].contains(world.result(of: 0, fromEnd: 1))
+        return isRight
+          ? expect([101, 0, 0], of: 1, world) : "what is behind the end of an object was read"
       })
   }
 

@@ -34,14 +34,14 @@ extension World {
 
   /// Makes the object: a file if `isFile`, whose pages have 100 and 101 in their first words,
   /// and the second 200 in its third.
-  func makeObject(isFile: Bool) throws {
+  func makeObject(isFile: Bool, byteCount: UInt64 = objectPageCount * 4096) throws {
     let store = ExploredStore(at: fileWords)
     for page in 0..<Self.objectPageCount {
       store.setWord(0, of: page, to: 100 + page)
       store.setWord(2, of: page, to: 200 * page)
     }
     object.pointee = try MemoryObject(
-      byteCount: Self.objectPageCount * 4096, store: isFile ? store.pageStore : nil)
+      byteCount: byteCount, store: isFile ? store.pageStore : nil)
   }
 
   private func withObject(_ body: (borrowing MemoryObject) -> Void) {
