@@ -21,6 +21,7 @@ public enum Pager {
       SpacePager(
         addChild: addPagedChild, remove: removePagedSpace, bring: bringPagedPage,
         reclaim: reclaimForFault, keepFree: keepFramesFree, noteMove: noteMovedPages))
+    ObjectPages.set(isPageOfObject)
     setMarks(low: FrameTable.frameCount / 128, high: FrameTable.frameCount / 64)
   }
 
@@ -30,6 +31,7 @@ public enum Pager {
   /// Stops the pager, and forgets the swap store. No space is paged, and there is no memory object.
   public static func stop() {
     SpacePager.set(nil)
+    ObjectPages.set(nil)
     Swap.stop()
     MemoryObjects.reset()
     RecordNumbers.reset()
@@ -39,6 +41,7 @@ public enum Pager {
   /// Forgets everything, without freeing anything, when the machine is another. For tests.
   package static func forget() {
     SpacePager.set(nil)
+    ObjectPages.set(nil)
     SwapSlots.remove()
     Swap.forget()
     MemoryObjects.forget()
@@ -92,6 +95,10 @@ private func noteMovedPages(_ root: UInt64, _ from: UInt64, _ to: UInt64, _ byte
   let root = unsafe node(root)
   PageReference.rename(
     in: root, from: VirtualAddress(from), to: VirtualAddress(to), byteCount)
+}
+
+private func isPageOfObject(_ frameNumber: UInt64) -> Bool {
+  PageReference(FrameTable.slot(number: frameNumber))?.owner.isObject ?? false
 }
 
 /// The node at the physical address `address`, which is that of a root.

@@ -181,6 +181,23 @@ extension OnSimulatedMachine {
       }
     }
 
+    @Test func `pages of a private mapping are not moved before they are copied`() throws {
+      try withFile(of: 4) { space, program, object, _ in
+        try space.map(object, at: bytes(Self.place, 4 * 4096), as: .userReadWrite)
+        let child = try space.fork()
+        #expect(try program.read(at: address(1), in: space) == 2)
+        let page = bytes(address(1), 4096)
+        #expect(throws: TesseraError.alreadyMapped(page.lowerBound)) {
+          try space.move(page, to: VirtualAddress(address(16)))
+        }
+        try program.write(5, at: address(1), in: space)
+        try space.move(page, to: VirtualAddress(address(16)))
+        #expect(try program.read(at: address(16), in: space) == 5)
+        #expect(try program.read(at: address(1), in: child) == 2)
+        VmSpace.deactivate()
+      }
+    }
+
     @Test func `memory that two spaces share goes to swap and comes back`() throws {
       try withFile(of: 1) { space, program, _, _ in
         let memory = try MemoryObject(byteCount: 900 * 4096)

@@ -133,6 +133,42 @@ extension OnSimulatedMachine {
       }
     }
 
+    @Test func `pages behind the end are denied, also of an object that never had them`() throws {
+      try machine.withPager { space, program in
+        let memory = try MemoryObject(byteCount: 2 * 4096, capacity: 8 * 4096)
+        try space.map(memory, at: bytes(Self.place, 8 * 4096), as: Self.shared)
+        for page in 0..<8 as Range<UInt64> {
+          try program.expect(page < 2 ? 0 : nil, at: address(page), in: space)
+        }
+        try memory.resize(to: 5 * 4096)
+        for page in 0..<8 as Range<UInt64> {
+          try program.expect(page < 5 ? 0 : nil, at: address(page), in: space)
+        }
+      }
+    }
+
+    @Test func `an object that became shorter keeps the room to become longer`() throws {
+      try machine.withPager { space, program in
+        let first = try MemoryObject(byteCount: 16 * 4096)
+        try space.map(first, at: bytes(Self.place, 16 * 4096), as: Self.shared)
+        try program.write(1, at: address(12), in: space)
+        try first.resize(to: 4096)
+        let second = try MemoryObject(byteCount: 8 * 4096)
+        for page in 0..<8 as Range<UInt64> {
+          #expect(second.write(page + 100, toPage: page).isResolved)
+        }
+        try first.resize(to: 16 * 4096)
+        for page in 1..<16 as Range<UInt64> {
+          try program.expect(0, at: address(page), in: space)
+          try program.write(page + 200, at: address(page), in: space)
+        }
+        try space.map(second, at: bytes(address(20), 8 * 4096), as: Self.shared)
+        for page in 0..<8 as Range<UInt64> {
+          try program.expect(page + 100, at: address(page + 20), in: space)
+        }
+      }
+    }
+
     @Test func `children that are added while a family is visited are visited`() throws {
       try machine.withPager { space, _ in
         let number = UInt32(truncatingIfNeeded: space.pagerNumber)

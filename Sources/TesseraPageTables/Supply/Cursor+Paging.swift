@@ -210,7 +210,12 @@ extension Cursor {
 
 extension PageTableEntry {
   /// Whether the entry is for a page of a memory object, or one that spaces share.
-  var mayBeObjects: Bool { isLeaf ? rawValue & Self.shared != 0 : objectNumber != nil }
+  var mayBeObjects: Bool {
+    guard isLeaf else { return objectNumber != nil }
+    if rawValue & Self.shared != 0 { return true }
+    // A page that is the space's own may be written, or was before a fork.
+    return isSharedByFork && ownsFrame && ObjectPages.contain(leafAddress(size: .fourKiB))
+  }
 }
 
 extension PageTableEntry {

@@ -28,6 +28,7 @@ extension MemoryObject {
     )
     if newCount > oldCount { try MemoryObjects.setVacant(record, oldCount..<newCount) }
     var last: PageFrame?
+    if newCount < oldCount { try MemoryObjects.splitStatus(of: record, at: newCount) }
     if byteCount < old { try MemoryObjects.obtainLastPage(of: record, byteCount, &last) }
     PagerLock.held { record.value.byteCount = byteCount }
     guard byteCount < old else { return }
@@ -58,6 +59,23 @@ extension MemoryObjects {
     }
   }
 
+  /// Has page `index` of `object` have an entry of its own, so that those from there on can be
+  /// changed without memory.
+  ///
+  /// - Throws: `outOfFrames`.
+  fileprivate static func splitStatus(
+    of object: Record<ObjectRecord>, at index: UInt64
+  ) throws(TesseraError) {
+    let address = object.value.address(of: index)
+    let end = address.advanced(unchecked: PageSize.fourKiB.byteCount)
+    try Preemption.disabled { () throws(TesseraError) in
+      var cursor = try Cursor(over: address..<end, of: root, .added)
+      let (entry, level) = cursor.entry(at: address)
+      guard level > .leafTable, let number = entry.objectNumber else { return }
+      try cursor.setStatus(PageSize.fourKiB.byteCount, vacant(number))
+    }
+  }
+
   private static func removePiece(
     of object: Record<ObjectRecord>, _ index: UInt64, _ count: UInt64
   ) {
@@ -67,15 +85,19 @@ extension MemoryObjects {
       var frame: PageFrame?
       let isDone = Preemption.disabled { () -> Bool in
         var cursor = Cursor(locking: start..<end, of: root)
-        let isMapped = cursor.findNext(within: end.byteCount(from: start))
-        if isMapped { frame = cursor.sharedFrame() }
-        // A page at a time, because each has to be taken out of the spaces before it is forgotten.
-        // Nothing has to be split.
+        if cursor.findNext(within: end.byteCount(from: start)) {
+          // A page at a time, because each has to be taken out of the spaces before it is
+          // forgotten.
+          frame = cursor.sharedFrame()
+          if let slot = frame?.slot { _ = cursor.takeOut(slot, leaving: .object(0)) }
+          return false
+        }
+        // The object keeps the addresses. Nothing has to be split.
         do throws(TesseraError) {
-          if !isMapped { try cursor.jump(to: start) }
-          try cursor.unmap(isMapped ? 4096 : end.byteCount(from: start))
+          try cursor.jump(to: start)
+          try cursor.setStatus(end.byteCount(from: start), vacant(0))
         } catch { panic("a page of a memory object could not be removed") }
-        return !isMapped
+        return true
       }
       if let slot = frame?.slot, let page = PageReference(slot) {
         forEachMapping(of: page, in: object) { cursor, attachment in

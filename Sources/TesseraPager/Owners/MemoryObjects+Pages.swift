@@ -45,7 +45,7 @@ extension MemoryObjects {
       let cursor = Cursor(locking: address..<end, of: root)
       frame = cursor.sharedFrame()
       guard frame == nil else { return .memory }
-      guard let status = cursor.pagedStatus() else { return .beyondEnd }
+      guard let status = cursor.pagedStatus(), status.objectNumber != 0 else { return .beyondEnd }
       guard let slot = status.swapSlot else { return .store(status) }
       return .swap(slot, status)
     }

@@ -44,7 +44,8 @@ enum MemoryObjects {
   }
 
   /// What the entries of pages say that are neither in memory nor in swap. They have all rights:
-  /// what a space may do with them is said there.
+  /// what a space may do with them is said there. Behind the end of an object the number is 0: it
+  /// keeps the addresses, and there is nothing.
   static func vacant(_ number: UInt32) -> PageTableEntry {
     .object(number, PageProperty.userReadWrite.with(isShared: true))
   }

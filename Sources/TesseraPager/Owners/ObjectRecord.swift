@@ -4,7 +4,7 @@ internal import TesseraPageTables
 /// A memory object: what pages are pages of.
 ///
 /// Its pages are in the tables of the object space, from `base` on, one entry each: a leaf for a
-/// page in memory, otherwise a status that says where it is. Beyond the end the entries are absent.
+/// page in memory, otherwise a status that says where it is, or that it is behind the end.
 ///
 /// An object lives as long as there are handles, attachments or short uses of it.
 struct ObjectRecord: ~Copyable {
