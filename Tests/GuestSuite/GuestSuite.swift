@@ -81,13 +81,66 @@ struct GuestSuite: ~Copyable {
     }
     report("pages have what was written last, after any faults", checks)
     if outcome.problem != nil {
-      console.write("     operation ")
-      console.write(decimal: UInt64(outcome.episodeOperationCount))
-      console.write(" of the episode with seed ")
-      console.write(decimal: outcome.episodeSeed)
-      console.write(", at ")
-      console.write(hexadecimal: outcome.address)
-      console.writeLine()
+      reportEpisode(outcome.episodeOperationCount, outcome.episodeSeed, outcome.address)
+    }
+  }
+
+  private mutating func reportEpisode(_ count: Int, _ seed: UInt64, _ address: UInt64) {
+    console.write("     operation ")
+    console.write(decimal: UInt64(count))
+    console.write(" of the episode with seed ")
+    console.write(decimal: seed)
+    console.write(", at ")
+    console.write(hexadecimal: address)
+    console.writeLine()
+  }
+
+  /// Runs the random operations on pages that go to stores and come back, on the real MMU, with
+  /// stores that finish at once and with stores that finish later.
+  mutating func runRandomPagerOperations() {
+    runRandomPagerOperations(isSlow: false)
+    runRandomPagerOperations(isSlow: true)
+  }
+
+  private mutating func runRandomPagerOperations(isSlow: Bool) {
+    let isSmall = FrameTable.frameCount <= Self.frameCountVisitedEachTime
+    // The seeds of the host's tests.
+    var options = RandomPagerOptions(
+      seed: seed ^ (isSlow ? 1 << 40 : 0), operationCount: 10_000, isSlow: isSlow,
+      machine: PagingHooks.machine)
+    options.fullCheckInterval = isSmall ? 500 : 2_000
+    options.usesClock = isSmall
+    let outcome = RandomPagerOperations.run(options)
+    var checks = Checks()
+    checks.expect(outcome.problem == nil, outcome.problem ?? "pages match the model")
+    checks.expect(outcome.operationCount >= 10_000, "a walk does all its operations")
+    checks.expect(outcome.freedCount > 1_000, "pages are taken away")
+    checks.expect(outcome.faultCount > 1_000 && outcome.failedCount > 10, "pages are brought")
+    checks.expect((outcome.waitCount > 100) == isSlow, "slow stores are waited for")
+    report(
+      isSlow
+        ? "pages come back from slow stores as they were"
+        : "pages come back from stores as they were", checks)
+    tally(outcome, options.seed)
+  }
+
+  private mutating func tally(_ outcome: RandomPagerOutcome, _ seed: UInt64) {
+    console.write(outcome.problem == nil ? "     tally: seed " : "     seed ")
+    console.write(decimal: seed)
+    console.write(", ")
+    console.write(decimal: UInt64(outcome.operationCount))
+    console.write(" operations, ")
+    console.write(decimal: UInt64(outcome.faultCount))
+    console.write(" faults, ")
+    console.write(decimal: UInt64(outcome.freedCount))
+    console.write(" pages taken away, ")
+    console.write(decimal: UInt64(outcome.readCount))
+    console.write(" read, ")
+    console.write(decimal: UInt64(outcome.writeCount))
+    console.write(" written")
+    console.writeLine()
+    if outcome.problem != nil {
+      reportEpisode(outcome.episodeOperationCount, outcome.episodeSeed, outcome.address)
     }
   }
 

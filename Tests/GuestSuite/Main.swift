@@ -16,6 +16,7 @@ public func kernelMain(_ magic: UInt32, _ information: UInt32) -> Never {
   suite.runRandomFrameOperations()
   suite.runRandomSpaceOperations()
   suite.runRandomPagingOperations()
+  suite.runRandomPagerOperations()
   suite.runRandomHeapOperations()
   suite.checkEveryFrame()
   suite.finish()
