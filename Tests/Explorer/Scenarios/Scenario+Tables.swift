@@ -154,7 +154,7 @@ extension Scenario {
   private static var keptContext: Scenario {
     Scenario(
       name: "contexts-unmap", about: "a page is unmapped while a processor leaves and comes back",
-      hasContextIdentifiers: true, prepare: withTwoTables,
+      hasStoreBuffers: true, hasContextIdentifiers: true, prepare: withTwoTables,
       body: { world, number in
         if number == 0 {
           world.unmap(0, existing: true)

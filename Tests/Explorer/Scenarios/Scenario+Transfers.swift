@@ -10,7 +10,8 @@ extension Scenario {
     [
       readAndFault, readAndFaults, readAndFail, readAndUnmap, readAndDestroy, readAndTruncate,
       readAtTheEnd, readAndRead, writtenAndWrite, writtenAndFault, writtenAndReclaim,
-      writtenAndSynchronize, writtenAndUnmap, writtenAndFork, writtenInVain, faultAndFinish,
+      writtenAndSynchronize, writtenAndUnmap, writtenAndFork, writtenInVain, writeAndFail,
+      faultAndFinish,
     ]
   }
 
@@ -243,6 +244,26 @@ extension Scenario {
         world.synchronizeAll()
         return world.storedWord(1) == 1 && world.storedWord(2) == 1
           ? expect([100, 1, 1], world) : "a write did not get to the store"
+      })
+  }
+
+  /// The transfer begins as well, and fails before the call that has begun it returns.
+  private static var writeAndFail: Scenario {
+    scenario(
+      "write-back-fail", "a page of a file is written to a store that fails later",
+      prepare: { world in
+        try world.makeObject(isFile: true)
+        world.mapObject()
+        world.storeResolving(0)
+        world.makeStoresSlow()
+      },
+      body: { world in world.synchronize(wordOf: 0) },
+      other: { world in world.finishTransfers(succeeding: false) },
+      check: { world in
+        world.finishTransfers()
+        world.synchronizeAll()
+        return world.storedWord(1) == 1
+          ? expect([100, 1, 0], world) : "a write did not get to the store"
       })
   }
 
