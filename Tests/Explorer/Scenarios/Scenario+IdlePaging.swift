@@ -7,7 +7,8 @@ import TesseraSpaces
 extension Scenario {
   static var idlePaging: [Scenario] {
     [
-      reclaimAndFault, reclaimAndStore, bringAndBring, reclaimAndFork, reclaimAndUnmap,
+      reclaimAndFault, reuseAndFault, reclaimAndStore, bringAndBring, reclaimAndFork,
+      reclaimAndUnmap,
       reclaimAndReclaim, reclaimFileAndFault, truncateAndReclaim, truncateAndFault,
       attachAndTruncate, readFileTwice,
     ]
@@ -71,6 +72,21 @@ extension Scenario {
       body: { world, number in
         if number == 0 { world.reclaim() } else { world.resolve(.read, 0) }
       }, check: { world in expect([0, 1, 0], world) })
+  }
+
+  /// The frame is a page of another address before the fault has a reference of it.
+  private static var reuseAndFault: Scenario {
+    scenario(
+      "idle-reuse-fault", "the frame of a page is used again while a fault wants the page",
+      prepare: { world in
+        world.setDemandZero(1)
+        try anonymous(world)
+      },
+      body: { world, number in
+        if number == 1 { return world.resolve(.read, 0) }
+        world.reclaim()
+        world.resolve(.write, 1)
+      }, check: { world in expect([0, 1, 0], world) ?? expect([0, 0, 0], of: 1, world) })
   }
 
   private static var reclaimAndStore: Scenario {
