@@ -12,6 +12,7 @@ extension OnSimulatedMachine {
       var callCount = 0
       var callCountAmongCursors = 0
       var objectCount = 0
+      var (pagedCount, transferCount) = (0, 0)
       let runCount = Seed.rounds(30, ofRange: 3)
       for run in 0..<runCount {
         let bytes = (0..<600).map { _ -> UInt8 in
@@ -32,12 +33,17 @@ extension OnSimulatedMachine {
         callCount += calls.callCount
         callCountAmongCursors += calls.callCountAmongCursors
         objectCount += calls.objectCount
+        pagedCount += calls.pagedCount
+        transferCount += calls.transferCount
         #expect(problem == nil, "run \(run)")
         if problem != nil { break }
       }
       #expect(callCount > 50 * runCount)
       #expect(callCountAmongCursors > 3 * runCount || Seed.isRange)
       #expect(objectCount > 3 * runCount)
+      if Seed.isRange { return }
+      #expect(pagedCount > runCount)
+      #expect(transferCount > runCount)
     }
 
     /// The model does not know the frame of a page that is mapped through a cursor until the cursor

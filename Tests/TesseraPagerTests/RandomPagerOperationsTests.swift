@@ -49,7 +49,7 @@ extension OnSimulatedMachine {
       .seeded(20_261_121),
       arguments: [
         (RandomPagerOptions.Sabotage.changesWord, "a page contains what was written last"),
-        (.losesWrite, "a program reads what was written last"),
+        (.losesWrite, " reads what was written last"),
         (.leavesRest, "the store has what was written last"),
       ])
     func `a walk detects a mistake`(
@@ -58,7 +58,8 @@ extension OnSimulatedMachine {
       let outcome = try PagerOperationsMachine.walk(
         seed: Seed.current, operationCount: 2_000, isSlow: false, sabotage)
       let problem = try #require(outcome.problem)
-      #expect("\(problem)" == expected)
+      // A program or the kernel.
+      #expect("\(problem)".hasSuffix(expected))
     }
 
     private static func place(_ outcome: RandomPagerOutcome) -> String {

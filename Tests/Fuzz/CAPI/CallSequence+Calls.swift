@@ -5,14 +5,15 @@ import TesseraHeader
 extension CallSequence {
   /// Makes one call.
   mutating func call() {
-    switch next() % 40 {
+    switch next() % 48 {
     case 0...6: callOfFrames()
     case 7...9: callOfSpaces()
     case 10...20: callOfPages()
     case 21...23: openCursor()
     case 24: closeCursor(Int(next() % 4))
     case 25...31: callOfCursor()
-    default: callOfHeap()
+    case 32...39: callOfHeap()
+    default: callOfPager()
     }
   }
 

@@ -1,3 +1,4 @@
+import Tessera
 import TesseraHeader
 
 // Calls of the heap. An object in the kernel virtual area is freed before the next call, which
@@ -116,11 +117,13 @@ extension CallSequence {
       freeFrameCount < 2, "no object of \(byteCount) bytes, with \(freeFrameCount) free frames")
   }
 
-  /// Frees all objects. Only the heap's record of the processor is left then.
+  /// Frees all objects. Only the heap's record of the processor is left then, and the pager's until
+  /// it is stopped.
   func freeObjects() {
     for place in heap.objects.indices { free(place) }
     tessera_heap_trim()
     heap.compareCounts()
+    if Pager.isStarted { return }
     let info = heap.info
     heap.expect(info.used_bytes == 0 && info.frames <= 1, "all objects are free, but \(info)")
   }

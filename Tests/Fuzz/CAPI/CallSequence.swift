@@ -16,6 +16,13 @@ public struct CallSequence {
   let cursors = Self.zeros(tessera_cursor.self, 4)
   var model: CallModel
   let heap = HeapModel()
+  let paging = PagingModel()
+  /// Whether the pager is started if a call says so. It has objects in the heap, of which the model
+  /// of the heap does not know the sizes.
+  private(set) var isPaging = false
+  /// The memory of spaces that are paged, and those of them, or their children, that there are.
+  let pagedMemory = Self.zeros(tessera_space.self, 3)
+  var pagedSpaces = [UnsafeMutablePointer<tessera_space>?](repeating: nil, count: 3)
   /// Frames that were allocated, with or without a remaining handle.
   var frames = [tessera_frame](repeating: 0, count: 8)
   public private(set) var callCount = 0
@@ -24,6 +31,11 @@ public struct CallSequence {
   /// The number of objects of the heap, and of those of them that were mapped page by page.
   public internal(set) var objectCount = 0
   public internal(set) var mappedObjectCount = 0
+
+  /// The number of pages that programs were given in spaces that are paged, and of times that pages
+  /// were written to stores or read from there.
+  public internal(set) var pagedCount = 0
+  public var transferCount: Int { paging.transferCount }
 
   /// The number of calls after which all invariants are checked.
   private static let checkInterval = 64
@@ -53,6 +65,8 @@ public struct CallSequence {
     case forgottenObject
     /// A change in an object of the heap.
     case changedObject
+    /// A change in a memory object.
+    case changedPage
   }
 
   /// Makes all calls on a machine whose configuration `configure` adjusts. Returns the violations
@@ -63,8 +77,11 @@ public struct CallSequence {
     defer {
       spaces.deallocate()
       cursors.deallocate()
+      pagedMemory.deallocate()
     }
-    let half = UInt32(next() % 2)
+    let first = next()
+    let half = UInt32(first % 2)
+    isPaging = first & 2 != 0
     let status = machine.start(LoadedMachine.regions) { config in
       config.kernel_half = half
       configure(&config)
@@ -73,8 +90,9 @@ public struct CallSequence {
     let free = machine.freeFrames
     model = CallModel((0...3).map { UnsafePointer(space($0)) })
     for place in 0..<3 where next() % 4 != 0 { _ = tessera_space_create(spaces + place) }
+    if isPaging { beginPaging() }
     while !bytes.isEmpty && problem == nil {
-      call()
+      if isPaging && next() % 2 == 0 { callOfPager() } else { call() }
       callCount += 1
       let openCount = (0...3).count { isLocked($0) }
       if openCount > 1 { callCountAmongCursors += 1 }
@@ -92,7 +110,7 @@ public struct CallSequence {
   }
 
   /// The first contradiction between the calls and their models.
-  private var problem: String? { model.problem ?? heap.problem }
+  private var problem: String? { model.problem ?? heap.problem ?? paging.problem }
 
   /// The reports of the audits of the metadata and of all spaces; empty if there are no violations.
   private var violations: String {
@@ -100,6 +118,10 @@ public struct CallSequence {
     for index in 0..<3 where tessera_space_root(spaces + index) != 0 {
       var count: UInt64 = 0
       text += gathering { tessera_audit_space(spaces + index, $0, $1, &count) }
+    }
+    for case let space? in pagedSpaces {
+      var count: UInt64 = 0
+      text += gathering { tessera_audit_space(space, $0, $1, &count) }
     }
     return text
   }
@@ -119,6 +141,9 @@ public struct CallSequence {
       guard let object = tessera_malloc(100) else { return }
       heap.put(object, 100, at: 0)
       object.storeBytes(of: heap.objects[0]!.byte ^ 1, toByteOffset: 99, as: UInt8.self)
+    case .changedPage:
+      freeObjects()
+      changePage()
     }
   }
 
@@ -133,6 +158,7 @@ public struct CallSequence {
     for number in 0..<(LoadedMachine.byteCount >> 12) {
       while Int(tessera_drop(number << 12)) == TESSERA_OK {}
     }
+    freePaged()
   }
 }
 
