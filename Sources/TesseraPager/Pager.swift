@@ -36,6 +36,7 @@ public enum Pager {
     MemoryObjects.reset()
     RecordNumbers.reset()
     PagerStatistics.reset()
+    resetClock()
   }
 
   /// Forgets everything, without freeing anything, when the machine is another. For tests.
@@ -47,6 +48,7 @@ public enum Pager {
     MemoryObjects.forget()
     RecordNumbers.forget()
     PagerStatistics.reset()
+    resetClock()
   }
 
   /// Brings `page` of the space with `root`, and those around it in a block of `count` that are in

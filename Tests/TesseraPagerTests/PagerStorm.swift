@@ -65,13 +65,14 @@ final class PagerStorm: @unchecked Sendable {
   private let swap: SharedStore
 
   private init(
-    on machine: SimulatedMachine, _ swap: SharedStore, isSlow: Bool, _ random: inout SplitMix
+    on machine: SimulatedMachine, _ swap: SharedStore, isSlow: Bool, isFailing: Bool,
+    _ random: inout SplitMix
   ) throws {
     processorCount = machine.processorCount
     mmu = LazyMMUs(of: machine)
     self.swap = swap
-    fileStore = SharedStore(isSlow: isSlow, random.fork())
-    libraryStore = SharedStore(isSlow: isSlow, random.fork())
+    fileStore = SharedStore(isSlow: isSlow, isFailing: isFailing, random.fork())
+    libraryStore = SharedStore(isSlow: isSlow, isFailing: isFailing, random.fork())
     let filePageCount = UInt64(processorCount * 4)
     for page in 0..<filePageCount {
       fileStore.setPage(page, to: Self.value(by: Int(page / 4), 0))
@@ -107,6 +108,11 @@ final class PagerStorm: @unchecked Sendable {
     libraryStore.finishSome()
   }
 
+  /// The number of times that a page could not be read.
+  private var failedReadCount: Int {
+    swap.failedReadCount + fileStore.failedReadCount + libraryStore.failedReadCount
+  }
+
   private func finishAll() {
     swap.finishAll()
     fileStore.finishAll()
@@ -119,7 +125,8 @@ extension PagerStorm {
   /// Has each of `processorCount` processors of a new machine do `stepCount` steps. Returns what
   /// all of them noted, and what is wrong afterwards.
   static func run(
-    _ stepCount: Int, on processorCount: Int, isSlow: Bool, _ random: SplitMix
+    _ stepCount: Int, on processorCount: Int, isSlow: Bool, isFailing: Bool = false,
+    _ random: SplitMix
   ) throws -> PagerStormNotes {
     let machine = SimulatedMachine(
       frameCount: 320 + 80 * processorCount, reserved: 1, processorCount: processorCount)
@@ -129,11 +136,12 @@ extension PagerStorm {
     let used = FrameAllocator.statistics.usedFrameCount
     var notes = PagerStormNotes()
     var random = random
-    let swap = SharedStore(isSlow: isSlow, random.fork())
+    let swap = SharedStore(isSlow: isSlow, isFailing: isFailing, random.fork())
     try Pager.start()
     try Pager.startSwap(swap.pageStore, pageCount: 1024)
     do {
-      let storm = try PagerStorm(on: machine, swap, isSlow: isSlow, &random)
+      let storm = try PagerStorm(
+        on: machine, swap, isSlow: isSlow, isFailing: isFailing, &random)
       let walks = try (0..<processorCount).map {
         try PagerStormWalk($0, of: storm, random.fork())
       }
@@ -142,6 +150,10 @@ extension PagerStorm {
       machine.onEveryProcessor { number in walks[number].finish() }
       storm.finishAll()
       for walk in walks { notes.add(walk.notes) }
+      let failures = notes.counts[.failure, default: 0]
+      if failures > storm.failedReadCount {
+        notes.note("\(failures) pages failed, and the stores failed \(storm.failedReadCount) times")
+      }
       for problem in storm.common.problems { notes.note("\(problem)") }
     }
     swap.finishAll()

@@ -2,7 +2,7 @@
 struct PagerStormNotes: CustomStringConvertible {
   enum Kind: String, CaseIterable {
     case write, read, glance, fault, wait, freed, fork, synchronized, resize, replacement, move
-    case attachment
+    case attachment, kernelRead, failure
   }
 
   var counts: [Kind: Int] = [:]

@@ -70,6 +70,7 @@ final class PagerStormWalk: @unchecked Sendable {
     case ..<88: try replace()
     case ..<92: try move()
     case ..<95: try attach()
+    case ..<98: readLibrary()
     default: storm.finishSome()
     }
   }
@@ -105,6 +106,8 @@ extension PagerStormWalk {
         notes.count(.wait)
         storm.finishSome()
       case .outOfFrames: makeRoom()
+      // Once for each time that a store has failed; later the page can be read.
+      case .failed: notes.count(.failure)
       case let answer:
         note("a fault at \(String(address, radix: 16)) was answered \(answer)")
         return nil
@@ -264,6 +267,31 @@ extension PagerStormWalk {
       sched_yield()
     }
     note("the file is not written in two minutes")
+  }
+
+  /// Reads two words as the kernel does, the last of a page of the library and the first of the
+  /// next. Programs write neither.
+  private func readLibrary() {
+    let page = random.below(storm.processorCount * 4 - 1)
+    var words: (UInt64, UInt64) = (0, 0)
+    for _ in 0..<20_000 {
+      let end = unsafe withUnsafeMutableBytes(of: &words) { buffer in
+        var span = unsafe MutableRawSpan(_unsafeBytes: buffer)
+        return storm.library.read(into: &span, at: UInt64(page + 1) * 4096 - 8)
+      }
+      switch end.end {
+      case .busy: storm.finishSome()
+      case .outOfFrames: makeRoom()
+      case .failed: notes.count(.failure)
+      default:
+        let expected = (
+          PagerStorm.libraryValue(UInt64(page)), PagerStorm.libraryValue(UInt64(page + 1))
+        )
+        if words != expected { note("the kernel reads \(words) of the library, not \(expected)") }
+        return notes.count(.kernelRead)
+      }
+    }
+    note("the library cannot be read by the kernel")
   }
 
   /// Makes the object that is the processor's longer or shorter.

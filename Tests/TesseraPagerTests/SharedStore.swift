@@ -4,7 +4,7 @@ import Tessera
 import TesseraHardware
 
 /// A store of pages that several processors use at once. Some transfers it finishes at once, others
-/// later, in any order, on any processor; only then it copies, as a device does.
+/// later, in any order, on any processor; only then it copies, as a device does. It may fail some.
 ///
 /// It has one lock, which is not held while the pager is told that a transfer is finished.
 final class SharedStore: @unchecked Sendable {
@@ -20,6 +20,7 @@ final class SharedStore: @unchecked Sendable {
     var waiting: [Transfer] = []
     var random: SplitMix
     var laterCount = 0
+    var failedReadCount = 0
   }
 
   /// Access: with the lock held, one that ThreadSanitizer knows.
@@ -27,9 +28,12 @@ final class SharedStore: @unchecked Sendable {
   private let lock = NSLock()
   /// Whether some transfers finish later.
   private let isSlow: Bool
+  /// Whether some transfers fail.
+  private let isFailing: Bool
 
-  init(isSlow: Bool, _ random: SplitMix) {
+  init(isSlow: Bool, isFailing: Bool, _ random: SplitMix) {
     self.isSlow = isSlow
+    self.isFailing = isFailing
     state = State(random: random)
   }
 
@@ -57,12 +61,21 @@ final class SharedStore: @unchecked Sendable {
         state.laterCount += 1
         return PageStore.Answer.later
       }
-      Self.perform(transfer, &state)
-      return PageStore.Answer.done
+      return perform(transfer, &state) ? PageStore.Answer.done : PageStore.Answer.failed
     }
   }
 
-  private static func perform(_ transfer: Transfer, _ state: inout State) {
+  /// Copies the page, or fails. Returns whether it was copied.
+  private func perform(_ transfer: Transfer, _ state: inout State) -> Bool {
+    if isFailing, state.random.oneIn(12) {
+      if !transfer.isWrite { state.failedReadCount += 1 }
+      return false
+    }
+    Self.copy(transfer, &state)
+    return true
+  }
+
+  private static func copy(_ transfer: Transfer, _ state: inout State) {
     let start = unsafe PhysicalMemory.pointer(to: transfer.memory)
     if transfer.isWrite {
       state.pages[transfer.offset] = (0..<512).map {
@@ -83,7 +96,7 @@ final class SharedStore: @unchecked Sendable {
   func finishAll() { finish { _ in true } }
 
   private func finish(_ isChosen: (inout SplitMix) -> Bool) {
-    let chosen = withState { state in
+    let chosen = withState { state -> [(token: UInt64, succeeded: Bool)] in
       var chosen: [Transfer] = []
       for transfer in state.waiting {
         if isChosen(&state.random) {
@@ -92,14 +105,16 @@ final class SharedStore: @unchecked Sendable {
       }
       let tokens = Set(chosen.map(\.token))
       state.waiting.removeAll { tokens.contains($0.token) }
-      for transfer in chosen { Self.perform(transfer, &state) }
-      return chosen
+      return chosen.map { ($0.token, perform($0, &state)) }
     }
-    for transfer in chosen { Pager.finish(transfer.token, succeeded: true) }
+    for transfer in chosen { Pager.finish(transfer.token, succeeded: transfer.succeeded) }
   }
 
   /// The number of transfers that were finished later.
   var laterCount: Int { withState { $0.laterCount } }
+
+  /// The number of transfers to memory that failed.
+  var failedReadCount: Int { withState { $0.failedReadCount } }
 
   /// Sets page `index` to copies of `value`.
   func setPage(_ index: UInt64, to value: UInt64) {

@@ -89,6 +89,13 @@ extension Pager {
     return result
   }
 
+  /// Has the clock begin with the first frame, when nothing is paged: so that what is done after
+  /// that can be repeated.
+  static func resetClock() {
+    // Ordering: relaxed; as for the other.
+    hand.store(0, ordering: .relaxed)
+  }
+
   /// Visits the frame of `slot`, and takes its page away if it is old enough.
   package static func visit(_ slot: FrameSlotReference, _ result: inout ReclaimResult) {
     // A hint; what counts is read once there is a reference.
