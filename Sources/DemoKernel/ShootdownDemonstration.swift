@@ -16,9 +16,10 @@ struct ShootdownDemonstration {
   init(_ checks: Checks) { self.checks = checks }
 
   /// Unmaps different numbers of pages with the space active on different processors, and prints
-  /// how many were asked to flush and how long that took.
+  /// how many were asked to flush, how many were skipped because they have nothing cached that is
+  /// stale, or will flush it before they use the space again, and how long that took.
   mutating func run() {
-    console.write("tessera: pages unmapped, for each change  asked  interrupted    cycles\n")
+    console.write("tessera: pages unmapped, for each change  asked  skipped  interrupted    cycles\n")
     do throws(TesseraError) {
       let space = try VmSpace()
       // Keeps the leaf table, whose removal would be another change.
@@ -86,7 +87,9 @@ struct ShootdownDemonstration {
   }
 
   private mutating func write(_ total: Cost, others: UInt64) {
+    let all = UInt64(Processors.count) - 1
     console.write(decimal: total.requests / Self.roundCount, width: 13)
+    console.write(decimal: all - min(all, total.requests / Self.roundCount), width: 9)
     console.write(decimal: total.interrupts / Self.roundCount, width: 13)
     console.write(decimal: total.cycles / Self.roundCount, width: 10, grouped: true)
     console.write("\n")

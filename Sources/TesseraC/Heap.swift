@@ -69,10 +69,19 @@ private func caller(_ address: @autoclosure () -> UInt64) -> UInt64 {
 @unsafe private func allocate(
   _ size: Int, alignment: Int = 16, isZeroed: Bool = false, caller: UInt64
 ) -> UnsafeMutableRawPointer? {
-  if alignment <= Heap.leastAlignment, !isZeroed, let object = unsafe Heap.allocateFast(size) {
-    // SAFETY: the caller gets what it asked for. There are no slabs before the start.
-    return unsafe object
+  // SAFETY: the caller gets what it asked for. There are no slabs before the start.
+  guard alignment <= Heap.leastAlignment, !isZeroed else {
+    return unsafe allocateSlowly(size, alignment, isZeroed: isZeroed, caller: caller)
   }
+  return unsafe Heap.allocateFast(size) {
+    unsafe allocateSlowly(size, alignment, isZeroed: false, caller: caller)
+  }
+}
+
+@inline(never)
+@unsafe private func allocateSlowly(
+  _ size: Int, _ alignment: Int, isZeroed: Bool, caller: UInt64
+) -> UnsafeMutableRawPointer? {
   guard size >= 0, Boot.isStarted else { return nil }
   // SAFETY: as above.
   return unsafe try? Heap.allocateSlowly(size, alignment, isZeroed: isZeroed, caller: caller)

@@ -35,14 +35,17 @@ public enum Heap {
   public static func allocate(
     byteCount: Int, alignment: Int = 16, isZeroed: Bool = false, caller: UInt64 = 0
   ) throws(TesseraError) -> UnsafeMutableRawPointer {
-    // SAFETY: the caller gets what it asked for.
-    if alignment <= leastAlignment, let object = unsafe allocateFast(byteCount) {
-      if isZeroed { zero(UInt(bitPattern: object), (byteCount + 15) & ~15) }
-      // SAFETY: as above.
-      return unsafe object
+    guard alignment <= leastAlignment, !isZeroed else {
+      // SAFETY: the caller gets what it asked for.
+      return unsafe try allocateSlowly(byteCount, alignment, isZeroed: isZeroed, caller: caller)
     }
-    // SAFETY: the caller gets what it asked for.
-    return unsafe try allocateSlowly(byteCount, alignment, isZeroed: isZeroed, caller: caller)
+    // SAFETY: as above.
+    let object = unsafe allocateFast(byteCount) {
+      unsafe try? allocateSlowly(byteCount, alignment, isZeroed: false, caller: caller)
+    }
+    // SAFETY: as above.
+    guard let object = unsafe object else { throw .outOfFrames }
+    return unsafe object
   }
 
   /// Frees the object that begins at `object`.
@@ -50,51 +53,84 @@ public enum Heap {
   /// - Precondition: The object was allocated and not freed since. Otherwise panics.
   @inline(__always)
   public static func free(_ object: UnsafeMutableRawPointer) {
-    let address = UInt(bitPattern: object)
-    if !SimulationHooks.poisonsFreedFrames, freeSmall(address) { return }
-    freeSlowly(address)
+    let offset = UInt(bitPattern: object) &- PhysicalMemory.directMapBase
+    guard !SimulationHooks.poisonsFreedFrames else { return freeSlowly(offset) }
+    freeFast(offset)
   }
 }
 
-// The fast paths.
+// The fast paths. They call nothing but, as the last they do, a slow path, so that they need no
+// registers but those that a function may use freely.
 extension Heap {
-  /// Allocates an object of at least `byteCount` bytes from this processor's slabs. Returns nil if
-  /// it has none free, or no slabs hold objects of this size, or all of them are guarded.
+  /// Allocates an object of at least `byteCount` bytes from this processor's slabs, and returns nil
+  /// if there are no frames. Returns what `slowly` does, if the processor has no slabs or is none
+  /// of the first, no slabs hold objects of this size, or all objects are guarded.
   @inline(__always)
-  @unsafe package static func allocateFast(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+  @unsafe package static func allocateFast(
+    _ byteCount: Int, else slowly: () -> UnsafeMutableRawPointer?
+  ) -> UnsafeMutableRawPointer? {
+    // SAFETY: the caller gets what it asked for.
     guard UInt(bitPattern: byteCount) <= UInt(bitPattern: SizeClass.largestByteCount),
       !SimulationHooks.poisonsFreedFrames
-    else { return nil }
+    else { return unsafe slowly() }
     let interrupts = Processor.disableInterrupts()
-    guard let heap = ProcessorHeap(of: Processor.current) else {
+    guard let heap = ProcessorHeap(ofFirst: Processor.current) else {
       Processor.restoreInterrupts(interrupts)
-      return nil
+      // SAFETY: as above.
+      return unsafe slowly()
     }
     let number = heap.sizeClass(of: byteCount)
-    var address = heap.pop(number)
-    if address == 0 { address = heap.popAfterRefill(number) }
+    let address = heap.pop(number)
+    // SAFETY: as above.
+    guard address != 0 else { return unsafe allocateFromAnySlab(of: heap, number, interrupts) }
     Processor.restoreInterrupts(interrupts)
     // SAFETY: forming the pointer accesses nothing.
     return unsafe UnsafeMutableRawPointer(bitPattern: address)
   }
 
-  /// Frees a small object of this processor. Returns false, with nothing changed, if there is none
-  /// at `address`.
+  /// Frees the object at `offset` in the direct map, without a call if it is a small one of one of
+  /// the first processors, which is this one.
   @inline(__always)
-  private static func freeSmall(_ address: UInt) -> Bool {
-    let physical = UInt64(address &- PhysicalMemory.directMapBase)
-    guard physical >> 12 < FrameTable.frameCount else { return false }
+  private static func freeFast(_ offset: UInt) {
+    let physical = UInt64(offset)
+    guard physical >> 12 < FrameTable.frameCount else { return freeSlowly(offset) }
     let slot = FrameTable.slot(number: physical >> 12)
-    guard slot.kind.isSlab else { return false }
+    guard slot.kind.isSlab else { return freeSlowly(offset) }
     let interrupts = Processor.disableInterrupts()
-    let isFreed = ProcessorHeap.free(physical, in: slot)
-    Processor.restoreInterrupts(interrupts)
-    return isFreed
+    let place = slot.slabPlace
+    let processor = Processor.current
+    guard place.owner == processor, ProcessorHeap.isFirst(processor) else {
+      Processor.restoreInterrupts(interrupts)
+      return freeSlowly(offset)
+    }
+    // SAFETY: an owner of a slab has a heap.
+    let heap = unsafe ProcessorHeap(ofOwner: processor)
+    switch heap.push(physical, in: slot, place.sizeClass) {
+    case .done: Processor.restoreInterrupts(interrupts)
+    case .changesSlab: heap.noteFreed(in: slot, place.sizeClass, restoring: interrupts)
+    case .notFreed:
+      Processor.restoreInterrupts(interrupts)
+      freeSlowly(offset)
+    }
   }
 }
 
 // The slow paths.
 extension Heap {
+  /// Allocates an object of a class of whose current slab none is free. Returns nil if there are no
+  /// frames. Turns interrupts, which are off, on if `interrupts`.
+  @inline(never)
+  @unsafe private static func allocateFromAnySlab(
+    of heap: ProcessorHeap, _ sizeClass: Int, _ interrupts: Bool
+  ) -> UnsafeMutableRawPointer? {
+    let address = heap.popAfterRefill(sizeClass)
+    Processor.restoreInterrupts(interrupts)
+    // SAFETY: the caller gets what it asked for.
+    if address != 0 { return unsafe UnsafeMutableRawPointer(bitPattern: address) }
+    let byteCount = SizeClass.byteCount(of: sizeClass)
+    return unsafe try? allocateSlowly(byteCount, leastAlignment, isZeroed: false, caller: 0)
+  }
+
   /// Does what `allocate` does, without trying the fast path.
   @inline(never)
   package static func allocateSlowly(
@@ -123,7 +159,7 @@ extension Heap {
   /// Allocates an object of a class, from a new slab if no other has one.
   private static func allocateSmall(sizeClass: Int) throws(TesseraError) -> UInt {
     while true {
-      let (address, hasHeap) = popAfterRefill(sizeClass)
+      let (address, hasHeap) = pop(sizeClass)
       if address != 0 { return address }
       // With interrupts as they were, because it may take long. This may be another processor
       // afterwards, or another thread may have been here.
@@ -137,10 +173,11 @@ extension Heap {
 
   /// Allocates an object of a class from this processor's slabs. Returns its address, or 0 if none
   /// is free, and whether the processor has a heap.
-  private static func popAfterRefill(_ sizeClass: Int) -> (address: UInt, hasHeap: Bool) {
+  private static func pop(_ sizeClass: Int) -> (address: UInt, hasHeap: Bool) {
     let interrupts = Processor.disableInterrupts()
     let heap = ProcessorHeap(of: Processor.current)
-    let address = heap.map { $0.popAfterRefill(sizeClass) } ?? 0
+    var address = heap.map { $0.pop(sizeClass) } ?? 0
+    if let heap, address == 0 { address = heap.popAfterRefill(sizeClass) }
     Processor.restoreInterrupts(interrupts)
     return (address, heap != nil)
   }
@@ -153,7 +190,7 @@ extension Heap {
     var hasMore = true
     while hasMore {
       hasMore = hasFreedByOthers
-      let address = popAfterRefill(sizeClass).address
+      let address = pop(sizeClass).address
       if address != 0 { return address }
     }
     throw error
@@ -200,8 +237,10 @@ extension Heap {
       UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped, with: 0, count: byteCount / 8)
   }
 
+  /// Frees the object at `offset` in the direct map, or of the kernel area, if it goes beyond that.
   @inline(never)
-  private static func freeSlowly(_ address: UInt) {
+  private static func freeSlowly(_ offset: UInt) {
+    let address = PhysicalMemory.directMapBase &+ offset
     if MappedObject.isInArea(address) { return freeMapped(address) }
     guard let place = ObjectPlace(at: address) else {
       panic("freed an address outside of the memory of the heap", at: UInt64(address))

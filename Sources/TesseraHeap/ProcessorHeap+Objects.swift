@@ -11,9 +11,8 @@ extension ProcessorHeap {
     unsafe cache(sizeClass).pointee.pop()
   }
 
-  /// Allocates an object of the class, from any slab of this processor. Returns 0 if all objects
-  /// of all of them are in use.
-  @inline(never)
+  /// Allocates an object of the class when the current slab has none free, from any slab of this
+  /// processor. Returns 0 if all objects of all of them are in use.
   func popAfterRefill(_ sizeClass: Int) -> UInt {
     takeFreedByOthers()
     // SAFETY: as in `pop`.
@@ -28,16 +27,30 @@ extension ProcessorHeap {
 
   /// Frees the object at the physical address `address`, in the slab `slot`. Returns false, with
   /// nothing changed, if there is none, or it is free, or the slab belongs to another processor.
-  @inline(__always)
   static func free(_ address: UInt64, in slot: FrameSlotReference) -> Bool {
     let place = slot.slabPlace
     guard place.owner == Processor.current, let heap = ProcessorHeap(of: place.owner) else {
       return false
     }
+    let end = heap.push(address, in: slot, place.sizeClass)
+    if end == .changesSlab { heap.noteFreed(in: slot, place.sizeClass, restoring: false) }
+    return end != .notFreed
+  }
+
+  /// Frees the object at the physical address `address`, in the slab `slot` of the class, one of
+  /// this processor's.
+  @inline(__always)
+  func push(_ address: UInt64, in slot: FrameSlotReference, _ sizeClass: Int) -> SlabCache.Push {
     // SAFETY: as in `pop`.
-    let cache = unsafe heap.cache(place.sizeClass)
-    guard let index = unsafe cache.pointee.index(at: address & 4095) else { return false }
-    return unsafe cache.pointee.push(index, of: slot)
+    unsafe cache(sizeClass).pointee.push(address & 4095, of: slot)
+  }
+
+  /// Does what remains after `push` has changed what the slab `slot` of the class is, and turns
+  /// interrupts on if `interrupts`.
+  @inline(__always)
+  func noteFreed(in slot: FrameSlotReference, _ sizeClass: Int, restoring interrupts: Bool) {
+    // SAFETY: as in `pop`.
+    unsafe cache(sizeClass).pointee.noteFreed(in: slot, restoring: interrupts)
   }
 
   /// Frees the empty slabs of this processor. Returns whether there were any.
@@ -55,9 +68,8 @@ extension ProcessorHeap {
   var mayTrim: Bool {
     if hasFreedByOthers { return true }
     for number in 0..<SizeClass.count {
-      // SAFETY: the flag is atomic.
-      // Ordering: relaxed; a hint.
-      if unsafe cache(number).pointee.mayHaveEmpty.load(ordering: .relaxed) { return true }
+      // SAFETY: the counters are atomic.
+      if unsafe cache(number).pointee.mayHaveEmpty { return true }
     }
     return false
   }

@@ -55,6 +55,27 @@ extension ProcessorHeap {
     unsafe self.memory = memory
   }
 
+  /// The heap of `processor`, if it has one and is one of the first, whose heaps are found without
+  /// a call.
+  @inline(__always)
+  init?(ofFirst processor: Int) {
+    guard Self.isFirst(processor) else { return nil }
+    self.init(of: processor)
+  }
+
+  /// Whether the heap of `processor` is found without a call.
+  @inline(__always)
+  static func isFirst(_ processor: Int) -> Bool { PerProcessor<HeapPlace>.isStatic(processor) }
+
+  /// The heap of `processor`, which has one: a slab is its own.
+  @inline(__always)
+  @unsafe init(ofOwner processor: Int) {
+    // Ordering: relaxed; the calling processor, which this is, stored it itself.
+    let address = Self.heaps[processor].address.load(ordering: .relaxed)
+    // SAFETY: `install` stored the address of a record.
+    unsafe memory = UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped
+  }
+
   /// Makes a heap for a processor that has none. With interrupts as they were, since it takes long.
   ///
   /// - Throws: `outOfFrames`.

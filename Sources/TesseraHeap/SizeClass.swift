@@ -57,10 +57,13 @@ package enum SizeClass {
     return nil
   }
 
-  /// Returns r so that `(offset * r) >> 24` is `offset` divided by the size of class `number`,
-  /// rounded down, for each offset in a slab.
+  /// Returns r so that `(offset * r) >> 32` is `offset` divided by the size of class `number`,
+  /// rounded down, for each offset in a slab, and the lower 32 bits of that product are less than r
+  /// if there is no remainder, and only then.
+  ///
+  /// Source: D. Lemire, O. Kaser, N. Kurz, "Faster remainder by direct computation".
   static func reciprocal(of number: Int) -> UInt64 {
     let size = UInt64(byteCount(of: number))
-    return ((1 << 24) + size - 1) / size
+    return ((1 << 32) + size - 1) / size
   }
 }

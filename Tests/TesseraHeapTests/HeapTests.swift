@@ -55,7 +55,10 @@ extension OnSimulatedMachine {
       for number in 0..<SizeClass.count {
         let size = UInt64(SizeClass.byteCount(of: number))
         for offset in 0..<4096 as Range<UInt64> {
-          #expect((offset * SizeClass.reciprocal(of: number)) >> 24 == offset / size)
+          let product = offset * SizeClass.reciprocal(of: number)
+          #expect(product >> 32 == offset / size)
+          let isMultiple = product & 0xffff_ffff < SizeClass.reciprocal(of: number)
+          #expect(isMultiple == (offset % size == 0))
         }
       }
     }
@@ -114,6 +117,31 @@ extension OnSimulatedMachine {
       #expect(Set(again) == Set(objects))
       #expect(!Heap.hasFreedByOthers)
       #expect(Heap.statistics(ofSizeClass: 3).slabCount == 2)
+    }
+
+    /// Their heaps are found by a call.
+    @Test func `processors beyond the first have the same heap`() throws {
+      let machine = SimulatedMachine(frameCount: Self.frameCount, reserved: 2, processorCount: 18)
+      try machine.startKernelSpace()
+      try machine.startProcessors()
+      let used = usedFrameCount
+      let objects = try asProcessor(17) { try (0..<100).map { _ in try allocate(64) } }
+      #expect(Set(objects).count == 100)
+      #expect(Heap.statistics(ofSizeClass: 3).slabCount == 2)
+      asProcessor(17) { for object in objects[..<50] { free(object) } }
+      #expect(Heap.statistics(ofSizeClass: 3).usedCount == 50)
+      let another = try asProcessor(17) { try allocate(64) }
+      #expect(!objects[50...].contains(another))
+      // Those of another processor are taken back when none is left.
+      for object in objects[50...] { free(object) }
+      #expect(Heap.statistics(ofSizeClass: 3).usedCount == 51)
+      asProcessor(17) {
+        free(another)
+        Heap.trim()
+      }
+      #expect(Heap.statistics.slabCount == 0)
+      Heap.stop()
+      #expect(usedFrameCount == used)
     }
 
     /// More than are taken back at a time.

@@ -114,12 +114,12 @@ extension FrameKind {
   @inline(__always)
   package var hasDestructor: Bool { rawValue & Self.activeBit != 0 }
 
-  /// A Boolean value indicating whether the frame is a slab of the heap. One comparison of a byte.
+  /// A Boolean value indicating whether the frame is a slab of the heap: a small frame, in no cache
+  /// and not the start of a free block, so that it is one comparison of the upper bits.
   @inline(__always)
   package var isSlab: Bool {
     let slab = UInt64(FrameUsage.slab.rawValue) << Self.usageShift | Self.allocatedBit
-    return UInt8(truncatingIfNeeded: rawValue >> Self.usageShift)
-      == UInt8(truncatingIfNeeded: slab >> Self.usageShift)
+    return rawValue >> Self.usageShift == slab >> Self.usageShift
   }
 
   /// A Boolean value indicating whether the frame's size is 4 KiB.

@@ -28,6 +28,12 @@ package struct PerProcessor<Value: PerProcessorValue & ~Copyable>: ~Copyable, Se
     }
   }
 
+  /// Whether `processor` has its value in the variable itself, where the subscript calls nothing.
+  @inline(__always)
+  package static func isStatic(_ processor: Int) -> Bool {
+    processor < PerProcessorMemory.staticCount
+  }
+
   private static var lastOffset: Int { (PerProcessorMemory.staticCount - 1) << 7 }
 
   @inline(__always)

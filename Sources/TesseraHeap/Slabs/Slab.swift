@@ -28,37 +28,37 @@ struct Slab: FrameMetadata {
 ///
 /// | Bits    | Meaning                                                        |
 /// |---------|----------------------------------------------------------------|
-/// | 39...0  | the number of the next slab of a list, plus 1; 0 if none       |
-/// | 47...40 | the size class                                                 |
+/// | 7...0   | the size class                                                 |
+/// | 47...8  | the number of the next slab of a list, plus 1; 0 if none       |
 /// | 63...48 | the owner: the number of a processor                           |
 struct SlabPlace: Equatable {
   let rawValue: UInt64
 
-  private static var linkMask: UInt64 { (1 << 40) - 1 }
+  private static var linkMask: UInt64 { ((1 << 40) - 1) << 8 }
 
   @inline(__always)
   init(rawValue: UInt64) { self.rawValue = rawValue }
 
   init(owner: Int, sizeClass: Int) {
-    rawValue = UInt64(owner) << 48 | UInt64(sizeClass) << 40
+    rawValue = UInt64(owner) << 48 | UInt64(sizeClass)
   }
 
   @inline(__always)
   var owner: Int { Int(truncatingIfNeeded: rawValue >> 48) }
 
   @inline(__always)
-  var sizeClass: Int { Int(UInt8(truncatingIfNeeded: rawValue >> 40)) }
+  var sizeClass: Int { Int(UInt8(truncatingIfNeeded: rawValue)) }
 
   /// The next slab of the list.
   var next: FrameSlotReference? {
-    let link = rawValue & Self.linkMask
+    let link = (rawValue & Self.linkMask) >> 8
     return link == 0 ? nil : FrameTable.slot(number: link - 1)
   }
 
   /// The same place, before `next`.
   func linked(to next: FrameSlotReference?) -> SlabPlace {
     let link = next.map { FrameTable.number(of: $0) + 1 } ?? 0
-    return SlabPlace(rawValue: rawValue & ~Self.linkMask | link)
+    return SlabPlace(rawValue: rawValue & ~Self.linkMask | link << 8)
   }
 }
 

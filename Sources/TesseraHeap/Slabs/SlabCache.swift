@@ -32,10 +32,10 @@ struct SlabCache: ~Copyable {
   private var partial = SlabList()
   /// The number of empty slabs in the list: 1 at most, but for those that were just added.
   private var emptyCount = 0
-  /// Whether a slab may be empty: the current one, or one in the list.
+  /// What `freedCount` was when empty slabs were freed last; something else after a new slab came.
   ///
   /// Access: atomic, written by the owner.
-  let mayHaveEmpty = Atomic<Bool>(false)
+  private let countAtTrim = Atomic<UInt64>(0)
   private let sizeClass: Int
 
   /// Counters, since the start. Access: atomic, written by the owner.
@@ -72,49 +72,50 @@ extension SlabCache {
     return base &+ UInt(bitPattern: free.trailingZeroBitCount &* byteCount)
   }
 
-  /// The index of the object at `offset` in a slab, or nil if none begins there.
-  @inline(__always)
-  func index(at offset: UInt64) -> Int? {
-    let index = (offset &* reciprocal) >> 24
-    guard index &* UInt64(truncatingIfNeeded: byteCount) == offset, offset <= lastOffset else {
-      return nil
-    }
-    return Int(truncatingIfNeeded: index)
+  /// How an attempt to free an object ended.
+  enum Push {
+    /// It is freed.
+    case done
+    /// It is freed, and the slab must be noted, by `noteFreed(in:)`.
+    case changesSlab
+    /// No object that is in use begins there. Nothing was changed.
+    case notFreed
   }
 
-  /// Frees the object `index` of the slab `slot`, one of this cache. Returns false if it is free
-  /// already.
+  /// Frees the object at `offset` in the slab `slot`, one of this cache.
   @inline(__always)
-  mutating func push(_ index: Int, of slot: FrameSlotReference) -> Bool {
+  func push(_ offset: UInt64, of slot: FrameSlotReference) -> Push {
+    let product = offset &* reciprocal
+    guard UInt32(truncatingIfNeeded: product) < UInt32(truncatingIfNeeded: reciprocal),
+      offset <= lastOffset
+    else { return .notFreed }
+    let index = Int(truncatingIfNeeded: product >> 32)
     let group = index >> 6
     let bit: UInt64 = 1 &<< UInt64(truncatingIfNeeded: index)
     let old = slot.freeBits(ofGroup: group)
-    guard old & bit == 0 else { return false }
+    guard old & bit == 0 else { return .notFreed }
     let new = old | bit
     slot.setFreeBits(new, ofGroup: group)
     Self.increment(freedCount)
-    if old == 0 || new == lastBits || new == .max { noteFreed(in: slot) }
-    return true
+    if current?.bits ?? 0 == slot.bits { return .done }
+    return old == 0 || new == lastBits || new == .max ? .changesSlab : .done
   }
 
-  /// Puts the slab into the list if it is not there, and frees it if it is empty and not needed.
+  /// Puts the slab, which is not the current one, into the list if it is not there, and frees it if
+  /// it is empty and not needed. Turns interrupts on if `interrupts`.
   @inline(never)
-  private mutating func noteFreed(in slot: FrameSlotReference) {
-    if slot == current { return noteEmpty() }
+  mutating func noteFreed(in slot: FrameSlotReference, restoring interrupts: Bool) {
     if !slot.isLinked { partial.append(slot) }
-    guard isEmpty(slot) else { return }
-    if emptyCount == 0 {
-      emptyCount = 1
-      noteEmpty()
-    } else {
-      release(slot)
+    if isEmpty(slot) {
+      if emptyCount == 0 { emptyCount = 1 } else { release(slot) }
     }
+    Processor.restoreInterrupts(interrupts)
   }
 
-  @inline(__always)
-  private func noteEmpty() {
-    // Ordering: relaxed; a hint for others.
-    mayHaveEmpty.store(true, ordering: .relaxed)
+  /// Whether a slab may have become empty since empty ones were freed last. By any processor.
+  var mayHaveEmpty: Bool {
+    // Ordering: relaxed; a hint.
+    freedCount.load(ordering: .relaxed) != countAtTrim.load(ordering: .relaxed)
   }
 
   /// Counts one up. No locked instruction, because no other processor writes the counter.
@@ -163,7 +164,8 @@ extension SlabCache {
     if SimulationHooks.poisonsFreedFrames { ObjectGuard.poison(slot.objectAddress(0), 4096) }
     partial.append(slot)
     emptyCount += 1
-    noteEmpty()
+    // Ordering: relaxed; a hint for others, and only this processor writes the counter.
+    countAtTrim.store(freedCount.load(ordering: .relaxed) &- 1, ordering: .relaxed)
     Self.increment(slabCount)
   }
 
@@ -180,8 +182,8 @@ extension SlabCache {
 
   /// Frees all empty slabs. Returns whether there were any. `noObjects` is as for `init`.
   @unsafe mutating func trim(noObjects: UnsafePointer<Atomic<UInt64>>) -> Bool {
-    // Ordering: relaxed; a hint for others.
-    mayHaveEmpty.store(false, ordering: .relaxed)
+    // Ordering: relaxed; a hint for others, and only this processor writes the counter.
+    countAtTrim.store(freedCount.load(ordering: .relaxed), ordering: .relaxed)
     // Ordering: relaxed; only this processor writes it.
     let countBefore = slabCount.load(ordering: .relaxed)
     var next = partial.first
