@@ -16,12 +16,12 @@ extension Scenario {
 
   private static func scenario(
     _ name: StaticString, _ about: StaticString, hasStoreBuffers: Bool = false,
-    isBrief: Bool = true, prepare: @escaping (World) throws -> Void,
+    prepare: @escaping (World) throws -> Void,
     body: @escaping (World, Int) -> Void, check: @escaping (World) -> String?
   ) -> Scenario {
     Scenario(
       name: name, about: about, hasStoreBuffers: hasStoreBuffers, isLinear: false,
-      isBrief: isBrief,
+      isBrief: true,
       prepare: { world in
         try world.startPaging()
         try prepare(world)
@@ -67,7 +67,7 @@ extension Scenario {
 
   private static var reclaimAndFault: Scenario {
     scenario(
-      "idle-reclaim-fault", "a page is taken away while a fault wants it", isBrief: false,
+      "idle-reclaim-fault", "a page is taken away while a fault wants it",
       prepare: anonymous,
       body: { world, number in
         if number == 0 { world.reclaim() } else { world.resolve(.read, 0) }
