@@ -19,7 +19,8 @@ struct ShootdownDemonstration {
   /// how many were asked to flush, how many were skipped because they have nothing cached that is
   /// stale, or will flush it before they use the space again, and how long that took.
   mutating func run() {
-    console.write("tessera: pages unmapped, for each change  asked  skipped  interrupted    cycles\n")
+    console.write("tessera: pages unmapped, for each change")
+    console.write("  asked  skipped  interrupted    cycles\n")
     do throws(TesseraError) {
       let space = try VmSpace()
       // Keeps the leaf table, whose removal would be another change.
