@@ -70,11 +70,11 @@ private func caller(_ address: @autoclosure () -> UInt64) -> UInt64 {
   _ size: Int, alignment: Int = 16, isZeroed: Bool = false, caller: UInt64
 ) -> UnsafeMutableRawPointer? {
   // SAFETY: the caller gets what it asked for. There are no slabs before the start.
-  guard alignment <= Heap.leastAlignment, !isZeroed else {
+  guard alignment <= Heap.leastAlignment else {
     return unsafe allocateSlowly(size, alignment, isZeroed: isZeroed, caller: caller)
   }
-  return unsafe Heap.allocateFast(size) {
-    unsafe allocateSlowly(size, alignment, isZeroed: false, caller: caller)
+  return unsafe Heap.allocateFast(size, isZeroed: isZeroed) {
+    unsafe allocateSlowly(size, alignment, isZeroed: isZeroed, caller: caller)
   }
 }
 

@@ -35,13 +35,13 @@ public enum Heap {
   public static func allocate(
     byteCount: Int, alignment: Int = 16, isZeroed: Bool = false, caller: UInt64 = 0
   ) throws(TesseraError) -> UnsafeMutableRawPointer {
-    guard alignment <= leastAlignment, !isZeroed else {
+    guard alignment <= leastAlignment else {
       // SAFETY: the caller gets what it asked for.
       return unsafe try allocateSlowly(byteCount, alignment, isZeroed: isZeroed, caller: caller)
     }
     // SAFETY: as above.
-    let object = unsafe allocateFast(byteCount) {
-      unsafe try? allocateSlowly(byteCount, alignment, isZeroed: false, caller: caller)
+    let object = unsafe allocateFast(byteCount, isZeroed: isZeroed) {
+      unsafe try? allocateSlowly(byteCount, alignment, isZeroed: isZeroed, caller: caller)
     }
     // SAFETY: as above.
     guard let object = unsafe object else { throw .outOfFrames }
@@ -62,12 +62,13 @@ public enum Heap {
 // The fast paths. They call nothing but, as the last they do, a slow path, so that they need no
 // registers but those that a function may use freely.
 extension Heap {
-  /// Allocates an object of at least `byteCount` bytes from this processor's slabs, and returns nil
-  /// if there are no frames. Returns what `slowly` does, if the processor has no slabs or is none
-  /// of the first, no slabs hold objects of this size, or all objects are guarded.
+  /// Allocates an object of at least `byteCount` bytes, with all of them zero if `isZeroed`, from
+  /// this processor's slabs, and returns nil if there are no frames. Returns what `slowly` does, if
+  /// the processor has no slabs or is none of the first, no slabs hold objects of this size, or all
+  /// objects are guarded.
   @inline(__always)
   @unsafe package static func allocateFast(
-    _ byteCount: Int, else slowly: () -> UnsafeMutableRawPointer?
+    _ byteCount: Int, isZeroed: Bool = false, else slowly: () -> UnsafeMutableRawPointer?
   ) -> UnsafeMutableRawPointer? {
     // SAFETY: the caller gets what it asked for.
     guard UInt(bitPattern: byteCount) <= UInt(bitPattern: SizeClass.largestByteCount),
@@ -81,9 +82,12 @@ extension Heap {
     }
     let number = heap.sizeClass(of: byteCount)
     let address = heap.pop(number)
-    // SAFETY: as above.
-    guard address != 0 else { return unsafe allocateFromAnySlab(of: heap, number, interrupts) }
+    guard address != 0 else {
+      // SAFETY: as above.
+      return unsafe allocateFromAnySlab(of: heap, number, isZeroed: isZeroed, interrupts)
+    }
     Processor.restoreInterrupts(interrupts)
+    if isZeroed { zero(address, (byteCount + 15) & ~15) }
     // SAFETY: forming the pointer accesses nothing.
     return unsafe UnsafeMutableRawPointer(bitPattern: address)
   }
@@ -121,14 +125,18 @@ extension Heap {
   /// frames. Turns interrupts, which are off, on if `interrupts`.
   @inline(never)
   @unsafe private static func allocateFromAnySlab(
-    of heap: ProcessorHeap, _ sizeClass: Int, _ interrupts: Bool
+    of heap: ProcessorHeap, _ sizeClass: Int, isZeroed: Bool, _ interrupts: Bool
   ) -> UnsafeMutableRawPointer? {
     let address = heap.popAfterRefill(sizeClass)
     Processor.restoreInterrupts(interrupts)
-    // SAFETY: the caller gets what it asked for.
-    if address != 0 { return unsafe UnsafeMutableRawPointer(bitPattern: address) }
     let byteCount = SizeClass.byteCount(of: sizeClass)
-    return unsafe try? allocateSlowly(byteCount, leastAlignment, isZeroed: false, caller: 0)
+    if address == 0 {
+      // SAFETY: the caller gets what it asked for.
+      return unsafe try? allocateSlowly(byteCount, leastAlignment, isZeroed: isZeroed, caller: 0)
+    }
+    if isZeroed { zero(address, byteCount) }
+    // SAFETY: as above.
+    return unsafe UnsafeMutableRawPointer(bitPattern: address)
   }
 
   /// Does what `allocate` does, without trying the fast path.

@@ -96,14 +96,20 @@ size_t heap_mimalloc_committed(void);
 /// How many bytes of its arena the first fit has ever used.
 size_t first_fit_extent(void);
 
+/// Loops that free an object before they allocate the next one, of the size of a class.
+struct heap_pair {
+  size_t size;
+  void (*tessera)(size_t count), (*mimalloc)(size_t count), (*first_fit)(size_t count);
+};
+
+/// How many classes there are.
+size_t heap_pair_count(void);
+/// The loops for class `index`.
+struct heap_pair heap_pair(size_t index);
+
 // For one processor; `begin_trace` allocates all objects that are live in the trace, of
 // `trace_bytes` bytes, and `end_trace` frees them.
 #define HEAP_LOOPS(name)                          \
-  void benchmark_##name##_pair_16(size_t count);   \
-  void benchmark_##name##_pair_64(size_t count);   \
-  void benchmark_##name##_pair_256(size_t count);  \
-  void benchmark_##name##_pair_1024(size_t count); \
-  void benchmark_##name##_pair_2048(size_t count); \
   void benchmark_##name##_batch_64(size_t count);  \
   void benchmark_##name##_trace(size_t count);     \
   void name##_begin_trace(void);                   \

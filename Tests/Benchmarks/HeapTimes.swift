@@ -33,7 +33,8 @@ enum HeapTimes {
       ComparedHeap.visitAll { heap in times[heap.rawValue].measure(row[heap], row.count) }
     }
     ComparedHeap.visitAll { heap in
-      Report.write(heap.prefix, row.name, times[heap.rawValue].median, row.count)
+      Report.write(
+        heap, row.name, byteCount: row.byteCount, times[heap.rawValue].median, row.count)
     }
   }
 
@@ -52,7 +53,7 @@ enum HeapTimes {
 
   private static func run(_ row: HeapRow, on heap: ComparedHeap) {
     row[heap](row.count)
-    Report.write(heap.prefix, row.name, operations: row.count)
+    Report.write(operationsOf: row, on: heap)
   }
 }
 
@@ -79,6 +80,6 @@ extension HeapTimes {
       if duration > 0 { times.add(duration) }
     }
     guard times.count > 0 else { return }
-    Report.write(heap.prefix, "hand_over", times.lowerQuartile, objectCount)
+    Report.write(heap, "hand_over", times.lowerQuartile, objectCount)
   }
 }

@@ -9,7 +9,8 @@ internal import TesseraSpaces
 // clock visits frames in their order: there are four times as many pages as it meets, so that some
 // of their frames are next to each other.
 
-/// How many frames the clock has visited. Access: by the one thread of the benchmarks.
+/// How many frames the clock has visited since the pager was started. Access: by the one thread of
+/// the benchmarks.
 nonisolated(unsafe) private var visitedCount = 0
 /// The first frame that the rows are about. Access: as above.
 nonisolated(unsafe) private var firstFrame = 0
@@ -73,8 +74,8 @@ private func findFrames(_ count: Int) {
   }
   var fullest = 0
   for part in 0..<512 where pageCounts[part] > pageCounts[fullest] { fullest = part }
-  // SAFETY: one thread.
-  unsafe firstFrame = fullest * count
+  // SAFETY: one thread. The clock has not been used since the start.
+  unsafe (firstFrame, visitedCount) = (fullest * count, 0)
 }
 
 /// Makes pages of an object, all of them in memory and mapped, for the clock.

@@ -72,27 +72,33 @@ struct Report: TextSink {
     report.writeLine()
   }
 
-  /// "heap NAME NANOSECONDS OPERATIONS", where the name of the row is in two parts.
+  /// "heap NAME NANOSECONDS OPERATIONS", where the name of the row is in parts: that of a pair ends
+  /// with the size of the objects.
   static func write(
-    _ heap: StaticString, _ name: StaticString, _ nanoseconds: UInt64, _ operations: Int
+    _ heap: ComparedHeap, _ name: StaticString, byteCount: Int = 0, _ nanoseconds: UInt64,
+    _ operations: Int
   ) {
     var report = Report()
     report.write("heap ")
-    report.write(heap)
-    report.write(name)
+    report.write(heap, name, byteCount)
     report.write(number: nanoseconds)
     report.write(number: UInt64(operations))
     report.writeLine()
   }
 
   /// "operations NAME OPERATIONS" of the same row.
-  static func write(_ heap: StaticString, _ name: StaticString, operations: Int) {
+  static func write(operationsOf row: HeapRow, on heap: ComparedHeap) {
     var report = Report()
     report.write("operations ")
-    report.write(heap)
-    report.write(name)
-    report.write(number: UInt64(operations))
+    report.write(heap, row.name, row.byteCount)
+    report.write(number: UInt64(row.count))
     report.writeLine()
+  }
+
+  private mutating func write(_ heap: ComparedHeap, _ name: StaticString, _ byteCount: Int) {
+    write(heap.prefix)
+    write(name)
+    if byteCount > 0 { write(decimal: UInt64(byteCount)) }
   }
 
   /// "waste HEAP BYTES BYTES": those that the trace has asked for, and those that the heap took.

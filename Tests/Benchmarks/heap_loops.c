@@ -88,11 +88,6 @@ INLINE void apart(struct heap heap, size_t count) {
 
 // Functions of their own, so that a profiler can tell them apart.
 #define ONE_PROCESSOR(name, heap)                                                                  \
-  LOOP benchmark_##name##_pair_16(size_t count) { pairs(heap, 16, count); }                        \
-  LOOP benchmark_##name##_pair_64(size_t count) { pairs(heap, 64, count); }                        \
-  LOOP benchmark_##name##_pair_256(size_t count) { pairs(heap, 256, count); }                      \
-  LOOP benchmark_##name##_pair_1024(size_t count) { pairs(heap, 1024, count); }                    \
-  LOOP benchmark_##name##_pair_2048(size_t count) { pairs(heap, 2048, count); }                    \
   LOOP benchmark_##name##_batch_64(size_t count) { batches(heap, 64, count); }                     \
   static struct replay name##_replay;                                                              \
   LOOP benchmark_##name##_trace(size_t count) { replay(heap, &name##_replay, count); }             \
@@ -116,3 +111,23 @@ ONE_PROCESSOR(mimalloc, mimalloc)
 ONE_PROCESSOR(first_fit, first_fit)
 TWO_PROCESSORS(heap, tessera)
 TWO_PROCESSORS(mimalloc, mimalloc)
+
+// The sizes of Tessera's classes.
+#define CLASSES(DO)                                                                                \
+  DO(16) DO(32) DO(48) DO(64) DO(80) DO(96) DO(112) DO(128) DO(160) DO(192) DO(224) DO(256)        \
+  DO(288) DO(336) DO(400) DO(448) DO(512) DO(576) DO(672) DO(816) DO(1024) DO(1360) DO(2048)
+
+#define PAIRS(size)                                                                                \
+  LOOP benchmark_heap_pair_##size(size_t count) { pairs(tessera, size, count); }                   \
+  LOOP benchmark_mimalloc_pair_##size(size_t count) { pairs(mimalloc, size, count); }              \
+  LOOP benchmark_first_fit_pair_##size(size_t count) { pairs(first_fit, size, count); }
+CLASSES(PAIRS)
+
+static const struct heap_pair heap_pairs[] = {
+#define ROW(size)                                                                                  \
+  {size, benchmark_heap_pair_##size, benchmark_mimalloc_pair_##size,                               \
+   benchmark_first_fit_pair_##size},
+    CLASSES(ROW)};
+
+size_t heap_pair_count(void) { return sizeof heap_pairs / sizeof *heap_pairs; }
+struct heap_pair heap_pair(size_t index) { return heap_pairs[index]; }

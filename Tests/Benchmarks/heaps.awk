@@ -7,11 +7,6 @@
 
 BEGIN {
   heap_count = split("heap mimalloc first_fit", heaps)
-  text["pair_16"] = "of 16 bytes, allocated and freed"
-  text["pair_64"] = "of 64 bytes"
-  text["pair_256"] = "of 256 bytes"
-  text["pair_1024"] = "of 1,024 bytes"
-  text["pair_2048"] = "of 2,048 bytes"
   text["batch_64"] = "of 1,000 of 64 bytes, then freed"
   text["trace"] = "of many sizes, with random lives"
   text["two"] = "of each of two processors"
@@ -49,6 +44,14 @@ $1 == "mimalloc" && $2 > 0 {
   version = sprintf(" %d.%d.%d", $2 / 100, $2 / 10 % 10, $2 % 10)
 }
 
+# What a row is about. Pairs are named after their size.
+function described(row,   size) {
+  if (row in text) return text[row]
+  size = substr(row, 6) + 0
+  if (size >= 1000) size = int(size / 1000) "," substr(size, length(size) - 2)
+  return "of " size " bytes" (size == 16 ? ", allocated and freed" : "")
+}
+
 # A number if there is one, or a hyphen.
 function number(format, is_there, value) {
   return is_there ? sprintf(format, value) : "-"
@@ -73,7 +76,7 @@ END {
         printf "%s\t%s\t%.2f\t-\thot\n", row == "two" ? "two_" heap : heap "_" row, \
           number("%.1f", is_counted, instructions[heap, row]), time[heap, row] >> tsv
     }
-    printf line, text[row], ns[1], count[1], ns[2], count[2], x[2], ns[3], count[3], x[3]
+    printf line, described(row), ns[1], count[1], ns[2], count[2], x[2], ns[3], count[3], x[3]
   }
   for (h = 1; h <= heap_count; h++) {
     heap = heaps[h]

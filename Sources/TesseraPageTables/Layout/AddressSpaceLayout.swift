@@ -18,13 +18,11 @@ package enum AddressSpaceLayout {
   /// Access: written by `start`, constant afterwards.
   nonisolated(unsafe) private static var lowEntryCount = 0
 
-  /// The user entries of a root of level 4: the first, and their number. Empty if roots are of
-  /// another level, or before `start`.
+  /// The number of user entries that a root of level 4 begins with. None if the kernel has the first
+  /// ones, if roots are of another level, or before `start`.
   ///
   /// Access: written by `start`, constant afterwards.
-  nonisolated(unsafe) private static var userEntriesOfLevel4: (first: UInt64, count: UInt64) = (
-    0, 0
-  )
+  nonisolated(unsafe) private static var leadingUserEntryCount: UInt64 = 0
 
   /// The first user address, and the one after the last.
   ///
@@ -38,12 +36,11 @@ package enum AddressSpaceLayout {
     require(
       lowKernelEntryCount >= 0 && lowKernelEntryCount <= halfEntryCount,
       "low kernel entries reach into the upper half")
-    let count = UInt64(truncatingIfNeeded: lowKernelEntryCount)
-    let isLevel4 = PagingMode.current.rootLevel.number == 4
+    let beginsWithUser = lowKernelEntryCount == 0 && PagingMode.current.rootLevel.number == 4
     // SAFETY: nothing else runs yet.
     unsafe lowEntryCount = lowKernelEntryCount
     // SAFETY: nothing else runs yet.
-    unsafe userEntriesOfLevel4 = (count, isLevel4 ? UInt64(halfEntryCount) - count : 0)
+    unsafe leadingUserEntryCount = beginsWithUser ? UInt64(halfEntryCount) : 0
     // SAFETY: nothing else runs yet.
     unsafe userBounds = (userStart.rawValue, userEnd.rawValue)
   }
@@ -102,13 +99,26 @@ extension AddressSpaceLayout {
   @inline(__always)
   package static var userEntries: Range<Int> { lowKernelEntryCount..<halfEntryCount }
 
-  /// Returns whether `index` is a user entry of a root of level 4. False for roots of other levels.
+  /// Returns whether roots are of level 4 and `address`, which need not be canonical, is below one
+  /// of their user entries.
   ///
   /// All tables below a user entry are nodes, never a loader's.
+  static func isUserAddressOfLevel4(_ address: VirtualAddress) -> Bool {
+    let first = UInt64(truncatingIfNeeded: lowKernelEntryCount)
+    let index = address.rawValue &>> PagingLevel(4).shift
+    return PagingMode.current.rootLevel.number == 4
+      && index &- first < UInt64(truncatingIfNeeded: userEntries.count)
+  }
+
+  /// The index of the user entry that `address` is below, if roots are of level 4 and begin with
+  /// user entries, as they usually do; below 256. Otherwise, and if `address` is the kernel's or not
+  /// canonical, nil.
   @inline(__always)
-  static func isUserEntryOfLevel4(_ index: UInt64) -> Bool {
+  static func leadingUserEntry(of address: VirtualAddress) -> Int? {
+    let index = address.rawValue &>> PagingLevel(4).shift
     // SAFETY: constant after `start`.
-    unsafe index &- userEntriesOfLevel4.first < userEntriesOfLevel4.count
+    guard unsafe index < leadingUserEntryCount else { return nil }
+    return Int(truncatingIfNeeded: index)
   }
 
   /// The index of the root entry for the kernel virtual area, which has the entry to itself.

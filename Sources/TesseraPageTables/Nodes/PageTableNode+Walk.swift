@@ -53,15 +53,25 @@ extension PageTableNode {
   /// What the caller reads of the table counts only if `version` is still the latest afterwards.
   @inline(__always)
   package func leafTable(for address: VirtualAddress, in version: TreeVersion) -> PageTableNode? {
+    // SAFETY: the index is masked.
+    unsafe leafTable(for: address, below: address.index(at: PagingLevel(4)), in: version)
+  }
+
+  /// As `leafTable(for:in:)`. `index`, below 512, is that of the root's entry for `address`.
+  @inline(__always)
+  @unsafe func leafTable(
+    for address: VirtualAddress, below index: Int, in version: TreeVersion
+  ) -> PageTableNode? {
     // The root is the caller's, and is not freed: the version need not be checked here.
-    ownChild(address.index(at: PagingLevel(4)))?
+    unsafe ownChild(unchecked: index)?
       .ownChild(address.index(at: PagingLevel(3)), in: version)?
       .ownChild(address.index(at: PagingLevel(2)), in: version)
   }
 
+  /// `index` is below 512.
   @inline(__always)
-  private func ownChild(_ index: Int) -> PageTableNode? {
-    let entry = self[index]
+  @unsafe private func ownChild(unchecked index: Int) -> PageTableNode? {
+    let entry = unsafe self[unchecked: index]
     guard entry.isOwnTable else { return nil }
     // SAFETY: the entry refers to memory; see `walk(to:in:while:)`.
     return unsafe PageTableNode(at: entry.ownTableAddress)
@@ -71,7 +81,7 @@ extension PageTableNode {
   private func ownChild(_ index: Int, in version: TreeVersion) -> PageTableNode? {
     let entry = self[index]
     guard version.isLatest, entry.isOwnTable else { return nil }
-    // SAFETY: as for `ownChild(_:)`.
+    // SAFETY: as for `ownChild(unchecked:)`.
     return unsafe PageTableNode(at: entry.ownTableAddress)
   }
 }

@@ -39,10 +39,17 @@ package struct PageTableNode: @unchecked Sendable {
   /// The entry at `index`, as the processor would read it now.
   @inline(__always)
   package subscript(index: Int) -> PageTableEntry {
-    // SAFETY: `word(at:)` checks the index.
+    require(index >= 0 && index < 512, "page-table index is not below 512")
+    // SAFETY: the index was just checked.
+    return unsafe self[unchecked: index]
+  }
+
+  /// As `self[index]`, of an index that is known to be below 512.
+  @inline(__always)
+  @unsafe subscript(unchecked index: Int) -> PageTableEntry {
     // Ordering: acquiring, pairs with the releasing store of `LockedNode`, so that a walk without
     // locks finds the child complete.
-    PageTableEntry(rawValue: unsafe word(at: index).pointee.load(ordering: .acquiring))
+    PageTableEntry(rawValue: unsafe uncheckedWord(at: index).pointee.load(ordering: .acquiring))
   }
 
   /// The word that holds the entry at `index`. Only `LockedNode` writes to it.
