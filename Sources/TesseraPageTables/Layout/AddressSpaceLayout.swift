@@ -18,8 +18,8 @@ package enum AddressSpaceLayout {
   /// Access: written by `start`, constant afterwards.
   nonisolated(unsafe) private static var lowEntryCount = 0
 
-  /// The number of user entries that a root of level 4 begins with. None if the kernel has the first
-  /// ones, if roots are of another level, or before `start`.
+  /// The number of user entries that a root of level 4 begins with. None if the kernel has the
+  /// first ones, if roots are of another level, or before `start`.
   ///
   /// Access: written by `start`, constant afterwards.
   nonisolated(unsafe) private static var leadingUserEntryCount: UInt64 = 0
@@ -111,8 +111,8 @@ extension AddressSpaceLayout {
   }
 
   /// The index of the user entry that `address` is below, if roots are of level 4 and begin with
-  /// user entries, as they usually do; below 256. Otherwise, and if `address` is the kernel's or not
-  /// canonical, nil.
+  /// user entries, as they usually do; below 256. Otherwise, and if `address` is the kernel's or
+  /// not canonical, nil.
   @inline(__always)
   static func leadingUserEntry(of address: VirtualAddress) -> Int? {
     let index = address.rawValue &>> PagingLevel(4).shift
