@@ -5,9 +5,10 @@ public import TesseraHardware
 /// Memory for objects of any size.
 ///
 /// Objects of up to 2,048 bytes come from slabs (`SizeClass`), each processor's from its own: no
-/// lock, and no locked instruction. Larger ones are contiguous frames; those for which none are
-/// free, of more than `mappedThreshold` bytes, are mapped in the kernel virtual area. An object
-/// may be freed on any processor, by its address alone.
+/// lock, and no locked instruction; on processors 16 and later both take a few more steps. Larger
+/// ones are contiguous frames; those for which none are free, of more than `mappedThreshold` bytes,
+/// are mapped in the kernel virtual area. An object may be freed on any processor, by its address
+/// alone.
 ///
 /// Every function may be called with interrupts on or off. Those that allocate or free objects of
 /// up to `mappedThreshold` bytes may be called in interrupt handlers, and with page tables locked.
