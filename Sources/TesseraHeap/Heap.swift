@@ -60,8 +60,8 @@ public enum Heap {
   }
 }
 
-// The fast paths. They call nothing but, as the last they do, a slow path, so that they need no
-// registers but those that a function may use freely.
+// The fast paths. They call nothing but, as the last they do, a slow path, so that they save hardly
+// any registers.
 extension Heap {
   /// Allocates an object of at least `byteCount` bytes, with all of them zero if `isZeroed`, from
   /// this processor's slabs, and returns nil if there are no frames. Returns what `slowly` does, if
