@@ -26,7 +26,7 @@ extension PageTableNode {
     _ address: VirtualAddress
   ) -> (address: PhysicalAddress, property: PageProperty)? {
     // SAFETY: the index is masked.
-    if AddressSpaceLayout.isUserAddressOfLevel4(address),
+    if AddressSpaceLayout.isUserBehindKernelEntries(address),
       let entry = unsafe smallLeaf(at: address, below: address.index(at: PagingLevel(4)))
     {
       return entry.translation(of: address)

@@ -99,15 +99,15 @@ extension AddressSpaceLayout {
   @inline(__always)
   package static var userEntries: Range<Int> { lowKernelEntryCount..<halfEntryCount }
 
-  /// Returns whether roots are of level 4 and `address`, which need not be canonical, is below one
-  /// of their user entries.
+  /// Returns whether `address`, which need not be canonical, is a user address, and roots are of
+  /// level 4 and begin with kernel entries. False before `start`.
   ///
   /// All tables below a user entry are nodes, never a loader's.
-  static func isUserAddressOfLevel4(_ address: VirtualAddress) -> Bool {
-    let first = UInt64(truncatingIfNeeded: lowKernelEntryCount)
-    let index = address.rawValue &>> PagingLevel(4).shift
-    return PagingMode.current.rootLevel.number == 4
-      && index &- first < UInt64(truncatingIfNeeded: userEntries.count)
+  static func isUserBehindKernelEntries(_ address: VirtualAddress) -> Bool {
+    // SAFETY: constant after `start`.
+    let (start, end) = unsafe userBounds
+    return lowKernelEntryCount > 0 && PagingMode.current.rootLevel.number == 4
+      && address.rawValue >= start && address.rawValue < end
   }
 
   /// The index of the user entry that `address` is below, if roots are of level 4 and begin with
